@@ -1,0 +1,239 @@
+// The data plane port: what the control plane may ask of whatever moves packets, and what comes back. Three answers to
+// it: memory (tests, machines without tun), a worker thread on Linux, later the kernel module. One conformance suite,
+// test/conformance/data-plane.ts, holds them all.
+//
+// Device, link and peer live and die separately. Ids are small integers chosen by the plane and never used twice.
+// Calls are synchronous and ordered; what they cause may happen later and is reported through the listener.
+
+import type { DataKeyMaterial } from '../crypto/data-keys.ts';
+import type { PrefixText } from '../ip/prefix.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+
+export type DeviceId = number;
+export type LinkId = number;
+export type PeerHandle = number;
+/** Names one installed key; the 3-bit key-id on the wire is not unique over a peer's life. */
+export type KeyHandle = number;
+
+export type LinkFraming = 'udp' | 'tcp' | 'socks-udp';
+export type CompressionFraming = 'none' | 'comp-lzo' | 'stub' | 'stub-v2';
+
+/** What this plane can do. The control plane never asks which plane it has. */
+export interface PlaneCapabilities {
+  readonly ciphers: readonly string[];
+  readonly digests: readonly string[];
+  readonly dataV1: boolean;
+  readonly epoch: boolean;
+  readonly framings: readonly LinkFraming[];
+  readonly fragment: boolean;
+  readonly compression: readonly CompressionFraming[];
+  /** Whether in-band messages (OCC, exit) can be sent and are reported. */
+  readonly inBand: boolean;
+  /** Whether byte and packet limits on keys are reported. */
+  readonly keyLimits: boolean;
+  /** `request`: a float waits for `answerFloat`. `notice`: it has happened, `setPeer` undoes it. */
+  readonly float: 'request' | 'notice';
+}
+
+export interface DeviceOptions {
+  /** An open, non-blocking tun fd, or `memory` for a device whose other end is `MemoryDevice`. */
+  readonly endpoint: { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+  readonly layer: 'tun' | 'tap' | 'null';
+  readonly mtuBytes: number;
+  /** Answer IPv6 from the device with ICMPv6 unreachable instead of sending it (`--block-ipv6`). */
+  readonly blockIpv6: boolean;
+}
+
+export interface LinkOptions {
+  readonly endpoint: { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+  readonly framing: LinkFraming;
+  /** TCP: a non-blocking connect is under way; `link-open` or `link-closed` follows. */
+  readonly connecting: boolean;
+  /** The one address of a connected socket (TCP, or a UDP client); undefined for a socket that serves many. */
+  readonly remote: SocketAddress | undefined;
+  /** Whether the UDP socket is connected to `remote`, so that datagrams are written without an address. */
+  readonly connected: boolean;
+  /** Bytes read before the plane owned the stream. */
+  readonly readAhead: Uint8Array | undefined;
+}
+
+/** Everything about a peer that may change while it lives. */
+export interface PeerSettings {
+  /** Where its packets go. */
+  readonly address: SocketAddress | undefined;
+  /** Written in DATA_V2 headers of packets to the peer; undefined means DATA_V1. 24 bits. */
+  readonly sendPeerId: number | undefined;
+  readonly compression: CompressionFraming;
+  /** Whether compressed packets (LZO, LZ4) are opened; they are never made. */
+  readonly decompress: 'none' | 'lzo' | 'lz4';
+  /** Largest outer payload after `--fragment`, 0 for off. */
+  readonly fragmentBytes: number;
+  /** MSS written into TCP SYN packets both ways, for IPv4 and IPv6 inside; 0 for off. */
+  readonly mssBytes4: number;
+  readonly mssBytes6: number;
+  /** Send a ping after this long without sending anything on the data channel; 0 for off. */
+  readonly pingIntervalMs: number;
+  /** What may come from the peer and what is sent to it, replaced as a whole. A client has 0.0.0.0/0 and ::/0. */
+  readonly prefixes: readonly PrefixText[];
+  /** Whether a packet of the inner network to the peer's own outer address is dropped (recursive routing). */
+  readonly dropRecursive: boolean;
+  /** A peer without this accepts packets from one source only. */
+  readonly mayFloat: boolean;
+}
+
+export interface PeerOptions extends PeerSettings {
+  readonly device: DeviceId;
+  readonly link: LinkId;
+  /** Incoming DATA_V2 packets are found by this peer-id; undefined: by link and address (DATA_V1, a client's only peer). */
+  readonly receivePeerId: number | undefined;
+  /** Replay window: ids (0 is strict order) and seconds. */
+  readonly replayWindowPackets: number;
+  readonly replayWindowSeconds: number;
+}
+
+export interface KeyOptions {
+  /** 3 bits on the wire. */
+  readonly keyId: number;
+  /** OpenVPN cipher name, upper case; `none` for the null cipher. */
+  readonly cipher: string;
+  /** Digest of CBC and null ciphers; `none` for no HMAC; ignored under AEAD. */
+  readonly digest: string;
+  readonly material: DataKeyMaterial;
+  /** `key-used-up` is reported once at these; 0 for no limit. Packet-ids near their end are always reported. */
+  readonly limitBytes: number;
+  readonly limitPackets: number;
+}
+
+/** Counters since the peer was added; plain numbers, exact to 2^53. Times are monotonic milliseconds, 0 for never. */
+export interface PeerStatistics {
+  readonly deviceReadBytes: number;
+  readonly deviceWriteBytes: number;
+  readonly deviceReadPackets: number;
+  readonly deviceWritePackets: number;
+  readonly linkReadBytes: number;
+  readonly linkWriteBytes: number;
+  readonly linkReadPackets: number;
+  readonly linkWritePackets: number;
+  /** When the last authentic data packet (pings too) came, and the last data packet was sent. */
+  readonly lastReceivedMs: number;
+  readonly lastSentMs: number;
+  /** When the last packet that is not a ping crossed the device, either way. */
+  readonly lastPayloadMs: number;
+}
+
+/** Why packets were dropped; each has a counter in `PlaneStatistics.drops`. */
+export const DROP_CAUSES = [
+  'short',
+  'bad-opcode',
+  'unknown-peer',
+  'unknown-key',
+  'bad-tag',
+  'bad-mac',
+  'bad-padding',
+  'packet-id-zero',
+  'replay',
+  'too-old',
+  'wrong-source',
+  'float-refused',
+  'bad-compression',
+  'bad-fragment',
+  'bad-inner-packet',
+  'no-peer',
+  'no-key',
+  'packet-id-exhausted',
+  'recursive',
+  'too-big',
+  'link-full',
+  'link-error',
+  'device-error',
+  'lane-known-full',
+  'lane-unknown-full',
+  'ipv6-blocked',
+  'compressed',
+] as const;
+export type DropCause = (typeof DROP_CAUSES)[number];
+
+export interface PlaneStatistics {
+  readonly drops: Readonly<Record<DropCause, number>>;
+  /** All links together, control packets included. */
+  readonly linkReadBytes: number;
+  readonly linkWriteBytes: number;
+  readonly deviceReadBytes: number;
+  readonly deviceWriteBytes: number;
+}
+
+export type PlaneEvent =
+  /** A control packet (or a stateless first packet). `bytes` belong to the receiver. `known`: from the address of a live peer. */
+  | {
+      readonly type: 'control';
+      readonly link: LinkId;
+      readonly address: SocketAddress;
+      readonly bytes: Uint8Array;
+      readonly known: boolean;
+    }
+  /** An authenticated in-band message that is not a ping (OCC and exit), without its framing. */
+  | { readonly type: 'in-band'; readonly peer: PeerHandle; readonly bytes: Uint8Array }
+  | { readonly type: 'link-open'; readonly link: LinkId }
+  /** The stream ended, could not be connected, or sent nonsense. `code` is the errno name, `EOF`, or `BAD_FRAME`. */
+  | { readonly type: 'link-closed'; readonly link: LinkId; readonly code: string; readonly text: string }
+  /** A datagram socket reported an error (ICMP refused …); the link lives on. Repetitions are joined. */
+  | { readonly type: 'link-error'; readonly link: LinkId; readonly code: string; readonly text: string }
+  | { readonly type: 'device-error'; readonly device: DeviceId; readonly code: string; readonly text: string }
+  /** An authentic packet came from a new address. It was not delivered; the old address stays until `answerFloat`. */
+  | { readonly type: 'float-request'; readonly peer: PeerHandle; readonly address: SocketAddress }
+  | {
+      readonly type: 'key-used-up';
+      readonly peer: PeerHandle;
+      readonly key: KeyHandle;
+      readonly reason: 'bytes' | 'packets' | 'packet-id';
+    }
+  /** First drop of its cause after a quiet second; for the log, rate-limited by the plane. */
+  | {
+      readonly type: 'drop-notice';
+      readonly peer: PeerHandle | undefined;
+      readonly address: SocketAddress | undefined;
+      readonly cause: DropCause;
+      /** Drops of this cause since the last notice. */
+      readonly count: number;
+      /** Packet-id for replays. */
+      readonly packetId: number | undefined;
+    }
+  /** The plane itself is broken; nothing works any more. */
+  | { readonly type: 'plane-failed'; readonly text: string };
+
+export type PlaneListener = (event: PlaneEvent) => void;
+
+export interface DataPlane {
+  readonly capabilities: PlaneCapabilities;
+
+  addDevice(options: DeviceOptions): DeviceId;
+  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
+  /** The plane stops reading it; closing the fd stays with whoever opened it, after the returned promise. */
+  removeDevice(device: DeviceId): Promise<void>;
+
+  addLink(options: LinkOptions): LinkId;
+  removeLink(link: LinkId): Promise<void>;
+  /** Sends a control packet. The bytes are copied or sent before the call returns. */
+  sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
+
+  addPeer(options: PeerOptions): PeerHandle;
+  setPeer(peer: PeerHandle, change: Partial<PeerSettings>): void;
+  removePeer(peer: PeerHandle): void;
+
+  /** Installs a key for receiving. At most four live at once; the plane copies the material, the caller wipes its own. */
+  addKey(peer: PeerHandle, options: KeyOptions): KeyHandle;
+  /** Sends with this key from now on. */
+  useKey(peer: PeerHandle, key: KeyHandle): void;
+  removeKey(peer: PeerHandle, key: KeyHandle): void;
+
+  /** Sends bytes through compression, fragment and cipher as a packet of its own (ping, OCC, exit). */
+  sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
+  answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+
+  /** Always at once, from shared memory or by a call into the kernel. */
+  peerStatistics(peer: PeerHandle): PeerStatistics;
+  statistics(): PlaneStatistics;
+
+  /** Ends everything; the listener is not called afterwards. */
+  close(): Promise<void>;
+}

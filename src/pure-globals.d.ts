@@ -1,0 +1,11 @@
+// The only globals beyond the language itself that a pure room may use. tsconfig.pure.json compiles the pure rooms
+// against this file and no platform types, so that nothing of Node slips in.
+
+declare class TextEncoder {
+  encode(text?: string): Uint8Array<ArrayBuffer>;
+}
+
+declare class TextDecoder {
+  constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
+  decode(bytes?: Uint8Array): string;
+}

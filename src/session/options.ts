@@ -1,0 +1,81 @@
+// What a session needs to know, as small records: no configuration, no sockets, no clock of its own.
+
+import type { WrapOptions } from '../control/wrap-options.ts';
+
+export interface SessionOptions {
+  readonly tlsRole: 'client' | 'server';
+  /** Whether this side asks for a push reply (a client) … */
+  readonly pull: boolean;
+  readonly transport: 'udp' | 'tcp';
+  readonly wrap: WrapOptions;
+  /** First retransmission of a control packet. */
+  readonly tlsTimeoutMs: number;
+  readonly handWindowMs: number;
+  readonly tranWindowMs: number;
+  /** 0 for never. The server draws from 90 to 100 % of it, a client takes it as it is. */
+  readonly renegotiateMs: number;
+  readonly maxControlPacketBytes: number;
+  readonly replayWindowPackets: number;
+  readonly replayWindowSeconds: number;
+  /** This side's options string without NUL, and what it expects of the peer's (a difference only warns). */
+  readonly optionsString: string;
+  readonly expectedOptionsString: string;
+  /** Peer info lines `NAME=value` in order, without the newline. */
+  readonly peerInfo: readonly string[];
+  readonly verify: VerifyOptions;
+  /** Ciphers this side would take, and the one for peers that do not negotiate. */
+  readonly dataCiphers: readonly string[];
+  readonly dataCiphersFallback: string | undefined;
+  /** Digest of CBC data channels (`--auth`). */
+  readonly digest: string;
+  /** Limits that the profile sets on each data key; 0 for none. */
+  readonly renegotiateBytes: number | undefined;
+  readonly renegotiatePackets: number;
+  /** Keepalive before any push: silence from the peer that ends the session. */
+  readonly keepalive: KeepaliveOptions;
+  /** How often PUSH_REQUEST is sent. */
+  readonly pushRequestMs: number;
+}
+
+export interface KeepaliveOptions {
+  readonly pingRestartMs: number;
+  readonly pingExitMs: number;
+  /** Count silence only once the peer's address is known (ping-timer-rem). */
+  readonly timerRemote: boolean;
+  readonly inactiveMs: number;
+  readonly inactiveBytes: number;
+  readonly sessionTimeoutMs: number;
+}
+
+/** Checks of the peer's certificate beyond the chain itself. */
+export interface VerifyOptions {
+  readonly requireCertificate: boolean;
+  readonly keyUsages: readonly number[] | 'required' | undefined;
+  readonly extendedKeyUsage: string | undefined;
+  readonly netscapeCertType: 'client' | 'server' | undefined;
+  readonly name: { readonly name: string; readonly type: 'subject' | 'name' | 'name-prefix' } | undefined;
+  /** SHA-256 fingerprints of the peer's own certificate; with `withoutCa` the chain's verdict does not count. */
+  readonly fingerprints: readonly Uint8Array[];
+  readonly withoutCa: boolean;
+  /** `verify-hash`: allowed digests of the certificate at depth 1. */
+  readonly issuerHash: { readonly digest: 'SHA1' | 'SHA256'; readonly hashes: readonly Uint8Array[] } | undefined;
+}
+
+/** What the username field and the password field of the key exchange carry. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The part of a push reply that the session itself acts on; the rest is the tunnel's business. */
+export interface SessionPush {
+  readonly cipher: string | undefined;
+  readonly peerId: number | undefined;
+  readonly useExporter: boolean;
+  readonly controlExit: boolean;
+  readonly dynamicTlsCrypt: boolean;
+  readonly epochData: boolean;
+  readonly authToken: string | undefined;
+  readonly authTokenUser: string | undefined;
+  readonly keepalive: KeepaliveOptions;
+}

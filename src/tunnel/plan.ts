@@ -1,0 +1,68 @@
+// What the tunnel should look like on this host, as plain data: the meeting point of pushed options, the local
+// configuration and the host's present state.
+
+import type { PrefixText } from '../ip/prefix.ts';
+
+export interface TunnelAddress4 {
+  readonly local: string;
+  readonly prefixLength: number;
+  /** Point-to-point remote (topology net30 and p2p); undefined for subnet. */
+  readonly remote: string | undefined;
+  readonly netmask: string | undefined;
+  readonly broadcast: string | undefined;
+}
+
+export interface TunnelAddress6 {
+  readonly local: string;
+  readonly prefixLength: number;
+  readonly remote: string | undefined;
+}
+
+/** One route to set on the host. */
+export interface PlannedRoute {
+  readonly prefix: PrefixText;
+  /** Next hop; undefined for a route straight to a device. */
+  readonly gateway: string | undefined;
+  /** Device name; undefined leaves the choice to the kernel (a next hop outside the tunnel). */
+  readonly device: string | undefined;
+  readonly metric: number | undefined;
+  readonly table: number | undefined;
+  /** Why it is there, for the log and `explain`. */
+  readonly origin: 'server' | 'client' | 'redirect-gateway' | 'host-route' | 'bypass' | 'topology' | 'block-local';
+}
+
+/** DNS as `--dns` and `dhcp-option` state it. */
+export interface DnsServerPlan {
+  readonly priority: number;
+  readonly addresses: readonly { readonly address: string; readonly port: number | undefined }[];
+  readonly resolveDomains: readonly string[];
+  readonly dnssec: 'yes' | 'no' | 'optional' | undefined;
+  readonly transport: 'plain' | 'DoT' | 'DoH' | undefined;
+  readonly sni: string | undefined;
+}
+
+export interface DnsPlan {
+  readonly servers: readonly DnsServerPlan[];
+  readonly searchDomains: readonly string[];
+}
+
+/** The whole tunnel on this host. */
+export interface TunnelPlan {
+  readonly device: string;
+  readonly layer: 'tun' | 'tap' | 'null';
+  readonly topology: 'net30' | 'p2p' | 'subnet';
+  readonly mtuBytes: number;
+  readonly address4: TunnelAddress4 | undefined;
+  readonly address6: TunnelAddress6 | undefined;
+  /** In the order in which they are added; removed in reverse. */
+  readonly routes: readonly PlannedRoute[];
+  readonly dns: DnsPlan;
+  readonly redirect4: boolean;
+  readonly redirect6: boolean;
+  readonly blockIpv6: boolean;
+  /** `route_vpn_gateway`, `route_ipv6_gateway` … resolved. */
+  readonly vpnGateway4: string | undefined;
+  readonly vpnGateway6: string | undefined;
+  readonly netGateway4: string | undefined;
+  readonly netGateway6: string | undefined;
+}

@@ -1,0 +1,85 @@
+// What tunnel steps ask of the host. linux/ answers with netlink and ioctl, tests answer with a record of calls.
+// All calls are synchronous and throw HostError (an errno name and the sentence of strerror).
+
+import type { PrefixText } from '../ip/prefix.ts';
+
+export interface OpenDevice {
+  readonly name: string;
+  readonly index: number;
+  /** Non-blocking; -1 for `dev null`. */
+  readonly fd: number;
+  /** Whether it outlives the process (made by mktun or by another program). */
+  readonly persistent: boolean;
+}
+
+export interface DevicePort {
+  /** `name` may be `tun` (first free) or a full name. Sets POINTOPOINT and NOARP as a kernel tun has them. */
+  open(options: {
+    name: string;
+    layer: 'tun' | 'tap';
+    node: string | undefined;
+    txQueueLength: number | undefined;
+  }): OpenDevice;
+  close(device: OpenDevice): void;
+}
+
+export interface HostRoute {
+  readonly prefix: PrefixText;
+  readonly gateway: string | undefined;
+  readonly device: string | undefined;
+  readonly metric: number | undefined;
+  readonly table: number | undefined;
+}
+
+/** How the host reaches an address now. */
+export interface RouteLookup {
+  readonly gateway: string | undefined;
+  readonly device: string;
+  readonly deviceIndex: number;
+  /** Source address the kernel would use. */
+  readonly source: string | undefined;
+  /** Link-layer address of the device, for IV_HWADDR; undefined when it has none. */
+  readonly linkAddress: string | undefined;
+}
+
+export interface NetworkPort {
+  setLinkUp(device: string, up: boolean): void;
+  setMtu(device: string, mtuBytes: number): void;
+  addAddress(
+    device: string,
+    address: string,
+    prefixLength: number,
+    options: { remote?: string; broadcast?: string },
+  ): void;
+  removeAddress(device: string, address: string, prefixLength: number, options: { remote?: string }): void;
+  /** An identical route that exists already throws HostError EEXIST. */
+  addRoute(route: HostRoute): void;
+  removeRoute(route: HostRoute): void;
+  /** The route to an address, or undefined when there is none. */
+  lookup(address: string): RouteLookup | undefined;
+  /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */
+  addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
+}
+
+/** Runs a program without a shell. Never throws for the program's own failure. */
+export interface ScriptPort {
+  run(
+    argv: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    options: { timeoutMs: number | undefined },
+  ): Promise<{
+    readonly exitCode: number | undefined;
+    readonly signal: string | undefined;
+    readonly error: string | undefined;
+  }>;
+}
+
+/** A refused change of the host. */
+export class HostError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'HostError';
+    this.code = code;
+  }
+}
