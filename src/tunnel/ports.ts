@@ -29,6 +29,8 @@ export interface HostRoute {
   readonly device: string | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** Only in what `defaultRoutes` returns: all that the kernel says of the route, opaque text; `addRoute` puts exactly that back. */
+  readonly exact?: string | undefined;
 }
 
 /** How the host reaches an address now. */
@@ -57,6 +59,8 @@ export interface NetworkPort {
   removeRoute(route: HostRoute): void;
   /** The route to an address, or undefined when there is none. */
   lookup(address: string): RouteLookup | undefined;
+  /** The default routes of the main table, lowest metric first. */
+  defaultRoutes(family: 4 | 6): readonly HostRoute[];
   /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
 }
