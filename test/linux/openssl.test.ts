@@ -1,0 +1,159 @@
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createNativeArena } from '../../src/linux/arena.ts';
+import { availableCiphers, availableDigests, createOpenSslPacketCrypto } from '../../src/linux/openssl.ts';
+
+const arena = createNativeArena(65_536);
+const crypto = createOpenSslPacketCrypto(arena);
+const AEAD = ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM', 'CHACHA20-POLY1305'];
+const keyBytes = (cipher: string) => (cipher.includes('128') ? 16 : cipher.includes('192') ? 24 : 32);
+// Where things lie in the arena, away from its start so that a forgotten base shows.
+const NONCE = 1000;
+const ASSOCIATED = 1100;
+const TAG = 1200;
+const TEXT = 2003;
+
+/** node:crypto's answer to the same sealing. */
+function reference(cipher: string, key: Buffer, nonce: Buffer, associated: Buffer, text: Buffer) {
+  const options = { authTagLength: 16 };
+  const sealer = createCipheriv(cipher.toLowerCase() as 'chacha20-poly1305', key, nonce, options);
+  sealer.setAAD(associated, { plaintextLength: text.length });
+  const sealed = Buffer.concat([sealer.update(text), sealer.final()]);
+  return { sealed, tag: sealer.getAuthTag() };
+}
+
+describe.each(AEAD)('%s through FFI', (cipher) => {
+  it('seals to the same bytes as node:crypto and opens them again, packet after packet on one context', () => {
+    const key = randomBytes(keyBytes(cipher));
+    const seal = crypto.aeadKey(cipher, 'seal', key);
+    const open = crypto.aeadKey(cipher, 'open', key);
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 12, maxLength: 12 }),
+        fc.uint8Array({ maxLength: 24 }),
+        fc.uint8Array({ maxLength: 2000 }),
+        (nonce, associated, text) => {
+          const expected = reference(cipher, key, Buffer.from(nonce), Buffer.from(associated), Buffer.from(text));
+          arena.bytes.set(nonce, NONCE);
+          arena.bytes.set(associated, ASSOCIATED);
+          arena.bytes.set(text, TEXT);
+          seal.seal(NONCE, ASSOCIATED, associated.length, TEXT, text.length, TAG);
+          expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + text.length))).toEqual(expected.sealed);
+          expect(Buffer.from(arena.bytes.subarray(TAG, TAG + 16))).toEqual(expected.tag);
+          expect(open.open(NONCE, ASSOCIATED, associated.length, TEXT, text.length, TAG)).toBe(true);
+          expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + text.length))).toEqual(Buffer.from(text));
+        },
+      ),
+      { numRuns: 60 },
+    );
+    seal.close();
+    open.close();
+  });
+
+  it('refuses a packet with one bit changed in nonce, associated data, text or tag, and opens the next good one', () => {
+    const key = randomBytes(keyBytes(cipher));
+    const seal = crypto.aeadKey(cipher, 'seal', key);
+    const open = crypto.aeadKey(cipher, 'open', key);
+    for (const place of [NONCE, ASSOCIATED, TEXT, TAG, undefined]) {
+      arena.bytes.fill(7, NONCE, TEXT + 100);
+      seal.seal(NONCE, ASSOCIATED, 8, TEXT, 100, TAG);
+      if (place !== undefined) arena.bytes[place]! ^= 0x20;
+      expect(open.open(NONCE, ASSOCIATED, 8, TEXT, 100, TAG)).toBe(place === undefined);
+    }
+    seal.close();
+    open.close();
+  });
+});
+
+describe.each(['AES-128-CBC', 'AES-256-CBC'])('%s through FFI', (cipher) => {
+  it('pads and encrypts as node:crypto does, and gives the text back', () => {
+    const key = randomBytes(keyBytes(cipher));
+    const seal = crypto.cbcKey(cipher, 'seal', key);
+    const open = crypto.cbcKey(cipher, 'open', key);
+    expect(seal.blockBytes).toBe(16);
+    for (const length of [0, 1, 15, 16, 17, 100, 1400]) {
+      const iv = randomBytes(16);
+      const text = randomBytes(length);
+      arena.bytes.set(iv, NONCE);
+      arena.bytes.set(text, TEXT);
+      const padded = seal.encrypt(NONCE, TEXT, length);
+      const sealer = createCipheriv(cipher.toLowerCase(), key, iv);
+      expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + padded))).toEqual(
+        Buffer.concat([sealer.update(text), sealer.final()]),
+      );
+      expect(open.decrypt(NONCE, TEXT, padded)).toBe(length);
+      expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + length))).toEqual(text);
+    }
+    seal.close();
+    open.close();
+  });
+
+  it('answers -1 to a length that is no multiple of the block, to nothing, and to wrong padding', () => {
+    const key = randomBytes(keyBytes(cipher));
+    const open = crypto.cbcKey(cipher, 'open', key);
+    expect(open.decrypt(NONCE, TEXT, 0)).toBe(-1);
+    expect(open.decrypt(NONCE, TEXT, 17)).toBe(-1);
+    const sealer = createCipheriv(cipher.toLowerCase(), key, Buffer.alloc(16)).setAutoPadding(false);
+    arena.bytes.fill(0, NONCE, NONCE + 16);
+    arena.bytes.set(sealer.update(Buffer.alloc(32, 0xff)), TEXT);
+    expect(open.decrypt(NONCE, TEXT, 32)).toBe(-1);
+    open.close();
+  });
+});
+
+describe('HMAC through FFI', () => {
+  it.each(['SHA1', 'SHA256', 'SHA512'])('%s equals node:crypto and verifies in place', (digest) => {
+    const key = randomBytes(20);
+    const mac = crypto.macKey(digest, key);
+    for (const length of [0, 1, 100, 1400]) {
+      const text = randomBytes(length);
+      arena.bytes.set(text, TEXT);
+      mac.sign(TEXT, length, TAG);
+      const expected = createHmac(digest.toLowerCase(), key).update(text).digest();
+      expect(mac.lengthBytes).toBe(expected.length);
+      expect(Buffer.from(arena.bytes.subarray(TAG, TAG + mac.lengthBytes))).toEqual(expected);
+      expect(mac.verify(TEXT, length, TAG)).toBe(true);
+      arena.bytes[TAG + mac.lengthBytes - 1]! ^= 1;
+      expect(mac.verify(TEXT, length, TAG)).toBe(false);
+    }
+    mac.close();
+  });
+});
+
+describe('packet cryptography', () => {
+  it('refuses unknown names and keys of the wrong length when a key is made', () => {
+    expect(() => crypto.aeadKey('AES-512-GCM', 'seal', randomBytes(32))).toThrow('no cipher AES-512-GCM');
+    expect(() => crypto.aeadKey('AES-256-GCM', 'seal', randomBytes(16))).toThrow(
+      '16 bytes was refused (32 are needed)',
+    );
+    expect(() => crypto.aeadKey('AES-256-CBC', 'seal', randomBytes(32))).toThrow('no AEAD cipher');
+    expect(() => crypto.cbcKey('AES-256-GCM', 'seal', randomBytes(32))).toThrow('no CBC cipher');
+    expect(() => crypto.macKey('MD77', randomBytes(16))).toThrow('no digest MD77');
+  });
+
+  it('throws when a closed key is used', () => {
+    const aead = crypto.aeadKey('AES-256-GCM', 'seal', randomBytes(32));
+    const mac = crypto.macKey('SHA256', randomBytes(32));
+    aead.close();
+    aead.close();
+    mac.close();
+    expect(() => aead.seal(NONCE, ASSOCIATED, 8, TEXT, 10, TAG)).toThrow('closed');
+    expect(() => mac.sign(TEXT, 10, TAG)).toThrow('closed');
+  });
+
+  it('fills the named bytes with random ones and no others', () => {
+    arena.bytes.fill(0, TEXT - 1, TEXT + 65);
+    crypto.random(TEXT, 64);
+    expect(arena.bytes.subarray(TEXT, TEXT + 64).filter((byte) => byte === 0).length).toBeLessThan(16);
+    expect([arena.bytes[TEXT - 1], arena.bytes[TEXT + 64]]).toEqual([0, 0]);
+  });
+
+  it('knows which ciphers and digests this OpenSSL has', () => {
+    expect(availableCiphers(['AES-256-GCM', 'NO-SUCH-CIPHER', 'CHACHA20-POLY1305'])).toEqual([
+      'AES-256-GCM',
+      'CHACHA20-POLY1305',
+    ]);
+    expect(availableDigests(['SHA256', 'NO-SUCH'])).toEqual(['SHA256']);
+  });
+});
