@@ -23,6 +23,8 @@ export type SessionEvent =
     }
   /** All fragments of a PUSH_REPLY joined: options in order, unquoted, cleaned. The driver calls `applyPush`. */
   | { readonly type: 'push-reply'; readonly options: readonly string[] }
+  /** The peer asks for its options (a server's session); the driver answers with `sendPushReply`. */
+  | { readonly type: 'push-request' }
   /** A data key to install for receiving; the driver wipes `material` afterwards. `handle` names it from now on. */
   | {
       readonly type: 'data-key';

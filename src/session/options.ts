@@ -35,6 +35,10 @@ export interface SessionOptions {
   readonly keepalive: KeepaliveOptions;
   /** How often PUSH_REQUEST is sent. */
   readonly pushRequestMs: number;
+  /** Whether a key exchange waits for credentials (`auth-user-pass`); without it those that happen to be set are sent. */
+  readonly needsCredentials?: boolean;
+  /** Forget the credentials once they are sent (`auth-nocache`). An auth-token is kept. */
+  readonly forgetCredentials?: boolean;
 }
 
 export interface KeepaliveOptions {
