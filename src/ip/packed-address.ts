@@ -1,0 +1,53 @@
+// A socket address in packet memory, so that the packet path compares and stores addresses without objects.
+//
+//   0      family, 4 or 6
+//   1      zero
+//   2..3   port, big-endian
+//   4..7   IPv6 scope id, big-endian; zero for IPv4
+//   8..23  address, 4 or 16 bytes, the rest zero
+
+import type { SocketAddress } from './socket-address.ts';
+
+/** Bytes that one packed address takes. */
+export const PACKED_ADDRESS_BYTES = 24;
+
+/** Writes the address at `at`. */
+export function writePackedAddress(view: DataView, at: number, socket: SocketAddress): void {
+  view.setUint8(at, socket.family);
+  view.setUint8(at + 1, 0);
+  view.setUint16(at + 2, socket.port);
+  view.setUint32(at + 4, socket.family === 6 ? socket.scopeId : 0);
+  for (let index = 0; index < 16; index++) view.setUint8(at + 8 + index, socket.address[index] ?? 0);
+}
+
+/** Reads the address at `at` into an object of its own. */
+export function readPackedAddress(view: DataView, at: number): SocketAddress {
+  const family = view.getUint8(at) === 4 ? 4 : 6;
+  const address = new Uint8Array(family === 4 ? 4 : 16);
+  for (let index = 0; index < address.length; index++) address[index] = view.getUint8(at + 8 + index);
+  return { family, address, port: view.getUint16(at + 2), scopeId: view.getUint32(at + 4) };
+}
+
+/** Whether two packed addresses are the same. */
+export function samePackedAddress(view: DataView, a: number, b: number): boolean {
+  for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4) {
+    if (view.getUint32(a + index) !== view.getUint32(b + index)) return false;
+  }
+  return true;
+}
+
+/** Copies one packed address over another. */
+export function copyPackedAddress(view: DataView, from: number, to: number): void {
+  for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4)
+    view.setUint32(to + index, view.getUint32(from + index));
+}
+
+/** A 32-bit number that spreads packed addresses over a table. */
+export function hashPackedAddress(view: DataView, at: number): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4) {
+    hash = Math.imul(hash ^ view.getUint32(at + index), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return hash;
+}
