@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Fetches the real OpenVPN programs that the interop suite talks to, and the tools it needs. Idempotent.
+#
+#   openvpn 2.6   Debian's own package, installed with apt (as root, and only when something is missing)
+#   openvpn 2.7   from Debian sid, unpacked into a cache directory, not installed
+#   openvpn 2.5   from Debian bullseye, likewise; a peer without TLS exporter keys. Optional: an old release
+#                 leaves the mirrors one day
+#   2.6-deaf      Debian's 2.6 as a copy that cannot find IV_PROTO in a client's peer info, and therefore
+#                 behaves as servers before 2.5 do: PRF keys, DATA_V1, exit notice on the data channel
+#
+# The mirror is the one the machine's apt already uses; apt itself checks signatures, sizes and hashes.
+# SALLYPORT_PEERS names the cache directory (default ${XDG_CACHE_HOME:-~/.cache}/sallyport/peers).
+# `--print-dir` prints that directory and does nothing else.
+set -euo pipefail
+
+cache=${SALLYPORT_PEERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/sallyport/peers}
+[[ ${1:-} == --print-dir ]] && { echo "$cache"; exit 0; }
+
+say() { echo "peers: $*"; }
+fail() { echo "peers: $*" >&2; exit 1; }
+
+# command and the Debian package that has it
+tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
+  ps:procps mount:mount unshare:util-linux)
+
+install_tools() {
+  local missing=() pair
+  for pair in "${tools[@]}"; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+  done
+  [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+  if ((${#missing[@]} == 0)); then
+    say "openvpn and the tools of the suite are installed: $(openvpn --version | head -n 1 | cut -d ' ' -f 1,2)"
+    return
+  fi
+  ((EUID == 0)) || fail "missing: ${missing[*]}; run this as root once, or: apt-get install ${missing[*]}"
+  say "installing with apt: ${missing[*]}"
+  apt-get -qq update
+  # No service of Debian's package is to be started on this machine.
+  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install --no-install-recommends -y "${missing[@]}" >/dev/null
+}
+
+# The first Debian archive of the machine's own apt configuration, in either of its two formats.
+mirror() {
+  { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true; } |
+    grep -v '^[[:space:]]*#' | grep -oE 'https?://[^ ]+/debian/?([[:space:]]|$)' | head -n 1 | tr -d '[:space:]'
+}
+
+# fetch VERSION SUITE: openvpn and its libraries of another Debian release, unpacked side by side.
+fetch() {
+  local version=$1 suite=$2
+  local home=$cache/$version wrapper=$cache/openvpn-$version
+  if [[ -x $wrapper ]] && "$wrapper" --version >/dev/null 2>&1; then
+    say "openvpn $version is there: $("$wrapper" --version | head -n 1 | cut -d ' ' -f 1,2)"
+    return
+  fi
+  local archive
+  archive=$(mirror)
+  [[ -n $archive ]] || { say "no Debian mirror in this machine's apt configuration"; return 1; }
+  say "fetching openvpn $version from Debian $suite"
+  rm -rf "$home" "$wrapper"
+  mkdir -p "$home"/{etc,root,state/lists/partial,cache/archives/partial}
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" >"$home/etc/sources.list"
+  local apt=(apt-get -qq -o Dir::Etc::sourcelist="$home/etc/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::Etc::preferencesparts=/dev/null -o Dir::State="$home/state" -o Dir::State::status=/dev/null
+    -o Dir::Cache="$home/cache" -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none
+    -o Acquire::Retries=2 -o Debug::NoLocking=true)
+  "${apt[@]}" update >/dev/null || return 1
+  # With an empty package status this is openvpn with everything it depends on.
+  "${apt[@]}" install --no-install-recommends --download-only -y openvpn >/dev/null || return 1
+  local deb
+  for deb in "$home"/cache/archives/{openvpn,lib}*.deb; do dpkg-deb -x "$deb" "$home/root"; done
+  rm -rf "$home/cache" "$home/state"
+  local loader libraries
+  loader=$(find "$home/root" -name 'ld-linux-*.so.*' | sort | head -n 1)
+  [[ -n $loader ]] || { say "no dynamic loader among the packages of $suite"; return 1; }
+  libraries=$(find "$home/root" -type d -name "*-linux-gnu*" -path '*/lib/*' -prune | paste -sd :)
+  printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$home/root/usr/sbin/openvpn" >"$wrapper"
+  chmod 755 "$wrapper"
+  "$wrapper" --version >/dev/null || { rm -f "$wrapper"; return 1; }
+  say "openvpn $version: $("$wrapper" --version | head -n 1 | cut -d ' ' -f 1,2)"
+}
+
+# One search string changed to one of the same length: the copy never sees what a client says of its protocol.
+deafen() {
+  local wrapper=$cache/openvpn-2.6-deaf original
+  original=$(command -v openvpn)
+  if [[ ! -e $wrapper || $original -nt $wrapper ]]; then
+    LC_ALL=C sed 's/\x00IV_PROTO=\x00/\x00IV_DEAF_=\x00/' "$original" >"$wrapper.new"
+    cmp -s "$original" "$wrapper.new" && { rm -f "$wrapper.new"; say "2.6-deaf: the string is not where it was"; return 1; }
+    chmod 755 "$wrapper.new"
+    mv "$wrapper.new" "$wrapper"
+  fi
+  say "openvpn 2.6-deaf is there"
+}
+
+[[ $(uname -s) == Linux ]] && command -v apt-get >/dev/null ||
+  fail "this fetches Debian packages; on another system install openvpn 2.6, iproute2, iputils, openssl, tcpdump and iperf3 yourself"
+install_tools
+mkdir -p "$cache"
+# Tests run peers as other users, too.
+chmod 755 "$cache"
+fetch 2.7 sid || fail "openvpn 2.7 could not be fetched"
+fetch 2.5 bullseye || say "openvpn 2.5 could not be fetched; its cases are left out"
+deafen || fail "openvpn 2.6-deaf could not be made"
