@@ -1,0 +1,97 @@
+// Option rows: the server.
+
+import { MANY, notYet, type OptionClass, type OptionRow, type OptionStatus, row } from './option-row.ts';
+
+const LATER: OptionStatus = notYet('the server is not built in yet; this version is a client');
+
+// All server rows have the side and the status in common.
+const server = (
+  name: string,
+  args: string,
+  words: number | readonly [number, number],
+  help: string,
+  classes: OptionClass | readonly OptionClass[] = 'general',
+  more: Parameters<typeof row>[6] = {},
+): OptionRow => row(name, args, words, classes, LATER, help, { side: 'server', ...more });
+
+const CCD = { contexts: ['ccd', 'ccd-only'] } as const;
+
+export const SERVER_ROWS: readonly OptionRow[] = [
+  row('mode', 'p2p|server', 1, 'general', { kind: 'works' }, 'One peer, or a server for many.', { default: 'p2p' }),
+  server('server', 'network netmask [nopool]', [2, 3], 'A server with this network for its clients.'),
+  server('server-ipv6', 'network/bits', 1, 'A server with this IPv6 network for its clients.'),
+  server('server-bridge', '[gateway netmask start end]', [0, 4], 'A server on an Ethernet bridge.'),
+  server('push', '"option"', 1, 'Push this option to clients.', 'push', { contexts: ['ccd'] }),
+  server('push-reset', '', 0, 'Push none of the global options to this client.', 'instance', CCD),
+  server('push-remove', 'prefix', 1, 'Do not push options that begin with this to this client.', 'instance', CCD),
+  server('ifconfig-pool', 'start end [netmask]', [2, 3], 'Addresses for clients.'),
+  server('ifconfig-pool-persist', 'file [seconds]', [1, 2], 'Remember which client had which address.', 'general', {
+    default: '600 seconds',
+  }),
+  server('ifconfig-ipv6-pool', 'address/bits', 1, 'IPv6 addresses for clients.'),
+  server('ifconfig-push', 'local remote|netmask [alias]', [2, 3], 'Address of this client.', 'instance', CCD),
+  server('ifconfig-push-constraint', 'network netmask', 2, 'Where ifconfig-push addresses must be.'),
+  server('ifconfig-ipv6-push', 'address/bits [remote]', [1, 2], 'IPv6 address of this client.', 'instance', CCD),
+  server('iroute', 'network [netmask]', [1, 2], 'A network behind this client.', 'instance', CCD),
+  server('iroute-ipv6', 'network/bits', 1, 'An IPv6 network behind this client.', 'instance', CCD),
+  server('disable', '', 0, 'Refuse this client.', 'instance', CCD),
+  server('override-username', 'name', 1, 'Treat this client as if it had logged in under this name.', 'instance', CCD),
+  server('client-config-dir', 'dir', 1, 'Files with options for single clients.'),
+  server('ccd-exclusive', '', 0, 'Refuse clients without a file in client-config-dir.'),
+  server('client-to-client', '', 0, 'Let clients reach each other inside the server.'),
+  server('duplicate-cn', '', 0, 'Let one certificate be used by several clients at once.'),
+  server('max-clients', 'n', 1, 'How many clients at once.', 'general', { default: '1024' }),
+  server('max-routes-per-client', 'n', 1, 'How many networks behind one client.', 'inherit', {
+    contexts: ['ccd'],
+    default: '256',
+  }),
+  server('connect-freq', 'n seconds', 2, 'At most n new clients in this time.'),
+  server('connect-freq-initial', 'n seconds', 2, 'At most n first answers in this time.', 'general', {
+    default: '100 10',
+  }),
+  server('hash-size', 'real virtual', 2, 'Sizes of hash tables.'),
+  server('bcast-buffers', 'n', 1, 'Buffers for broadcasts.', 'general', { default: '256' }),
+  server('tcp-queue-limit', 'n', 1, 'Packets waiting for one TCP client.', 'general', { default: '64' }),
+  server('tcp-nodelay', '', 0, 'Push socket-flags TCP_NODELAY.', 'general', {
+    deprecated: { since: '2.7', instead: 'leave it out: it is always set' },
+  }),
+  server('port-share', 'host port [dir]', [2, 3], 'Pass TCP connections that are not OpenVPN on.'),
+  server('multihome', '[same-interface]', [0, 1], 'Answer from the address that was asked.'),
+  server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.'),
+  server('verify-client-cert', '[none|optional|require]', [0, 1], 'Whether clients need a certificate.', 'general', {
+    default: 'require',
+    unsafe: { why: 'with none or optional a client needs no certificate', instead: 'verify-client-cert require' },
+  }),
+  server('username-as-common-name', '', 0, 'Know clients by user name instead of certificate name.'),
+  server('auth-user-pass-optional', '', 0, 'Let clients come without user name and password.'),
+  server(
+    'auth-user-pass-verify',
+    'cmd via-env|via-file',
+    [1, 2],
+    'Program that checks user name and password.',
+    'script',
+  ),
+  server(
+    'auth-gen-token',
+    '[lifetime] [renewal] [external-auth]',
+    [0, MANY],
+    'Give clients a token instead of the password.',
+  ),
+  server('auth-gen-token-secret', 'file', 1, 'Key of the tokens.', 'general', { contexts: ['inline'] }),
+  server('client-connect', 'cmd', 1, 'Run when a client has logged in.', 'script'),
+  server('client-crresponse', 'cmd', 1, "Run with a client's answer to a challenge.", 'script'),
+  server('client-disconnect', 'cmd', 1, 'Run when a client is gone.', 'script'),
+  server('learn-address', 'cmd', 1, 'Run when an address is learned or forgotten.', 'script'),
+  server('force-tls-key-material-export', '', [0, MANY], 'Refuse clients that cannot derive keys from TLS.'),
+  server('tls-crypt-v2-verify', 'cmd', 1, 'Run to check the metadata of a client key.'),
+  server('tls-crypt-v2-max-age', 'days', [1, MANY], 'Refuse client keys older than this.'),
+  server('x509-username-field', 'field…', [1, MANY], 'Certificate field that names the client.', 'general', {
+    default: 'CN',
+  }),
+  server('vlan-tagging', '', 0, 'Switch tagged Ethernet frames.'),
+  server('vlan-accept', 'all|tagged|untagged', 1, 'Which frames are taken.', 'general', { default: 'all' }),
+  server('vlan-pvid', 'id', 1, 'VLAN of untagged frames.', ['general', 'instance'], {
+    contexts: ['ccd'],
+    default: '1',
+  }),
+];
