@@ -1,0 +1,104 @@
+// What is known of data-channel ciphers by their OpenVPN names. Lengths are in bytes.
+//
+// The room `crypto/` turns secrets into data keys: static-key-directions for the control channel's keys, prf and
+// derive-data-keys for the data channel's, cipher-table for how much of it an algorithm takes. provider.ts is the port
+// to the cryptographic library.
+
+export type CipherKind = 'aead' | 'cbc' | 'none';
+
+export interface CipherFacts {
+  /** The name as OpenVPN writes it. */
+  readonly name: string;
+  readonly kind: CipherKind;
+  readonly keyBytes: number;
+  /** Nonce for AEAD. */
+  readonly ivBytes: number;
+  readonly blockBytes: number;
+  /** 64-bit blocks: keys are changed after 64 MiB (SWEET32). */
+  readonly smallBlock: boolean;
+  /** Bytes one key may protect by the AEAD limit of wire.md 7.2 in the 32-bit packet-id format; 0 for none. */
+  readonly limitBytes: number;
+}
+
+/**
+ * AES-GCM: blocks plus packets below 7/8 of 2^36. Packet-ids allow 2^32 packets, and each may end in a part of a block,
+ * so this many bytes keep every mixture below the limit.
+ */
+const GCM_LIMIT_BYTES = 16 * (2 ** 36 * (7 / 8) - 2 * 2 ** 32);
+/** The C program's reneg-bytes for 64-bit blocks. */
+const SMALL_BLOCK_LIMIT_BYTES = 64 * 1024 * 1024;
+
+const aead = (name: string, keyBytes: number, limitBytes: number): CipherFacts => ({
+  name,
+  kind: 'aead',
+  keyBytes,
+  ivBytes: 12,
+  blockBytes: 1,
+  smallBlock: false,
+  limitBytes,
+});
+
+const cbc = (name: string, keyBytes: number, blockBytes: number): CipherFacts => ({
+  name,
+  kind: 'cbc',
+  keyBytes,
+  ivBytes: blockBytes,
+  blockBytes,
+  smallBlock: blockBytes === 8,
+  limitBytes: blockBytes === 8 ? SMALL_BLOCK_LIMIT_BYTES : 0,
+});
+
+const TABLE: readonly CipherFacts[] = [
+  aead('AES-128-GCM', 16, GCM_LIMIT_BYTES),
+  aead('AES-192-GCM', 24, GCM_LIMIT_BYTES),
+  aead('AES-256-GCM', 32, GCM_LIMIT_BYTES),
+  aead('CHACHA20-POLY1305', 32, 0),
+  cbc('AES-128-CBC', 16, 16),
+  cbc('AES-192-CBC', 24, 16),
+  cbc('AES-256-CBC', 32, 16),
+  cbc('CAMELLIA-128-CBC', 16, 16),
+  cbc('CAMELLIA-192-CBC', 24, 16),
+  cbc('CAMELLIA-256-CBC', 32, 16),
+  cbc('ARIA-128-CBC', 16, 16),
+  cbc('ARIA-192-CBC', 24, 16),
+  cbc('ARIA-256-CBC', 32, 16),
+  cbc('SEED-CBC', 16, 16),
+  cbc('SM4-CBC', 16, 16),
+  cbc('BF-CBC', 16, 8),
+  cbc('CAST5-CBC', 16, 8),
+  cbc('DES-EDE3-CBC', 24, 8),
+  cbc('DES-EDE-CBC', 16, 8),
+  cbc('DES-CBC', 8, 8),
+  { name: 'none', kind: 'none', keyBytes: 0, ivBytes: 0, blockBytes: 1, smallBlock: false, limitBytes: 0 },
+];
+
+const BY_NAME = new Map(TABLE.map((facts) => [facts.name.toUpperCase(), facts]));
+
+/** Facts about a cipher by its OpenVPN name in any case (`none` for the null cipher), or undefined for an unknown one. */
+export function cipherFacts(name: string): CipherFacts | undefined {
+  return BY_NAME.get(name === '[null-cipher]' ? 'NONE' : name.toUpperCase());
+}
+
+/** Lengths of the digests that `--auth` commonly names; the provider knows the rest. */
+const DIGEST_BYTES = new Map([
+  ['MD5', 16],
+  ['SHA1', 20],
+  ['RIPEMD160', 20],
+  ['SHA224', 28],
+  ['SHA256', 32],
+  ['SHA384', 48],
+  ['SHA512', 64],
+  ['SHA512-256', 32],
+  ['SHA3-224', 28],
+  ['SHA3-256', 32],
+  ['SHA3-384', 48],
+  ['SHA3-512', 64],
+  ['BLAKE2S256', 32],
+  ['BLAKE2B512', 64],
+  ['NONE', 0],
+]);
+
+/** Bytes of a digest by its OpenVPN name in any case; `none` has 0; undefined for one that is not in the table. */
+export function digestBytes(name: string): number | undefined {
+  return DIGEST_BYTES.get(name.toUpperCase());
+}

@@ -1,0 +1,101 @@
+// PUSH_REPLY: options separated by commas, split over several messages when it is long. A fragment ends in
+// `push-continuation 2` (more follows) or `push-continuation 1` (the last).
+
+/** More options or characters than this are refused; the largest real replies have some thousand routes. */
+const OPTIONS_LIMIT = 65_536;
+const CHARACTERS_LIMIT = 4 * 1024 * 1024;
+/** Longest fragment the C program takes; it writes no longer ones. */
+const FRAGMENT_CHARACTERS = 1024;
+/** Room for `,push-continuation 2`. */
+const CONTINUATION_CHARACTERS = 20;
+
+/** Options of one fragment, each as its text with quotes and backslashes left to the option grammar. */
+export function splitPushOptions(body: string): string[] {
+  const options: string[] = [];
+  let start = 0;
+  let at = 0;
+  while (at <= body.length) {
+    const char = body.charAt(at);
+    if (at === body.length || char === ',') {
+      const option = body.slice(start, at).trim();
+      if (option !== '') options.push(option);
+      start = at + 1;
+    } else if (char === '\\') {
+      at++;
+    } else if ((char === '"' || char === "'") && opensWord(body, at, start)) {
+      at = closingQuote(body, at) ?? at;
+    }
+    at++;
+  }
+  return options;
+}
+
+export type PushReplyVerdict =
+  | { readonly complete: true; readonly options: readonly string[] }
+  | { readonly complete: false }
+  | { readonly problem: 'too-big' };
+
+/** Joins the fragments of a reply, with a bound. */
+export class PushReplyJoiner {
+  #options: string[] = [];
+  #characters = 0;
+
+  handleFragment(body: string): PushReplyVerdict {
+    this.#characters += body.length;
+    const options = this.#characters > CHARACTERS_LIMIT ? [] : splitPushOptions(body);
+    if (this.#characters > CHARACTERS_LIMIT || this.#options.length + options.length > OPTIONS_LIMIT) {
+      this.reset();
+      return { problem: 'too-big' };
+    }
+    let more = false;
+    for (const option of options) {
+      const continuation = /^push-continuation\s+([0-9])$/.exec(option)?.[1];
+      if (continuation === undefined) this.#options.push(option);
+      else more = continuation === '2';
+    }
+    if (more) return { complete: false };
+    const joined = this.#options;
+    this.reset();
+    return { complete: true, options: joined };
+  }
+
+  /** Forgets what has come so far. */
+  reset(): void {
+    this.#options = [];
+    this.#characters = 0;
+  }
+}
+
+/** Writes a reply as the texts of its fragments. Throws for an option that does not fit into a fragment. */
+export function writePushReply(options: readonly string[]): string[] {
+  const limit = FRAGMENT_CHARACTERS - CONTINUATION_CHARACTERS;
+  const fragments: string[] = [];
+  let current = 'PUSH_REPLY';
+  for (const option of options) {
+    if ('PUSH_REPLY,'.length + option.length > limit) {
+      throw new RangeError(`the option ${option.slice(0, 40)}… is too long to be pushed`);
+    }
+    if (current.length + 1 + option.length > limit) {
+      fragments.push(`${current},push-continuation 2`);
+      current = 'PUSH_REPLY';
+    }
+    current += `,${option}`;
+  }
+  fragments.push(fragments.length > 0 ? `${current},push-continuation 1` : current);
+  return fragments;
+}
+
+/** A quote is one only at the start of a word, as in the option grammar. */
+function opensWord(body: string, at: number, start: number): boolean {
+  return at === start || /\s/.test(body.charAt(at - 1));
+}
+
+/** Where the quote closes; undefined when it does not, and it is an ordinary character then. */
+function closingQuote(body: string, at: number): number | undefined {
+  const quote = body.charAt(at);
+  for (let i = at + 1; i < body.length; i++) {
+    if (body.charAt(i) === '\\' && quote === '"') i++;
+    else if (body.charAt(i) === quote) return i;
+  }
+  return undefined;
+}
