@@ -273,6 +273,7 @@ class OpenSslMacKey implements MacKey {
       if (context !== 0) openssl.macContextFree(context);
       throw new Error(`this OpenSSL has no digest ${digest} for HMAC`);
     }
+    parameters.bytes.fill(0); // in use until here: what native code reads must stay referenced
     this.lengthBytes = openssl.macSize(context);
     this.#context = context;
     this.#base = base;

@@ -1,0 +1,138 @@
+// Sockets for links: made here, moved by the data plane. All are non-blocking and close-on-exec.
+
+import type { LinkPort, LinkRequest, OpenLink } from '../client/ports.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+import { checked, Errno, hostError } from './errno.ts';
+import { errno, libc, nativeBytes } from './libc.ts';
+import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_BINDTODEVICE = 25;
+const SO_MARK = 36;
+const IPPROTO_IP = 0;
+const IPPROTO_TCP = 6;
+const IPPROTO_IPV6 = 41;
+const TCP_NODELAY = 1;
+const IP_MTU_DISCOVER = 10;
+const IP_RECVERR = 11;
+const IPV6_MTU_DISCOVER = 23;
+const IPV6_RECVERR = 25;
+const IPV6_V6ONLY = 26;
+const PMTU_DISCOVERY = { no: 0, maybe: 1, yes: 2 } as const;
+const LISTEN_BACKLOG = 32;
+const IFNAME_BYTES = 16;
+
+/** Opens UDP and TCP sockets as the C program sets them up. A stream that listens is returned as its listening fd. */
+export function createLinkPort(): LinkPort {
+  const argument = nativeBytes(64);
+  const address = nativeBytes(64);
+
+  function setNumber(fd: number, level: number, name: number, value: number): boolean {
+    argument.view.setInt32(0, value, true);
+    return libc.setsockopt(fd, level, name, argument.address, 4) === 0;
+  }
+
+  function number(fd: number, name: number): number {
+    argument.view.setUint32(8, 4, true);
+    const result = libc.getsockopt(fd, SOL_SOCKET, name, argument.address, argument.address + 8);
+    return result === 0 ? argument.view.getInt32(0, true) : 0;
+  }
+
+  function setBuffers(
+    fd: number,
+    sndbufBytes: number | undefined,
+    rcvbufBytes: number | undefined,
+  ): OpenLink['buffers'] {
+    const before = [number(fd, SO_RCVBUF), number(fd, SO_SNDBUF)] as const;
+    if (sndbufBytes !== undefined) setNumber(fd, SOL_SOCKET, SO_SNDBUF, sndbufBytes);
+    if (rcvbufBytes !== undefined) setNumber(fd, SOL_SOCKET, SO_RCVBUF, rcvbufBytes);
+    return { receive: [before[0], number(fd, SO_RCVBUF)], send: [before[1], number(fd, SO_SNDBUF)] };
+  }
+
+  function localAddress(fd: number): SocketAddress {
+    argument.view.setUint32(0, SOCKADDR_BYTES, true);
+    checked(libc.getsockname(fd, address.address, argument.address), 'Cannot read the local address of the socket');
+    const local = parseSockaddr(address.view, 0);
+    if (local === undefined) throw hostError('The socket has no internet address', Errno.EINVAL);
+    return local;
+  }
+
+  function setUp(fd: number, request: LinkRequest, family: 4 | 6): void {
+    const stream = request.transport !== 'udp';
+    if (stream && !setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
+      throw hostError('TCP: Cannot setsockopt SO_REUSEADDR on TCP socket', errno());
+    }
+    // Refused marks, buffer sizes and MTU discovery leave a socket that works; the C program goes on with a note.
+    if (request.mark !== undefined) setNumber(fd, SOL_SOCKET, SO_MARK, request.mark);
+    if (stream && request.tcpNoDelay) setNumber(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (request.mtuDiscovery !== undefined) {
+      const value = PMTU_DISCOVERY[request.mtuDiscovery];
+      if (family === 4) setNumber(fd, IPPROTO_IP, IP_MTU_DISCOVER, value);
+      else setNumber(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, value);
+    }
+    if (!stream) {
+      // Without these an unconnected socket hears no ICMP; a dual-stack one needs both.
+      setNumber(fd, IPPROTO_IP, IP_RECVERR, 1);
+      if (family === 6) setNumber(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    }
+    if (request.bindDevice !== undefined) bindToDevice(fd, request.bindDevice);
+    if (family === 6) setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6Only ? 1 : 0);
+  }
+
+  function bindToDevice(fd: number, device: string): void {
+    const what = `setsockopt SO_BINDTODEVICE=${device} failed`;
+    if (device.length >= IFNAME_BYTES) throw hostError(what, Errno.EINVAL);
+    argument.bytes.fill(0);
+    for (let i = 0; i < device.length; i++) argument.bytes[i] = device.charCodeAt(i);
+    checked(libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argument.address, device.length + 1), what);
+  }
+
+  /** True while a stream is still connecting. */
+  function connect(fd: number, remote: SocketAddress): boolean {
+    const length = writeSockaddr(address.view, 0, remote);
+    if (libc.connect(fd, address.address, length) === 0) return false;
+    const code = errno();
+    if (code === Errno.EINPROGRESS) return true;
+    throw hostError('Cannot connect', code);
+  }
+
+  return {
+    open(request) {
+      const family = (request.remote ?? request.local)?.family ?? 6;
+      const kind = request.transport === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+      const domain = family === 4 ? AF_INET : AF_INET6;
+      const fd = checked(
+        libc.socket(domain, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+        `${request.transport === 'udp' ? 'UDP' : 'TCP'}: Cannot create UDP/TCP socket`,
+      );
+      try {
+        setUp(fd, request, family);
+        const buffers = setBuffers(fd, request.sndbufBytes, request.rcvbufBytes);
+        if (request.local !== undefined) {
+          const length = writeSockaddr(address.view, 0, request.local);
+          checked(libc.bind(fd, address.address, length), 'Socket bind failed on local address');
+        }
+        let connecting = false;
+        if (request.transport === 'tcp-server') checked(libc.listen(fd, LISTEN_BACKLOG), 'TCP: listen() failed');
+        else if (request.remote !== undefined) connecting = connect(fd, request.remote);
+        const connected = request.remote !== undefined && request.transport !== 'tcp-server' && !connecting;
+        return { fd, connecting, connected, local: localAddress(fd), buffers };
+      } catch (error) {
+        libc.close(fd);
+        throw error;
+      }
+    },
+    localAddress,
+    setBuffers,
+    close(fd) {
+      checked(libc.close(fd), 'Cannot close the socket');
+    },
+  };
+}

@@ -1,0 +1,82 @@
+// The tun device. A kernel tun made this way is POINTOPOINT and NOARP and has no link-layer address; a tap has one.
+
+import type { DevicePort, OpenDevice } from '../tunnel/ports.ts';
+import { checked, Errno, hostError } from './errno.ts';
+import { errno, libc, nativeBytes } from './libc.ts';
+
+// struct ifreq: name 16 bytes, then 24 of union (flags u16, index or queue length i32)
+const IFREQ_BYTES = 40;
+const IFNAME_BYTES = 16;
+const TUNSETIFF = 0x400454ca;
+const TUNGETIFF = 0x800454d2;
+const SIOCGIFINDEX = 0x8933;
+const SIOCSIFTXQLEN = 0x8943;
+const IFF_TUN = 0x0001;
+const IFF_TAP = 0x0002;
+const IFF_NO_PI = 0x1000;
+const IFF_PERSIST = 0x0800;
+const O_RDWR = 0o2;
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+
+/** Opens tun and tap devices by /dev/net/tun. A persistent device of the name is used as it is. */
+export function createTunPort(): DevicePort {
+  const request = nativeBytes(IFREQ_BYTES);
+  return {
+    open({ name, layer, node, txQueueLength }) {
+      const path = node ?? '/dev/net/tun';
+      const fd = checked(libc.open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0), `Cannot open TUN/TAP dev ${path}`);
+      try {
+        return attach(fd, name, layer, txQueueLength);
+      } catch (error) {
+        libc.close(fd);
+        throw error;
+      }
+    },
+    close(device) {
+      if (device.fd >= 0) checked(libc.close(device.fd), `Cannot close ${device.name}`);
+    },
+  };
+
+  function attach(fd: number, name: string, layer: 'tun' | 'tap', txQueueLength: number | undefined): OpenDevice {
+    // The bare words leave the choice to the kernel: the first free tunN or tapN.
+    const wanted = name === 'tun' || name === 'tap' ? `${layer}%d` : name;
+    if (wanted.length >= IFNAME_BYTES) throw hostError(`Cannot ioctl TUNSETIFF ${name}`, Errno.EINVAL);
+    writeName(wanted);
+    request.view.setUint16(IFNAME_BYTES, (layer === 'tun' ? IFF_TUN : IFF_TAP) | IFF_NO_PI, true);
+    checked(libc.ioctl(fd, TUNSETIFF, request.address), `Cannot ioctl TUNSETIFF ${name}`);
+    const actual = readName();
+    checked(libc.ioctl(fd, TUNGETIFF, request.address), `Cannot ioctl TUNGETIFF ${actual}`);
+    const persistent = (request.view.getUint16(IFNAME_BYTES, true) & IFF_PERSIST) !== 0;
+    const socket = checked(libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'Cannot open a control socket');
+    try {
+      // A queue length that is refused leaves the device as good as it was; the C program goes on too.
+      if (txQueueLength !== undefined) interfaceRequest(socket, SIOCSIFTXQLEN, actual, txQueueLength);
+      const failed = interfaceRequest(socket, SIOCGIFINDEX, actual, 0);
+      if (failed !== 0) throw hostError(`Cannot read the index of ${actual}`, failed);
+      return { name: actual, index: request.view.getInt32(IFNAME_BYTES, true), fd, persistent };
+    } finally {
+      libc.close(socket);
+    }
+  }
+
+  /** 0, or the errno. */
+  function interfaceRequest(socket: number, call: number, name: string, value: number): number {
+    writeName(name);
+    request.view.setInt32(IFNAME_BYTES, value, true);
+    return libc.ioctl(socket, call, request.address) < 0 ? errno() : 0;
+  }
+
+  function writeName(name: string): void {
+    request.bytes.fill(0);
+    for (let i = 0; i < name.length; i++) request.bytes[i] = name.charCodeAt(i);
+  }
+
+  function readName(): string {
+    const end = request.bytes.indexOf(0);
+    return String.fromCharCode(...request.bytes.subarray(0, Math.min(end, IFNAME_BYTES)));
+  }
+}
