@@ -2,6 +2,7 @@
 // configuration and the host's present state.
 
 import type { PrefixText } from '../ip/prefix.ts';
+import type { HostRoute } from './ports.ts';
 
 export interface TunnelAddress4 {
   readonly local: string;
@@ -23,6 +24,8 @@ export interface PlannedRoute {
   readonly prefix: PrefixText;
   /** Next hop; undefined for a route straight to a device. */
   readonly gateway: string | undefined;
+  /** Next hop as scripts and log state it, also where the route itself has none (IPv6 into a tun device). */
+  readonly statedGateway: string | undefined;
   /** Device name; undefined leaves the choice to the kernel (a next hop outside the tunnel). */
   readonly device: string | undefined;
   readonly metric: number | undefined;
@@ -54,6 +57,8 @@ export interface TunnelPlan {
   readonly mtuBytes: number;
   readonly address4: TunnelAddress4 | undefined;
   readonly address6: TunnelAddress6 | undefined;
+  /** Routes of the host that are taken away first and put back at the end: the default route under redirect-gateway without def1. */
+  readonly replacedRoutes: readonly HostRoute[];
   /** In the order in which they are added; removed in reverse. */
   readonly routes: readonly PlannedRoute[];
   readonly dns: DnsPlan;
