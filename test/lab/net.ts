@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { Agent } from './agent.ts';
-import { type RunOptions, type RunResult, run, WatchedProcess, type WatchOptions } from './process.ts';
+import { eventually, type RunOptions, type RunResult, run, WatchedProcess, type WatchOptions } from './process.ts';
 
 /** Addresses that every net has; namespaces keep equal ones apart. */
 export const address = {
@@ -136,6 +136,8 @@ export async function createNet(): Promise<Net> {
       ]);
     }
     await client.ip('link set lo up');
+    await client.ip('link set outer0 addrgenmode none');
+    await client.ip('link set outer0 up');
     await resetClient(client);
     await batch(
       [
@@ -166,6 +168,10 @@ export async function createNet(): Promise<Net> {
       ],
       server,
     );
+    // A link's carrier is noticed a moment after both its ends are up.
+    for (const namespace of all) {
+      await eventually(`links of ${namespace.name}`, async () => !(await namespace.ip('-br link')).includes('DOWN'));
+    }
   } catch (error) {
     await close();
     throw error;
@@ -178,15 +184,13 @@ async function resetClient(client: Namespace): Promise<void> {
   for (const { ifname } of links) {
     if (ifname !== 'lo' && ifname !== 'outer0') await client.ip(`link del ${ifname}`);
   }
-  // Without the link its addresses and routes are gone, too.
   await batch(
     [
-      'link set outer0 down',
       'addr flush dev outer0',
+      'route flush table main',
+      '-6 route flush table main',
       `addr add ${address.client4}/24 dev outer0`,
       `addr add ${address.client6}/64 dev outer0 nodad`,
-      'link set outer0 addrgenmode none',
-      'link set outer0 up',
       `route add default via ${address.gateway4}`,
       `-6 route add default via ${address.gateway6}`,
     ],
