@@ -1,0 +1,448 @@
+// One attempt at one address, from the socket to the tunnel and to its end. It joins a session (what to say), a link and
+// a peer of the data plane (how it travels) and the host (what it changes), and decides nothing that they can decide.
+//
+// The way: open the link → session → peer answered → certificate → push reply → device, peer, keys → routes → up.
+
+import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import type { DataPlane, PeerHandle, PlaneEvent } from '../data/plane.ts';
+import { SallyportError } from '../error.ts';
+import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import type { SessionEvent } from '../session/event.ts';
+import { createSession, type Session, type Traffic } from '../session/session.ts';
+import { HostError } from '../tunnel/ports.ts';
+import { bringUp, type UpTunnel } from './bring-up.ts';
+import type { CredentialStore } from './credentials.ts';
+import { endsStream, logDrop } from './drop-words.ts';
+import type { AttemptLink } from './link.ts';
+import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
+import type { PlaneDevice } from './plane-device.ts';
+import type { ClientMaterial, ClockPort, ConnectionScripts, PeerFacts, TunnelHost } from './ports.ts';
+import { signalOfEnd } from './session-end.ts';
+import { sessionOptionsOf } from './session-options.ts';
+import { type ClientSignal, softExit, softRestart } from './signal.ts';
+import type { AttemptObserver } from './state.ts';
+
+export interface AttemptPorts {
+  readonly clock: ClockPort;
+  readonly plane: DataPlane;
+  readonly crypto: CryptoProvider;
+  readonly host: TunnelHost;
+  readonly scripts: ConnectionScripts;
+  readonly material: ClientMaterial;
+  readonly credentials: CredentialStore;
+  readonly device: PlaneDevice;
+  readonly log: Log;
+  readonly observer: AttemptObserver;
+}
+
+const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
+const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
+
+export class Attempt {
+  /** Settles once, with the signal that ends the attempt. Never rejects. */
+  readonly ended: Promise<ClientSignal>;
+  readonly #config: Config;
+  readonly #profile: ConnectionProfile;
+  readonly #ports: AttemptPorts;
+  readonly #link: AttemptLink;
+  readonly #session: Session;
+  readonly #aborter = new AbortController();
+  #settle: (signal: ClientSignal) => void = () => {};
+  #over = false;
+  #cancelTimer = (): void => {};
+  #cancelPoll = (): void => {};
+  #cancelExit = (): void => {};
+  #peer: PeerHandle | undefined;
+  #keys: PeerKeys | undefined;
+  #tunnel: UpTunnel | undefined;
+  #facts: PeerFacts = NO_PEER;
+  #up = false;
+
+  constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
+    this.#config = config;
+    this.#profile = profile;
+    this.#link = link;
+    this.#ports = ports;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#session = createSession(
+      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities),
+      {
+        crypto: ports.crypto,
+        tls: ports.material.tls,
+        log: ports.log,
+        wake: () => this.#drive((now) => this.#session.handleWake(now)),
+      },
+    );
+  }
+
+  /** Begins: at once on a datagram link, after `link-open` on a stream. */
+  start(): void {
+    const { connectTimeoutSeconds } = this.#profile;
+    if (connectTimeoutSeconds > 0) {
+      const atMs = this.#ports.clock.now().monoMs + connectTimeoutSeconds * 1000;
+      this.#cancelPoll = this.#ports.clock.at(atMs, () => this.#pollTimeout());
+    }
+    if (!this.#link.connecting) this.#begin();
+  }
+
+  /** What the plane reports about this attempt's link, peer or device. */
+  handlePlaneEvent(event: PlaneEvent): void {
+    if (this.#over) return;
+    switch (event.type) {
+      case 'control':
+        if (event.link !== this.#link.id || !sameSocketAddress(event.address, this.#link.remote)) return;
+        this.#drive((now) => this.#session.handleControl(event.bytes, now));
+        return;
+      case 'in-band':
+        if (event.peer === this.#peer) this.#drive((now) => this.#session.handleInBand(event.bytes, now));
+        return;
+      case 'key-used-up': {
+        const handle = this.#keys?.sessionHandle(event.key);
+        if (handle !== undefined) this.#drive((now) => this.#session.handleKeyUsedUp(handle, now));
+        return;
+      }
+      case 'link-open':
+        if (event.link === this.#link.id) this.#linkOpen();
+        return;
+      case 'link-closed':
+        if (event.link === this.#link.id) this.#linkClosed(event.code, event.text);
+        return;
+      case 'link-error':
+        if (event.link === this.#link.id) this.#linkError(event.code, event.text);
+        return;
+      case 'float-request':
+        if (event.peer === this.#peer) this.#ports.plane.answerFloat(event.peer, event.address, this.#profile.float);
+        return;
+      case 'drop-notice':
+        this.#dropped(event);
+        return;
+      case 'device-error':
+        this.#ports.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
+        return;
+      case 'plane-failed':
+        this.#end(
+          softExit('data-plane', {
+            exitCode: 1,
+            error: new SallyportError(event.text, { code: 'SALLYPORT_INTERNAL', blame: 'internal' }),
+          }),
+        );
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. */
+  stop(signal: ClientSignal): void {
+    if (this.#over) return;
+    const notices = this.#profile.proto.transport === 'udp' ? this.#exitNotices() : 0;
+    if ((signal.name !== 'SIGTERM' && signal.name !== 'SIGINT') || notices === 0 || !this.#up) {
+      this.#end(signal);
+      return;
+    }
+    this.#ports.log(Level.info, 'SIGTERM received, sending exit notification to peer');
+    this.#sendExit(notices);
+  }
+
+  /** Asks for new keys now. */
+  renegotiate(): void {
+    this.#drive((now) => this.#session.renegotiate(now));
+  }
+
+  get peer(): PeerHandle | undefined {
+    return this.#peer;
+  }
+
+  /** Counters of the control channel. */
+  counters(): ReturnType<Session['counters']> {
+    return this.#session.counters();
+  }
+
+  /** Lets go of session, peer and link. The device is the host's business. */
+  async close(): Promise<void> {
+    this.#over = true;
+    this.#aborter.abort();
+    this.#cancelTimer();
+    this.#cancelPoll();
+    this.#cancelExit();
+    this.#session.close();
+    if (this.#peer !== undefined) this.#ports.plane.removePeer(this.#peer);
+    this.#peer = undefined;
+    await this.#link.close();
+  }
+
+  #begin(): void {
+    this.#link.announce();
+    this.#ports.observer.connecting(this.#link.remote);
+    const { known } = this.#ports.credentials;
+    if (known !== undefined) this.#session.setCredentials(known);
+    this.#drive((now) => this.#session.start(now, formatLogAddress(this.#link.remote)));
+  }
+
+  /** One input, then everything that follows from it, until the session has nothing more to say. */
+  #drive(input: (now: ReturnType<ClockPort['now']>) => void): void {
+    if (this.#over) return;
+    const now = this.#ports.clock.now();
+    input(now);
+    this.#drain(now);
+  }
+
+  #drain(now: ReturnType<ClockPort['now']>): void {
+    for (let more = true; more && !this.#over; ) {
+      more = false;
+      for (
+        let packet = this.#session.pollTransmit(now);
+        packet !== undefined;
+        packet = this.#session.pollTransmit(now)
+      ) {
+        this.#ports.plane.sendControl(this.#link.id, this.#link.connected ? undefined : this.#link.remote, packet);
+        more = true;
+      }
+      for (let event = this.#session.pollEvent(); event !== undefined; event = this.#session.pollEvent()) {
+        this.#handleEvent(event);
+        more = true;
+        if (this.#over) return;
+      }
+    }
+    this.#cancelTimer();
+    const deadline = this.#session.pollTimeout();
+    if (deadline === undefined || this.#over) return;
+    this.#cancelTimer = this.#ports.clock.at(deadline.atMs, () =>
+      this.#drive((at) => this.#session.handleTimeout(at, this.#traffic())),
+    );
+  }
+
+  #handleEvent(event: SessionEvent): void {
+    const { log, credentials, plane } = this.#ports;
+    switch (event.type) {
+      case 'peer-answered':
+        this.#cancelPoll();
+        this.#ports.observer.handshaking(this.#link.remote);
+        return;
+      case 'verify-peer':
+        this.#background(this.#verify(event));
+        return;
+      case 'need-credentials':
+        this.#background(this.#supplyCredentials());
+        return;
+      case 'peer-connected':
+        this.#facts = { commonName: event.leaf?.commonName, chain: event.established.chain };
+        credentials.used();
+        this.#ports.observer.peerConnected(this.#facts);
+        this.#background(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
+        if (!this.#config.pull) this.#background(this.#bringUp([]));
+        return;
+      case 'push-reply':
+        this.#background(this.#bringUp(event.options));
+        return;
+      case 'data-key':
+        this.#keys?.add(event);
+        this.#tunnel?.keyed(event);
+        return;
+      case 'use-key':
+        this.#keys?.use(event.handle);
+        return;
+      case 'drop-key':
+        this.#keys?.drop(event.handle);
+        return;
+      case 'renegotiated':
+        credentials.used();
+        this.#ports.observer.renegotiated(event.keyId);
+        return;
+      case 'push-request':
+        // Only a server is asked; a client that is gets no further.
+        return;
+      case 'send-in-band':
+        if (this.#peer !== undefined) plane.sendInBand(this.#peer, event.bytes);
+        return;
+      case 'auth-token':
+        credentials.setToken(event.token, event.user);
+        return;
+      case 'info':
+        log(Level.info, `INFO: Received control message: ${event.text}`);
+        this.#ports.observer.info(event.kind, event.text);
+        return;
+      case 'ended':
+        this.#end(
+          signalOfEnd(event.end, {
+            config: this.#config,
+            log,
+            peerPrefix: this.#peerPrefix(),
+            forgetToken: () => credentials.forgetToken(),
+          }),
+        );
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  async #verify(event: Extract<SessionEvent, { type: 'verify-peer' }>): Promise<void> {
+    const accepted = await this.#ports.scripts.verifyPeer(event.established.chain, this.#link.remote);
+    this.#drive((now) =>
+      this.#session.acceptPeer(
+        accepted ? { accept: true } : { accept: false, reason: 'tls-verify script failed' },
+        now,
+      ),
+    );
+  }
+
+  async #supplyCredentials(): Promise<void> {
+    const credentials = await this.#ports.credentials.obtain(this.#aborter.signal);
+    this.#drive(() => this.#session.setCredentials(credentials ?? { username: '', password: '' }));
+  }
+
+  async #bringUp(pushed: readonly string[]): Promise<void> {
+    if (this.#tunnel !== undefined) return;
+    this.#ports.observer.configuring();
+    await bringUp(pushed, {
+      config: this.#config,
+      profile: this.#profile,
+      link: this.#link,
+      ports: this.#ports,
+      facts: this.#facts,
+      signal: this.#aborter.signal,
+      /** The peer exists and its keys may come: from here on the session's keys go to the plane. */
+      peerAdded: (tunnel) => {
+        this.#tunnel = tunnel;
+        this.#peer = tunnel.peer;
+        this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer);
+        if (tunnel.push !== undefined) {
+          const { push } = tunnel;
+          if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
+          this.#drive((now) => this.#session.applyPush(push, now));
+        } else {
+          this.#drive(() => {});
+        }
+      },
+      stillWanted: () => !this.#over,
+      failed: (signal) => this.#end(signal),
+    });
+    if (this.#over || this.#tunnel === undefined) return;
+    this.#up = true;
+  }
+
+  #traffic(): Traffic {
+    if (this.#peer === undefined) return NO_TRAFFIC;
+    const statistics = this.#ports.plane.peerStatistics(this.#peer);
+    return {
+      lastReceivedMs: statistics.lastReceivedMs,
+      lastPayloadMs: statistics.lastPayloadMs,
+      payloadBytes: statistics.deviceReadBytes + statistics.deviceWriteBytes,
+    };
+  }
+
+  #linkOpen(): void {
+    this.#ports.log(Level.info, `TCP connection established with ${formatLogAddress(this.#link.remote)}`);
+    this.#begin();
+  }
+
+  #linkClosed(code: string, text: string): void {
+    const { log } = this.#ports;
+    if (this.#session.state.phase === 'starting') {
+      log(Level.linkErrors, `TCP: connect to ${formatLogAddress(this.#link.remote)} failed: ${text}`);
+      const error = new SallyportError(
+        `The server ${formatLogAddress(this.#link.remote)} could not be reached: ${text}`,
+        {
+          code: 'SALLYPORT_REFUSED',
+          blame: 'network',
+          retry: true,
+          hint: 'Check address and port, that the server runs, and that no firewall stands between.',
+        },
+      );
+      this.#end(softRestart('init_instance', { error, connectionFailed: true, advice: { advance: 'default' } }));
+      return;
+    }
+    log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
+    const error = new SallyportError(`The server closed the TCP connection (${text})`, {
+      code: 'SALLYPORT_NETWORK',
+      blame: 'peer',
+      retry: true,
+    });
+    this.#end(softRestart('connection-reset', { error }));
+  }
+
+  #linkError(code: string, text: string): void {
+    this.#ports.log(
+      Level.linkErrors,
+      `read ${this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4'} [${code}]: ${text} (fd=${this.#link.fd},code=${code})`,
+    );
+    this.#session.handleLinkRefused(text);
+  }
+
+  #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
+    const { log } = this.#ports;
+    if (event.peer !== undefined && event.peer !== this.#peer) return;
+    logDrop(event, log, {
+      peerPrefix: this.#peerPrefix(),
+      muteReplayWarnings: this.#config.process.muteReplayWarnings,
+    });
+    if (this.#profile.proto.transport === 'udp' || event.peer === undefined || !endsStream(event)) return;
+    log(Level.linkErrors, 'Fatal decryption error (process_incoming_link), restarting');
+    this.#end(softRestart('decryption-error'));
+  }
+
+  #pollTimeout(): void {
+    if (this.#over) return;
+    this.#ports.log(Level.info, 'Server poll timeout, restarting');
+    const error = new SallyportError(`Nothing came back from ${formatLogAddress(this.#link.remote)}`, {
+      code: 'SALLYPORT_NO_ANSWER',
+      blame: 'network',
+      retry: true,
+      hint: 'Check address, port and protocol, and that the tls-auth or tls-crypt key is the server’s: a server is silent to a wrong one.',
+    });
+    this.#end(softRestart('server_poll', { error, advice: { pauseSeconds: -1, advance: 'default' } }));
+  }
+
+  #exitNotices(): number {
+    return this.#tunnel?.explicitExitNotify ?? this.#profile.explicitExitNotify;
+  }
+
+  /** Sends the notice once a second, `left` times, then ends. */
+  #sendExit(left: number): void {
+    if (this.#over) return;
+    if (left === 0) {
+      this.#end(softExit('exit-with-notification'));
+      return;
+    }
+    this.#drive((now) => this.#session.sendExit(now));
+    if (this.#over) return;
+    this.#cancelExit = this.#ports.clock.at(this.#ports.clock.now().monoMs + 1000, () => this.#sendExit(left - 1));
+  }
+
+  #peerPrefix(): string {
+    return this.#facts.commonName === undefined ? '' : `[${this.#facts.commonName}] `;
+  }
+
+  /** Work that goes on while the session is driven; its failure ends the attempt. */
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (this.#over) return;
+      const text = error instanceof Error ? error.message : String(error);
+      this.#ports.log(Level.fatal, text);
+      const known =
+        error instanceof SallyportError
+          ? error
+          : new SallyportError(text, {
+              code: error instanceof HostError ? 'SALLYPORT_HOST' : 'SALLYPORT_INTERNAL',
+              blame: 'internal',
+              cause: error,
+            });
+      this.#end(softExit('fatal', { error: known, exitCode: 1 }));
+    });
+  }
+
+  #end(signal: ClientSignal): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#cancelTimer();
+    this.#cancelPoll();
+    this.#cancelExit();
+    this.#aborter.abort();
+    this.#settle(signal);
+  }
+}

@@ -1,0 +1,144 @@
+// From the push reply to "Initialization Sequence Completed": options laid over the profile, the device opened, the peer
+// and its keys given to the plane, routes set, privileges dropped.
+
+import type { Config, ConnectionProfile, TunnelOptions } from '../config/config.ts';
+import { parsePush } from '../config/push.ts';
+import type { DeviceId, PeerHandle } from '../data/plane.ts';
+import { Level } from '../log.ts';
+import type { SessionEvent } from '../session/event.ts';
+import type { KeepaliveOptions, SessionPush } from '../session/options.ts';
+import { mssLimits } from '../tunnel/mtu.ts';
+import type { AttemptPorts } from './attempt.ts';
+import type { AttemptLink } from './link.ts';
+import type { PeerFacts } from './ports.ts';
+import { wait } from './resolve.ts';
+import { type ClientSignal, softRestart } from './signal.ts';
+
+export interface UpTunnel {
+  readonly peer: PeerHandle;
+  /** What the session has to know of the push reply; undefined when nothing is pulled. */
+  readonly push: SessionPush | undefined;
+  readonly explicitExitNotify: number | undefined;
+  /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
+  keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
+}
+
+export interface BringUpContext {
+  readonly config: Config;
+  readonly profile: ConnectionProfile;
+  readonly link: AttemptLink;
+  readonly ports: AttemptPorts;
+  readonly facts: PeerFacts;
+  readonly signal: AbortSignal;
+  peerAdded(tunnel: UpTunnel): void;
+  stillWanted(): boolean;
+  failed(signal: ClientSignal): void;
+}
+
+/** Brings the tunnel up. Rejects when the host refuses; `failed` takes what only ends this attempt. */
+export async function bringUp(pushed: readonly string[], context: BringUpContext): Promise<void> {
+  const { config, profile, link, ports, facts } = context;
+  const tunnel = tunnelOptions(pushed, context);
+  if (tunnel === undefined) return;
+  const opened = await ports.host.open({
+    profile,
+    tunnel,
+    remote: link.remote,
+    local: link.local(),
+    peer: facts,
+    letGo: () => ports.device.release(),
+  });
+  if (!context.stillWanted()) return;
+  const up = addPeer(ports.device.attach(opened), tunnel, context);
+  context.peerAdded(up);
+  if (tunnel.sndbuf !== undefined || tunnel.rcvbuf !== undefined) link.setBuffers(tunnel.sndbuf, tunnel.rcvbuf);
+  if (tunnel.routeDelay !== undefined && !opened.kept) {
+    await wait(ports.clock, tunnel.routeDelay.seconds * 1000, context.signal);
+    if (!context.stillWanted()) return;
+  }
+  if (!opened.kept) await ports.host.route();
+  if (!context.stillWanted()) return;
+  ports.host.dropPrivileges();
+  ports.log(Level.info, 'Initialization Sequence Completed');
+  ports.observer.connected(link.remote, opened.plan);
+}
+
+function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
+  const { config, ports } = context;
+  if (!config.pull) return config.tunnel;
+  const { tunnel, verdicts, rejected } = parsePush(pushed, config, 'push-reply');
+  for (const { flags, text } of verdicts) ports.log(flags, text);
+  if (rejected === undefined) return tunnel;
+  context.failed(softRestart('Offending option received from server', { error: rejected }));
+  return undefined;
+}
+
+function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContext): UpTunnel {
+  const { config, profile, link, ports } = context;
+  const { plane } = ports;
+  const compression = tunnel.compress?.framing ?? 'none';
+  const peer = plane.addPeer({
+    device,
+    link: link.id,
+    receivePeerId: undefined,
+    replayWindowPackets: config.replayWindow.packets,
+    replayWindowSeconds: config.replayWindow.seconds,
+    address: link.connected ? undefined : link.remote,
+    sendPeerId: tunnel.peerId,
+    compression,
+    decompress: tunnel.compress?.algorithm ?? 'none',
+    fragmentBytes: profile.fragment?.bytes ?? 0,
+    mssBytes4: 0,
+    mssBytes6: 0,
+    pingIntervalMs: (tunnel.ping ?? 0) * 1000,
+    prefixes: ['0.0.0.0/0', '::/0'],
+    dropRecursive: !config.allowRecursiveRouting,
+    mayFloat: profile.float,
+  });
+  return {
+    peer,
+    push: config.pull ? sessionPush(tunnel) : undefined,
+    explicitExitNotify: tunnel.explicitExitNotify,
+    keyed({ cipher, digest }) {
+      const { mssBytes4, mssBytes6 } = mssLimits({
+        mssFix: profile.mssFix,
+        fragment: profile.fragment,
+        tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
+        cipher,
+        digest,
+        dataV2: tunnel.peerId !== undefined,
+        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+        outerFamily: link.remote.family,
+        compression,
+      });
+      plane.setPeer(peer, { mssBytes4, mssBytes6 });
+    },
+  };
+}
+
+/** Silence and idleness limits as the session counts them. */
+export function keepaliveOf(tunnel: TunnelOptions): KeepaliveOptions {
+  return {
+    pingRestartMs: (tunnel.pingRestart ?? 0) * 1000,
+    pingExitMs: (tunnel.pingExit ?? 0) * 1000,
+    timerRemote: tunnel.pingTimerRem,
+    inactiveMs: (tunnel.inactive?.seconds ?? 0) * 1000,
+    inactiveBytes: tunnel.inactive?.bytes ?? 0,
+    sessionTimeoutMs: (tunnel.sessionTimeoutSeconds ?? 0) * 1000,
+  };
+}
+
+function sessionPush(tunnel: TunnelOptions): SessionPush {
+  const flags = tunnel.protocolFlags;
+  return {
+    cipher: tunnel.cipher,
+    peerId: tunnel.peerId,
+    useExporter: flags.includes('tls-ekm') || tunnel.keyDerivation === 'tls-ekm',
+    controlExit: flags.includes('cc-exit'),
+    dynamicTlsCrypt: flags.includes('dyn-tls-crypt'),
+    epochData: flags.includes('aead-epoch'),
+    authToken: tunnel.authToken,
+    authTokenUser: tunnel.authTokenUser,
+    keepalive: keepaliveOf(tunnel),
+  };
+}

@@ -1,0 +1,294 @@
+// A connection's life: remotes one after the other, an attempt at each, restarts and pauses between them, and the end.
+//
+// Everything that ends an attempt is a signal (client/signal): SIGUSR1 goes on with the next attempt, SIGHUP hands back
+// to the caller for a new reading of the configuration, SIGTERM and SIGINT end.
+
+import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import type { DataPlane, PeerStatistics, PlaneListener, PlaneStatistics } from '../data/plane.ts';
+import { SallyportError } from '../error.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import { HostError } from '../tunnel/ports.ts';
+import { Attempt } from './attempt.ts';
+import { type CredentialStore, createCredentialStore } from './credentials.ts';
+import { openAttemptLink } from './link.ts';
+import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
+import type {
+  ClientMaterial,
+  ClockPort,
+  ConnectionScripts,
+  CredentialsPort,
+  LinkPort,
+  PeerFacts,
+  ResolverPort,
+  TunnelHost,
+} from './ports.ts';
+import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
+import { resolveRemote, wait } from './resolve.ts';
+import { type ClientSignal, hardSignal, type SignalName, signalLine, softExit, softRestart } from './signal.ts';
+import type { AttemptObserver, ClientState } from './state.ts';
+
+export interface ClientPorts {
+  readonly clock: ClockPort;
+  readonly resolver: ResolverPort;
+  readonly links: LinkPort;
+  readonly crypto: CryptoProvider;
+  readonly host: TunnelHost;
+  readonly scripts: ConnectionScripts;
+  readonly material: ClientMaterial;
+  readonly credentials: CredentialsPort;
+  readonly log: Log;
+  /** Makes the data plane; its events come back through the listener. */
+  plane(listener: PlaneListener): DataPlane;
+}
+
+export interface ClientObserver {
+  state(state: ClientState): void;
+  peerConnected(peer: PeerFacts): void;
+  info(kind: string, text: string): void;
+}
+
+/** How a client ended: exit with a code, or read the configuration again (SIGHUP). */
+export type ClientEnd =
+  | {
+      readonly kind: 'exit';
+      readonly exitCode: number;
+      readonly error: SallyportError | undefined;
+      readonly signal: ClientSignal;
+    }
+  | { readonly kind: 'reload' };
+
+export interface ClientStatistics {
+  readonly peer: PeerStatistics | undefined;
+  readonly plane: PlaneStatistics;
+}
+
+export class Client {
+  readonly #config: Config;
+  readonly #ports: ClientPorts;
+  readonly #observer: ClientObserver;
+  readonly #plane: DataPlane;
+  readonly #remotes: Remotes;
+  #attempt: Attempt | undefined;
+  #pending: ClientSignal | undefined;
+  #interrupt = new AbortController();
+
+  constructor(config: Config, ports: ClientPorts, observer: ClientObserver) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#observer = observer;
+    this.#plane = ports.plane((event) => this.#attempt?.handlePlaneEvent(event));
+    const profiles = config.remoteRandom
+      ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
+      : config.connections;
+    this.#remotes = createRemotes({
+      profiles,
+      retryMax: config.connectRetryMax,
+      persistRemoteIp: config.process.persistRemoteIp,
+      retryNoInteract: config.authRetry === 'nointeract',
+    });
+  }
+
+  /** Runs until an exit or a reload. Everything done to the host is undone by then. Rejects never. */
+  async run(): Promise<ClientEnd> {
+    const { log, host } = this.#ports;
+    const credentials = createCredentialStore(this.#config, this.#ports.credentials);
+    const device = createPlaneDevice(this.#plane);
+    let signal: ClientSignal;
+    for (;;) {
+      signal = await this.#attemptOnce(async (profile, address) => {
+        if (credentials.known === undefined) await credentials.obtain(this.#interrupt.signal);
+        return this.#connect(profile, address, credentials, device);
+      });
+      signal = this.#remapped(signal);
+      log(Level.info, signalLine(signal));
+      const restart = signal.name === 'SIGUSR1';
+      const keep = restart && this.#config.process.persistTun;
+      await this.#attempt?.close();
+      this.#attempt = undefined;
+      await this.#closeHost(host, signal, keep, () => device.release());
+      if (!restart) break;
+      if (signal.purgeCredentials) credentials.purge();
+      this.#remotes.ended(signal.advice);
+      await this.#pause(signal);
+    }
+    await this.#plane.close();
+    this.#observer.state({ phase: 'ended' });
+    if (signal.name === 'SIGHUP') return { kind: 'reload' };
+    return { kind: 'exit', exitCode: signal.exitCode, error: signal.error, signal };
+  }
+
+  /** A signal from outside. Safe at any time and any number of times. */
+  signal(name: SignalName): void {
+    const signal = this.#remapped(hardSignal(name));
+    const strongerWaits = this.#pending !== undefined && (signal.name === 'SIGUSR1' || signal.name === 'SIGHUP');
+    if (!strongerWaits) this.#pending = signal;
+    this.#interrupt.abort();
+    this.#attempt?.stop(signal);
+  }
+
+  renegotiate(): void {
+    this.#attempt?.renegotiate();
+  }
+
+  statistics(): ClientStatistics {
+    const peer = this.#attempt?.peer;
+    return {
+      peer: peer === undefined ? undefined : this.#plane.peerStatistics(peer),
+      plane: this.#plane.statistics(),
+    };
+  }
+
+  /** One step over the remotes: resolve, connect, and wait for the end. Always answers with a signal. */
+  async #attemptOnce(
+    connect: (profile: ConnectionProfile, address: RemoteAddress) => Promise<ClientSignal>,
+  ): Promise<ClientSignal> {
+    const early = this.#takePending();
+    if (early !== undefined) return early;
+    const step = this.#remotes.next();
+    if (step.kind === 'exhausted') {
+      this.#ports.log(Level.fatal, step.text);
+      const error = new SallyportError(step.text, { code: 'SALLYPORT_NO_ANSWER', blame: 'network' });
+      return softExit('fatal', { error, exitCode: 1 });
+    }
+    try {
+      const address = step.address ?? (await this.#resolve(step.profile));
+      if (address === undefined) return this.#takePending() ?? softRestart('Could not determine IPv4/IPv6 protocol');
+      const signal = await connect(step.profile, address);
+      return signal;
+    } catch (error) {
+      return this.#takePending() ?? this.#failure(error);
+    }
+  }
+
+  async #resolve(profile: ConnectionProfile): Promise<RemoteAddress | undefined> {
+    const { resolver, clock, crypto, log } = this.#ports;
+    this.#observer.state({ phase: 'resolving', host: profile.remote ?? '' });
+    const found = await resolveRemote(profile, this.#config, { resolver, clock, crypto, log }, this.#interrupt.signal);
+    return this.#remotes.resolved(found);
+  }
+
+  async #connect(
+    profile: ConnectionProfile,
+    address: RemoteAddress,
+    credentials: CredentialStore,
+    device: PlaneDevice,
+  ): Promise<ClientSignal> {
+    const early = this.#takePending();
+    if (early !== undefined) return early;
+    const remote: SocketAddress = { ...address, port: Number(profile.remotePort), scopeId: 0 };
+    const local = await this.#localAddress(profile, remote);
+    const { tunnel } = this.#config;
+    const { clock, links, crypto, host, scripts, material, log } = this.#ports;
+    const link = openAttemptLink(profile, remote, local, {
+      links,
+      plane: this.#plane,
+      log,
+      mark: this.#config.mark,
+      bindDevice: this.#config.bindDevice,
+      sndbufBytes: tunnel.sndbuf,
+      rcvbufBytes: tunnel.rcvbuf,
+      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
+    });
+    const attempt = new Attempt(this.#config, profile, link, {
+      clock,
+      plane: this.#plane,
+      crypto,
+      host,
+      scripts,
+      material,
+      credentials,
+      device,
+      log,
+      observer: this.#attemptObserver(),
+    });
+    this.#attempt = attempt;
+    attempt.start();
+    const waiting = this.#takePending();
+    if (waiting !== undefined) attempt.stop(waiting);
+    const signal = await attempt.ended;
+    this.#takePending();
+    return signal;
+  }
+
+  async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {
+    if (profile.localHost === undefined) return undefined;
+    const found = await this.#ports.resolver.resolve(profile.localHost, remote.family, this.#interrupt.signal);
+    const first = found[0];
+    if (first === undefined) return undefined;
+    return { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
+  }
+
+  #attemptObserver(): AttemptObserver {
+    const observer = this.#observer;
+    return {
+      connecting: (remote) => observer.state({ phase: 'connecting', remote }),
+      handshaking: (remote) => observer.state({ phase: 'authenticating', remote }),
+      peerConnected: (peer) => observer.peerConnected(peer),
+      configuring: () => observer.state({ phase: 'configuring' }),
+      connected: (remote, plan) => {
+        this.#remotes.succeeded();
+        observer.state({ phase: 'connected', remote, plan });
+      },
+      renegotiated: () => {},
+      info: (kind, text) => observer.info(kind, text),
+    };
+  }
+
+  async #closeHost(host: TunnelHost, signal: ClientSignal, keep: boolean, letGo: () => Promise<void>): Promise<void> {
+    try {
+      await host.close({ signal: signal.name, signalText: signal.text, keep }, letGo);
+    } catch (error) {
+      this.#ports.log(Level.error, `closing the tunnel: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  async #pause(signal: ClientSignal): Promise<void> {
+    const seconds = this.#remotes.pauseSeconds();
+    this.#observer.state({ phase: 'reconnecting', reason: signal.text, pauseSeconds: seconds });
+    if (seconds === 0 || this.#pending !== undefined) return;
+    this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);
+    const { clock } = this.#ports;
+    await wait(clock, seconds * 1000, this.#interrupt.signal);
+    // A restart asked for while waiting to restart means: now.
+    this.#dropPendingRestart();
+  }
+
+  #dropPendingRestart(): void {
+    if (this.#pending?.name === 'SIGUSR1') this.#takePending();
+  }
+
+  #failure(error: unknown): ClientSignal {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#ports.log(Level.error, text);
+    if (error instanceof HostError) {
+      const known = new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error, retry: true });
+      return softRestart('socket-error', { error: known, connectionFailed: true });
+    }
+    if (error instanceof SallyportError) return softExit('fatal', { error, exitCode: 1 });
+    const internal = new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal', cause: error });
+    return softExit('fatal', { error: internal, exitCode: 1 });
+  }
+
+  #takePending(): ClientSignal | undefined {
+    const signal = this.#pending;
+    this.#pending = undefined;
+    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
+    return signal;
+  }
+
+  /** `remap-usr1`. */
+  #remapped(signal: ClientSignal): ClientSignal {
+    const to = this.#config.process.remapUsr1;
+    return signal.name === 'SIGUSR1' && to !== undefined ? { ...signal, name: to } : signal;
+  }
+}
+
+/** A fair draw from 0 to n - 1. */
+function randomBelow(n: number, crypto: CryptoProvider): number {
+  const bytes = crypto.randomBytes(4);
+  const value =
+    ((bytes[0] ?? 0) * 2 ** 24 + ((bytes[1] ?? 0) << 16) + ((bytes[2] ?? 0) << 8) + (bytes[3] ?? 0)) / 2 ** 32;
+  return Math.floor(value * n);
+}

@@ -1,0 +1,119 @@
+// One transport link of an attempt: the socket opened, handed to the plane, and told about in the log.
+
+import type { ConnectionProfile } from '../config/config.ts';
+import type { DataPlane, LinkId } from '../data/plane.ts';
+import { formatAddress } from '../ip/address.ts';
+import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import type { LinkPort, OpenLink } from './ports.ts';
+
+export interface LinkContext {
+  readonly links: LinkPort;
+  readonly plane: DataPlane;
+  readonly log: Log;
+  readonly mark: number | undefined;
+  readonly bindDevice: string | undefined;
+  readonly sndbufBytes: number | undefined;
+  readonly rcvbufBytes: number | undefined;
+  readonly tcpNoDelay: boolean;
+}
+
+export interface AttemptLink {
+  readonly id: LinkId;
+  readonly fd: number;
+  readonly remote: SocketAddress;
+  readonly connecting: boolean;
+  readonly connected: boolean;
+  local(): SocketAddress;
+  /** Lines `UDPv4 link local` and `link remote`, once the link is usable. */
+  announce(): void;
+  /** Pushed `sndbuf` and `rcvbuf`. */
+  setBuffers(sndbufBytes: number | undefined, rcvbufBytes: number | undefined): void;
+  close(): Promise<void>;
+}
+
+/** Opens the socket for one remote address and gives it to the plane. Throws HostError. */
+export function openAttemptLink(
+  profile: ConnectionProfile,
+  remote: SocketAddress,
+  local: SocketAddress | undefined,
+  context: LinkContext,
+): AttemptLink {
+  const { log, links, plane } = context;
+  log(Level.info, `TCP/UDP: Preserving recently used remote address: ${formatLogAddress(remote)}`);
+  const opened = links.open({
+    transport: profile.proto.transport,
+    remote: profile.proto.transport === 'udp' && profile.float ? undefined : remote,
+    local: local ?? unboundLocal(profile, remote),
+    ipv6Only: profile.bindIpv6Only,
+    sndbufBytes: context.sndbufBytes,
+    rcvbufBytes: context.rcvbufBytes,
+    mark: context.mark,
+    bindDevice: context.bindDevice,
+    mtuDiscovery: profile.mtuDiscovery,
+    tcpNoDelay: context.tcpNoDelay,
+  });
+  logBuffers(log, opened.buffers);
+  if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
+  const id = plane.addLink({
+    endpoint: { kind: 'fd', fd: opened.fd },
+    framing: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+    connecting: opened.connecting,
+    remote,
+    connected: opened.connected,
+    readAhead: undefined,
+  });
+  return {
+    id,
+    fd: opened.fd,
+    remote,
+    connecting: opened.connecting,
+    connected: opened.connected,
+    local: () => links.localAddress(opened.fd),
+    announce() {
+      const name = protocolName(profile, remote.family);
+      log(Level.info, `${name} link local${localText(profile, local)}`);
+      log(Level.info, `${name} link remote: ${formatLogAddress(remote)}`);
+    },
+    setBuffers(sndbufBytes, rcvbufBytes) {
+      logBuffers(log, links.setBuffers(opened.fd, sndbufBytes, rcvbufBytes));
+    },
+    async close() {
+      await plane.removeLink(id);
+      links.close(opened.fd);
+    },
+  };
+}
+
+/** Bound to any address and the profile's port, unless `nobind` leaves both to the system. */
+function unboundLocal(profile: ConnectionProfile, remote: SocketAddress): SocketAddress | undefined {
+  if (!profile.bindLocal) return undefined;
+  const port = Number(profile.localPort);
+  return { family: remote.family, address: new Uint8Array(remote.family === 4 ? 4 : 16), port, scopeId: 0 };
+}
+
+/** `UDPv4`, `TCPv6_CLIENT` … as in the log and in the environment of scripts. */
+export function protocolName(profile: ConnectionProfile, family: 4 | 6): string {
+  switch (profile.proto.transport) {
+    case 'udp':
+      return `UDPv${family}`;
+    case 'tcp-client':
+      return `TCPv${family}_CLIENT`;
+    case 'tcp-server':
+      return `TCPv${family}_SERVER`;
+    default:
+      return profile.proto.transport satisfies never;
+  }
+}
+
+function localText(profile: ConnectionProfile, local: SocketAddress | undefined): string {
+  if (!profile.bindLocal) return ': (not bound)';
+  const family = local?.family ?? profile.proto.family ?? 4;
+  const host =
+    local === undefined || local.address.every((byte) => byte === 0) ? '[undef]' : formatAddress(local.address);
+  return ` (bound): [AF_INET${family === 6 ? '6' : ''}]${host}:${profile.localPort}`;
+}
+
+function logBuffers(log: Log, { receive, send }: OpenLink['buffers']): void {
+  log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
+}

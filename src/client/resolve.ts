@@ -1,0 +1,73 @@
+// The remote's name to addresses, tried again for as long as `resolv-retry` says.
+
+import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { Level, type Log } from '../log.ts';
+import type { ClockPort, ResolverPort } from './ports.ts';
+import type { RemoteAddress } from './remotes.ts';
+
+export interface ResolveContext {
+  readonly resolver: ResolverPort;
+  readonly clock: ClockPort;
+  readonly crypto: CryptoProvider;
+  readonly log: Log;
+}
+
+const RETRY_MS = 5000;
+const RANDOM_LABEL_BYTES = 6;
+
+/** Addresses in the resolver's order; none when the name could not be resolved in time or the signal came. */
+export async function resolveRemote(
+  profile: ConnectionProfile,
+  config: Config,
+  context: ResolveContext,
+  signal: AbortSignal,
+): Promise<readonly RemoteAddress[]> {
+  const { resolver, clock, log } = context;
+  const host = hostOf(profile, config, context.crypto);
+  const window = config.resolvRetrySeconds;
+  // With other remotes to go to, one that can't be resolved does not hold them up.
+  const patient = config.connections.length === 1 && window !== 'infinite';
+  const until = patient ? clock.now().monoMs + Number(window) * 1000 : 0;
+  for (;;) {
+    try {
+      return await resolver.resolve(host, profile.proto.family, signal);
+    } catch (error) {
+      if (signal.aborted) return [];
+      const reason = error instanceof Error ? error.message : String(error);
+      log(Level.resolveErrors, `RESOLVE: Cannot resolve host address: ${host}:${profile.remotePort} (${reason})`);
+      if (clock.now().monoMs + RETRY_MS > until) {
+        log(Level.info, 'Could not determine IPv4/IPv6 protocol');
+        return [];
+      }
+      await wait(clock, RETRY_MS, signal);
+    }
+  }
+}
+
+/** `remote-random-hostname` puts six random bytes in hexadecimal before the name, against caches. */
+function hostOf(profile: ConnectionProfile, config: Config, crypto: CryptoProvider): string {
+  const host = profile.remote ?? '';
+  if (!config.remoteRandomHostname || /^[\d.]+$|:/.test(host)) return host;
+  const label = [...crypto.randomBytes(RANDOM_LABEL_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${label}.${host}`;
+}
+
+/** Waits on the clock; ends early, without an error, when the signal comes. */
+export function wait(clock: ClockPort, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const stop = (): void => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.at(clock.now().monoMs + milliseconds, () => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    });
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,75 @@
+// How an attempt's end is told and acted on, in the C program's terms: every end is a signal, sent by a person (hard)
+// or by the program to itself (soft), and a signal either restarts or exits.
+
+import type { SallyportError } from '../error.ts';
+import type { RestartAdvice } from './remotes.ts';
+
+export type SignalName = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
+
+export interface ClientSignal {
+  readonly name: SignalName;
+  readonly source: 'hard' | 'soft' | 'connection failed(soft)';
+  /** The words in the log: `ping-restart`, `auth-failure` … */
+  readonly text: string;
+  readonly advice: RestartAdvice;
+  /** Forget cached username and password. */
+  readonly purgeCredentials: boolean;
+  /** Set when the end has an error that the library reports. */
+  readonly error: SallyportError | undefined;
+  readonly exitCode: number;
+}
+
+const CONTINUE: RestartAdvice = { advance: 'default', resolveAgain: false, pauseSeconds: 0 };
+
+/** A soft restart by the program itself. */
+export function softRestart(
+  text: string,
+  options: {
+    error?: SallyportError;
+    advice?: Partial<RestartAdvice>;
+    purge?: boolean;
+    connectionFailed?: boolean;
+  } = {},
+): ClientSignal {
+  return {
+    name: 'SIGUSR1',
+    source: options.connectionFailed === true ? 'connection failed(soft)' : 'soft',
+    text,
+    advice: { ...CONTINUE, ...options.advice },
+    purgeCredentials: options.purge ?? false,
+    error: options.error,
+    exitCode: 0,
+  };
+}
+
+/** An exit decided by the program. */
+export function softExit(text: string, options: { error?: SallyportError; exitCode?: number } = {}): ClientSignal {
+  return {
+    name: 'SIGTERM',
+    source: 'soft',
+    text,
+    advice: CONTINUE,
+    purgeCredentials: false,
+    error: options.error,
+    exitCode: options.exitCode ?? 0,
+  };
+}
+
+/** A signal sent from outside. */
+export function hardSignal(name: SignalName): ClientSignal {
+  return {
+    name,
+    source: 'hard',
+    text: '',
+    advice: { ...CONTINUE, resolveAgain: true },
+    purgeCredentials: false,
+    error: undefined,
+    exitCode: 0,
+  };
+}
+
+/** `SIGUSR1[soft,ping-restart] received, process restarting`. */
+export function signalLine(signal: ClientSignal): string {
+  const verb = signal.name === 'SIGUSR1' || signal.name === 'SIGHUP' ? 'restarting' : 'exiting';
+  return `${signal.name}[${signal.source},${signal.text}] received, process ${verb}`;
+}

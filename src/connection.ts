@@ -1,0 +1,154 @@
+// The library's connection: a client as an object with typed events. Nothing is printed, no process-wide handler is set.
+
+import type { Client, ClientEnd, ClientObserver, ClientStatistics } from './client/client.ts';
+import type { PeerFacts } from './client/ports.ts';
+import type { ClientState } from './client/state.ts';
+import { SallyportError } from './error.ts';
+import type { TunnelPlan } from './tunnel/plan.ts';
+
+/** What a connection tells its owner. `plan` has addresses, routes, DNS and MTU as the server assigned them. */
+export type ConnectionEvent =
+  | { readonly type: 'state'; readonly state: ClientState }
+  | { readonly type: 'connected'; readonly plan: TunnelPlan }
+  | { readonly type: 'peer'; readonly commonName: string | undefined }
+  | { readonly type: 'message'; readonly kind: string; readonly text: string }
+  | { readonly type: 'end'; readonly reason: string; readonly error: SallyportError | undefined };
+
+export type ConnectionEventType = ConnectionEvent['type'];
+type EventOf<T extends ConnectionEventType> = Extract<ConnectionEvent, { type: T }>;
+
+/** Events kept for a reader of `events()` that does not keep up; the oldest are dropped beyond this. */
+const QUEUE_LIMIT = 256;
+
+/** A running connection. `close()` (or `await using`) ends it and undoes everything done to the host. */
+export class Connection implements AsyncDisposable {
+  /** Settles when the connection has ended and the host is as it was. Never rejects. */
+  readonly ended: Promise<{ readonly reason: string; readonly error: SallyportError | undefined }>;
+  readonly #client: Client;
+  readonly #listeners = new Set<(event: ConnectionEvent) => void>();
+  #state: ClientState = { phase: 'reconnecting', reason: 'start', pauseSeconds: 0 };
+
+  /** Use `connect` instead: it composes the client. */
+  constructor(start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> }) {
+    const { client, run } = start({
+      state: (state) => {
+        this.#state = state;
+        this.#emit({ type: 'state', state });
+        if (state.phase === 'connected') this.#emit({ type: 'connected', plan: state.plan });
+      },
+      peerConnected: (peer: PeerFacts) => this.#emit({ type: 'peer', commonName: peer.commonName }),
+      info: (kind, text) => this.#emit({ type: 'message', kind, text }),
+    });
+    this.#client = client;
+    this.ended = run().then((end) => {
+      const told =
+        end.kind === 'exit'
+          ? { reason: end.signal.text === '' ? end.signal.name : end.signal.text, error: end.error }
+          : { reason: 'reload', error: undefined };
+      this.#emit({ type: 'end', ...told });
+      this.#listeners.clear();
+      return told;
+    });
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** Bytes, packets and drops by cause, as they are now. */
+  statistics(): ClientStatistics {
+    return this.#client.statistics();
+  }
+
+  /** Calls back for each event of a type; returns the function that stops it. */
+  on<T extends ConnectionEventType>(type: T, listener: (event: EventOf<T>) => void): () => void {
+    const wrapped = (event: ConnectionEvent): void => {
+      if (event.type === type) listener(event as EventOf<T>);
+    };
+    this.#listeners.add(wrapped);
+    return () => this.#listeners.delete(wrapped);
+  }
+
+  /** All events from now on, until the end or until `signal` aborts. */
+  async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ConnectionEvent, void, undefined> {
+    const queue: ConnectionEvent[] = [];
+    let wake = (): void => {};
+    const listener = (event: ConnectionEvent): void => {
+      queue.push(event);
+      if (queue.length > QUEUE_LIMIT) queue.shift();
+      wake();
+    };
+    const stop = (): void => wake();
+    this.#listeners.add(listener);
+    options.signal?.addEventListener('abort', stop, { once: true });
+    try {
+      while (options.signal?.aborted !== true) {
+        const event = queue.shift();
+        if (event !== undefined) {
+          yield event;
+          if (event.type === 'end') return;
+          continue;
+        }
+        if (this.#state.phase === 'ended') return;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      this.#listeners.delete(listener);
+      options.signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Drops the session and connects again, keeping the device where the profile says `persist-tun`. */
+  reconnect(): void {
+    this.#client.signal('SIGUSR1');
+  }
+
+  /** Asks the server for new keys now. */
+  renegotiate(): void {
+    this.#client.renegotiate();
+  }
+
+  /** Ends the connection, with the exit notice where the profile asks for it. */
+  async close(): Promise<void> {
+    this.#client.signal('SIGTERM');
+    await this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Resolves when the tunnel is up; rejects with the error that ended the connection, or the abort reason. */
+  async untilConnected(signal?: AbortSignal): Promise<void> {
+    if (this.#state.phase === 'connected') return;
+    await new Promise<void>((resolve, reject) => {
+      const done = (act: () => void): void => {
+        off();
+        signal?.removeEventListener('abort', abort);
+        act();
+      };
+      const abort = (): void => done(() => reject(signal?.reason));
+      const listener = (event: ConnectionEvent): void => {
+        if (event.type === 'connected') done(resolve);
+        if (event.type === 'end') done(() => reject(event.error ?? endedEarly(event.reason)));
+      };
+      const off = (): void => {
+        this.#listeners.delete(listener);
+      };
+      this.#listeners.add(listener);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  #emit(event: ConnectionEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+}
+
+const endedEarly = (reason: string): SallyportError =>
+  new SallyportError(`The connection ended before the tunnel was up: ${reason}`, {
+    code: 'SALLYPORT_PEER_ENDED',
+    blame: 'peer',
+  });
