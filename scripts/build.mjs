@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 await build({
-  entryPoints: { sallyport: 'apps/cli/main.ts', 'data-worker': 'src/linux/data-worker.ts' },
+  entryPoints: { sallyport: 'apps/cli/main.ts', version: 'apps/cli/version.ts', 'data-worker': 'src/linux/data-worker.ts' },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,
