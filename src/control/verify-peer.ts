@@ -1,0 +1,322 @@
+// The judgement on the peer's certificate: a pure function over what TLS found. Log lines are the C program's
+// (ssl_verify.c); each way to fail has a sentence and a hint of its own.
+
+import { SallyportError } from '../error.ts';
+import { Level, type LogFlags } from '../log.ts';
+import { formatHex } from '../wire/hex.ts';
+import type { PeerCertificate, TlsEstablished } from './tls-engine.ts';
+
+/** Checks beyond the chain itself. */
+export interface PeerChecks {
+  readonly requireCertificate: boolean;
+  readonly keyUsages: readonly number[] | 'required' | undefined;
+  readonly extendedKeyUsage: string | undefined;
+  readonly netscapeCertType: 'client' | 'server' | undefined;
+  readonly name: { readonly name: string; readonly type: 'subject' | 'name' | 'name-prefix' } | undefined;
+  readonly fingerprints: readonly Uint8Array[];
+  readonly withoutCa: boolean;
+  readonly issuerHash: { readonly digest: 'SHA1' | 'SHA256'; readonly hashes: readonly Uint8Array[] } | undefined;
+}
+
+export type LogLine = readonly [flags: LogFlags, text: string];
+
+export interface PeerJudgement {
+  /** undefined: the peer is who it should be. */
+  readonly error: SallyportError | undefined;
+  readonly lines: readonly LogLine[];
+}
+
+/** Judges the peer. `unixSeconds` says on which side of its dates a certificate is refused. */
+export function verifyPeer(established: TlsEstablished, checks: PeerChecks, unixSeconds: number): PeerJudgement {
+  const lines: LogLine[] = [];
+  try {
+    judge(established, checks, unixSeconds, lines);
+    return { error: undefined, lines };
+  } catch (error) {
+    if (error instanceof SallyportError) return { error, lines };
+    throw error;
+  }
+}
+
+function judge(info: TlsEstablished, checks: PeerChecks, unixSeconds: number, lines: LogLine[]): void {
+  if (info.resumed) {
+    lines.push([Level.tlsErrors, 'VERIFY ERROR: the TLS session was resumed without a certificate']);
+    throw refuse('The peer resumed an old TLS session instead of proving who it is', 'Switch TLS session tickets off at the peer.');
+  }
+  const leaf = info.chain[0];
+  if (leaf === undefined) {
+    if (!checks.requireCertificate) return;
+    lines.push([Level.tlsErrors, 'VERIFY ERROR: depth=0, the peer did not send a certificate']);
+    throw refuse('The peer sent no certificate', 'A server needs cert and key; check what listens at this address.');
+  }
+  if (!info.verdict.trusted && !checks.withoutCa) refuseChain(info, info.verdict, unixSeconds, lines);
+  if (checks.withoutCa && checks.fingerprints.length === 0) {
+    throw refuse('There is neither a CA nor a fingerprint to check the peer with', 'Add ca or peer-fingerprint.');
+  }
+
+  checkIssuerHash(info.chain, checks, lines);
+  const chain = checks.withoutCa ? [leaf] : info.chain;
+  for (const certificate of [...chain].reverse()) {
+    if (certificate.depth === 0) checkLeaf(certificate, checks, unixSeconds, lines);
+    lines.push([Level.handshake, `VERIFY OK: depth=${certificate.depth}, ${certificate.subject}`]);
+  }
+}
+
+function checkLeaf(leaf: PeerCertificate, checks: PeerChecks, unixSeconds: number, lines: LogLine[]): void {
+  checkFingerprint(leaf, checks, unixSeconds, lines);
+  checkNetscapeType(leaf, checks, lines);
+  checkKeyUsage(leaf, checks, lines);
+  checkExtendedKeyUsage(leaf, checks, lines);
+  checkName(leaf, checks, lines);
+}
+
+function refuseChain(
+  info: TlsEstablished,
+  verdict: Extract<TlsEstablished['verdict'], { trusted: false }>,
+  unixSeconds: number,
+  lines: LogLine[],
+): never {
+  const expired = info.chain.find((each) => each.notAfter < unixSeconds);
+  const early = info.chain.find((each) => each.notBefore > unixSeconds);
+  const byDepth = info.chain.find((each) => each.depth === verdict.depth);
+  const guess = verdict.code === 'CERT_HAS_EXPIRED' ? expired : verdict.code === 'CERT_NOT_YET_VALID' ? early : undefined;
+  const culprit = byDepth ?? guess ?? (info.chain[0] as PeerCertificate);
+  lines.push([
+    Level.tlsErrors,
+    `VERIFY ERROR: depth=${culprit.depth}, error=${verdict.text}: ${culprit.subject}, serial=${decimalSerial(culprit.serialHex)}`,
+  ]);
+  const [words, hint] = CHAIN_WORDS[verdict.code] ?? [
+    `is not accepted (${verdict.text})`,
+    'Check that ca names the authority that signed the peer, and that the chain is complete.',
+  ];
+  throw refuse(`The certificate of ${describe(culprit)} ${words}`, hint);
+}
+
+/** By OpenSSL's names of the verdict: what is wrong, and what to do. */
+const CHAIN_WORDS: Readonly<Record<string, readonly [words: string, hint: string]>> = {
+  CERT_HAS_EXPIRED: ['has expired', 'Renew it at the peer, and check the clock of this machine.'],
+  CERT_NOT_YET_VALID: ['is not valid yet', 'Check the clocks of this machine and of the one that issued it.'],
+  CERT_REVOKED: ['was revoked', 'The authority took it back (crl-verify); the peer needs a new certificate.'],
+  CRL_HAS_EXPIRED: ['cannot be checked: the revocation list has expired', 'Fetch a new list for crl-verify.'],
+  CRL_NOT_YET_VALID: ['cannot be checked: the revocation list is not valid yet', 'Check the clock of this machine.'],
+  UNABLE_TO_GET_CRL: ['cannot be checked: there is no revocation list of its issuer', 'Add the list of every authority in the chain to crl-verify.'],
+  INVALID_PURPOSE: [
+    'may not be used for this: wrong key usage or extended key usage',
+    'A server needs a certificate for TLS servers (serverAuth), a client one for TLS clients (clientAuth).',
+  ],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['is self-signed and not trusted', 'Give its authority as ca, or trust this one by peer-fingerprint.'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['comes from an authority that is not trusted', 'Check that ca is the authority of this very server.'],
+  UNABLE_TO_GET_ISSUER_CERT: ['comes from an authority that is not known', 'Add the missing authority to ca.'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['comes from an authority that is not known', 'Add the missing authority to ca.'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['comes from an authority that is not known', 'Check that ca is the authority of this very server.'],
+  CERT_SIGNATURE_FAILURE: ['has a wrong signature', 'The certificate or ca is not the right one; somebody may be in between.'],
+  CA_MD_TOO_WEAK: ['is signed with a digest that is too weak', 'Have it issued again with SHA-256; tls-cert-profile insecure lowers the bar.'],
+  EE_KEY_TOO_SMALL: ['has a key that is too short', 'Have it issued again with a longer key; tls-cert-profile insecure lowers the bar.'],
+  CA_KEY_TOO_SMALL: ['has an authority whose key is too short', 'The authority must be renewed; tls-cert-profile insecure lowers the bar.'],
+  CERT_CHAIN_TOO_LONG: ['has too long a chain', 'Shorten the chain that the peer sends.'],
+};
+
+function checkFingerprint(leaf: PeerCertificate, checks: PeerChecks, unixSeconds: number, lines: LogLine[]): void {
+  if (checks.fingerprints.length === 0) return;
+  const got = formatHex(leaf.sha256, ':');
+  if (!checks.fingerprints.some((hash) => sameBytes(hash, leaf.sha256))) {
+    lines.push(hashFailedLine(got));
+    throw refuse(
+      `The certificate of ${describe(leaf)} has the fingerprint ${got}, which peer-fingerprint does not list`,
+      'If this is the right peer, put this fingerprint into peer-fingerprint.',
+    );
+  }
+  if (!checks.withoutCa) return;
+  // Without a CA the library's verdict is no judge (it stops at "self-signed"), so the dates are looked at here.
+  const state = leaf.notAfter < unixSeconds ? 'CERT_HAS_EXPIRED' : leaf.notBefore > unixSeconds ? 'CERT_NOT_YET_VALID' : undefined;
+  if (state === undefined) return;
+  const [words, hint] = CHAIN_WORDS[state] ?? ['', ''];
+  const text = state === 'CERT_HAS_EXPIRED' ? 'certificate has expired' : 'certificate is not yet valid';
+  lines.push([Level.tlsErrors, `VERIFY ERROR: depth=0, error=${text}: ${leaf.subject}, serial=${decimalSerial(leaf.serialHex)}`]);
+  throw refuse(`The certificate of ${describe(leaf)} ${words}`, hint);
+}
+
+function checkIssuerHash(chain: readonly PeerCertificate[], checks: PeerChecks, lines: LogLine[]): void {
+  if (checks.issuerHash === undefined) return;
+  const { digest, hashes } = checks.issuerHash;
+  const issuer = chain.find((each) => each.depth === 1);
+  if (issuer === undefined) {
+    throw refuse('The peer has no issuer certificate to compare with verify-hash', 'verify-hash looks at depth 1 of the chain.');
+  }
+  const hash = digest === 'SHA1' ? issuer.sha1 : issuer.sha256;
+  if (hashes.some((allowed) => sameBytes(allowed, hash))) return;
+  lines.push(hashFailedLine(formatHex(hash, ':')));
+  throw refuse(
+    `The issuer ${describe(issuer)} has the ${digest} hash ${formatHex(hash, ':')}, which verify-hash does not list`,
+    'If this is the right authority, put this hash into verify-hash.',
+  );
+}
+
+const NETSCAPE_BITS = { client: 0x80, server: 0x40 } as const;
+const PURPOSE_OID = { client: '1.3.6.1.5.5.7.3.2', server: '1.3.6.1.5.5.7.3.1' } as const;
+
+function checkNetscapeType(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
+  const type = checks.netscapeCertType;
+  if (type === undefined) return;
+  const word = type.toUpperCase();
+  // As X509_check_purpose: what the certificate does not restrict, it allows.
+  const byType = leaf.netscapeCertType === undefined || (leaf.netscapeCertType & NETSCAPE_BITS[type]) !== 0;
+  const byEku = leaf.extendedKeyUsage === undefined || leaf.extendedKeyUsage.includes(PURPOSE_OID[type]);
+  if (byType && byEku) {
+    lines.push([Level.handshake, `VERIFY OK: nsCertType=${word}`]);
+    return;
+  }
+  lines.push([Level.handshake, `VERIFY nsCertType ERROR: ${leaf.subject}, require nsCertType=${word}`]);
+  throw refuse(
+    `The certificate of ${describe(leaf)} is not one for a ${type} (ns-cert-type ${type})`,
+    `Use remote-cert-tls ${type} and a certificate that was issued for a TLS ${type}.`,
+  );
+}
+
+function checkKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
+  const allowed = checks.keyUsages;
+  if (allowed === undefined || (allowed !== 'required' && allowed.length === 0)) return;
+  const fail = (message: string): never => {
+    lines.push([Level.handshake, 'VERIFY KU ERROR']);
+    throw refuse(message, 'Have the certificate issued with the right key usage, or change remote-cert-ku.');
+  };
+  if (leaf.keyUsage === undefined) {
+    lines.push([Level.tlsErrors, 'Certificate does not have key usage extension']);
+    return fail(`The certificate of ${describe(leaf)} states no key usage`);
+  }
+  if (allowed !== 'required') {
+    const usage = (leaf.keyUsage & 0xff) === 0 ? leaf.keyUsage >> 8 : leaf.keyUsage;
+    lines.push([Level.handshake, 'Validating certificate key usage']);
+    if (!allowed.some((bits) => bits !== 0 && (usage & bits) === bits)) {
+      const list = allowed.map(hex4);
+      lines.push([Level.tlsErrors, `ERROR: Certificate has key usage ${hex4(usage)}, expected one of:`]);
+      for (const bits of list) lines.push([Level.tlsErrors, ` * ${bits}`]);
+      return fail(`The certificate of ${describe(leaf)} has the key usage ${hex4(usage)}, expected one of ${list.join(', ')}`);
+    }
+  }
+  lines.push([Level.handshake, 'VERIFY KU OK']);
+}
+
+/** The C program compares with OpenSSL's long names first, then with the OID itself. */
+const EKU_NAMES = new Map([
+  ['1.3.6.1.5.5.7.3.1', 'TLS Web Server Authentication'],
+  ['1.3.6.1.5.5.7.3.2', 'TLS Web Client Authentication'],
+  ['1.3.6.1.5.5.7.3.3', 'Code Signing'],
+  ['1.3.6.1.5.5.7.3.4', 'E-mail Protection'],
+  ['1.3.6.1.5.5.7.3.5', 'IPSec End System'],
+  ['1.3.6.1.5.5.7.3.6', 'IPSec Tunnel'],
+  ['1.3.6.1.5.5.7.3.7', 'IPSec User'],
+  ['1.3.6.1.5.5.7.3.8', 'Time Stamping'],
+  ['1.3.6.1.5.5.7.3.9', 'OCSP Signing'],
+  ['1.3.6.1.5.5.7.3.17', 'ipsec Internet Key Exchange'],
+  ['2.5.29.37.0', 'Any Extended Key Usage'],
+]);
+
+function checkExtendedKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
+  const expected = checks.extendedKeyUsage;
+  if (expected === undefined) return;
+  let found = false;
+  if (leaf.extendedKeyUsage === undefined) {
+    lines.push([Level.handshake, 'Certificate does not have extended key usage extension']);
+  } else {
+    lines.push([Level.handshake, 'Validating certificate extended key usage']);
+    for (const oid of leaf.extendedKeyUsage) {
+      if (found) break;
+      const name = EKU_NAMES.get(oid) ?? oid;
+      lines.push([Level.handshake, `++ Certificate has EKU (str) ${name}, expects ${expected}`]);
+      found = name === expected;
+      if (found) break;
+      lines.push([Level.handshake, `++ Certificate has EKU (oid) ${oid}, expects ${expected}`]);
+      found = oid === expected;
+    }
+  }
+  if (found) {
+    lines.push([Level.handshake, 'VERIFY EKU OK']);
+    return;
+  }
+  lines.push([Level.handshake, 'VERIFY EKU ERROR']);
+  const has = leaf.extendedKeyUsage?.map((oid) => EKU_NAMES.get(oid) ?? oid).join(', ') ?? 'none';
+  throw refuse(
+    `The certificate of ${describe(leaf)} has the extended key usage ${has}; ${expected} is needed`,
+    'The peer needs a certificate issued for its role (remote-cert-tls); somebody with a client certificate may pose as the server.',
+  );
+}
+
+function checkName(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
+  if (checks.name === undefined) return;
+  const { name, type } = checks.name;
+  const actual = type === 'subject' ? leaf.subject : (leaf.commonName ?? '');
+  const fits = type === 'name-prefix' ? actual.startsWith(name) : actual === name;
+  if (fits) {
+    lines.push([Level.handshake, `VERIFY X509NAME OK: ${leaf.subject}`]);
+    return;
+  }
+  const must = type === 'name-prefix' ? 'must start with' : 'must be';
+  lines.push([Level.handshake, `VERIFY X509NAME ERROR: ${actual}, ${must} ${name}`]);
+  throw refuse(
+    `The certificate of ${describe(leaf)} has the wrong name: it ${must} ${name} (verify-x509-name, ${type})`,
+    'If this is the right peer, correct verify-x509-name.',
+  );
+}
+
+function hashFailedLine(got: string): LogLine {
+  return [
+    Level.tlsErrors,
+    `TLS Error: --tls-verify/--peer-fingerprint certificate hash verification failed. (got certificate fingerprint: ${got})`,
+  ];
+}
+
+function refuse(message: string, hint: string): SallyportError {
+  return new SallyportError(message, { code: 'SALLYPORT_CERTIFICATE', blame: 'peer', hint });
+}
+
+/** Depth, subject and dates of a certificate, for messages. */
+function describe(certificate: PeerCertificate): string {
+  const from = formatUtc(certificate.notBefore);
+  const to = formatUtc(certificate.notAfter);
+  return `"${certificate.subject}" (depth ${certificate.depth}, valid ${from} to ${to})`;
+}
+
+/** `2026-01-31 12:00:00Z` by the civil calendar, without the platform's Date. */
+function formatUtc(unixSeconds: number): string {
+  const days = Math.floor(unixSeconds / 86_400);
+  const second = unixSeconds - days * 86_400;
+  const shifted = days + 719_468;
+  const era = Math.floor(shifted / 146_097);
+  const dayOfEra = shifted - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const march = Math.floor((5 * dayOfYear + 2) / 153);
+  const month = march < 10 ? march + 3 : march - 9;
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
+  const day = dayOfYear - Math.floor((153 * march + 2) / 5) + 1;
+  return `${year}-${two(month)}-${two(day)} ${two(second / 3600)}:${two((second / 60) % 60)}:${two(second % 60)}Z`;
+}
+
+/** The C program prints serial numbers in decimal; long division keeps bigint out. */
+function decimalSerial(hex: string): string {
+  const digits = [0];
+  for (const char of hex) {
+    let carry = Number.parseInt(char, 16);
+    if (Number.isNaN(carry)) return hex;
+    for (let i = 0; i < digits.length; i++) {
+      carry += (digits[i] ?? 0) * 16;
+      digits[i] = carry % 10;
+      carry = Math.floor(carry / 10);
+    }
+    for (; carry > 0; carry = Math.floor(carry / 10)) digits.push(carry % 10);
+  }
+  return digits.reverse().join('');
+}
+
+function hex4(bits: number): string {
+  return bits.toString(16).padStart(4, '0');
+}
+
+/** Public values: no need for constant time. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
