@@ -1,0 +1,45 @@
+// Certificate revocation lists, read for messages only: which certificate of a chain is the revoked one. Whether a
+// certificate is revoked at all is OpenSSL's verdict.
+//
+//   CertificateList ::= SEQUENCE { tbs SEQUENCE { version?, algorithm, issuer, thisUpdate, nextUpdate?,
+//     SEQUENCE OF SEQUENCE { serial, date, extensions }?, [0] extensions? }, algorithm, signature }
+
+import { DerTag, parseChildren, parseDer, readDer } from './der.ts';
+import { serialHex } from './peer-certificate.ts';
+
+/** What a CRL (RFC 5280, section 5) says, as far as messages need it: whose it is and which serials it lists. */
+export interface RevocationList {
+  /** DER of the issuer's name, in hexadecimal for comparison. */
+  readonly issuerHex: string;
+  readonly serials: ReadonlySet<string>;
+}
+
+/** Reads a CRL's issuer and serials; undefined when it is none. Its signature is OpenSSL's business. */
+export function parseRevocationList(der: Uint8Array): RevocationList | undefined {
+  const parts = parseChildren(parseDer(der), DerTag.sequence);
+  const tbs = parseChildren(parts?.[0], DerTag.sequence);
+  if (tbs === undefined) return undefined;
+  const at = tbs[0]?.tag === DerTag.integer ? 1 : 0;
+  const issuer = tbs[at + 1];
+  if (issuer?.tag !== DerTag.sequence) return undefined;
+  const isTime = (tag: number | undefined): boolean => tag === DerTag.utcTime || tag === DerTag.generalizedTime;
+  const entries = tbs.slice(at + 3).find((element) => !isTime(element.tag));
+  const serials = new Set<string>();
+  if (entries?.tag === DerTag.sequence) {
+    for (let offset = 0; offset < entries.content.length; ) {
+      const entry = readDer(entries.content, offset);
+      if (entry === undefined) return undefined;
+      const serial = readDer(entry.content);
+      if (serial?.tag === DerTag.integer) serials.add(serialHex(serial.content));
+      offset += entry.whole.length;
+    }
+  }
+  return { issuerHex: Buffer.from(issuer.whole).toString('hex'), serials };
+}
+
+/** DER of a certificate's issuer name, in hexadecimal. */
+export function issuerNameHex(der: Uint8Array): string | undefined {
+  const tbs = parseChildren(parseChildren(parseDer(der), DerTag.sequence)?.[0], DerTag.sequence);
+  const issuer = tbs?.[(tbs[0]?.tag === 0xa0 ? 1 : 0) + 2];
+  return issuer && Buffer.from(issuer.whole).toString('hex');
+}

@@ -1,0 +1,269 @@
+// The TLS engine of the control channel over node:tls. The socket that node:tls wants is a Duplex in memory: what is
+// pushed into it came through the reliability layer, what node:tls writes to it goes there.
+//
+// What node:tls makes easy to get wrong, and how it is done here:
+// - A bare server-side TLSSocket never fills in `authorized`. The server half goes through tls.Server, which does.
+// - The engine refuses nobody (`rejectUnauthorized: false`) and accepts nobody: the verdict goes up in `established`.
+// - The stream adapter under TLSSocket has one write in flight and loses an alert that is made meanwhile. Input waits
+//   until the last output is done.
+// - An empty context argument to the exporter changes its bytes under TLS 1.2. None is passed.
+
+import type { X509Certificate } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { Duplex } from 'node:stream';
+import type { Server, TLSSocket } from 'node:tls';
+import type { TlsEngine, TlsEngineFactory, TlsEstablished, TlsFailure, TlsListener } from '../control/tls-engine.ts';
+import { SallyportError } from '../error.ts';
+import { nodeTls } from './lazy-tls.ts';
+import { judgeChain } from './peer-chain.ts';
+import type { TlsMaterial } from './tls-material.ts';
+import { describeTlsFailure } from './tls-words.ts';
+
+export interface NodeTlsFactory extends TlsEngineFactory {
+  /** Engines made from now on use this material. */
+  reload(material: TlsMaterial): void;
+}
+
+/** Engines that share one secure context. A changed CRL file is read again when the next engine is made. */
+export function createNodeTlsFactory(material: TlsMaterial): NodeTlsFactory {
+  let current = material;
+  let server: Server | undefined;
+  const reload = (next: TlsMaterial): void => {
+    current = next;
+    server = undefined;
+  };
+  return {
+    reload,
+    create(role, listener) {
+      const refreshed = current.refresh();
+      if (refreshed !== undefined) reload(refreshed);
+      if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
+      server ??= createServer(current);
+      const shared = server;
+      return createEngine(role, listener, current, (wire, report) => accept(shared, wire, report));
+    },
+  };
+}
+
+/** What a half reports of its socket. */
+interface Report {
+  secure(socket: TLSSocket): void;
+  error(error: Error): void;
+}
+
+function connect(wire: Duplex, material: TlsMaterial): TLSSocket {
+  return nodeTls().connect({
+    socket: wire,
+    secureContext: material.context,
+    rejectUnauthorized: false,
+    // Names are OpenVPN's own business (verify-x509-name); node:tls would compare with `localhost`.
+    checkServerIdentity: () => undefined,
+  });
+}
+
+/** The longest that a timer can wait: how long a handshake may take is for the session to say. */
+const NO_TIMEOUT_MS = 0x7fffffff;
+
+function createServer(material: TlsMaterial): Server {
+  return nodeTls().createServer({
+    ...material.options,
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: NO_TIMEOUT_MS,
+  });
+}
+
+/**
+ * Gives `wire` to the server as a connection (the documented injection: emit 'connection'). What the server has to say
+ * of it comes as its own events, which name no connection before it is secure; so each connection is given to a view of
+ * the server whose `emit` belongs to that connection alone.
+ */
+function accept(server: Server, wire: Duplex, report: Report): undefined {
+  const view = Object.create(server) as Server;
+  view.emit = (event: string, ...args: unknown[]): boolean => {
+    if (event === 'secureConnection') report.secure(args[0] as TLSSocket);
+    else if (event === 'tlsClientError') report.error(args[0] as Error);
+    else return false;
+    return true;
+  };
+  EventEmitter.prototype.emit.call(view, 'connection', wire);
+}
+
+type Output =
+  | { readonly type: 'ciphertext' | 'plaintext'; readonly bytes: Uint8Array }
+  | { readonly type: 'established'; readonly info: TlsEstablished; readonly socket: TLSSocket }
+  | { readonly type: 'failed'; readonly failure: TlsFailure };
+
+function createEngine(
+  role: 'client' | 'server',
+  listener: TlsListener,
+  material: TlsMaterial,
+  start: (wire: Duplex, report: Report) => TLSSocket | undefined,
+): TlsEngine {
+  const input: Uint8Array[] = [];
+  const output: Output[] = [];
+  let turn: NodeJS.Immediate | undefined;
+  let socket: TLSSocket | undefined;
+  let established: TLSSocket | undefined;
+  let ended = false;
+  let failing = false;
+  let writing = false;
+
+  const wire = new Duplex({
+    read() {},
+    write(chunk: Uint8Array, _encoding, done) {
+      writing = true;
+      emit({ type: 'ciphertext', bytes: plain(chunk) });
+      done();
+    },
+  });
+  wire.on('error', () => {});
+
+  const schedule = (): void => {
+    turn ??= setImmediate(run);
+  };
+  const emit = (event: Output): void => {
+    if (ended) return;
+    output.push(event);
+    schedule();
+  };
+  const fail = (failure: TlsFailure): void => {
+    if (failing) return;
+    failing = true;
+    emit({ type: 'failed', failure });
+  };
+  const report: Report = {
+    secure(secured) {
+      if (ended || failing) return;
+      socket = secured;
+      watch(secured);
+      const info = describe(secured, role, material);
+      if (info === undefined) fail(describeTlsFailure('PEER_CERTIFICATE_UNREADABLE', ''));
+      else emit({ type: 'established', info, socket: secured });
+    },
+    error(error) {
+      fail(describeTlsFailure((error as NodeJS.ErrnoException).code, error.message));
+    },
+  };
+  const watch = (watched: TLSSocket): void => {
+    watched.on('error', report.error);
+    watched.on('data', (chunk: Uint8Array) => emit({ type: 'plaintext', bytes: plain(chunk) }));
+    watched.on('end', () => fail(describeTlsFailure('CLOSE_NOTIFY', '')));
+  };
+
+  /** One turn: tells the listener what has come, then feeds what has arrived unless the last output is still under way. */
+  function run(): void {
+    turn = undefined;
+    const wasWriting = writing;
+    writing = false;
+    for (let event = output.shift(); event !== undefined && !ended; event = output.shift()) deliver(event);
+    if (ended) return;
+    if (!wasWriting) for (const bytes of input.splice(0)) wire.push(bytes);
+    if (input.length > 0 || output.length > 0) schedule();
+  }
+
+  function deliver(event: Output): void {
+    switch (event.type) {
+      case 'ciphertext':
+        listener.ciphertext(event.bytes);
+        return;
+      case 'plaintext':
+        listener.plaintext(event.bytes);
+        return;
+      case 'established':
+        established = event.socket;
+        listener.established(event.info);
+        return;
+      case 'failed':
+        close();
+        listener.failed(event.failure);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  function close(): void {
+    if (ended) return;
+    ended = true;
+    if (turn !== undefined) clearImmediate(turn);
+    input.length = 0;
+    output.length = 0;
+    socket?.destroy();
+    wire.destroy();
+  }
+
+  // A turn of its own, so that nothing happens inside `create`.
+  setImmediate(() => {
+    if (ended) return;
+    try {
+      const client = start(wire, report);
+      if (client === undefined) return;
+      socket = client;
+      client.on('error', report.error);
+      client.once('secureConnect', () => {
+        client.off('error', report.error);
+        report.secure(client);
+      });
+    } catch (error) {
+      report.error(error as Error);
+    }
+  });
+
+  return {
+    handleCiphertext(bytes) {
+      if (ended || bytes.length === 0) return;
+      input.push(Buffer.from(bytes));
+      schedule();
+    },
+    handlePlaintext(bytes) {
+      if (ended) return;
+      if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
+      if (bytes.length > 0) established.write(Buffer.from(bytes));
+    },
+    exportKeyingMaterial(lengthBytes, label) {
+      if (ended || established === undefined) throw misuse('keying material without an established TLS session');
+      return plain((established.exportKeyingMaterial as Exporter).call(established, lengthBytes, label));
+    },
+    close,
+  };
+}
+
+/** The declared type demands a context; leaving it out is allowed, and is what OpenVPN does. */
+type Exporter = (lengthBytes: number, label: string) => Buffer;
+
+function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMaterial): TlsEstablished | undefined {
+  const judged = judgeChain({
+    leaf: socket.getPeerX509Certificate() as X509Certificate | undefined,
+    authorized: socket.authorized,
+    // Typed as an Error, but a code in fact; null when there is none.
+    authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
+    authorities: material.authorities,
+    revocationLists: material.revocationLists,
+    peerRole: role === 'client' ? 'server' : 'client',
+    nowSeconds: Date.now() / 1000,
+  });
+  if (!judged.ok) return undefined;
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().standardName,
+    temporaryKey: describeTemporaryKey(socket),
+    resumed: socket.isSessionReused(),
+    chain: judged.chain,
+    verdict: judged.verdict,
+  };
+}
+
+/** `253 bits X25519`, `256 bits ECprime256v1`, `2048 bits DH`; a server can't tell. */
+function describeTemporaryKey(socket: TLSSocket): string | undefined {
+  const info = socket.getEphemeralKeyInfo() as { type?: string; name?: string; size?: number } | null;
+  if (info?.type === undefined) return undefined;
+  if (info.type === 'DH') return `${info.size} bits DH`;
+  const name = info.name ?? '';
+  return `${info.size} bits ${/^X(25519|448)$/.test(name) ? name : `EC${name}`}`;
+}
+
+const misuse = (what: string): SallyportError =>
+  new SallyportError(`misuse of the TLS engine: ${what}`, { code: 'SALLYPORT_INTERNAL', blame: 'internal' });
+
+const plain = (chunk: Uint8Array): Uint8Array => new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
