@@ -7,7 +7,7 @@ import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { KeepaliveOptions, SessionPush } from '../session/options.ts';
-import { mssLimits } from '../tunnel/mtu.ts';
+import { mssLimit } from '../tunnel/mtu.ts';
 import type { AttemptPorts } from './attempt.ts';
 import type { AttemptLink } from './link.ts';
 import type { PeerFacts } from './ports.ts';
@@ -100,17 +100,20 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     push: config.pull ? sessionPush(tunnel) : undefined,
     explicitExitNotify: tunnel.explicitExitNotify,
     keyed({ cipher, digest }) {
-      const { mssBytes4, mssBytes6 } = mssLimits({
-        mssFix: profile.mssFix,
-        fragment: profile.fragment,
-        tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
-        cipher,
-        digest,
-        dataV2: tunnel.peerId !== undefined,
-        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        outerFamily: link.remote.family,
-        compression,
-      });
+      const limit = mssLimit(
+        {
+          cipher,
+          digest,
+          transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+          outerFamily: link.remote.family,
+          peerId: tunnel.peerId !== undefined,
+          epochFormat: false,
+          socksUdp: false,
+          compressionByte: compression === 'comp-lzo' || compression === 'stub',
+        },
+        { ...profile, tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes },
+      );
+      const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
       plane.setPeer(peer, { mssBytes4, mssBytes6 });
     },
   };

@@ -6,7 +6,7 @@ import { cipherFacts } from '../crypto/cipher-table.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import type { SessionOptions, VerifyOptions } from '../session/options.ts';
-import { optionsStringLinkMtu } from '../tunnel/mtu.ts';
+import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
 import { IvProto } from '../wire/peer-info.ts';
 import { keepaliveOf } from './bring-up.ts';
@@ -89,14 +89,16 @@ function optionsStringOf(
   const compression = tunnel.compress !== undefined && tunnel.compress.framing !== 'none';
   const options: OptionsStringFacts = {
     deviceType: device.type,
-    linkMtuBytes: optionsStringLinkMtu({
-      tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
-      cipher: name ?? 'BF-CBC',
-      digest: config.auth,
-      transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-      compression,
-      fragment: profile.fragment !== undefined,
-    }),
+    linkMtuBytes: optionsLinkMtu(
+      {
+        cipher: name,
+        digest: config.auth,
+        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+        socksUdp: false,
+        compressionByte: compression,
+      },
+      profile,
+    ),
     tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
     proto: optionsStringProto(profile, remote, expected),
     tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,

@@ -1,0 +1,240 @@
+// The tunnel on this host over a connection's life: device, addresses, routes and scripts are made from a plan, kept over
+// restarts under persist-tun, and undone in reverse. It also holds what scripts are told, which grows with the connection.
+
+import type { Config, TunnelOptions } from '../config/config.ts';
+import type { PeerCertificate } from '../control/tls-engine.ts';
+import { formatAddress } from '../ip/address.ts';
+import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import { applySteps, type StepPorts, undoSteps } from '../tunnel/apply-steps.ts';
+import { readHostFacts } from '../tunnel/host-facts.ts';
+import { Journal } from '../tunnel/journal.ts';
+import { makeTunnelPlan } from '../tunnel/make-plan.ts';
+import type { TunnelPlan } from '../tunnel/plan.ts';
+import { type PlannedSteps, planSteps } from '../tunnel/plan-steps.ts';
+import { namesToResolve } from '../tunnel/planning.ts';
+import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from '../tunnel/ports.ts';
+import { applyPrivileges, type PrivilegePort, planPrivileges } from '../tunnel/privileges.ts';
+import { type ScriptFacts, scriptArguments, scriptEnvironment } from '../tunnel/script-environment.ts';
+import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from '../tunnel/script-plan.ts';
+import type { ScriptHook } from '../tunnel/step.ts';
+import type { ConnectionScripts, OpenTunnel, ResolverPort, TunnelHost, TunnelRequest } from './ports.ts';
+
+export interface HostPorts {
+  readonly devices: DevicePort;
+  readonly network: NetworkPort;
+  readonly scripts: ScriptPort;
+  readonly privileges: PrivilegePort;
+  readonly resolver: ResolverPort;
+  readonly log: Log;
+  readonly pid: number;
+  readonly startUnixSeconds: number;
+  /** The profile's file name as scripts see it in `config`. */
+  readonly configFile: string | undefined;
+}
+
+/** A tunnel that is open, and what its undoing needs. */
+interface Standing {
+  readonly plan: TunnelPlan;
+  readonly steps: PlannedSteps;
+  readonly device: OpenDevice;
+  /** What was pushed, as text: a restart that brings the same keeps the device. */
+  readonly pushed: string;
+}
+
+export class Host implements TunnelHost, ConnectionScripts {
+  readonly #config: Config;
+  readonly #ports: HostPorts;
+  readonly #journal = new Journal();
+  readonly #runner: ScriptRunner;
+  #facts: ScriptFacts;
+  #standing: Standing | undefined;
+  #dropped = false;
+
+  constructor(config: Config, ports: HostPorts) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#runner = new ScriptRunner(config.scripts.security, ports.scripts, ports.log);
+    this.#facts = {
+      config,
+      configFile: ports.configFile,
+      pid: ports.pid,
+      startUnixSeconds: ports.startUnixSeconds,
+      certificates: [],
+      untrusted: undefined,
+      trusted: undefined,
+      options: undefined,
+      plan: undefined,
+      run: undefined,
+      redirectGateway: undefined,
+      signal: undefined,
+    };
+  }
+
+  async verifyPeer(chain: readonly PeerCertificate[], remote: SocketAddress): Promise<boolean> {
+    const rootFirst = [...chain].reverse();
+    this.#facts = { ...this.#facts, untrusted: remote, certificates: [] };
+    for (const certificate of rootFirst) {
+      this.#facts = { ...this.#facts, certificates: [...this.#facts.certificates, certificate] };
+      const { depth, subject } = certificate;
+      const invocation = scriptFor('tls-verify', this.#config.scripts, [String(depth), subject]);
+      if (invocation === undefined) continue;
+      const verdict = await this.#runner.run(invocation, scriptEnvironment('tls-verify', this.#facts));
+      const accepted = verdict === 'succeeded';
+      this.#ports.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
+      if (!accepted) return false;
+    }
+    return true;
+  }
+
+  async ipChange(remote: SocketAddress): Promise<void> {
+    this.#facts = { ...this.#facts, trusted: remote };
+    const { address, port } = unmapSocketAddress(remote);
+    await this.#script('ipchange', [formatAddress(address), String(port)]);
+  }
+
+  async open(request: TunnelRequest): Promise<OpenTunnel> {
+    const pushed = pushedText(request.tunnel);
+    if (this.#standing !== undefined) {
+      this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
+      if (this.#standing.pushed === pushed) return this.#keep(this.#standing, request.tunnel);
+      this.#ports.log(
+        Level.info,
+        'NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.',
+      );
+      await this.#closeDevice(request.letGo);
+    }
+    const plan = await this.#plan(request);
+    const steps = planSteps(plan, {
+      node: this.#config.device.node,
+      txQueueLength: request.tunnel.txQueueLength,
+      ifconfigNoexec: this.#config.ifconfigNoexec,
+      routeNoexec: this.#config.routeNoexec,
+      downPre: this.#config.scripts.downPre,
+    });
+    this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
+    await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
+    const device = this.#journal.device ?? { name: 'null', index: 0, fd: -1, persistent: false };
+    this.#standing = { plan, steps, device, pushed };
+    return opened(this.#standing, false);
+  }
+
+  async route(): Promise<boolean> {
+    if (this.#standing === undefined) return true;
+    const { plan, steps } = this.#standing;
+    if (plan.redirect4 || plan.redirect6) this.#facts = { ...this.#facts, redirectGateway: true };
+    const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
+    return refusedRoutes === 0;
+  }
+
+  dropPrivileges(): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    applyPrivileges(planPrivileges(this.#config.process, false), this.#ports.privileges, this.#ports.log);
+  }
+
+  async close(
+    reason: { signal: string; signalText: string; keep: boolean },
+    letGo: () => Promise<void>,
+  ): Promise<void> {
+    const standing = this.#standing;
+    if (standing === undefined) return;
+    const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
+    this.#facts = { ...this.#facts, signal };
+    if (!reason.keep) {
+      await this.#closeDevice(letGo);
+      return;
+    }
+    if (!runsOnRestart('down', this.#config.scripts)) return;
+    this.#runIn('restart', standing.device.name);
+    await this.#script('down', scriptArguments(standing.plan, { device: standing.device.name, context: 'restart' }));
+  }
+
+  async #keep(standing: Standing, tunnel: TunnelOptions): Promise<OpenTunnel> {
+    this.#facts = { ...this.#facts, options: tunnel, signal: undefined };
+    if (runsOnRestart('up', this.#config.scripts)) {
+      this.#runIn('restart', standing.device.name);
+      await this.#script('up', scriptArguments(standing.plan, { device: standing.device.name, context: 'restart' }));
+    }
+    return opened(standing, true);
+  }
+
+  async #closeDevice(letGo: () => Promise<void>): Promise<void> {
+    this.#standing = undefined;
+    await letGo();
+    await undoSteps(this.#journal, this.#stepPorts('init'), this.#ports.log);
+  }
+
+  async #plan({ profile, tunnel, remote }: TunnelRequest): Promise<TunnelPlan> {
+    const { log, network } = this.#ports;
+    const server = formatAddress(unmapSocketAddress(remote).address);
+    const { plan, log: lines } = makeTunnelPlan({
+      device: this.#config.device,
+      options: tunnel,
+      profile: this.#config.tunnel,
+      tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
+      server,
+      facts: readHostFacts(network, server, log),
+      resolved: await this.#resolveNames(tunnel),
+    });
+    for (const { flags, text } of lines) log(flags, text);
+    return plan;
+  }
+
+  /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */
+  async #resolveNames(tunnel: TunnelOptions): Promise<ReadonlyMap<string, readonly string[]>> {
+    const found = new Map<string, readonly string[]>();
+    const never = new AbortController().signal;
+    for (const name of namesToResolve(tunnel)) {
+      const addresses = await this.#ports.resolver.resolve(name, 4, never).catch(() => []);
+      found.set(
+        name,
+        addresses.map(({ address }) => formatAddress(address)),
+      );
+    }
+    return found;
+  }
+
+  #stepPorts(context: 'init' | 'restart'): StepPorts {
+    return {
+      device: this.#ports.devices,
+      network: this.#ports.network,
+      runHook: (hook, device) => this.#hook(hook, device, context),
+    };
+  }
+
+  async #hook(hook: ScriptHook, device: string, context: 'init' | 'restart'): Promise<void> {
+    const { plan } = this.#facts;
+    if (plan === undefined) return;
+    this.#runIn(context, device);
+    await this.#script(hook, hook === 'route-up' ? [] : scriptArguments(plan, { device, context }));
+  }
+
+  #runIn(context: 'init' | 'restart', device: string): void {
+    this.#facts = { ...this.#facts, run: { device, context } };
+  }
+
+  async #script(occasion: ScriptOccasion, appended: readonly string[]): Promise<void> {
+    const invocation = scriptFor(occasion, this.#config.scripts, appended);
+    if (invocation !== undefined) await this.#runner.run(invocation, scriptEnvironment(occasion, this.#facts));
+  }
+}
+
+function opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
+  return {
+    endpoint: device.fd < 0 ? { kind: 'memory' } : { kind: 'fd', fd: device.fd },
+    layer: plan.layer,
+    mtuBytes: plan.mtuBytes,
+    blockIpv6: plan.blockIpv6,
+    kept,
+    name: device.name,
+    plan,
+  };
+}
+
+/** What a push reply says about the tunnel, without what is new in every session. */
+function pushedText(tunnel: TunnelOptions): string {
+  const { authToken, authTokenUser, peerId, cipher, protocolFlags, keyDerivation, verb, mute, echo, ...lasting } =
+    tunnel;
+  return JSON.stringify(lasting);
+}
