@@ -36,7 +36,8 @@ export function nearestOption(name: string): string | undefined {
   const asked = name.toLowerCase().replaceAll('_', '-').slice(0, 64);
   for (const known of OPTIONS.keys()) {
     if (Math.abs(known.length - asked.length) >= bestDistance) continue;
-    const distance = editDistance(asked, known);
+    // Of two that are equally near, the one with the same first letter is meant.
+    const distance = editDistance(asked, known) + (known[0] === asked[0] ? 0 : 0.5);
     if (distance < bestDistance) {
       best = known;
       bestDistance = distance;

@@ -3,7 +3,6 @@
 import { notYet, type OptionRow, row, WORKS } from './option-row.ts';
 
 const CLIENT = { side: 'client' } as const;
-const PUSHED = { side: 'client', contexts: ['pushed-only'] } as const;
 const MANAGEMENT = 'the management interface is not built in yet';
 
 export const CLIENT_ROWS: readonly OptionRow[] = [
@@ -46,7 +45,7 @@ export const CLIENT_ROWS: readonly OptionRow[] = [
     side: 'client',
     contexts: ['ccd'],
   }),
-  row('peer-id', 'n', 1, 'peer-id', WORKS, 'Internal: number of this client, pushed by the server.', PUSHED),
+  row('peer-id', 'n', 1, 'peer-id', WORKS, 'Internal: number of this client, pushed by the server.', CLIENT),
   row('key-derivation', 'tls-ekm', [1, 15], 'ncp', WORKS, 'Internal: pushed by the server.', CLIENT),
   row('protocol-flags', 'flag…', [1, 15], 'ncp', WORKS, 'Internal: pushed by the server.', CLIENT),
   row('push-continuation', '0|1|2', 1, 'pull-mode', WORKS, 'Internal: more of the push reply follows.', {

@@ -1,0 +1,50 @@
+// Where everything that is to be said about a configuration is collected, so that one run shows all of it.
+
+import type { Finding, Origin, Severity } from './config.ts';
+
+/** Collects findings in the order in which they are made. */
+export class Findings {
+  readonly #all: Finding[] = [];
+
+  add(
+    severity: Severity,
+    kind: Finding['kind'],
+    origin: Origin,
+    option: string,
+    message: string,
+    advice?: string | undefined,
+  ): void {
+    this.#all.push({ severity, kind, origin, option, message, advice });
+  }
+
+  get all(): readonly Finding[] {
+    return this.#all;
+  }
+
+  get hasErrors(): boolean {
+    return this.#all.some((each) => each.severity === 'error');
+  }
+}
+
+/** How a value's reader complains. A profile makes errors of it, a push reply log lines. */
+export interface Say {
+  /** The value cannot be taken; the words are the C program's, without "Options error: ". */
+  error(message: string, advice?: string): void;
+  warn(message: string, advice?: string): void;
+}
+
+/** Complaints about one line of a profile. */
+export const sayFor = (findings: Findings, origin: Origin, option: string): Say => ({
+  error: (message, advice) =>
+    findings.add('error', 'invalid', origin, option, message, advice ?? `Correct ${option} in ${placeOf(origin)}.`),
+  warn: (message, advice) => findings.add('warning', 'invalid', origin, option, message, advice),
+});
+
+/** `file:line` as the C program writes it: everything on the command line is line 1. */
+export const placeOf = (origin: Origin): string => `${origin.file}:${origin.file === COMMAND_LINE ? 1 : origin.line}`;
+
+/** The file name of options on the command line. */
+export const COMMAND_LINE = '[CMD-LINE]';
+
+/** An error as the client logs it. */
+export const optionsErrorText = (finding: Finding): string => `Options error: ${finding.message}`;

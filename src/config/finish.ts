@@ -1,0 +1,273 @@
+// What can only be decided when every line has been read: macros, defaults that depend on other options, the list of
+// connections.
+
+import { readRemote } from './build-connection.ts';
+import { compatNumber } from './build-general.ts';
+import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, SHORT_BLOCK_ADVICE } from './ciphers.ts';
+import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, TunnelOptions } from './config.ts';
+import type { ConnectionDraft, GeneralDraft } from './draft.ts';
+import { COMMAND_LINE, type Findings, sayFor } from './findings.ts';
+import type { Drafts } from './parse.ts';
+import { shown } from './values.ts';
+import { verifyConfig } from './verify.ts';
+
+/** Silence from the server that restarts a client to which nothing else was said. */
+const PRE_PULL_PING_RESTART_SECONDS = 120;
+
+/** Builds the configuration; it may be used only if no error was found. */
+export function finishConfig(drafts: Drafts, lines: readonly ConfigLine[], findings: Findings): Config {
+  const { general, tls } = drafts;
+  const at = new Lines(lines, findings);
+  if (general.clientMacro) {
+    general.pull = true;
+    if (tls.role === 'server') {
+      at.say('client').error('specify only one of --tls-server, --tls-client, or --secret', 'Remove one of them.');
+    }
+    tls.role = 'client';
+  }
+  const serverMacro = lines.some((line) => line.option === 'server' || line.option === 'server-bridge');
+  if (serverMacro) {
+    general.mode = 'server';
+    tls.role = 'server';
+  }
+  const device = deviceOf(general, at);
+  if (device.type === 'tap') {
+    drafts.base.tunMtuExtraBytes ||= 32;
+    for (const block of drafts.blocks) block.tunMtuExtraBytes ||= 32;
+  }
+  settleCiphers(general, at);
+  const connections = connectionsOf(drafts, at);
+  const config: Config = {
+    mode: general.mode,
+    pull: general.pull,
+    connections,
+    remoteRandom: general.remoteRandom,
+    remoteRandomHostname: general.remoteRandomHostname,
+    resolvRetrySeconds: general.resolvRetrySeconds,
+    connectRetryMax: general.connectRetryMax,
+    device,
+    tunnel: tunnelOf(drafts, at),
+    ifconfigNoexec: general.ifconfigNoexec,
+    routeNoexec: general.routeNoexec,
+    routeNopull: general.routeNopull,
+    pullFilters: general.pullFilters,
+    allowPullFqdn: general.allowPullFqdn,
+    allowRecursiveRouting: general.allowRecursiveRouting,
+    tls,
+    auth: general.auth,
+    cipher: general.cipher,
+    dataCiphers: general.dataCiphers,
+    dataCiphersFallback: general.dataCiphersFallback,
+    providers: general.providers,
+    allowCompression: general.allowCompression,
+    allowCompressionStated: general.allowCompressionStated,
+    replayWindow: general.replayWindow,
+    authUserPass: general.authUserPass,
+    authNocache: general.authNocache,
+    authRetry: general.authRetry,
+    staticChallenge: general.staticChallenge,
+    pushPeerInfo: general.pushPeerInfo,
+    setenv: general.setenv,
+    scripts: drafts.scripts,
+    process: drafts.process,
+    mark: general.mark,
+    bindDevice: general.bindDevice,
+    passTos: general.passTos,
+    disableDco: general.disableDco,
+    disableOcc: general.disableOcc,
+    compatMode: general.compatMode,
+    lines,
+  };
+  verifyConfig(config, drafts, at);
+  return config;
+}
+
+/** Finds the line that is to blame for something that concerns the whole. */
+export class Lines {
+  readonly #lines: readonly ConfigLine[];
+  readonly #findings: Findings;
+
+  constructor(lines: readonly ConfigLine[], findings: Findings) {
+    this.#lines = lines;
+    this.#findings = findings;
+  }
+
+  has(option: string): boolean {
+    return this.#lines.some((line) => line.option === option);
+  }
+
+  /** Complains about the last line with one of these options, or about the configuration as a whole. */
+  say(...options: readonly string[]) {
+    const line = this.#lines.filter((each) => options.includes(each.option)).at(-1);
+    const fallback = this.#lines[0]?.origin ?? { file: COMMAND_LINE, line: 1 };
+    return sayFor(this.#findings, line?.origin ?? { file: fallback.file, line: 1 }, line?.option ?? options[0] ?? '');
+  }
+}
+
+function deviceOf(general: GeneralDraft, at: Lines): DeviceChoice {
+  const { deviceName: name, deviceType, deviceNode: node } = general;
+  const is = (type: string): boolean => (deviceType === undefined ? name.startsWith(type) : deviceType === type);
+  const type = is('tun') ? 'tun' : is('tap') ? 'tap' : is('null') ? 'null' : undefined;
+  if (type === undefined) {
+    at.say('dev-type', 'dev').error(
+      `Unknown device type of '${shown(name)}'`,
+      'Name it tunX or tapX, or write dev-type tun or dev-type tap as well.',
+    );
+  }
+  // The kernel's limit is 15 bytes; a slash would name something else under /sys and /proc.
+  if (!/^[^/\s\0-\x1f]{1,15}$/.test(name) || name === '.' || name === '..') {
+    at.say('dev').error(
+      `'${shown(name)}' cannot be the name of a network device`,
+      'Choose up to 15 characters without blank and slash.',
+    );
+  }
+  return { name, type: name === 'null' ? 'null' : (type ?? 'tun'), node };
+}
+
+function settleCiphers(general: GeneralDraft, at: Lines): void {
+  const compat = compatNumber(general.compatMode);
+  const before = (version: number): boolean => compat !== 0 && compat < version;
+  const list = general.dataCiphersText;
+  if (list !== undefined) {
+    general.dataCiphers = cipherList(list, general.providers, at.say('data-ciphers')) ?? [];
+  } else general.dataCiphers = [...DEFAULT_DATA_CIPHERS];
+  if (before(20400)) {
+    general.cipher ??= 'BF-CBC';
+    general.dataCiphersFallback ??= general.cipher;
+  }
+  const { cipher } = general;
+  if (cipher !== undefined && before(20500) && !general.dataCiphers.includes(cipher)) general.dataCiphers.push(cipher);
+  const negotiates = general.pull || general.mode === 'server';
+  if (!negotiates && cipher !== undefined) general.dataCiphersFallback ??= cipher;
+  for (const [option, name] of [
+    ['data-ciphers-fallback', general.dataCiphersFallback],
+    ['cipher', before(20500) || !negotiates ? cipher : undefined],
+  ] as const) {
+    if (name === undefined) continue;
+    const verdict = cipherVerdict(name, general.providers);
+    if (verdict === 'known') continue;
+    at.say(option, 'compat-mode', 'cipher').error(
+      verdict === 'short-block'
+        ? `--${option} ${shown(name)}: 64-bit block ciphers give plaintext away after some gigabytes (SWEET32)`
+        : `Unsupported cipher in --${option}: ${shown(name)}`,
+      verdict === 'short-block' ? SHORT_BLOCK_ADVICE : 'Write AES-256-CBC or a cipher with GCM.',
+    );
+  }
+  if (
+    cipher !== undefined &&
+    negotiates &&
+    general.dataCiphersFallback === undefined &&
+    !general.dataCiphers.includes(cipher)
+  ) {
+    at.say('cipher').warn(
+      `DEPRECATED OPTION: --cipher set to '${shown(cipher)}' but missing in --data-ciphers (${general.dataCiphers.join(':')}). OpenVPN ignores --cipher for cipher negotiations. `,
+      cipherVerdict(cipher, general.providers) === 'short-block'
+        ? 'Remove the line: the cipher is negotiated, and this one is not safe.'
+        : `Remove the line: the cipher is negotiated. For a server older than OpenVPN 2.4 write data-ciphers-fallback ${shown(cipher)}.`,
+    );
+  }
+}
+
+function connectionsOf(drafts: Drafts, at: Lines): ConnectionProfile[] {
+  const { general, blocks, base, remotes } = drafts;
+  const silent = { error: () => {}, warn: () => {} };
+  let list: ConnectionDraft[];
+  if (blocks.length > 0) list = blocks;
+  else if (remotes.length > 0) {
+    list = remotes.map((line) => {
+      const draft = { ...base };
+      readRemote(draft, line, silent);
+      return draft;
+    });
+  } else list = [base];
+  const wrap = globalWrap(drafts, at);
+  const finished = list.map((draft) => finishConnection(draft, drafts, wrap, at));
+  const forced = general.protoForce;
+  if (forced === undefined) return finished;
+  const kept = finished.filter((each) => (each.proto.transport === 'udp') === forced.startsWith('udp'));
+  if (kept.length === 0) {
+    at.say('proto-force').error(
+      `--proto-force ${forced} leaves no remote`,
+      'Remove it, or write a remote with this protocol.',
+    );
+  }
+  return kept;
+}
+
+// The last of each kind counts; several kinds at once exclude each other (verify.ts says so).
+function globalWrap(drafts: Drafts, at: Lines): KeyWrap | undefined {
+  const kinds = new Set(drafts.wraps.map((each) => each.wrap.kind));
+  if (kinds.has('tls-auth') && kinds.has('tls-crypt')) {
+    at.say('tls-auth', 'tls-crypt').error(
+      '--tls-auth and --tls-crypt are mutually exclusive',
+      'Keep the one that the server has.',
+    );
+  } else if (kinds.has('tls-crypt-v2') && kinds.size > 1) {
+    at.say('tls-crypt-v2').error(
+      '--tls-crypt-v2, --tls-auth and --tls-crypt are mutually exclusive in client mode',
+      'Keep the one that the server has.',
+    );
+  }
+  return drafts.wraps.at(-1)?.wrap;
+}
+
+function finishConnection(
+  draft: ConnectionDraft,
+  drafts: Drafts,
+  globalKey: KeyWrap | undefined,
+  at: Lines,
+): ConnectionProfile {
+  const { general } = drafts;
+  const open = draft.protoName === 'tcp' || draft.protoName === 'tcp4' || draft.protoName === 'tcp6';
+  const transport = open && general.mode === 'server' ? 'tcp-server' : draft.proto.transport;
+  const udp = transport === 'udp';
+  const needBind = draft.localPortStated || draft.bindStated;
+  const quietSource = transport === 'tcp-client' || (udp && draft.socksProxy !== undefined) || general.pull;
+  const bindLocal = draft.bindLocal && (needBind || !quietSource);
+  const key = draft.wrap ?? globalKey;
+  const direction = draft.wrap === undefined ? general.keyDirection : (draft.wrap.direction ?? draft.keyDirection);
+  if (!udp && draft.explicitExitNotify > 0) {
+    at.say('explicit-exit-notify').warn(
+      'NOTICE: --explicit-exit-notify ignored for --proto tcp',
+      'Remove the line, or leave it for remotes that use UDP.',
+    );
+  }
+  const { localPortStated: _a, bindStated: _b, tunMtuStated, protoName: _c, keyDirection: _d, ...profile } = draft;
+  return {
+    ...profile,
+    proto: { transport, family: draft.proto.family },
+    bindLocal,
+    explicitExitNotify: udp ? draft.explicitExitNotify : 0,
+    mssFix: mssFixOf(draft, tunMtuStated),
+    wrap: key === undefined || key.kind !== 'tls-auth' ? key : { ...key, direction },
+  };
+}
+
+// Unstated: the fragment size if there is one, else 1492 in mtu mode (undefined here), else what fits another tun-mtu.
+function mssFixOf(draft: ConnectionDraft, tunMtuStated: boolean): ConnectionProfile['mssFix'] {
+  if (draft.mssFix !== undefined) return draft.mssFix;
+  if (draft.fragment !== undefined) return { bytes: draft.fragment.bytes, mode: 'mtu' };
+  if (tunMtuStated && draft.tunMtuBytes !== 1500) return { bytes: draft.tunMtuBytes, mode: 'fixed' };
+  return undefined;
+}
+
+function tunnelOf(drafts: Drafts, at: Lines): TunnelOptions {
+  const { general, tunnel } = drafts;
+  if (general.keepalive !== undefined) {
+    if (tunnel.ping !== undefined || tunnel.pingExit !== undefined || tunnel.pingRestart !== undefined) {
+      at.say('keepalive').error(
+        "--keepalive conflicts with --ping, --ping-exit, or --ping-restart.  If you use --keepalive, you don't need any of the other --ping directives.",
+        'Remove the ping lines.',
+      );
+    }
+    tunnel.ping = general.keepalive.interval;
+    tunnel.pingRestart = general.keepalive.timeout;
+  }
+  // Before a push there is a limit as well: nothing would ever end a session with a dead server.
+  if (general.pull && tunnel.pingRestart === undefined && tunnel.pingExit === undefined) {
+    tunnel.pingRestart = PRE_PULL_PING_RESTART_SECONDS;
+  }
+  tunnel.verb = undefined;
+  tunnel.mute = undefined;
+  return tunnel;
+}

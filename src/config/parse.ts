@@ -1,0 +1,119 @@
+// From text or command line to a `Config`, with everything that is to be said about it. The way through this room:
+//
+//   lexer → collect-lines (option table) → build-* readers into drafts → finish-connections → verify → Config
+//
+// A configuration with an error in it gives no Config, only findings.
+
+import { CONNECTION_READERS, directionOf, emptyConnection, readRemote, wrapOf } from './build-connection.ts';
+import { emptyGeneral, GENERAL_READERS } from './build-general.ts';
+import { emptyProcess, emptyScripts, PROCESS_READERS, SCRIPT_READERS } from './build-process.ts';
+import { emptyTls, TLS_READERS } from './build-tls.ts';
+import { tunnelReaders } from './build-tunnel.ts';
+import { type ConfigHost, type ConfigInput, collectLines } from './collect-lines.ts';
+import type { Config, ConfigLine, Finding, KeyWrap } from './config.ts';
+import { type ConnectionDraft, emptyTunnel, type Readers } from './draft.ts';
+import { Findings, type Say, sayFor } from './findings.ts';
+import { finishConfig } from './finish.ts';
+import { nonNegative } from './values.ts';
+
+export type { ConfigHost, ConfigInput } from './collect-lines.ts';
+
+export interface ParsedConfig {
+  /** Undefined if there is an error among the findings. */
+  readonly config: Config | undefined;
+  /** In the order in which they were found: by line, then what concerns the whole. */
+  readonly findings: readonly Finding[];
+}
+
+/** Reads a configuration. Never throws for what is written in it. */
+export function parseConfig(input: ConfigInput, host: ConfigHost): ParsedConfig {
+  const findings = new Findings();
+  const lines = collectLines(input, host, findings);
+  const drafts = readLines(lines, findings);
+  const config = finishConfig(drafts, lines, findings);
+  return { config: findings.hasErrors ? undefined : config, findings: findings.all };
+}
+
+/** Everything that was read, before defaults and checks that need the whole. */
+export type Drafts = ReturnType<typeof emptyDrafts>;
+
+const emptyDrafts = () => ({
+  general: emptyGeneral(),
+  tunnel: emptyTunnel(),
+  tls: emptyTls(),
+  scripts: emptyScripts(),
+  process: emptyProcess(),
+  /** What `remote` lines start from. */
+  base: emptyConnection(),
+  /** `<connection>` blocks. */
+  blocks: [] as ConnectionDraft[],
+  remotes: [] as ConfigLine[],
+  wraps: [] as { readonly line: ConfigLine; readonly wrap: KeyWrap }[],
+});
+
+// Options whose value belongs to the profile's own place, not to what a server may lay over it.
+const NOT_TUNNEL: readonly string[] = ['cipher', 'tun-mtu', 'explicit-exit-notify', 'verb', 'mute'];
+
+function readLines(lines: readonly ConfigLine[], findings: Findings): Drafts {
+  const drafts = emptyDrafts();
+  const allowNames = lines.some((line) => line.option === 'allow-pull-fqdn');
+  const tunnel = tunnelReaders({ pulled: false, allowNames });
+  for (const line of lines) {
+    const say = sayFor(findings, line.origin, line.option);
+    if (line.connection === undefined) readProfileLine(drafts, tunnel, line, say);
+    else {
+      const block = drafts.blocks[line.connection];
+      if (block !== undefined) readConnectionLine(block, line, say, drafts);
+    }
+  }
+  return drafts;
+}
+
+function readProfileLine(drafts: Drafts, tunnel: ReturnType<typeof tunnelReaders>, line: ConfigLine, say: Say): void {
+  const { option, words } = line;
+  if (option === 'remote') {
+    if (readRemote(emptyConnection(), line, say)) drafts.remotes.push(line);
+    return;
+  }
+  if (option === 'connection') {
+    if (line.inline === undefined) say.warn('connection without a block has no effect', 'Write <connection>.');
+    else drafts.blocks.push({ ...drafts.base, origin: line.origin });
+    return;
+  }
+  const wrap = wrapOf(line, say);
+  if (wrap !== undefined) {
+    if (wrap.direction !== undefined) drafts.general.keyDirection = wrap.direction;
+    drafts.wraps.push({ line, wrap });
+    return;
+  }
+  if (option === 'setenv' && words[0] === 'SERVER_POLL_TIMEOUT' && words[1] !== undefined) {
+    drafts.base.connectTimeoutSeconds = nonNegative(words[1], say);
+  }
+  apply(CONNECTION_READERS, drafts.base, line, say);
+  apply(GENERAL_READERS, drafts.general, line, say);
+  apply(TLS_READERS, drafts.tls, line, say);
+  apply(SCRIPT_READERS, drafts.scripts, line, say);
+  apply(PROCESS_READERS, drafts.process, line, say);
+  if (!NOT_TUNNEL.includes(option)) apply(tunnel, drafts.tunnel, line, say);
+}
+
+function readConnectionLine(block: ConnectionDraft, line: ConfigLine, say: Say, drafts: Drafts): void {
+  if (line.option === 'remote') {
+    readRemote(block, line, say);
+    return;
+  }
+  if (line.option === 'key-direction') {
+    block.keyDirection = directionOf(line.words[0] ?? '', say);
+    return;
+  }
+  const wrap = wrapOf(line, say);
+  if (wrap === undefined) apply(CONNECTION_READERS, block, line, say);
+  else if (block.wrap === undefined) block.wrap = wrap;
+  else say.error('--tls-auth and --tls-crypt are mutually exclusive', 'Keep one of them in the block.');
+  if (line.option === 'connect-retry-max') apply(GENERAL_READERS, drafts.general, line, say);
+}
+
+const apply = <D>(readers: Readers<D>, draft: D, line: ConfigLine, say: Say): void => {
+  const reader = Object.hasOwn(readers, line.option) ? readers[line.option] : undefined;
+  reader?.(draft, line.words, say, line);
+};

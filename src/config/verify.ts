@@ -1,0 +1,229 @@
+// Combinations that make no sense. The order and the words are those of OpenVPN 2.7.
+
+import type { Config, ConnectionProfile } from './config.ts';
+import type { Lines } from './finish.ts';
+import type { Drafts } from './parse.ts';
+
+/** Says everything that is wrong between options. */
+export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
+  verifyMtu(drafts, at);
+  const list = drafts.blocks.length > 0 ? drafts.blocks : [drafts.base];
+  for (const draft of list) {
+    if (draft.bindStated && !draft.bindLocal && draft.localHost === undefined && at.has('bind')) {
+      at.say('bind', 'nobind').error("--bind and --nobind can't be used together", 'Remove one of them.');
+    }
+    if (draft.localPortStated && !draft.bindLocal) {
+      at.say('lport', 'nobind').error(
+        "--lport and --nobind don't make sense when used together",
+        'Remove one of them.',
+      );
+    }
+    if (draft.localHost !== undefined && !draft.bindLocal) {
+      at.say('local', 'nobind').error(
+        "--local and --nobind don't make sense when used together",
+        'Remove one of them.',
+      );
+    }
+  }
+  for (const connection of config.connections) verifyConnection(config, connection, at);
+  verifyIfconfig(config, at);
+  if (config.tls.role === undefined) verifyNoTls(config, at);
+  else verifyTls(config, at);
+  if (config.authUserPass !== undefined && !config.pull) {
+    at.say('auth-user-pass').error('--auth-user-pass requires --pull', 'Write client, which includes pull.');
+  }
+  if (config.authUserPass?.usernameOnly === true && config.staticChallenge !== undefined) {
+    at.say('static-challenge').error("'auth-user-pass username-only' cannot be used with static challenge");
+  }
+  const { compress } = config.tunnel;
+  if (
+    compress !== undefined &&
+    compress.algorithm !== 'none' &&
+    config.allowCompressionStated &&
+    config.allowCompression === 'no'
+  ) {
+    at.say('allow-compression').error(
+      "'--allow-compression no' conflicts with  enabling compression",
+      `Remove ${compress.text}, or write allow-compression asym.`,
+    );
+  }
+}
+
+function verifyMtu(drafts: Drafts, at: Lines): void {
+  if (drafts.base.tunMtuStated && drafts.base.linkMtuBytes !== undefined) {
+    at.say('link-mtu').error('only one of --tun-mtu or --link-mtu may be defined', 'Keep tun-mtu.');
+  }
+}
+
+function verifyConnection(config: Config, connection: ConnectionProfile, at: Lines): void {
+  const { transport } = connection.proto;
+  if (transport !== 'udp') {
+    if (connection.fragment !== undefined) {
+      at.say('fragment').error(
+        '--fragment can only be used with --proto udp',
+        'Remove fragment; TCP cuts packets itself.',
+      );
+    }
+    if (at.has('mtu-test'))
+      at.say('mtu-test').error('--mtu-test only makes sense with --proto udp', 'Remove mtu-test.');
+  }
+  if (connection.remote === undefined) {
+    if (transport === 'tcp-client') {
+      at.say('proto').error('--remote MUST be used in TCP Client mode', 'Write remote HOST PORT.');
+    } else if (!connection.bindLocal && at.has('nobind')) {
+      at.say('nobind').error("--nobind doesn't make sense unless used with --remote", 'Write remote HOST PORT.');
+    } else if (config.pull) {
+      at.say('client', 'pull').error('No remote server is given', 'Write remote HOST PORT.');
+    }
+  }
+  if (transport === 'tcp-server' && config.connections.length > 1) {
+    at.say('proto').error('TCP server mode allows at most one --remote address', 'Keep one remote.');
+  }
+  if (config.pull && transport === 'tcp-server') {
+    at.say('proto').error('a client that pulls cannot wait for TCP connections', 'Write proto tcp-client.');
+  }
+  if (connection.httpProxy !== undefined && transport !== 'tcp-client') {
+    at.say('http-proxy').error(
+      '--http-proxy MUST be used in TCP Client mode (i.e. --proto tcp-client)',
+      'Write proto tcp-client.',
+    );
+  }
+  if (
+    connection.remote !== undefined &&
+    connection.localHost === connection.remote &&
+    connection.localPort === connection.remotePort &&
+    connection.bindLocal
+  ) {
+    at.say('local').error('--remote and one of the --local addresses are the same', 'Correct one of them.');
+  }
+}
+
+function verifyIfconfig(config: Config, at: Lines): void {
+  const { ifconfig } = config.tunnel;
+  if (ifconfig === undefined) return;
+  if (ifconfig.local === ifconfig.remoteOrNetmask) {
+    at.say('ifconfig').error('local and remote/netmask --ifconfig addresses must be different');
+  }
+  const taken = [ifconfig.local, ifconfig.remoteOrNetmask];
+  if (config.connections.some((each) => each.remote !== undefined && taken.includes(each.remote))) {
+    at.say('ifconfig').error('--local and --remote addresses must be distinct from --ifconfig addresses');
+  }
+  if (config.connections.some((each) => each.localHost !== undefined && taken.includes(each.localHost))) {
+    at.say('local').error('--local addresses must be distinct from --ifconfig addresses');
+  }
+}
+
+function verifyTls(config: Config, at: Lines): void {
+  const { tls } = config;
+  if (tls.versionMin !== undefined && tls.versionMax !== undefined && tls.versionMax < tls.versionMin) {
+    at.say('tls-version-min', 'tls-version-max').error(
+      '--tls-version-min bigger than --tls-version-max',
+      'Correct one of them.',
+    );
+  }
+  if (
+    tls.ca === undefined &&
+    tls.caPath === undefined &&
+    tls.pkcs12 === undefined &&
+    tls.peerFingerprints.length === 0
+  ) {
+    at.say('ca', 'client', 'tls-client').error(
+      'You must define CA file (--ca) or CA path (--capath) and/or peer fingerprint verification (--peer-fingerprint)',
+      'Write ca FILE with the certificate that the server was given by its administrator, or <ca> inline.',
+    );
+  }
+  const external = at.has('pkcs11-providers') || at.has('management-external-key');
+  if (tls.pkcs12 !== undefined) {
+    for (const [option, value] of [
+      ['capath', tls.caPath],
+      ['cert', tls.cert],
+      ['key', tls.key],
+    ] as const) {
+      if (value !== undefined) {
+        at.say(option).error(
+          `Parameter --${option} cannot be used when --pkcs12 is also specified.`,
+          `Remove ${option}: the PKCS#12 file has it.`,
+        );
+      }
+    }
+    return;
+  }
+  if (external) return;
+  if (config.pull) {
+    if (tls.cert === undefined && tls.key === undefined) {
+      if (config.authUserPass === undefined) {
+        at.say('client', 'pull').error(
+          'No client-side authentication method is specified.  You must use either --cert/--key, --pkcs12, or --auth-user-pass',
+          'Ask the administrator of the server which one is yours.',
+        );
+      }
+    } else if (tls.cert === undefined || tls.key === undefined) {
+      at.say('cert', 'key').error(
+        'If you use one of --cert or --key, you must use them both',
+        `Write ${tls.cert === undefined ? 'cert' : 'key'} FILE as well.`,
+      );
+    }
+    return;
+  }
+  if (tls.cert === undefined) {
+    at.say('tls-client', 'tls-server').error(
+      'You must define certificate file (--cert) or PKCS#12 file (--pkcs12)',
+      'Write cert FILE.',
+    );
+  }
+  if (tls.key === undefined) {
+    at.say('tls-client', 'tls-server').error(
+      'You must define private key file (--key) or PKCS#12 file (--pkcs12)',
+      'Write key FILE.',
+    );
+  }
+}
+
+// Options that ask for TLS when nothing says which side of it this is.
+const TLS_ONLY: readonly string[] = [
+  'ca',
+  'capath',
+  'dh',
+  'cert',
+  'key',
+  'pkcs12',
+  'tls-cipher',
+  'tls-ciphersuites',
+  'tls-cert-profile',
+  'tls-verify',
+  'verify-x509-name',
+  'tls-auth',
+  'tls-crypt',
+  'tls-crypt-v2',
+  'crl-verify',
+  'ns-cert-type',
+  'remote-cert-ku',
+  'remote-cert-eku',
+  'remote-cert-tls',
+  'tls-exit',
+  'push-peer-info',
+  'reneg-sec',
+  'reneg-bytes',
+  'reneg-pkts',
+];
+
+function verifyNoTls(config: Config, at: Lines): void {
+  at.say('client', 'pull', 'remote', 'dev').error(
+    'No tls-client or tls-server option in configuration detected. A VPN without TLS is not supported',
+    config.pull ? 'Write client instead of pull.' : 'Write client (or tls-client) for this side.',
+  );
+  for (const option of TLS_ONLY) {
+    if (at.has(option)) {
+      at.say(option).error(
+        `Parameter ${option} can only be specified in TLS-mode, i.e. where --tls-server or --tls-client is also specified.`,
+        'Write client or tls-client as well.',
+      );
+    }
+  }
+  if (config.pull) {
+    at.say('pull').error(
+      'Parameter --pull can only be specified in TLS-mode, i.e. where --tls-server or --tls-client is also specified.',
+      'Write client instead of pull.',
+    );
+  }
+}
