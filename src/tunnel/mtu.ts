@@ -36,6 +36,8 @@ interface CipherSizes {
 }
 
 const aead: CipherSizes = { kind: 'aead', blockBytes: 16, ivBytes: 12, tagBytes: 16 };
+/** A stream cipher: blocks of one byte, which only the options string counts. */
+const chacha: CipherSizes = { ...aead, blockBytes: 1 };
 const cbc128: CipherSizes = { kind: 'cbc', blockBytes: 16, ivBytes: 16, tagBytes: 0 };
 const cbc64: CipherSizes = { kind: 'cbc', blockBytes: 8, ivBytes: 8, tagBytes: 0 };
 const noCipher: CipherSizes = { kind: 'none', blockBytes: 0, ivBytes: 0, tagBytes: 0 };
@@ -165,7 +167,8 @@ function withPadding(bytes: number, sizes: CipherSizes): number {
 function cipherSizes(name: string): CipherSizes {
   const upper = name.toUpperCase();
   if (upper === 'NONE') return noCipher;
-  if (upper.endsWith('-GCM') || upper === 'CHACHA20-POLY1305') return aead;
+  if (upper === 'CHACHA20-POLY1305') return chacha;
+  if (upper.endsWith('-GCM')) return aead;
   if (/^(AES|CAMELLIA|ARIA|SEED|SM4)-/.test(upper)) return cbc128;
   return cbc64;
 }
