@@ -173,13 +173,30 @@ labSuite('a client shows a user name and a password', () => {
   });
 
   it('then a token of the server in their place', async () => {
-    const { server, log } = await passwordServer(['auth-gen-token 3600', 'reneg-sec 3']);
+    const { server, log } = await passwordServer(['auth-gen-token 3600', 'reneg-sec 4 4', 'hand-window 2']);
     await lab().connect({ lines: [`auth-user-pass ${await credentials()}`, 'auth-nocache', 'reneg-sec 0'] });
     const mark = server.mark();
     await server.line(/TLS: Username\/auth-token authentication succeeded/, { from: mark });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     // The password was shown once; later the token stood in for it.
     expect(await readFile(log, 'utf8')).toBe('max|s3cret #1|');
+  });
+
+  it('and is told at once when there is neither that nor a certificate', async () => {
+    const client = await lab().client({ without: ['cert', 'key'] });
+    expect(await client.exit()).toEqual({ code: 1, signal: null });
+    expect(client.text).toMatch(/Options error: No client-side authentication method is specified/);
+  });
+
+  it.each(['1.2', '1.3'])('but no certificate where the server wants one: TLS %s fails', async (tls) => {
+    const server = await lab().server({ lines: [`tls-version-min ${tls}`, `tls-version-max ${tls}`] });
+    const client = await lab().client({
+      without: ['cert', 'key'],
+      lines: [`auth-user-pass ${await credentials()}`, 'connect-retry-max 1', 'hand-window 3'],
+    });
+    await server.line(/peer did not return a certificate/);
+    await client.line(/TLS Error: TLS handshake failed|TLS key negotiation failed to occur within/);
+    expect(client.count(up)).toBe(0);
   });
 
   it('and nothing of them reaches the log', async () => {

@@ -11,12 +11,14 @@ import { isSilent, pings } from '../lab/traffic.ts';
 interface CertificateCase {
   readonly title: string;
   /** What the server shows. */
-  readonly server: (pki: Pki) => Credential;
+  readonly server: (pki: Pki) => Credential | Promise<Credential>;
   readonly lines?: (pki: Pki) => readonly string[];
   readonly without?: readonly string[];
   /** Words of the client's log; without them the certificate is right. */
   readonly refusal?: RegExp;
 }
+
+const wrongUsage = /VERIFY ERROR: depth=0, error=(unsuitable|unsupported) certificate purpose: .*CN=|VERIFY EKU ERROR/;
 
 const cases: readonly CertificateCase[] = [
   { title: 'of the known authority is accepted', server: (pki) => pki.server },
@@ -55,12 +57,28 @@ const cases: readonly CertificateCase[] = [
   {
     title: 'for another usage is refused',
     server: (pki) => pki.wrongEku,
-    refusal: /VERIFY EKU ERROR/,
+    refusal: wrongUsage,
   },
   {
     title: 'of a client is refused as a server',
     server: (pki) => pki.client,
+    refusal: wrongUsage,
+  },
+  {
+    title: 'for no particular usage is refused',
+    server: (pki) => pki.issue({ name: 'anyUsage', eku: '' }),
     refusal: /VERIFY EKU ERROR/,
+  },
+  {
+    title: 'for no particular usage is accepted without remote-cert-tls',
+    server: (pki) => pki.issue({ name: 'anyUsage', eku: '' }),
+    without: ['remote-cert-tls'],
+  },
+  {
+    title: 'with another key usage is refused',
+    server: (pki) => pki.server,
+    lines: () => ['remote-cert-ku 04'],
+    refusal: /VERIFY KU ERROR/,
   },
   {
     title: 'of an intermediate authority is accepted',
@@ -101,7 +119,7 @@ labSuite('a certificate of a server', () => {
 
   it.each(everyVersion)('in TLS %s %s', async (tls, _title, each) => {
     const { pki } = lab();
-    const shown = each.server(pki);
+    const shown = await each.server(pki);
     const server = await lab().server({
       without: ['cert', 'key'],
       lines: [`cert ${shown.cert}`, `key ${shown.key}`, `tls-version-min ${tls}`, `tls-version-max ${tls}`],
