@@ -6,8 +6,17 @@
 // Packet out reads in packet-out.ts, packet in in packet-in.ts. No call of the packet path allocates.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
+import { copyPackedAddress, samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
+import { IpProtocol } from '../ip/packet.ts';
+import { parsePrefix } from '../ip/prefix.ts';
+import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import type { ArenaRegion } from './arena.ts';
+import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
+import { clearPeerCounters, peerCounterBase } from './counters.ts';
+import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
+import { PING } from './in-band.ts';
+import { handleLinkPacket } from './packet-in.ts';
+import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
   DeviceId,
   DeviceOptions,
@@ -21,7 +30,8 @@ import type {
   PeerSettings,
   PlaneEvent,
 } from './plane.ts';
-import type { Verdict } from './verdict.ts';
+import { type Device, type Link, type Peer, PlaneState } from './plane-state.ts';
+import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** What the engine asks of whoever owns the file descriptors. Both return PASS or a drop code, which the engine counts. */
 export interface PlaneIo {
@@ -39,7 +49,7 @@ export interface PlaneIo {
 export interface PlaneCoreOptions {
   readonly packetCrypto: PacketCrypto;
   readonly io: PlaneIo;
-  /** A region of the arena that is the engine's alone, at least `scratchByteLength(peers)`; 8-byte aligned. */
+  /** A region of the arena that is the engine's alone, at least `scratchByteLength(peers, links)`; not at offset 0. */
   readonly scratch: ArenaRegion;
   /** `countersByteLength(peerSlots)` bytes; may be shared with other threads. */
   readonly counters: Float64Array;
@@ -61,7 +71,7 @@ export interface PlaneCore {
   handleLinkPacket(link: LinkId, source: number, offset: number, length: number): void;
   /** One packet (or frame) from a device, with the same room around it. */
   handleDevicePacket(device: DeviceId, offset: number, length: number): void;
-  /** Sends the pings and expires the fragments that are due. */
+  /** Sends the pings that are due. */
   handleTick(nowMs: number): void;
   /** When `handleTick` wants to be called next; Infinity for never. */
   nextDeadlineMs(): number;
@@ -92,4 +102,297 @@ export interface PlaneCore {
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
   /** Wipes all keys. */
   close(): void;
+}
+
+/** Keys that a peer may hold at once: two of the session, two of the one before it. */
+const KEYS_MAX = 4;
+
+/** Makes the engine; everything it needs is an argument. */
+export function createPlaneCore(options: PlaneCoreOptions): PlaneCore {
+  return new Core(options);
+}
+
+class Core implements PlaneCore {
+  readonly arena: Arena;
+  readonly #state: PlaneState;
+
+  constructor(options: PlaneCoreOptions) {
+    this.#state = new PlaneState(options);
+    this.arena = this.#state.arena;
+  }
+
+  setNow(nowMs: number): void {
+    this.#state.nowMs = nowMs;
+  }
+
+  handleLinkPacket(link: LinkId, source: number, offset: number, length: number): void {
+    handleLinkPacket(this.#state, link, source, offset, length);
+  }
+
+  handleDevicePacket(device: DeviceId, offset: number, length: number): void {
+    handleDevicePacket(this.#state, device, offset, length);
+  }
+
+  handleTick(nowMs: number): void {
+    const state = this.#state;
+    state.nowMs = nowMs;
+    if (nowMs < state.nextPingMs) return;
+    let next = Number.POSITIVE_INFINITY;
+    for (const peer of state.peers.values()) {
+      if (!mayPing(peer)) continue;
+      if (nowMs - peer.quietSinceMs >= peer.pingIntervalMs) {
+        this.sendInBand(peer.handle, PING);
+        // A ping that could not be sent is not tried again before the next is due.
+        peer.quietSinceMs = nowMs;
+      }
+      next = Math.min(next, peer.quietSinceMs + peer.pingIntervalMs);
+    }
+    state.nextPingMs = next;
+  }
+
+  nextDeadlineMs(): number {
+    return this.#state.nextPingMs;
+  }
+
+  pollEvent(): PlaneEvent | undefined {
+    return this.#state.lanes.poll();
+  }
+
+  handleTaken(known: number, unknown: number): void {
+    this.#state.lanes.handleTaken(known, unknown);
+  }
+
+  report(event: PlaneEvent): void {
+    this.#state.lanes.pushNotice(event);
+  }
+
+  countDrop(cause: DropCause): void {
+    this.#state.drop(dropCode(cause), undefined, 0, undefined);
+  }
+
+  addDevice(id: DeviceId, options: Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6'>): void {
+    const { layer, mtuBytes, blockIpv6 } = options;
+    const prefixes = new PrefixTable();
+    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, prefixes, solePeer: undefined });
+  }
+
+  setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+    Object.assign(this.#device(id), change);
+    // What is in reassembly was bounded by the old MTU.
+    for (const peer of this.#state.peers.values()) if (peer.device === id) peer.reassembly = undefined;
+  }
+
+  removeDevice(id: DeviceId): void {
+    this.#state.devices.delete(this.#device(id).id);
+  }
+
+  addLink(id: LinkId, options: Pick<LinkOptions, 'framing' | 'remote'>): void {
+    const state = this.#state;
+    let remote = 0;
+    if (options.remote !== undefined) {
+      remote = state.addressSlots.take();
+      writePackedAddress(state.arena.view, remote, options.remote);
+    }
+    const protocol = options.framing === 'tcp' ? IpProtocol.tcp : IpProtocol.udp;
+    state.links.set(id, { id, protocol, remote, solePeer: undefined });
+  }
+
+  removeLink(id: LinkId): void {
+    const link = this.#link(id);
+    this.#state.links.delete(id);
+    if (link.remote !== 0) this.#state.addressSlots.give(link.remote);
+  }
+
+  sendControl(id: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void {
+    const state = this.#state;
+    const link = this.#link(id);
+    if (bytes.length > MAX_PACKET_BYTES) throw new RangeError(`a control packet of ${bytes.length} bytes`);
+    let to = link.remote;
+    if (address !== undefined) {
+      to = state.assembled;
+      writePackedAddress(state.arena.view, to, address);
+    }
+    if (to === 0) throw new RangeError('a link that serves many needs the address of a control packet');
+    state.arena.bytes.set(bytes, state.staging);
+    const isRemote = link.remote !== 0 && samePackedAddress(state.arena.view, to, link.remote);
+    const sent = state.io.sendLink(id, isRemote ? 0 : to, state.staging, bytes.length);
+    if (sent === PASS) state.countLinkWrite(state.addresses.find(state.arena.view, id, to), bytes.length);
+    else state.drop(sent, undefined, to, undefined);
+  }
+
+  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void {
+    const state = this.#state;
+    this.#device(options.device);
+    this.#link(options.link);
+    const address = state.addressSlots.take();
+    const floatAddress = state.addressSlots.take();
+    state.crypto.random(state.staging, 1);
+    clearPeerCounters(state.counters, counterSlot);
+    const { device, link, receivePeerId, sendPeerId, compression, decompress, fragmentBytes } = options;
+    const peer: Peer = {
+      handle: id,
+      ...{ device, link, receivePeerId, sendPeerId, compression, decompress, fragmentBytes },
+      windowPackets: options.replayWindowPackets,
+      windowSeconds: options.replayWindowSeconds,
+      counterBase: peerCounterBase(counterSlot),
+      address,
+      hasAddress: false,
+      mssBytes4: options.mssBytes4,
+      mssBytes6: options.mssBytes6,
+      pingIntervalMs: options.pingIntervalMs,
+      dropRecursive: options.dropRecursive,
+      mayFloat: options.mayFloat,
+      keys: [],
+      sendKey: undefined,
+      quietSinceMs: state.nowMs,
+      reassembly: undefined,
+      fragmentSequence: state.arena.bytes[state.staging]!,
+      floatAddress,
+      floatState: 'none',
+      floatSinceMs: 0,
+    };
+    state.peers.set(id, peer);
+    this.setPeer(id, options);
+  }
+
+  setPeer(id: PeerHandle, change: Partial<PeerSettings>): void {
+    const state = this.#state;
+    const peer = this.#peer(id);
+    const { address, prefixes, ...settings } = change;
+    if (prefixes !== undefined) this.#replacePrefixes(peer, prefixes);
+    copySettings(peer, settings);
+    if (settings.fragmentBytes === 0) peer.reassembly = undefined;
+    if ('address' in change) this.#moveTo(peer, address);
+    this.#expectPing(peer);
+    state.reindex();
+  }
+
+  removePeer(id: PeerHandle): void {
+    const state = this.#state;
+    const peer = this.#peer(id);
+    for (const key of peer.keys) closeDataKey(key);
+    state.devices.get(peer.device)?.prefixes.replace(id, []);
+    state.peers.delete(id);
+    state.addressSlots.give(peer.address);
+    state.addressSlots.give(peer.floatAddress);
+    state.reindex();
+  }
+
+  addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions): void {
+    const peer = this.#peer(id);
+    if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
+    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+  }
+
+  useKey(id: PeerHandle, handle: KeyHandle): void {
+    const peer = this.#peer(id);
+    peer.sendKey = this.#key(peer, handle);
+    this.#expectPing(peer);
+  }
+
+  removeKey(id: PeerHandle, handle: KeyHandle): void {
+    const peer = this.#peer(id);
+    const key = this.#key(peer, handle);
+    peer.keys.splice(peer.keys.indexOf(key), 1);
+    if (peer.sendKey === key) peer.sendKey = undefined;
+    if (this.#state.openedKey === key) this.#state.openedKey = undefined;
+    closeDataKey(key);
+  }
+
+  sendInBand(id: PeerHandle, bytes: Uint8Array): void {
+    const state = this.#state;
+    const peer = this.#peer(id);
+    if (bytes.length > MAX_PACKET_BYTES) throw new RangeError(`an in-band message of ${bytes.length} bytes`);
+    state.arena.bytes.set(bytes, state.assembled);
+    state.span.offset = state.assembled;
+    state.span.length = bytes.length;
+    sendPayload(state, peer, state.span);
+  }
+
+  answerFloat(id: PeerHandle, address: SocketAddress, accept: boolean): void {
+    const state = this.#state;
+    const peer = this.#peer(id);
+    if (accept) {
+      this.#moveTo(peer, address);
+      state.reindex();
+      return;
+    }
+    writePackedAddress(state.arena.view, peer.floatAddress, address);
+    peer.floatState = 'refused';
+    peer.floatSinceMs = state.nowMs;
+  }
+
+  close(): void {
+    for (const peer of this.#state.peers.values()) for (const key of peer.keys) closeDataKey(key);
+    this.#state.peers.clear();
+    this.#state.links.clear();
+    this.#state.devices.clear();
+    this.#state.lanes.clear();
+  }
+
+  /** Gives the peer its address; without one it has its link's, if the link has one. */
+  #moveTo(peer: Peer, address: SocketAddress | undefined): void {
+    const { view } = this.#state.arena;
+    const remote = this.#state.links.get(peer.link)?.remote ?? 0;
+    peer.hasAddress = address !== undefined || remote !== 0;
+    if (address !== undefined) writePackedAddress(view, peer.address, address);
+    else if (remote !== 0) copyPackedAddress(view, remote, peer.address);
+    peer.floatState = 'none';
+  }
+
+  #replacePrefixes(peer: Peer, texts: readonly string[]): void {
+    const prefixes = texts.map((text) => {
+      const prefix = parsePrefix(text);
+      if (prefix === undefined) throw new RangeError(`"${text}" is no network prefix`);
+      return prefix;
+    });
+    this.#state.devices.get(peer.device)?.prefixes.replace(peer.handle, prefixes);
+  }
+
+  #expectPing(peer: Peer): void {
+    if (!mayPing(peer)) return;
+    this.#state.nextPingMs = Math.min(this.#state.nextPingMs, peer.quietSinceMs + peer.pingIntervalMs);
+  }
+
+  #device(id: DeviceId): Device {
+    return expectKnown(this.#state.devices.get(id), 'device', id);
+  }
+
+  #link(id: LinkId): Link {
+    return expectKnown(this.#state.links.get(id), 'link', id);
+  }
+
+  #peer(id: PeerHandle): Peer {
+    return expectKnown(this.#state.peers.get(id), 'peer', id);
+  }
+
+  #key(peer: Peer, handle: KeyHandle): DataKey {
+    return expectKnown(
+      peer.keys.find((key) => key.handle === handle),
+      'key',
+      handle,
+    );
+  }
+}
+
+function mayPing(peer: Peer): boolean {
+  return peer.pingIntervalMs > 0 && peer.sendKey !== undefined && peer.hasAddress;
+}
+
+function copySettings(peer: Peer, settings: Omit<Partial<PeerSettings>, 'address' | 'prefixes'>): void {
+  if ('sendPeerId' in settings) peer.sendPeerId = settings.sendPeerId;
+  peer.compression = settings.compression ?? peer.compression;
+  peer.decompress = settings.decompress ?? peer.decompress;
+  peer.fragmentBytes = settings.fragmentBytes ?? peer.fragmentBytes;
+  peer.mssBytes4 = settings.mssBytes4 ?? peer.mssBytes4;
+  peer.mssBytes6 = settings.mssBytes6 ?? peer.mssBytes6;
+  peer.pingIntervalMs = settings.pingIntervalMs ?? peer.pingIntervalMs;
+  peer.dropRecursive = settings.dropRecursive ?? peer.dropRecursive;
+  peer.mayFloat = settings.mayFloat ?? peer.mayFloat;
+}
+
+/** A call about something that is not there is misuse of the port. */
+function expectKnown<T>(value: T | undefined, kind: string, id: number): T {
+  if (value === undefined) throw new RangeError(`the plane has no ${kind} ${id}`);
+  return value;
 }

@@ -1,0 +1,200 @@
+// What a packet path knows: devices, links, peers with their keys, and the scratch memory. Changed by plane-core.ts,
+// read by packet-in.ts and packet-out.ts.
+
+import type { Arena, PacketCrypto } from '../crypto/provider.ts';
+import { PACKED_ADDRESS_BYTES, readPackedAddress } from '../ip/packed-address.ts';
+import { InnerPacket } from '../ip/packet.ts';
+import type { PrefixTable } from '../ip/prefix-table.ts';
+import { AddressTable } from './address-table.ts';
+import { type ArenaRegion, ArenaSlots, BUFFER_BYTES, HEADROOM_BYTES, type PacketSpan } from './arena.ts';
+import { PeerCounter, PlaneCounter } from './counters.ts';
+import type { DataKey } from './data-key.ts';
+import { EventLanes, type LaneCapacity } from './event-lanes.ts';
+import type { Reassembly } from './fragment.ts';
+import {
+  type CompressionFraming,
+  type DeviceId,
+  type DeviceOptions,
+  DROP_CAUSES,
+  type LinkId,
+  type PeerHandle,
+  type PeerSettings,
+} from './plane.ts';
+import type { PlaneIo } from './plane-core.ts';
+import { dropCause, type Verdict } from './verdict.ts';
+
+export interface Device {
+  readonly id: DeviceId;
+  readonly layer: DeviceOptions['layer'];
+  mtuBytes: number;
+  blockIpv6: boolean;
+  /** Inner addresses to peer handles. */
+  readonly prefixes: PrefixTable;
+  /** TAP: the peer that gets every frame. */
+  solePeer: Peer | undefined;
+}
+
+export interface Link {
+  readonly id: LinkId;
+  /** 6 or 17: what the link is to the inner network, for the recursive-routing check. */
+  readonly protocol: number;
+  /** Packed address slot of its one remote; 0 for none. */
+  readonly remote: number;
+  /** The peer found by link and address only; a client's one peer. */
+  solePeer: Peer | undefined;
+}
+
+export interface Peer {
+  readonly handle: PeerHandle;
+  readonly device: DeviceId;
+  readonly link: LinkId;
+  readonly receivePeerId: number | undefined;
+  readonly windowPackets: number;
+  readonly windowSeconds: number;
+  /** Index of its first counter. */
+  readonly counterBase: number;
+  /** Packed address slot; its content counts while `hasAddress`. */
+  readonly address: number;
+  hasAddress: boolean;
+  sendPeerId: number | undefined;
+  compression: CompressionFraming;
+  decompress: PeerSettings['decompress'];
+  fragmentBytes: number;
+  mssBytes4: number;
+  mssBytes6: number;
+  pingIntervalMs: number;
+  dropRecursive: boolean;
+  mayFloat: boolean;
+  /** Newest first. */
+  readonly keys: DataKey[];
+  sendKey: DataKey | undefined;
+  /** When the last data packet was sent, or the peer came; pings count from here. */
+  quietSinceMs: number;
+  reassembly: Reassembly | undefined;
+  fragmentSequence: number;
+  /** The address it asked to move to, what became of that, and when. */
+  readonly floatAddress: number;
+  floatState: 'none' | 'pending' | 'refused';
+  floatSinceMs: number;
+}
+
+export interface PlaneStateOptions {
+  readonly packetCrypto: PacketCrypto;
+  readonly io: PlaneIo;
+  readonly scratch: ArenaRegion;
+  readonly counters: Float64Array;
+  readonly laneCapacity: LaneCapacity;
+  readonly nowMs: number;
+}
+
+const NOTICE_INTERVAL_MS = 1000;
+const SCRATCH_BUFFERS = 3;
+const NONCE_REGION_BYTES = 64;
+
+/** Bytes of scratch that an engine for so many peers and links needs. */
+export function scratchByteLength(peers: number, links: number): number {
+  return NONCE_REGION_BYTES + SCRATCH_BUFFERS * BUFFER_BYTES + (2 * peers + links) * PACKED_ADDRESS_BYTES;
+}
+
+export class PlaneState {
+  readonly crypto: PacketCrypto;
+  readonly arena: Arena;
+  readonly io: PlaneIo;
+  readonly counters: Float64Array;
+  readonly lanes: EventLanes;
+  nowMs: number;
+
+  readonly devices = new Map<DeviceId, Device>();
+  readonly links = new Map<LinkId, Link>();
+  readonly peers = new Map<PeerHandle, Peer>();
+  readonly peersById = new Map<number, Peer>();
+  readonly addresses = new AddressTable();
+  readonly addressSlots: ArenaSlots;
+  /** When the first ping is due; never later than that. */
+  nextPingMs = Number.POSITIVE_INFINITY;
+
+  /** The packet in hand and its inner header; every packet uses them again. */
+  readonly span: PacketSpan = { offset: 0, length: 0 };
+  readonly inner = new InnerPacket();
+  /** The key that opened the packet in hand. */
+  openedKey: DataKey | undefined;
+
+  /** Scratch: a nonce; then buffers with headroom for a packet put together, a spare copy, and one part to send. */
+  readonly nonce: number;
+  readonly assembled: number;
+  readonly spare: number;
+  readonly staging: number;
+
+  readonly #noticeMs = new Float64Array(DROP_CAUSES.length).fill(Number.NEGATIVE_INFINITY);
+  readonly #unnoticed = new Float64Array(DROP_CAUSES.length);
+
+  constructor(options: PlaneStateOptions) {
+    this.crypto = options.packetCrypto;
+    this.arena = options.packetCrypto.arena;
+    this.io = options.io;
+    this.counters = options.counters;
+    this.lanes = new EventLanes(options.laneCapacity);
+    this.nowMs = options.nowMs;
+    const { start, length } = options.scratch;
+    const fixed = scratchByteLength(0, 0);
+    if (length < fixed) throw new RangeError(`the engine needs ${fixed} bytes of scratch and more, not ${length}`);
+    this.nonce = start;
+    this.assembled = start + NONCE_REGION_BYTES + HEADROOM_BYTES;
+    this.spare = this.assembled + BUFFER_BYTES;
+    this.staging = this.spare + BUFFER_BYTES;
+    this.addressSlots = new ArenaSlots({ start: start + fixed, length: length - fixed }, PACKED_ADDRESS_BYTES);
+  }
+
+  /** Counts a dropped packet, and tells of it when nothing was told of its cause for a second. */
+  drop(code: Verdict, peer: Peer | undefined, source: number, packetId: number | undefined): Verdict {
+    const cause = code - 1;
+    this.counters[cause]!++;
+    this.#unnoticed[cause]!++;
+    if (this.nowMs - this.#noticeMs[cause]! < NOTICE_INTERVAL_MS) return code;
+    this.lanes.pushNotice({
+      type: 'drop-notice',
+      peer: peer?.handle,
+      address: source === 0 ? undefined : readPackedAddress(this.arena.view, source),
+      cause: dropCause(code),
+      count: this.#unnoticed[cause]!,
+      packetId,
+    });
+    this.#noticeMs[cause] = this.nowMs;
+    this.#unnoticed[cause] = 0;
+    return code;
+  }
+
+  /** Counts a drop that nobody needs to be told of. */
+  countDrop(code: Verdict): void {
+    this.counters[code - 1]!++;
+  }
+
+  /** Counts a packet that was sent over a link, for its peer too where it has one. */
+  countLinkWrite(peer: Peer | undefined, length: number): void {
+    this.counters[PlaneCounter.linkWriteBytes]! += length;
+    if (peer === undefined) return;
+    this.counters[peer.counterBase + PeerCounter.linkWriteBytes]! += length;
+    this.counters[peer.counterBase + PeerCounter.linkWritePackets]!++;
+  }
+
+  /** Counts a packet of a peer that came over a link; strangers' bytes count for the plane only. */
+  countLinkRead(peer: Peer, length: number): void {
+    this.counters[peer.counterBase + PeerCounter.linkReadBytes]! += length;
+    this.counters[peer.counterBase + PeerCounter.linkReadPackets]!++;
+  }
+
+  /** Brings the ways of finding a peer up to date after one came, went or moved. */
+  reindex(): void {
+    this.addresses.rebuild(this.arena.view, this.peers.values());
+    this.peersById.clear();
+    for (const link of this.links.values()) link.solePeer = undefined;
+    for (const device of this.devices.values()) device.solePeer = undefined;
+    for (const peer of this.peers.values()) {
+      const link = this.links.get(peer.link);
+      const device = this.devices.get(peer.device);
+      if (peer.receivePeerId !== undefined) this.peersById.set(peer.receivePeerId, peer);
+      else if (link !== undefined) link.solePeer = peer;
+      if (device !== undefined) device.solePeer = peer;
+    }
+  }
+}
