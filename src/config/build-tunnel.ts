@@ -128,7 +128,11 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
   'dhcp-option': (draft, args, say) => {
     const [type = '', value] = args;
     const dns = type === 'DNS' || type === 'DNS6';
-    const domain = type === 'DOMAIN' || type === 'ADAPTER_DOMAIN_SUFFIX' || type === 'DOMAIN-SEARCH';
+    const domain =
+      type === 'DOMAIN' ||
+      type === 'ADAPTER_DOMAIN_SUFFIX' ||
+      type === 'ADAPTER-DOMAIN-SUFFIX' ||
+      type === 'DOMAIN-SEARCH';
     if (draft.dhcpOptions.length >= LIST_LIMIT)
       say.warn(`--dhcp-option: maximum of ${LIST_LIMIT} entries can be specified`);
     else if (domain && value !== undefined && !isDomain(value)) {

@@ -14,11 +14,19 @@ const KNOWN: readonly string[] = [
   'AES-128-CBC',
   'AES-192-CBC',
   'AES-256-CBC',
+  'CAMELLIA-128-CBC',
+  'CAMELLIA-192-CBC',
+  'CAMELLIA-256-CBC',
+  'ARIA-128-CBC',
+  'ARIA-192-CBC',
+  'ARIA-256-CBC',
+  'SEED-CBC',
+  'SM4-CBC',
   'none',
 ];
 
 /** Blocks of 64 bits: after some gigabytes under one key, repeated blocks give plaintext away (SWEET32). */
-const SHORT_BLOCK: readonly string[] = ['BF-CBC', 'CAST5-CBC', 'DES-CBC', 'DES-EDE3-CBC', 'DES-EDE-CBC', 'RC2-CBC'];
+const SHORT_BLOCK: readonly string[] = ['BF-CBC', 'CAST5-CBC', 'DES-CBC', 'DES-EDE3-CBC', 'DES-EDE-CBC'];
 
 /** Bytes of a list of ciphers. */
 const LIST_BYTES_LIMIT = 127;
@@ -65,7 +73,7 @@ export function cipherList(text: string, providers: readonly string[], say: Say)
   if (bad.length > 0 || names.length === 0 || names.join(':').length > LIST_BYTES_LIMIT) {
     say.error(
       `--data-ciphers list contains unsupported ciphers or is too long.${bad.length > 0 ? ` (${bad.map(shown).join(', ')})` : ''}`,
-      short ? SHORT_BLOCK_ADVICE : `Choose among ${KNOWN.slice(0, -1).join(':')}.`,
+      short ? SHORT_BLOCK_ADVICE : `Choose among ${KNOWN.slice(0, 7).join(':')}.`,
     );
     return undefined;
   }

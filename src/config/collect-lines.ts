@@ -236,7 +236,7 @@ class Walk {
           origin,
           row.name,
           `option '${row.name}' in ${placeOf(origin)} has no effect: ${status.reason}`,
-          status.advice ?? (row.deprecated === undefined ? undefined : `Write instead: ${row.deprecated.instead}.`),
+          status.advice ?? row.deprecated?.instead,
         );
         return true;
       case 'works':
@@ -247,7 +247,7 @@ class Walk {
             origin,
             row.name,
             `DEPRECATED OPTION: --${row.name} (since OpenVPN ${row.deprecated.since})`,
-            `Write instead: ${row.deprecated.instead}.`,
+            row.deprecated?.instead,
           );
         }
         return true;

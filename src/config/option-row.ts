@@ -84,6 +84,7 @@ export interface OptionRow {
   readonly default: string | undefined;
   /** A server may push it. */
   readonly pushable: boolean;
+  /** Since which OpenVPN, and a sentence that says what to do. */
   readonly deprecated: { readonly since: string; readonly instead: string } | undefined;
   /** Why having it is dangerous, and what to write instead. */
   readonly unsafe: { readonly why: string; readonly instead: string } | undefined;

@@ -10,7 +10,7 @@ import { SECURITY_ROWS } from './rows-security.ts';
 import { SERVER_ROWS } from './rows-server.ts';
 import { TUNNEL_ROWS } from './rows-tunnel.ts';
 
-/** The version whose options and words are followed; it stands in messages where the C program has its own. */
+/** The OpenVPN whose options and words are followed; it stands in messages where the C program has its own version. */
 export const COMPATIBLE_VERSION = '2.7.8';
 
 /** Rows in groups, as the help shows them. */

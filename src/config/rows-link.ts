@@ -138,7 +138,7 @@ export const LINK_ROWS: readonly OptionRow[] = [
     },
   ),
   row('fast-io', '', 0, 'general', silently('it has been without meaning since OpenVPN 2.7'), 'Ignored.', {
-    deprecated: { since: '2.7', instead: 'leave it out' },
+    deprecated: { since: '2.7', instead: 'Leave it out.' },
   }),
   row(
     'passtos',
@@ -160,12 +160,12 @@ export const LINK_ROWS: readonly OptionRow[] = [
   row('mtu-test', '', 0, 'general', laterWithout('the path MTU is not measured yet'), 'Measure the MTU of the path.'),
   row('link-mtu', 'bytes', 1, 'mtu', WORKS, 'Largest transport payload.', {
     ...CONNECTION,
-    deprecated: { since: '2.6', instead: 'tun-mtu or mssfix' },
+    deprecated: { since: '2.6', instead: 'Write tun-mtu or mssfix.' },
   }),
   row('udp-mtu', 'bytes', 1, 'mtu', WORKS, 'Old name of link-mtu.', {
     ...CONNECTION,
     aliasOf: 'link-mtu',
-    deprecated: { since: '2.0', instead: 'tun-mtu or mssfix' },
+    deprecated: { since: '2.0', instead: 'Write tun-mtu or mssfix.' },
   }),
   row('tun-mtu', 'bytes [occ-bytes]', [1, 2], 'push-mtu', WORKS, 'MTU of the tun device.', {
     contexts: ['connection', 'push-update'],
@@ -217,7 +217,7 @@ export const LINK_ROWS: readonly OptionRow[] = [
     row(name, '', [0, MANY], 'general', noEffect('it has been ignored since OpenVPN 2.4'), 'Ignored.', {
       side: 'client',
       contexts: ['connection'],
-      deprecated: { since: '2.4', instead: 'server-poll-timeout or connect-retry-max' },
+      deprecated: { since: '2.4', instead: 'Write server-poll-timeout or connect-retry-max.' },
     }),
   ),
 ];

@@ -20,7 +20,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('ncp-ciphers', 'list', 1, ['general', 'instance'], WORKS, 'Old name of data-ciphers.', {
     contexts: ['ccd'],
     aliasOf: 'data-ciphers',
-    deprecated: { since: '2.5', instead: 'data-ciphers' },
+    deprecated: { since: '2.5', instead: 'Write data-ciphers.' },
   }),
   row(
     'data-ciphers-fallback',
@@ -57,12 +57,12 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     'Compression framing of old peers; nothing is compressed.',
     {
       contexts: ['ccd'],
-      deprecated: { since: '2.4', instead: 'nothing: remove it on both sides' },
+      deprecated: { since: '2.4', instead: 'Remove it on both sides.' },
     },
   ),
   row('comp-noadapt', '', 0, 'any', silently('nothing is compressed'), 'Ignored.', {
     contexts: ['ccd'],
-    deprecated: { since: '2.4', instead: 'leave it out' },
+    deprecated: { since: '2.4', instead: 'Leave it out.' },
   }),
   row(
     'compress',
@@ -73,18 +73,18 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     'Compression framing; nothing is compressed.',
     {
       contexts: ['ccd'],
-      deprecated: { since: '2.6', instead: 'nothing: remove it on both sides' },
+      deprecated: { since: '2.6', instead: 'Remove it on both sides.' },
     },
   ),
   row('providers', 'name…', [1, MANY], 'any', WORKS, 'OpenSSL providers; legacy allows 64-bit block ciphers.', {
     default: 'default',
   }),
   row('engine', '[name]', [0, 1], 'general', noEffect('OpenSSL engines are not used'), 'OpenSSL engine.', {
-    deprecated: { since: '2.7', instead: 'leave it out' },
+    deprecated: { since: '2.7', instead: 'Leave it out.' },
   }),
   row('secret', 'file [direction]', [1, 2], 'general', STATIC_KEY, 'Static key without TLS.', {
     ...INLINE,
-    deprecated: { since: '2.6', instead: 'tls-client or tls-server with peer-fingerprint' },
+    deprecated: { since: '2.6', instead: 'Write tls-client or tls-server with peer-fingerprint.' },
   }),
   row('allow-deprecated-insecure-static-crypto', '', [0, MANY], 'general', STATIC_KEY, 'Permit static-key mode.'),
   row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.'),
@@ -123,7 +123,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   ),
   row('remote-cert-eku', 'oid', 1, 'general', WORKS, "The peer's certificate must have this extended key usage."),
   row('ns-cert-type', 'client|server', 1, 'general', WORKS, 'The peer must have a certificate of this Netscape type.', {
-    deprecated: { since: '2.4', instead: 'remote-cert-tls' },
+    deprecated: { since: '2.4', instead: 'Write remote-cert-tls.' },
   }),
   row(
     'verify-x509-name',
@@ -151,7 +151,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     "Hash of the certificate that issued the peer's.",
     {
       ...INLINE,
-      deprecated: { since: '2.6', instead: 'peer-fingerprint, or the issuer as ca' },
+      deprecated: { since: '2.6', instead: 'Write peer-fingerprint, or the issuer as ca.' },
     },
   ),
   row('tls-version-min', 'version ["or-highest"]', [1, 2], 'general', WORKS, 'Lowest TLS version.', { default: '1.2' }),
@@ -161,7 +161,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('tls-groups', 'list', 1, 'general', WORKS, 'Groups for the key exchange.'),
   row('ecdh-curve', 'name', 1, 'general', noEffect('the group is negotiated'), 'Curve of a TLS server.', {
     side: 'server',
-    deprecated: { since: '2.6', instead: 'tls-groups' },
+    deprecated: { since: '2.6', instead: 'Write tls-groups.' },
   }),
   row('tls-cert-profile', 'insecure|legacy|preferred|suiteb', 1, 'general', WORKS, 'How strong certificates must be.', {
     default: 'legacy',

@@ -53,14 +53,17 @@ export const SERVER_ROWS: readonly OptionRow[] = [
   server('bcast-buffers', 'n', 1, 'Buffers for broadcasts.', 'general', { default: '256' }),
   server('tcp-queue-limit', 'n', 1, 'Packets waiting for one TCP client.', 'general', { default: '64' }),
   server('tcp-nodelay', '', 0, 'Push socket-flags TCP_NODELAY.', 'general', {
-    deprecated: { since: '2.7', instead: 'leave it out: it is always set' },
+    deprecated: { since: '2.7', instead: 'Leave it out: it is always set.' },
   }),
   server('port-share', 'host port [dir]', [2, 3], 'Pass TCP connections that are not OpenVPN on.'),
   server('multihome', '[same-interface]', [0, 1], 'Answer from the address that was asked.'),
   server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.'),
   server('verify-client-cert', '[none|optional|require]', [0, 1], 'Whether clients need a certificate.', 'general', {
     default: 'require',
-    unsafe: { why: 'with none or optional a client needs no certificate', instead: 'verify-client-cert require' },
+    unsafe: {
+      why: 'with none or optional a client needs no certificate',
+      instead: 'Write verify-client-cert require.',
+    },
   }),
   server('username-as-common-name', '', 0, 'Know clients by user name instead of certificate name.'),
   server('auth-user-pass-optional', '', 0, 'Let clients come without user name and password.'),

@@ -52,7 +52,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     'No warning about addresses.',
   ),
   row('tun-ipv6', '', 0, 'any', silently('IPv6 in the tunnel needs no option'), 'Ignored.', {
-    deprecated: { since: '2.4', instead: 'leave it out' },
+    deprecated: { since: '2.4', instead: 'Leave it out.' },
   }),
   row(
     'route',
@@ -110,7 +110,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   ),
   row('max-routes', 'n', [0, 1], 'any', silently('there has been no limit since OpenVPN 2.4'), 'Ignored.', {
     side: 'client',
-    deprecated: { since: '2.4', instead: 'leave it out' },
+    deprecated: { since: '2.4', instead: 'Leave it out.' },
   }),
   row(
     'client-nat',

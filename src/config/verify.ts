@@ -7,6 +7,13 @@ import type { Drafts } from './parse.ts';
 /** Says everything that is wrong between options. */
 export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
   verifyMtu(drafts, at);
+  const nameless = config.tunnel.dns.find((server) => server.addresses.length === 0);
+  if (nameless !== undefined) {
+    at.say('dns').error(
+      `ERROR: dns server ${nameless.priority} does not have an address assigned`,
+      'Write dns server N address ADDRESS.',
+    );
+  }
   const list = drafts.blocks.length > 0 ? drafts.blocks : [drafts.base];
   for (const draft of list) {
     if (draft.bindStated && !draft.bindLocal && draft.localHost === undefined && at.has('bind')) {
