@@ -2,15 +2,15 @@
 
 import type { CipherFacts } from '../crypto/cipher-table.ts';
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
-import { DATA_KEYS_LABEL, KEY2_BYTES, cutDataKeys, deriveKey2 } from '../crypto/derive-data-keys.ts';
+import { cutDataKeys, DATA_KEYS_LABEL, deriveKey2, KEY2_BYTES } from '../crypto/derive-data-keys.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import {
-  PRE_MASTER_BYTES,
-  RANDOM_BYTES,
-  parseKeyMethod2,
-  writeKeyMethod2,
   type KeyMethod2,
   type KeyMethod2Failure,
+  PRE_MASTER_BYTES,
+  parseKeyMethod2,
+  RANDOM_BYTES,
+  writeKeyMethod2,
 } from '../wire/key-method-2.ts';
 
 /** What this side says about itself. */

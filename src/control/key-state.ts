@@ -3,9 +3,9 @@
 // Ciphertext of the engine is cut into messages as the send window has room; messages come back in order and go into the
 // engine. What TLS has to say arrives through the listener on a later turn, waits here, and is taken by `pollEvent`.
 
-import { Opcode, isHardReset, type KeyId } from '../wire/opcode.ts';
 import { parseEarlyNegotiation } from '../wire/early-negotiation.ts';
-import { ReliableReceive, type ReceiveVerdict } from './reliable-receive.ts';
+import { isHardReset, type KeyId, Opcode } from '../wire/opcode.ts';
+import { type ReceiveVerdict, ReliableReceive } from './reliable-receive.ts';
 import { ReliableSend } from './reliable-send.ts';
 import type { TlsEngine, TlsEngineFactory, TlsEstablished, TlsFailure } from './tls-engine.ts';
 
@@ -55,6 +55,8 @@ export class KeyState {
   #resendWrappedKey = false;
   #resetAcked = false;
   #heardTls = false;
+  /** Plaintext of ours is in the engine, its ciphertext has not come out. */
+  #inEngine = false;
   #closed = false;
 
   constructor(options: KeyStateOptions, nowMs: number) {
@@ -74,9 +76,9 @@ export class KeyState {
     return this.#heardTls;
   }
 
-  /** Everything we sent was acknowledged, and nothing waits. */
+  /** Everything we sent was acknowledged, and nothing waits, not even in the engine. */
   get drained(): boolean {
-    return this.#send.empty && this.#waiting.length === 0;
+    return this.#send.empty && this.#waiting.length === 0 && !this.#inEngine;
   }
 
   get retransmits(): number {
@@ -143,7 +145,9 @@ export class KeyState {
 
   /** Sends application bytes inside TLS. Only after `established`. */
   sendPlaintext(bytes: Uint8Array): void {
-    this.#engine?.handlePlaintext(bytes);
+    if (this.#engine === undefined) return;
+    this.#inEngine = true;
+    this.#engine.handlePlaintext(bytes);
   }
 
   /** TLS exporter. Only after `established`. */
@@ -215,6 +219,7 @@ export class KeyState {
 
   #queueCiphertext(bytes: Uint8Array): void {
     if (this.#closed || bytes.length === 0) return;
+    this.#inEngine = false;
     if (this.#waitingBytes + bytes.length > WAITING_LIMIT_BYTES) {
       this.#pushEvent({
         type: 'failed',

@@ -41,7 +41,10 @@ export function verifyPeer(established: TlsEstablished, checks: PeerChecks, unix
 function judge(info: TlsEstablished, checks: PeerChecks, unixSeconds: number, lines: LogLine[]): void {
   if (info.resumed) {
     lines.push([Level.tlsErrors, 'VERIFY ERROR: the TLS session was resumed without a certificate']);
-    throw refuse('The peer resumed an old TLS session instead of proving who it is', 'Switch TLS session tickets off at the peer.');
+    throw refuse(
+      'The peer resumed an old TLS session instead of proving who it is',
+      'Switch TLS session tickets off at the peer.',
+    );
   }
   const leaf = info.chain[0];
   if (leaf === undefined) {
@@ -79,7 +82,8 @@ function refuseChain(
   const expired = info.chain.find((each) => each.notAfter < unixSeconds);
   const early = info.chain.find((each) => each.notBefore > unixSeconds);
   const byDepth = info.chain.find((each) => each.depth === verdict.depth);
-  const guess = verdict.code === 'CERT_HAS_EXPIRED' ? expired : verdict.code === 'CERT_NOT_YET_VALID' ? early : undefined;
+  const guess =
+    verdict.code === 'CERT_HAS_EXPIRED' ? expired : verdict.code === 'CERT_NOT_YET_VALID' ? early : undefined;
   const culprit = byDepth ?? guess ?? (info.chain[0] as PeerCertificate);
   lines.push([
     Level.tlsErrors,
@@ -99,20 +103,44 @@ const CHAIN_WORDS: Readonly<Record<string, readonly [words: string, hint: string
   CERT_REVOKED: ['was revoked', 'The authority took it back (crl-verify); the peer needs a new certificate.'],
   CRL_HAS_EXPIRED: ['cannot be checked: the revocation list has expired', 'Fetch a new list for crl-verify.'],
   CRL_NOT_YET_VALID: ['cannot be checked: the revocation list is not valid yet', 'Check the clock of this machine.'],
-  UNABLE_TO_GET_CRL: ['cannot be checked: there is no revocation list of its issuer', 'Add the list of every authority in the chain to crl-verify.'],
+  UNABLE_TO_GET_CRL: [
+    'cannot be checked: there is no revocation list of its issuer',
+    'Add the list of every authority in the chain to crl-verify.',
+  ],
   INVALID_PURPOSE: [
     'may not be used for this: wrong key usage or extended key usage',
     'A server needs a certificate for TLS servers (serverAuth), a client one for TLS clients (clientAuth).',
   ],
-  DEPTH_ZERO_SELF_SIGNED_CERT: ['is self-signed and not trusted', 'Give its authority as ca, or trust this one by peer-fingerprint.'],
-  SELF_SIGNED_CERT_IN_CHAIN: ['comes from an authority that is not trusted', 'Check that ca is the authority of this very server.'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: [
+    'is self-signed and not trusted',
+    'Give its authority as ca, or trust this one by peer-fingerprint.',
+  ],
+  SELF_SIGNED_CERT_IN_CHAIN: [
+    'comes from an authority that is not trusted',
+    'Check that ca is the authority of this very server.',
+  ],
   UNABLE_TO_GET_ISSUER_CERT: ['comes from an authority that is not known', 'Add the missing authority to ca.'],
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['comes from an authority that is not known', 'Add the missing authority to ca.'],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['comes from an authority that is not known', 'Check that ca is the authority of this very server.'],
-  CERT_SIGNATURE_FAILURE: ['has a wrong signature', 'The certificate or ca is not the right one; somebody may be in between.'],
-  CA_MD_TOO_WEAK: ['is signed with a digest that is too weak', 'Have it issued again with SHA-256; tls-cert-profile insecure lowers the bar.'],
-  EE_KEY_TOO_SMALL: ['has a key that is too short', 'Have it issued again with a longer key; tls-cert-profile insecure lowers the bar.'],
-  CA_KEY_TOO_SMALL: ['has an authority whose key is too short', 'The authority must be renewed; tls-cert-profile insecure lowers the bar.'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: [
+    'comes from an authority that is not known',
+    'Check that ca is the authority of this very server.',
+  ],
+  CERT_SIGNATURE_FAILURE: [
+    'has a wrong signature',
+    'The certificate or ca is not the right one; somebody may be in between.',
+  ],
+  CA_MD_TOO_WEAK: [
+    'is signed with a digest that is too weak',
+    'Have it issued again with SHA-256; tls-cert-profile insecure lowers the bar.',
+  ],
+  EE_KEY_TOO_SMALL: [
+    'has a key that is too short',
+    'Have it issued again with a longer key; tls-cert-profile insecure lowers the bar.',
+  ],
+  CA_KEY_TOO_SMALL: [
+    'has an authority whose key is too short',
+    'The authority must be renewed; tls-cert-profile insecure lowers the bar.',
+  ],
   CERT_CHAIN_TOO_LONG: ['has too long a chain', 'Shorten the chain that the peer sends.'],
 };
 
@@ -128,11 +156,15 @@ function checkFingerprint(leaf: PeerCertificate, checks: PeerChecks, unixSeconds
   }
   if (!checks.withoutCa) return;
   // Without a CA the library's verdict is no judge (it stops at "self-signed"), so the dates are looked at here.
-  const state = leaf.notAfter < unixSeconds ? 'CERT_HAS_EXPIRED' : leaf.notBefore > unixSeconds ? 'CERT_NOT_YET_VALID' : undefined;
+  const state =
+    leaf.notAfter < unixSeconds ? 'CERT_HAS_EXPIRED' : leaf.notBefore > unixSeconds ? 'CERT_NOT_YET_VALID' : undefined;
   if (state === undefined) return;
   const [words, hint] = CHAIN_WORDS[state] ?? ['', ''];
   const text = state === 'CERT_HAS_EXPIRED' ? 'certificate has expired' : 'certificate is not yet valid';
-  lines.push([Level.tlsErrors, `VERIFY ERROR: depth=0, error=${text}: ${leaf.subject}, serial=${decimalSerial(leaf.serialHex)}`]);
+  lines.push([
+    Level.tlsErrors,
+    `VERIFY ERROR: depth=0, error=${text}: ${leaf.subject}, serial=${decimalSerial(leaf.serialHex)}`,
+  ]);
   throw refuse(`The certificate of ${describe(leaf)} ${words}`, hint);
 }
 
@@ -141,7 +173,10 @@ function checkIssuerHash(chain: readonly PeerCertificate[], checks: PeerChecks, 
   const { digest, hashes } = checks.issuerHash;
   const issuer = chain.find((each) => each.depth === 1);
   if (issuer === undefined) {
-    throw refuse('The peer has no issuer certificate to compare with verify-hash', 'verify-hash looks at depth 1 of the chain.');
+    throw refuse(
+      'The peer has no issuer certificate to compare with verify-hash',
+      'verify-hash looks at depth 1 of the chain.',
+    );
   }
   const hash = digest === 'SHA1' ? issuer.sha1 : issuer.sha256;
   if (hashes.some((allowed) => sameBytes(allowed, hash))) return;
@@ -191,7 +226,9 @@ function checkKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine
       const list = allowed.map(hex4);
       lines.push([Level.tlsErrors, `ERROR: Certificate has key usage ${hex4(usage)}, expected one of:`]);
       for (const bits of list) lines.push([Level.tlsErrors, ` * ${bits}`]);
-      return fail(`The certificate of ${describe(leaf)} has the key usage ${hex4(usage)}, expected one of ${list.join(', ')}`);
+      return fail(
+        `The certificate of ${describe(leaf)} has the key usage ${hex4(usage)}, expected one of ${list.join(', ')}`,
+      );
     }
   }
   lines.push([Level.handshake, 'VERIFY KU OK']);

@@ -8,11 +8,11 @@
 import { staticKeyDirections } from '../crypto/static-key-directions.ts';
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';
 import { Reader } from '../wire/reader.ts';
-import { Writer, concatBytes } from '../wire/writer.ts';
+import { concatBytes, Writer } from '../wire/writer.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { SendCounter } from './send-counter.ts';
-import type { WrapOptions } from './wrap-options.ts';
 import type { ControlWrap, WrapContext } from './wrap.ts';
+import type { WrapOptions } from './wrap-options.ts';
 
 const PACKET_ID_BYTES = 8;
 

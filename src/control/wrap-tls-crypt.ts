@@ -10,11 +10,11 @@ import { staticKeyDirections, tlsCryptDirection } from '../crypto/static-key-dir
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';
 import { Opcode, parseOpcode } from '../wire/opcode.ts';
 import { Reader } from '../wire/reader.ts';
-import { Writer, concatBytes } from '../wire/writer.ts';
+import { concatBytes, Writer } from '../wire/writer.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { SendCounter } from './send-counter.ts';
-import type { WrapOptions } from './wrap-options.ts';
 import type { ControlWrap, WrapContext } from './wrap.ts';
+import type { WrapOptions } from './wrap-options.ts';
 
 const PACKET_ID_BYTES = 8;
 const TAG_BYTES = 32;

@@ -4,10 +4,10 @@
 // reliable-send (message ids, acknowledgements, retransmission) → tls-engine (port) → key-state (one TLS session under
 // one key-id, made of these) → key-exchange (key method 2 to data keys), verify-peer, push.
 
-import { Level, type LogFlags } from '../log.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import type { WrapOptions } from './wrap-options.ts';
+import { Level, type LogFlags } from '../log.ts';
 import { createNoWrap } from './wrap-none.ts';
+import type { WrapOptions } from './wrap-options.ts';
 import { createTlsAuthWrap } from './wrap-tls-auth.ts';
 import { createTlsCryptV2ClientWrap, createTlsCryptWrap } from './wrap-tls-crypt.ts';
 

@@ -39,19 +39,17 @@ export class Counters {
   readonly drops = Object.fromEntries(CONTROL_DROPS.map((cause) => [cause, 0])) as Record<ControlDrop, number>;
   packetsIn = 0;
   packetsOut = 0;
-  /** Of key states that are gone. */
-  pastRetransmits = 0;
   handshakes = 0;
   renegotiations = 0;
   abandonedRenegotiations = 0;
 
-  snapshot(liveRetransmits: number): SessionCounters {
+  snapshot(retransmits: number): SessionCounters {
     const { drops, packetsIn, packetsOut, handshakes, renegotiations, abandonedRenegotiations } = this;
     return {
       drops: { ...drops },
       packetsIn,
       packetsOut,
-      retransmits: this.pastRetransmits + liveRetransmits,
+      retransmits,
       handshakes,
       renegotiations,
       abandonedRenegotiations,

@@ -12,7 +12,6 @@ export interface HandshakeFacts {
   readonly step: HandshakeStep;
   readonly seconds: number;
   readonly remoteText: string;
-  readonly transport: 'udp' | 'tcp';
   readonly wrapKind: WrapOptions['kind'];
   /** Packets that came, of any kind; those with a wrong HMAC; those of our own session. */
   readonly packetsIn: number;
@@ -42,12 +41,15 @@ export function handWindowError(facts: HandshakeFacts): SallyportError {
     });
   }
   if (facts.packetsIn > 0) {
-    return new SallyportError(`${facts.packetsIn} packets came from ${facts.remoteText}, but none that OpenVPN would send`, {
-      code: 'SALLYPORT_NO_ANSWER',
-      blame: 'peer',
-      retry: true,
-      hint: 'Check that the port is that of an OpenVPN server, and that the protocol (udp or tcp) is right.',
-    });
+    return new SallyportError(
+      `${facts.packetsIn} packets came from ${facts.remoteText}, but none that OpenVPN would send`,
+      {
+        code: 'SALLYPORT_NO_ANSWER',
+        blame: 'peer',
+        retry: true,
+        hint: 'Check that the port is that of an OpenVPN server, and that the protocol (udp or tcp) is right.',
+      },
+    );
   }
   return new SallyportError(`Nothing came back from ${facts.remoteText} ${within}`, {
     code: 'SALLYPORT_NO_ANSWER',

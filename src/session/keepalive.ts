@@ -1,7 +1,7 @@
 // Silence and idleness: ping-restart, ping-exit, inactive, session-timeout. The plane sends the pings.
 
 import type { KeepaliveOptions } from './options.ts';
-import { deadline, earliest, type Deadline } from './timers.ts';
+import { type Deadline, deadline, earliest } from './timers.ts';
 
 /** What the data plane saw of the peer; zeros before there is one. */
 export interface Traffic {
@@ -80,5 +80,22 @@ export class Keepalive {
     if (inactiveBytes > 0 && payloadBytes - this.#idleMarkBytes < inactiveBytes) return;
     this.#idleSinceMs = lastPayloadMs;
     this.#idleMarkBytes = payloadBytes;
+  }
+}
+
+/** The C program's line for each end. */
+export function keepaliveLine(verdict: KeepaliveVerdict, commonName: string | undefined): string {
+  const name = commonName === undefined ? '' : `[${commonName}] `;
+  switch (verdict) {
+    case 'ping-restart':
+      return `${name}Inactivity timeout (--ping-restart), restarting`;
+    case 'ping-exit':
+      return `${name}Inactivity timeout (--ping-exit), exiting`;
+    case 'inactive':
+      return 'Inactivity timeout (--inactive), exiting';
+    case 'session-timeout':
+      return 'Session timeout, exiting';
+    default:
+      return verdict satisfies never;
   }
 }

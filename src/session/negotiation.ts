@@ -1,7 +1,7 @@
 // Which cipher the data channel has. Rules of a client: wire.md 7.5.
 
+import { type CipherFacts, cipherFacts } from '../crypto/cipher-table.ts';
 import { SallyportError } from '../error.ts';
-import { cipherFacts, type CipherFacts } from '../crypto/cipher-table.ts';
 import { parseOptionsStringCipher } from '../wire/options-string.ts';
 import type { SessionOptions } from './options.ts';
 
@@ -27,7 +27,7 @@ export function negotiateCipher(
   if (offer.pushedCipher !== undefined) {
     const facts = cipherFacts(offer.pushedCipher);
     if (facts !== undefined && isAllowed(options, facts.name)) return facts;
-    const line = `OPTIONS ERROR: failed to import crypto options: cipher '${offer.pushedCipher}' was pushed, data-ciphers is '${mine}'`;
+    const line = `Error: negotiated cipher not allowed - ${offer.pushedCipher} not in ${mine}`;
     return fail(line, offer.pushedCipher, mine);
   }
   const theirs = parseOptionsStringCipher(offer.optionsString);

@@ -1,0 +1,479 @@
+// The session itself: owns the state, gives each input to the part that knows it, and collects events.
+
+import { PushRequester } from '../control/push.ts';
+import type { TlsEstablished } from '../control/tls-engine.ts';
+import { type ControlWrap, createWrap } from '../control/wrap.ts';
+import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { SallyportError } from '../error.ts';
+import { Level } from '../log.ts';
+import { type ControlPacket, SESSION_ID_BYTES } from '../wire/control-packet.ts';
+import { formatSessionId } from '../wire/hex.ts';
+import { Opcode } from '../wire/opcode.ts';
+import { parsePeerInfo } from '../wire/peer-info.ts';
+import { writePushReply } from '../wire/push-reply.ts';
+import { type ControlDrop, Counters, type SessionCounters } from './counters.ts';
+import { CredentialStore } from './credentials.ts';
+import { agreeDataChannel, dataChannelLine } from './data-channel.ts';
+import { DropLog } from './drop-log.ts';
+import type { SessionEnd, SessionEvent } from './event.ts';
+import { answerInBand, exitNotice } from './exit.ts';
+import { handWindowError, noPushReplyError } from './failure.ts';
+import { Handshake, type HandshakeHost } from './handshake.ts';
+import type { Instants } from './instants.ts';
+import { Keepalive, keepaliveLine, type Traffic } from './keepalive.ts';
+import { KeyRotation } from './key-rotation.ts';
+import { type MessageHost, Messages } from './messages.ts';
+import { negotiateCipher } from './negotiation.ts';
+import type { Credentials, SessionOptions, SessionPush } from './options.ts';
+import { Outbox } from './outbox.ts';
+import { receiveControl } from './receive.ts';
+import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
+import { type SessionKey, stepOf } from './session-key.ts';
+import { type Deadline, deadline, earliest } from './timers.ts';
+
+/** What is known about the peer so far. */
+interface PeerFacts {
+  sessionId: Uint8Array | undefined;
+  commonName: string | undefined;
+  /** When its last authentic control packet came, and how many did. */
+  heardMs: number;
+  packets: number;
+  refusedText: string | undefined;
+}
+
+export class ControlSession implements Session {
+  readonly #options: SessionOptions;
+  readonly #ports: SessionPorts;
+  readonly #wrap: ControlWrap;
+  readonly #ownSessionId: Uint8Array;
+  readonly #counters = new Counters();
+  readonly #credentials: CredentialStore;
+  readonly #rotation: KeyRotation;
+  readonly #outbox: Outbox;
+  readonly #handshake: Handshake;
+  readonly #messages: Messages;
+  readonly #drops: DropLog;
+  readonly #peer: PeerFacts = {
+    sessionId: undefined,
+    commonName: undefined,
+    heardMs: 0,
+    packets: 0,
+    refusedText: undefined,
+  };
+  #state: SessionState = { name: 'starting' };
+  #now: Instants = { monoMs: 0, unixSeconds: 0 };
+  #remoteText = '';
+  #keepalive: Keepalive;
+  #events: SessionEvent[] = [];
+  #requester: PushRequester | undefined;
+  #closed = false;
+
+  constructor(options: SessionOptions, ports: SessionPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#wrap = createWrap(options.wrap, { ...options, crypto: ports.crypto });
+    this.#ownSessionId = randomSessionId(ports.crypto);
+    this.#keepalive = new Keepalive(options.keepalive, 0);
+    this.#credentials = new CredentialStore({
+      needed: options.needsCredentials ?? false,
+      forget: options.forgetCredentials ?? false,
+    });
+    const session = this;
+    this.#rotation = new KeyRotation({
+      options,
+      crypto: ports.crypto,
+      tls: ports.tls,
+      log: ports.log,
+      wrap: this.#wrap,
+      ownSessionId: this.#ownSessionId,
+      get peerSessionId() {
+        return session.#peer.sessionId;
+      },
+      wake: () => ports.wake(),
+      emit: (event) => this.#emit(event),
+    });
+    this.#outbox = new Outbox(this.#rotation.slots, this.#wrap, this.#ownSessionId, ports.log);
+    this.#handshake = new Handshake(this.#handshakeHost());
+    this.#messages = new Messages(this.#messageHost());
+    this.#drops = new DropLog(this.#wrap.kind, this.#counters, ports.log);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get drained(): boolean {
+    return this.#outbox.drained;
+  }
+
+  start(now: Instants, remoteText: string): void {
+    if (this.#state.name !== 'starting') throw new Error('the session was started before');
+    this.#now = now;
+    this.#remoteText = remoteText;
+    this.#keepalive = new Keepalive(this.#options.keepalive, now.monoMs);
+    this.#state = { name: 'handshaking', sinceMs: now.monoMs };
+    if (this.#options.tlsRole === 'client') this.#rotation.begin(0, this.#resetOpcode(), false, now.monoMs);
+  }
+
+  handleControl(bytes: Uint8Array, now: Instants): void {
+    this.#now = now;
+    this.#counters.packetsIn++;
+    if (!this.#running) {
+      this.#drop('after-end');
+      return;
+    }
+    const received = receiveControl(
+      bytes,
+      {
+        options: this.#options,
+        wrap: this.#wrap,
+        ownSessionId: this.#ownSessionId,
+        peerSessionId: this.#peer.sessionId,
+      },
+      now.unixSeconds,
+    );
+    if ('drop' in received) {
+      this.#drop(received.drop, received.verdict);
+      return;
+    }
+    const { packet, firstOfPeer } = received;
+    if (firstOfPeer) this.#meetPeer(packet, now);
+    const key = this.#rotation.keyOf(packet.opcode, packet.keyId, now.monoMs);
+    if (typeof key === 'string') {
+      this.#drop(key);
+      return;
+    }
+    this.#peer.packets++;
+    this.#peer.heardMs = now.monoMs;
+    this.#keepalive.handleControl(now.monoMs);
+    const verdict = key.state.handlePacket(packet, now.monoMs);
+    if (verdict !== 'accepted') this.#drop(verdict === 'replay' ? 'repeated-message' : verdict);
+    // A peer that comes into being only now has missed what was sent before.
+    if (firstOfPeer && !key.state.resetAcked) key.state.retransmitAll(now.monoMs);
+    this.#advance(now);
+  }
+
+  handleInBand(bytes: Uint8Array, now: Instants): void {
+    this.#now = now;
+    if (!this.#running) return;
+    const answer = answerInBand(bytes, this.#options.optionsString);
+    if (answer.type === 'reply') this.#emit({ type: 'send-in-band', bytes: answer.bytes });
+    if (answer.type === 'peer-exit') this.#end({ reason: 'peer-exit' });
+  }
+
+  handleWake(now: Instants): void {
+    this.#now = now;
+    this.#advance(now);
+  }
+
+  handleTimeout(now: Instants, traffic: Traffic): void {
+    this.#now = now;
+    if (!this.#running) return;
+    const { negotiating } = this.#rotation.slots;
+    if (negotiating !== undefined && now.monoMs >= negotiating.startedMs + this.#options.handWindowMs) {
+      this.#handWindowOver(negotiating);
+    }
+    this.#tickPush();
+    if (!this.#running) return;
+    this.#rotation.handleTime(now.monoMs, traffic.payloadBytes);
+    const verdict = this.#keepalive.handleTime(now.monoMs, traffic);
+    if (verdict === undefined) return;
+    this.#ports.log(Level.info, keepaliveLine(verdict, this.#peer.commonName));
+    this.#end({ reason: verdict });
+  }
+
+  handleKeyUsedUp(handle: number, now: Instants): void {
+    this.#now = now;
+    if (this.#running) this.#rotation.handleUsedUp(handle, now.monoMs);
+  }
+
+  handleLinkRefused(text: string): void {
+    this.#peer.refusedText = text;
+  }
+
+  setCredentials(credentials: Credentials): void {
+    this.#credentials.setCredentials(credentials);
+    for (const key of this.#rotation.slots.speaking) this.#handshake.proceed(key, this.#now);
+  }
+
+  acceptPeer(verdict: PeerVerdict, now: Instants): void {
+    this.#now = now;
+    if (!this.#running) return;
+    for (const key of this.#rotation.slots.speaking) this.#handshake.acceptPeer(key, verdict, now);
+  }
+
+  applyPush(push: SessionPush, now: Instants): void {
+    this.#now = now;
+    const key = this.#rotation.slots.current;
+    if (this.#state.name !== 'waiting-for-push' || key === undefined) return;
+    if (push.authToken !== undefined) this.#credentials.setToken(push.authToken, push.authTokenUser);
+    const optionsString = key.exchange.peer?.optionsString ?? '';
+    const cipher = negotiateCipher(this.#options, { pushedCipher: push.cipher, optionsString });
+    if ('error' in cipher) {
+      this.#ports.log(Level.tlsErrors, cipher.line);
+      this.#fail(cipher.error);
+      return;
+    }
+    const channel = agreeDataChannel(this.#options, push, cipher, this.#ports.crypto);
+    if (channel instanceof SallyportError) {
+      this.#fail(channel);
+      return;
+    }
+    this.#requester = undefined;
+    this.#keepalive.handleUp(push.keepalive, now.monoMs);
+    this.#ports.log(Level.handshake, dataChannelLine(channel));
+    if (!this.#makeKeys(() => this.#rotation.open(channel, key))) return;
+    this.#state = { name: 'up', sinceMs: now.monoMs, cipher: cipher.name };
+  }
+
+  sendPushReply(options: readonly string[], now: Instants): void {
+    for (const text of writePushReply(options)) this.sendText(text, now);
+  }
+
+  sendText(text: string, now: Instants): void {
+    this.#now = now;
+    if (this.#running) this.#outbox.sendText(text, this.#peer.commonName);
+  }
+
+  sendExit(now: Instants): void {
+    this.#now = now;
+    if (this.#state.name !== 'up') return;
+    // While a key is negotiated the peer reads no text; the notice in band is always understood.
+    const byText = this.#rotation.channel?.controlExit === true && this.#rotation.slots.negotiating === undefined;
+    if (byText) this.sendText('EXIT', now);
+    else this.#emit({ type: 'send-in-band', bytes: exitNotice() });
+  }
+
+  renegotiate(now: Instants): void {
+    this.#now = now;
+    if (this.#running) this.#rotation.renegotiate(now.monoMs);
+  }
+
+  pollTransmit(now: Instants): Uint8Array | undefined {
+    if (this.#closed) return undefined;
+    const packet = this.#outbox.pollPacket(now, this.#peer.sessionId, this.#running);
+    if (packet !== undefined) this.#counters.packetsOut++;
+    return packet;
+  }
+
+  pollEvent(): SessionEvent | undefined {
+    return this.#events.shift();
+  }
+
+  pollTimeout(): Deadline | undefined {
+    if (!this.#running) return undefined;
+    const push = deadline(this.#requester?.dueMs, 'push-request');
+    return earliest(...this.#rotation.deadlines(), push, this.#keepalive.nextDeadline());
+  }
+
+  counters(): SessionCounters {
+    return this.#counters.snapshot(this.#rotation.slots.retransmits);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#rotation.slots.close();
+    this.#outbox.close();
+    this.#wrap.close();
+    this.#credentials.close();
+    for (const event of this.#events) if (event.type === 'data-key') wipeDataKeys(event.material);
+    this.#events = [];
+  }
+
+  get #running(): boolean {
+    return !this.#closed && this.#state.name !== 'starting' && this.#state.name !== 'ended';
+  }
+
+  #resetOpcode(): Opcode {
+    if (this.#options.tlsRole === 'server') return Opcode.hardResetServerV2;
+    return this.#wrap.kind === 'tls-crypt-v2-client' ? Opcode.hardResetClientV3 : Opcode.hardResetClientV2;
+  }
+
+  #meetPeer(packet: ControlPacket, now: Instants): void {
+    const sessionId = packet.sessionId.slice();
+    this.#peer.sessionId = sessionId;
+    this.#ports.log(
+      Level.tlsDebugLow,
+      `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
+    );
+    this.#emit({ type: 'peer-answered' });
+    if (this.#options.tlsRole === 'server') this.#rotation.begin(0, this.#resetOpcode(), true, now.monoMs);
+  }
+
+  #advance(now: Instants): void {
+    for (const key of this.#rotation.slots.speaking) if (this.#running) this.#handshake.advance(key, now);
+  }
+
+  #onReady(key: SessionKey, established: TlsEstablished, now: Instants): void {
+    this.#counters.handshakes++;
+    const done = this.#makeKeys(() => {
+      if (this.#rotation.ready(key) === 'first') {
+        this.#connect(key, established, now);
+        return;
+      }
+      this.#counters.renegotiations++;
+      this.#emit({ type: 'renegotiated', keyId: key.state.keyId });
+    });
+    if (done) this.#outbox.flush(this.#peer.commonName);
+  }
+
+  #connect(key: SessionKey, established: TlsEstablished, now: Instants): void {
+    const leaf = established.chain[0];
+    const peer = key.exchange.peer;
+    this.#peer.commonName = leaf?.commonName;
+    const name = leaf?.commonName === undefined ? '' : `[${leaf.commonName}] `;
+    this.#ports.log(Level.info, `${name}Peer Connection Initiated with ${this.#remoteText}`);
+    this.#state = { name: 'waiting-for-push', sinceMs: now.monoMs };
+    this.#emit({
+      type: 'peer-connected',
+      established,
+      peerOptionsString: peer?.optionsString ?? '',
+      peerInfo: parsePeerInfo(peer?.peerInfo ?? ''),
+      username: peer?.username,
+      password: peer?.password,
+      leaf,
+    });
+    if (!this.#options.pull) return;
+    this.#requester = new PushRequester(this.#options.pushRequestMs, this.#options.handWindowMs, now.monoMs);
+    this.#tickPush();
+  }
+
+  /** Derivation can fail in the library only; then the session is over and false is returned. */
+  #makeKeys(make: () => void): boolean {
+    try {
+      make();
+      return true;
+    } catch (cause) {
+      this.#ports.log(Level.tlsErrors, 'TLS Error: generate_key_expansion failed');
+      const error = new SallyportError('Data keys could not be derived', {
+        code: 'SALLYPORT_INTERNAL',
+        blame: 'internal',
+        retry: true,
+        cause,
+      });
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #tickPush(): void {
+    const requester = this.#requester;
+    const tick = requester?.handleTime(this.#now.monoMs, this.#peer.heardMs);
+    if (tick === 'request') this.sendText('PUSH_REQUEST', this.#now);
+    if (requester === undefined || tick !== 'give-up') return;
+    const seconds = Math.floor((this.#now.monoMs - requester.startedMs) / 1000);
+    this.#ports.log(Level.streamErrors, `No reply from server to push requests in ${seconds}s`);
+    this.#fail(noPushReplyError(seconds, this.#remoteText));
+  }
+
+  #handWindowOver(key: SessionKey): void {
+    const { slots } = this.#rotation;
+    const log = (text: string) => this.#ports.log(Level.tlsErrors, text);
+    if (slots.current !== undefined && key.byPeer && !key.state.heardTls) {
+      // Begun in the peer's name and never gone on with: a forgery, or a peer that gave up. The current key is good.
+      slots.abandon();
+      this.#counters.abandonedRenegotiations++;
+      log('TLS Error: the peer began a renegotiation and did not go on with it, ignored');
+      this.#outbox.flush(this.#peer.commonName);
+      return;
+    }
+    const seconds = Math.floor(this.#options.handWindowMs / 1000);
+    log(`TLS Error: TLS key negotiation failed to occur within ${seconds} seconds (check your network connectivity)`);
+    log('TLS Error: TLS handshake failed');
+    const error = handWindowError({
+      step: stepOf(key),
+      seconds,
+      remoteText: this.#remoteText,
+      wrapKind: this.#wrap.kind,
+      packetsIn: this.#counters.packetsIn,
+      badHmac: this.#counters.drops['bad-hmac'],
+      authentic: this.#peer.packets,
+      refusedText: this.#peer.refusedText,
+      renegotiation: slots.current !== undefined,
+    });
+    this.#fail(error);
+  }
+
+  #handshakeHost(): HandshakeHost {
+    const session = this;
+    return {
+      options: this.#options,
+      log: this.#ports.log,
+      credentials: this.#credentials,
+      get remoteText() {
+        return session.#remoteText;
+      },
+      emit: (event) => this.#emit(event),
+      onReady: (key, established, now) => this.#onReady(key, established, now),
+      onText: (_key, plaintext) => {
+        if (this.#running) this.#messages.handlePlaintext(plaintext);
+      },
+      onFailed: (_key, error) => this.#fail(error),
+    };
+  }
+
+  #messageHost(): MessageHost {
+    const session = this;
+    return {
+      pull: this.#options.pull,
+      log: this.#ports.log,
+      credentials: this.#credentials,
+      get waitsForPush() {
+        return session.#requester !== undefined;
+      },
+      get ended() {
+        return !session.#running;
+      },
+      emit: (event) => this.#emit(event),
+      end: (end) => this.#end(end),
+      onPushFragment: () => this.#requester?.handleFragment(),
+      onPushReply: (options) => {
+        this.#requester = undefined;
+        this.#emit({ type: 'push-reply', options });
+      },
+      onAuthPending: (timeoutSeconds) => this.#extendPush(timeoutSeconds),
+      onBadText: (count) => {
+        this.#counters.drops['bad-text'] += count;
+      },
+    };
+  }
+
+  #extendPush(timeoutSeconds: number | undefined): void {
+    const timeoutMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1000;
+    const extendedMs = this.#requester?.handleAuthPending(timeoutMs, this.#options.renegotiateMs);
+    if (extendedMs === undefined) return;
+    const seconds = (ms: number) => `${Math.floor(ms / 1000)}s`;
+    this.#ports.log(
+      Level.push,
+      `AUTH_PENDING received, extending handshake timeout from ${seconds(this.#options.handWindowMs)} to ${seconds(extendedMs)}`,
+    );
+  }
+
+  #drop(cause: ControlDrop, verdict?: Extract<WrapVerdict, { ok: false }>): void {
+    this.#drops.handleDrop(cause, this.#remoteText, this.#now.monoMs, verdict);
+  }
+
+  #fail(error: SallyportError): void {
+    this.#end({ reason: 'failed', error });
+  }
+
+  #emit(event: SessionEvent): void {
+    this.#events.push(event);
+  }
+
+  #end(end: SessionEnd): void {
+    if (this.#state.name === 'ended') return;
+    this.#state = { name: 'ended', end };
+    for (const key of this.#rotation.slots.speaking) key.state.endTls(this.#now.monoMs);
+    this.#emit({ type: 'ended', end });
+  }
+}
+
+/** Eight random bytes, not all zero. */
+function randomSessionId(crypto: CryptoProvider): Uint8Array {
+  for (;;) {
+    const id = crypto.randomBytes(SESSION_ID_BYTES);
+    if (id.some((byte) => byte !== 0)) return id;
+  }
+}

@@ -1,0 +1,78 @@
+// The data channel's parameters, agreed once with the first key, and data keys made with them.
+
+import type { CipherFacts } from '../crypto/cipher-table.ts';
+import { digestBytes } from '../crypto/cipher-table.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import { SallyportError } from '../error.ts';
+import type { SessionEvent } from './event.ts';
+import type { SessionOptions, SessionPush } from './options.ts';
+import { keyLimits } from './renegotiation.ts';
+import type { SessionKey } from './session-key.ts';
+
+export interface DataChannel {
+  readonly cipher: CipherFacts;
+  /** `none` where the cipher authenticates itself. */
+  readonly digest: string;
+  readonly digestLengthBytes: number;
+  readonly useExporter: boolean;
+  readonly peerId: number | undefined;
+  /** The peer understands EXIT on the control channel. */
+  readonly controlExit: boolean;
+}
+
+/** Fixes the parameters; an error for a digest that the library does not have. */
+export function agreeDataChannel(
+  options: SessionOptions,
+  push: SessionPush,
+  cipher: CipherFacts,
+  crypto: CryptoProvider,
+): DataChannel | SallyportError {
+  const digest = cipher.kind === 'aead' ? 'none' : options.digest;
+  const digestLengthBytes = digest === 'none' ? 0 : (crypto.digestLength(digest) ?? digestBytes(digest));
+  if (digestLengthBytes === undefined) {
+    return new SallyportError(`The digest ${digest} (auth) is not known`, {
+      code: 'SALLYPORT_NEGOTIATION',
+      blame: 'config',
+      hint: 'Use the digest of the server, SHA256 for instance.',
+    });
+  }
+  const { useExporter, peerId, controlExit } = push;
+  return { cipher, digest, digestLengthBytes, useExporter, peerId, controlExit };
+}
+
+/** The event that installs a ready key's data key. */
+export function makeDataKey(
+  channel: DataChannel,
+  key: SessionKey,
+  handle: number,
+  options: SessionOptions,
+  sessionIds: { readonly own: Uint8Array; readonly peer: Uint8Array },
+  first: boolean,
+): Extract<SessionEvent, { type: 'data-key' }> {
+  const material = key.exchange.deriveDataKeys({
+    useExporter: channel.useExporter,
+    exportKeyingMaterial: (length, label) => key.state.exportKeyingMaterial(length, label),
+    ownSessionId: sessionIds.own,
+    peerSessionId: sessionIds.peer,
+    cipher: channel.cipher,
+    digestLengthBytes: channel.digestLengthBytes,
+  });
+  key.exchange.close();
+  return {
+    type: 'data-key',
+    handle,
+    keyId: key.state.keyId,
+    cipher: channel.cipher.name,
+    digest: channel.digest,
+    material,
+    ...keyLimits(options, channel.cipher),
+    first,
+  };
+}
+
+/** `Data Channel: cipher 'AES-256-GCM', peer-id: 0`, as OpenVPN 2.6 logs it. */
+export function dataChannelLine(channel: DataChannel): string {
+  const auth = channel.cipher.kind === 'aead' ? '' : `, auth '${channel.digest}'`;
+  const peer = channel.peerId === undefined ? '' : `, peer-id: ${channel.peerId}`;
+  return `Data Channel: cipher '${channel.cipher.name}'${auth}${peer}`;
+}

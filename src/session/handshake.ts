@@ -1,0 +1,187 @@
+// From TLS to key method 2 on one key: verify the peer, wait for the driver's own verdict and for credentials, exchange
+// the messages. What comes after is text.
+
+import type { KeyStateEvent } from '../control/key-state.ts';
+import type { TlsEstablished } from '../control/tls-engine.ts';
+import { verifyPeer } from '../control/verify-peer.ts';
+import { SallyportError } from '../error.ts';
+import { Level, type Log } from '../log.ts';
+import { compareOptionsStrings } from '../wire/options-string.ts';
+import { writePeerInfo } from '../wire/peer-info.ts';
+import type { CredentialStore } from './credentials.ts';
+import type { SessionEvent } from './event.ts';
+import { keyExchangeError, tlsError } from './failure.ts';
+import type { Instants } from './instants.ts';
+import type { SessionOptions } from './options.ts';
+import type { SessionKey } from './session-key.ts';
+
+/** Plaintext records that may wait for the driver's verdict. */
+const EARLY_LIMIT = 16;
+
+/** What a handshake asks of its session. */
+export interface HandshakeHost {
+  readonly options: SessionOptions;
+  readonly log: Log;
+  readonly credentials: CredentialStore;
+  readonly remoteText: string;
+  emit(event: SessionEvent): void;
+  onReady(key: SessionKey, established: TlsEstablished, now: Instants): void;
+  onText(key: SessionKey, plaintext: Uint8Array, now: Instants): void;
+  onFailed(key: SessionKey, error: SallyportError, now: Instants): void;
+}
+
+export class Handshake {
+  readonly #host: HandshakeHost;
+
+  constructor(host: HandshakeHost) {
+    this.#host = host;
+  }
+
+  /** Takes everything that TLS had to say on this key. */
+  advance(key: SessionKey, now: Instants): void {
+    for (let event = key.state.pollEvent(); event !== undefined; event = key.state.pollEvent()) {
+      this.#handleEvent(key, event, now);
+    }
+  }
+
+  /** The driver's verdict on the peer of a key that waits for one. */
+  acceptPeer(key: SessionKey, verdict: { accept: true } | { accept: false; reason: string }, now: Instants): void {
+    if (key.phase.name !== 'verify') return;
+    if (!verdict.accept) {
+      const error = new SallyportError(`The peer's certificate was refused: ${verdict.reason}`, {
+        code: 'SALLYPORT_CERTIFICATE',
+        blame: 'peer',
+        hint: 'The tls-verify script or the program that embeds Sallyport decides this.',
+      });
+      this.#failTls(key, error, now);
+      return;
+    }
+    key.phase = { name: 'credentials', established: key.phase.established };
+    this.proceed(key, now);
+  }
+
+  /** Goes on as far as credentials allow. */
+  proceed(key: SessionKey, now: Instants): void {
+    if (key.phase.name !== 'credentials') return;
+    const { established } = key.phase;
+    if (this.#host.options.tlsRole === 'client' && !this.#sendMessage(key)) return;
+    key.phase = { name: 'exchange', established };
+    const early = key.early;
+    key.early = [];
+    for (const bytes of early) this.#handlePlaintext(key, bytes, now);
+  }
+
+  #handleEvent(key: SessionKey, event: KeyStateEvent, now: Instants): void {
+    switch (event.type) {
+      case 'established':
+        this.#handleEstablished(key, event.info, now);
+        return;
+      case 'plaintext':
+        this.#handlePlaintext(key, event.bytes, now);
+        return;
+      case 'failed':
+        this.#failTls(key, tlsError(event.failure, this.#host.remoteText), now);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #handleEstablished(key: SessionKey, info: TlsEstablished, now: Instants): void {
+    if (key.phase.name !== 'tls') return;
+    const { options, log } = this.#host;
+    const judgement = verifyPeer(info, options.verify, now.unixSeconds);
+    for (const [flags, text] of judgement.lines) log(flags, text);
+    if (judgement.error !== undefined) {
+      this.#failTls(key, judgement.error, now);
+      return;
+    }
+    key.phase = { name: 'verify', established: info };
+    this.#host.emit({ type: 'verify-peer', established: info, keyId: key.state.keyId });
+  }
+
+  #handlePlaintext(key: SessionKey, bytes: Uint8Array, now: Instants): void {
+    switch (key.phase.name) {
+      case 'tls':
+      case 'verify':
+      case 'credentials':
+        if (key.early.length < EARLY_LIMIT) key.early.push(bytes);
+        return;
+      case 'exchange':
+        this.#handleMessage(key, bytes, key.phase.established, now);
+        return;
+      case 'ready':
+        this.#host.onText(key, bytes, now);
+        return;
+      default:
+        key.phase satisfies never;
+    }
+  }
+
+  #handleMessage(key: SessionKey, bytes: Uint8Array, established: TlsEstablished, now: Instants): void {
+    const { options, log, remoteText } = this.#host;
+    const result = key.exchange.handleMessage(bytes);
+    bytes.fill(0, 0, 'failure' in result ? bytes.length : bytes.length - result.rest.length);
+    const peer = key.exchange.peer;
+    if ('failure' in result || peer === undefined) {
+      const problem = 'failure' in result ? result.failure : 'short';
+      log(Level.tlsErrors, MESSAGE_WORDS[problem]);
+      this.#failTls(key, keyExchangeError(problem, remoteText), now);
+      return;
+    }
+    if (options.tlsRole === 'server' && !this.#sendMessage(key)) return;
+    for (const line of compareOptionsStrings(peer.optionsString, options.expectedOptionsString)) {
+      log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
+    }
+    key.phase = { name: 'ready', established, readyMs: now.monoMs };
+    log(Level.handshake, controlChannelLine(established));
+    this.#host.onReady(key, established, now);
+    if (result.rest.length > 0 && key.phase.name === 'ready') this.#host.onText(key, result.rest, now);
+  }
+
+  /** Sends our key method 2; false while credentials are missing. */
+  #sendMessage(key: SessionKey): boolean {
+    const { options, credentials, emit } = this.#host;
+    const taken = options.tlsRole === 'client' ? credentials.take() : undefined;
+    if (taken === 'missing') {
+      emit({ type: 'need-credentials' });
+      return false;
+    }
+    const message = key.exchange.writeMessage({
+      optionsString: options.optionsString,
+      username: taken?.username,
+      password: taken?.password,
+      peerInfo: options.peerInfo.length > 0 ? writePeerInfo(options.peerInfo) : undefined,
+    });
+    key.state.sendPlaintext(message);
+    return true;
+  }
+
+  #failTls(key: SessionKey, error: SallyportError, now: Instants): void {
+    const { log } = this.#host;
+    if (error.code === 'SALLYPORT_TLS' || error.code === 'SALLYPORT_CERTIFICATE') {
+      log(Level.tlsErrors, `OpenSSL: error: ${error.message}`);
+      log(Level.tlsErrors, 'TLS_ERROR: BIO read tls_read_plaintext error');
+      log(Level.tlsErrors, 'TLS Error: TLS object -> incoming plaintext read error');
+    }
+    log(Level.tlsErrors, 'TLS Error: TLS handshake failed');
+    this.#host.onFailed(key, error, now);
+  }
+}
+
+const MESSAGE_WORDS = {
+  short: 'TLS Error: Error reading remote data channel key source entropy from plaintext buffer',
+  'key-method': 'TLS ERROR: Unknown key_method/flags received from remote host',
+  options: 'TLS Error: Failed to read required OCC options string',
+  credentials: 'TLS Error: Username or password too long',
+  'peer-info': 'TLS Error: Failed to read peer info',
+} as const;
+
+/** `Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384, peer certificate: …`. */
+function controlChannelLine(info: TlsEstablished): string {
+  const leaf = info.chain[0];
+  const certificate =
+    leaf === undefined ? '' : `, peer certificate: ${leaf.keyDescription}, signature: ${leaf.signatureAlgorithm}`;
+  const key = info.temporaryKey === undefined ? '' : `, peer temporary key: ${info.temporaryKey}`;
+  return `Control Channel: ${info.version}, cipher ${info.version} ${info.cipher}${certificate}${key}`;
+}

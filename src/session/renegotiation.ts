@@ -1,0 +1,44 @@
+// When a key is replaced, when its successor is used, and how long it lives on.
+
+import type { CipherFacts } from '../crypto/cipher-table.ts';
+import type { SessionOptions } from './options.ts';
+
+type Times = Pick<SessionOptions, 'tlsRole' | 'handWindowMs' | 'renegotiateMs'>;
+
+/** When renegotiation of a key is due: a server draws from 90 to 100 % of the time so that clients spread. */
+export function renegotiateAtMs(options: Times, readyMs: number, randomBytes: (length: number) => Uint8Array): number {
+  if (options.renegotiateMs === 0) return Number.POSITIVE_INFINITY;
+  if (options.tlsRole === 'client') return readyMs + options.renegotiateMs;
+  const [high = 0, low = 0] = randomBytes(2);
+  return readyMs + Math.floor(options.renegotiateMs * (0.9 + 0.1 * (((high << 8) | low) / 0xffff)));
+}
+
+/** When sending moves to a key that replaces another: the peer has long finished by then. */
+export function useAtMs(options: Times, startedMs: number): number {
+  const half = options.renegotiateMs / 2;
+  return startedMs + (options.renegotiateMs === 0 ? options.handWindowMs : Math.min(options.handWindowMs, half));
+}
+
+/** What one data key may carry; 0 for no limit. The cipher's own limit holds unless the profile sets one. */
+export function keyLimits(
+  options: Pick<SessionOptions, 'renegotiateBytes' | 'renegotiatePackets'>,
+  cipher: CipherFacts,
+): { readonly limitBytes: number; readonly limitPackets: number } {
+  const stated = options.renegotiateBytes;
+  let limitBytes = stated ?? cipher.limitBytes;
+  // The profile may lift the limit of small blocks, but not that of an AEAD cipher.
+  if (stated !== undefined && cipher.kind === 'aead' && cipher.limitBytes > 0) {
+    limitBytes = stated === 0 ? cipher.limitBytes : Math.min(stated, cipher.limitBytes);
+  }
+  return { limitBytes, limitPackets: options.renegotiatePackets };
+}
+
+/** The line for the log when this side begins: what reached its limit. */
+export function softResetLine(
+  options: Pick<SessionOptions, 'renegotiateMs' | 'renegotiateBytes'>,
+  ageMs: number,
+  payloadBytes: number,
+): string {
+  const seconds = `sec=${Math.floor(ageMs / 1000)}/${Math.floor(options.renegotiateMs / 1000)}`;
+  return `TLS: soft reset ${seconds} bytes=${payloadBytes}/${options.renegotiateBytes ?? -1}`;
+}
