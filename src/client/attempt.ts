@@ -311,13 +311,9 @@ export class Attempt {
         this.#tunnel = tunnel;
         this.#peer = tunnel.peer;
         this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer);
-        if (tunnel.push !== undefined) {
-          const { push } = tunnel;
-          if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
-          this.#drive((now) => this.#session.applyPush(push, now));
-        } else {
-          this.#drive(() => {});
-        }
+        const { push } = tunnel;
+        if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
+        this.#drive((now) => this.#session.applyPush(push, now));
       },
       stillWanted: () => !this.#over,
       failed: (signal) => this.#end(signal),
@@ -343,7 +339,7 @@ export class Attempt {
 
   #linkClosed(code: string, text: string): void {
     const { log } = this.#ports;
-    if (this.#session.state.phase === 'starting') {
+    if (this.#session.state.name === 'starting') {
       log(Level.linkErrors, `TCP: connect to ${formatLogAddress(this.#link.remote)} failed: ${text}`);
       const error = new SallyportError(
         `The server ${formatLogAddress(this.#link.remote)} could not be reached: ${text}`,

@@ -16,8 +16,8 @@ import { type ClientSignal, softRestart } from './signal.ts';
 
 export interface UpTunnel {
   readonly peer: PeerHandle;
-  /** What the session has to know of the push reply; undefined when nothing is pulled. */
-  readonly push: SessionPush | undefined;
+  /** What the session has to know of the push reply, or of the profile where nothing is pulled. */
+  readonly push: SessionPush;
   readonly explicitExitNotify: number | undefined;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
@@ -97,7 +97,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
   });
   return {
     peer,
-    push: config.pull ? sessionPush(tunnel) : undefined,
+    push: sessionPush(tunnel),
     explicitExitNotify: tunnel.explicitExitNotify,
     keyed({ cipher, digest }) {
       const limit = mssLimit(

@@ -1,0 +1,36 @@
+// The first lines of a log: which program, which libraries, and what about the configuration deserves a warning.
+
+import { type Config, Level, type Log, planPrivileges, scriptSecurityNote } from '../../src/command.ts';
+import { librariesLine, versionLine } from './version.ts';
+
+/** Says it once for each reading of the configuration. */
+export function announce(config: Config, log: Log, first: boolean): void {
+  if (first) {
+    log(Level.info, versionLine());
+    log(Level.info, librariesLine());
+  }
+  const scripts = scriptSecurityNote(config);
+  if (scripts !== undefined) log(Level.warning, scripts);
+  const privileges = planPrivileges(config.process, false);
+  for (const text of privileges.warnings) log(Level.warning, text);
+  if (first && config.pull) for (const text of privileges.delayed) log(Level.info, text);
+  if (!verifiesPeer(config)) {
+    log(
+      Level.warning,
+      'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',
+    );
+  }
+}
+
+/** Whether anything beyond "some certificate of this CA" is asked of the server. */
+function verifiesPeer({ tls, scripts }: Config): boolean {
+  return (
+    tls.remoteCertKu !== undefined ||
+    tls.remoteCertEku !== undefined ||
+    tls.nsCertType !== undefined ||
+    tls.verifyX509Name !== undefined ||
+    tls.verifyHash !== undefined ||
+    tls.peerFingerprints.length > 0 ||
+    scripts.tlsVerify !== undefined
+  );
+}

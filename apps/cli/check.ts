@@ -1,0 +1,189 @@
+// `sallyport check FILE… [--json]`: reads profiles and says, line by line, what is unknown, refused, ignored, deprecated or
+// unsafe in them. Nothing is connected and nothing is changed.
+//
+// Exit code: 0 if every profile can be used (warnings and notices may be there), 1 if one has an error or the command line
+// is wrong. So a script can stop before it installs a profile that does not work, while old options alone don't break it.
+
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Config, checkProfile, type Finding, type Source } from '../../src/config.ts';
+
+export interface CheckIo {
+  /** Standard output. */
+  write(text: string): void;
+  /** Standard error. */
+  complain(text: string): void;
+  /** Directory that relative paths start from. */
+  readonly directory: string;
+}
+
+interface CheckedFile {
+  readonly file: string;
+  readonly findings: readonly Finding[];
+}
+
+/** Checks the files in `argv`; returns the exit code. */
+export function runCheck(argv: readonly string[], io: CheckIo): number {
+  const json = argv.includes('--json');
+  const files = argv.filter((word) => word !== '--json');
+  const unknown = files.find((word) => word.startsWith('-') && word !== '-');
+  if (unknown !== undefined || files.length === 0) {
+    if (unknown !== undefined) io.complain(`sallyport check: unknown option ${unknown}\n`);
+    io.complain('Usage: sallyport check FILE… [--json]\n');
+    return 1;
+  }
+  const checked = files.map((file) => checkFile(file, io));
+  io.write(json ? `${JSON.stringify(checked.map(asJson), undefined, 2)}\n` : checked.map(asText).join(''));
+  return checked.some(hasErrors) ? 1 : 0;
+}
+
+const hasErrors = ({ findings }: CheckedFile): boolean => findings.some((each) => each.severity === 'error');
+
+function checkFile(file: string, io: CheckIo): CheckedFile {
+  const readText = (path: string): string => {
+    const target = path === 'stdin' || path === '-' ? 0 : resolve(io.directory, path);
+    return textOf(readFileSync(target));
+  };
+  let text: string;
+  try {
+    text = readText(file);
+  } catch (error) {
+    const finding: Finding = {
+      severity: 'error',
+      kind: 'invalid',
+      origin: { file, line: 0 },
+      option: 'config',
+      message: `Error opening configuration file: ${file}: ${reasonOf(error)}`,
+      advice: 'Check that the file exists and that you may read it.',
+    };
+    return { file, findings: [finding] };
+  }
+  const { config, findings } = checkProfile({ text, file }, { readText });
+  return { file, findings: [...findings, ...namedFiles(config).flatMap((each) => lookAtFile(each, file, config, io))] };
+}
+
+// A file in another encoding would be garbage as UTF-8 without anybody saying so. Bytes above 127 that are not UTF-8 are
+// allowed where they do no harm, in comments and names.
+const textOf = (bytes: Uint8Array): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+
+interface NamedFile {
+  readonly option: string;
+  readonly path: string;
+  readonly origin: Finding['origin'];
+  /** Nobody but the owner should read it. */
+  readonly secret: boolean;
+}
+
+// Every file that the profile needs to be there at start.
+function namedFiles(config: Config): NamedFile[] {
+  const { tls } = config;
+  const found: NamedFile[] = [];
+  const add = (option: string, source: Source | undefined, secret: boolean): void => {
+    if (source?.kind === 'file' && !found.some((each) => each.path === source.path && each.option === option)) {
+      found.push({ option, path: source.path, origin: source.origin, secret });
+    }
+  };
+  add('ca', tls.ca, false);
+  add('cert', tls.cert, false);
+  add('extra-certs', tls.extraCerts, false);
+  add('key', tls.key, true);
+  add('pkcs12', tls.pkcs12, true);
+  add('crl-verify', tls.crlVerify?.source, false);
+  for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
+  add('auth-user-pass', config.authUserPass?.source, true);
+  const askpass = config.lines.filter((line) => line.option === 'askpass').at(-1);
+  if (askpass !== undefined && tls.askpass?.file !== undefined) {
+    found.push({ option: 'askpass', path: tls.askpass.file, origin: askpass.origin, secret: true });
+  }
+  return found;
+}
+
+function lookAtFile(named: NamedFile, profile: string, config: Config, io: CheckIo): Finding[] {
+  const { option, path, origin, secret } = named;
+  const base = resolve(io.directory, config.process.cd ?? '.');
+  const target = resolve(base, path);
+  const say = (severity: Finding['severity'], kind: Finding['kind'], message: string, advice: string): Finding[] => [
+    { severity, kind, origin, option, message, advice },
+  ];
+  try {
+    accessSync(target, constants.R_OK);
+  } catch (error) {
+    const beside = resolve(io.directory, dirname(profile), path);
+    if (beside !== target && isReadable(beside)) {
+      return say(
+        'notice',
+        'invalid',
+        `${path} is not in ${base} but beside the profile`,
+        `Start with --cd ${dirname(beside)}, or write the whole path.`,
+      );
+    }
+    return say(
+      'error',
+      'invalid',
+      `--${option} fails with '${path}': ${reasonOf(error)}`,
+      'Put the file there, or correct the path.',
+    );
+  }
+  if (!secret) return [];
+  const mode = statSync(target).mode & 0o777;
+  if ((mode & 0o077) === 0) return [];
+  return say('warning', 'unsafe', `file '${path}' is group or others accessible`, `chmod 600 ${path}`);
+}
+
+const isReadable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+  ENOTDIR: 'Not a directory',
+  ELOOP: 'Too many levels of symbolic links',
+};
+
+const reasonOf = (error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return SENTENCES[code] ?? (error instanceof Error ? error.message : String(error));
+};
+
+const MARKS = { error: 'error', warning: 'warning', notice: 'note' } as const;
+
+function asText({ file, findings }: CheckedFile): string {
+  if (findings.length === 0) return `${file}: nothing to complain about\n`;
+  const lines = findings.map(({ origin, severity, kind, option, message, advice }) => {
+    const place = origin.line > 0 ? `${origin.file}:${origin.line}` : origin.file;
+    const subject = option === '' || message.includes(option) ? '' : `${option}: `;
+    const head = `${place}: ${MARKS[severity]} (${kind}): ${subject}${message}`;
+    return advice === undefined ? `${clean(head)}\n` : `${clean(head)}\n    ${clean(advice)}\n`;
+  });
+  const count = (severity: Finding['severity']): number => findings.filter((each) => each.severity === severity).length;
+  const verdict = hasErrors({ file, findings }) ? 'cannot be used' : 'can be used';
+  return `${lines.join('')}${file}: ${verdict}; ${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}, ${plural(count('notice'), 'note')}\n`;
+}
+
+// A profile comes from somebody else: nothing in it may steer the terminal.
+const clean = (text: string): string => text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '_');
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+function asJson({ file, findings }: CheckedFile): object {
+  return {
+    file,
+    usable: !hasErrors({ file, findings }),
+    findings: findings.map(({ origin, severity, kind, option, message, advice }) => ({
+      file: origin.file,
+      line: origin.line,
+      severity,
+      kind,
+      option,
+      message,
+      advice: advice ?? null,
+    })),
+  };
+}

@@ -1,0 +1,79 @@
+// Where the command gets username, password and passphrase from: files and inline blocks, what a daemon's parent handed
+// over, or a person at the terminal.
+
+import {
+  type Config,
+  type CredentialsPort,
+  createTerminal,
+  type PartialCredentials,
+  parseInlineCredentials,
+  prompts,
+  readCredentialsFile,
+  readPasswordFile,
+  type Source,
+} from '../../src/command.ts';
+
+export interface CommandCredentials extends CredentialsPort {
+  passphrase(): Promise<string>;
+}
+
+/** Names under which a daemon's parent hands over what it asked for. */
+const USERNAME = 'username';
+const PASSWORD = 'password';
+const PASSPHRASE = 'passphrase';
+
+/** `secrets`: what a parent asked before this process became a daemon. They are used once. */
+export function commandCredentials(
+  config: Config,
+  warn: (text: string) => void,
+  secrets: Readonly<Record<string, string>>,
+): CommandCredentials {
+  const terminal = createTerminal();
+  const handed = new Map(Object.entries(secrets));
+  const take = (name: string): string | undefined => {
+    const value = handed.get(name);
+    handed.delete(name);
+    return value;
+  };
+  return {
+    read: (source) => readSource(source, warn),
+    async ask(known, signal) {
+      const username = take(USERNAME) ?? known.username ?? (await terminal.ask(prompts.username('Auth'), signal));
+      const password = take(PASSWORD) ?? known.password ?? (await terminal.ask(prompts.password('Auth'), signal));
+      return { username, password };
+    },
+    async passphrase() {
+      const file = config.tls.askpass?.file;
+      if (file !== undefined) return readPasswordFile(file, 'Private Key', warn);
+      return take(PASSPHRASE) ?? (await terminal.ask(prompts.password('Private Key'), new AbortController().signal));
+    },
+  };
+}
+
+/** Asks in the foreground for everything that the daemon will need. */
+export async function secretsForDaemon(config: Config, warn: (text: string) => void): Promise<Record<string, string>> {
+  const secrets: Record<string, string> = {};
+  const terminal = createTerminal();
+  const signal = new AbortController().signal;
+  const { authUserPass } = config;
+  if (authUserPass !== undefined) {
+    const known =
+      authUserPass.source === undefined
+        ? { username: undefined, password: undefined }
+        : readSource(authUserPass.source, warn);
+    if (known.username === undefined) secrets[USERNAME] = await terminal.ask(prompts.username('Auth'), signal);
+    if (known.password === undefined && !authUserPass.usernameOnly) {
+      secrets[PASSWORD] = await terminal.ask(prompts.password('Auth'), signal);
+    }
+  }
+  if (config.tls.askpass !== undefined && config.tls.askpass.file === undefined) {
+    secrets[PASSPHRASE] = await terminal.ask(prompts.password('Private Key'), signal);
+  }
+  return secrets;
+}
+
+function readSource(source: Source, warn: (text: string) => void): PartialCredentials {
+  return source.kind === 'inline'
+    ? parseInlineCredentials(source.text, 'Auth')
+    : readCredentialsFile(source.path, 'Auth', warn);
+}

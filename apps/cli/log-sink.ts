@@ -1,0 +1,45 @@
+// Where log lines go: a file (`log`, `log-append`), the system log (`syslog`, `daemon`), or standard output.
+
+import {
+  type Config,
+  type LogFlags,
+  type Logger,
+  type LogSink,
+  openFileSink,
+  openSyslog,
+  Severity,
+  SyslogPriority,
+  stdoutSink,
+} from '../../src/command.ts';
+
+type Format = Parameters<typeof stdoutSink>[0];
+
+/** How lines look; without a configuration, as by default. */
+export function logSinkFormat(config: Config | undefined): Format {
+  return {
+    suppressTimestamps: config?.process.suppressTimestamps ?? false,
+    machineReadable: config?.process.machineReadable ?? false,
+  };
+}
+
+/** Opens what the configuration asks for and points the logger at it. Throws where a log file can't be opened. */
+export function chooseSink(config: Config, logger: Logger): void {
+  const { log, syslog, daemon } = config.process;
+  const format = logSinkFormat(config);
+  if (log !== undefined) logger.setSink(openFileSink(log.path, log.append, format).sink);
+  else if (syslog !== undefined) logger.setSink(syslogSink(syslog.name));
+  else if (daemon !== undefined) logger.setSink(syslogSink(daemon.name));
+  else logger.setSink(stdoutSink(format));
+}
+
+function syslogSink(name: string): LogSink {
+  const write = openSyslog(name);
+  return ({ flags, text }) => write(priorityOf(flags), text);
+}
+
+function priorityOf(flags: LogFlags): number {
+  if ((flags & (Severity.fatal | Severity.nonFatal)) !== 0) return SyslogPriority.error;
+  if ((flags & Severity.warning) !== 0) return SyslogPriority.warning;
+  if ((flags & Severity.debug) !== 0) return SyslogPriority.debug;
+  return SyslogPriority.notice;
+}

@@ -1,0 +1,151 @@
+// The life of a process that behaves as `openvpn`: read the configuration, go into the background, open the log, run the
+// client, read the configuration again on SIGHUP, and end with the right exit code whatever happens.
+
+import { readFileSync } from 'node:fs';
+import {
+  type Config,
+  createLogger,
+  type DaemonChild,
+  type Finding,
+  Level,
+  type Logger,
+  parseConfig,
+  receiveDaemon,
+  SallyportError,
+  stdoutSink,
+} from '../../src/command.ts';
+import { composeClient } from '../../src/compose.ts';
+import { announce } from './announce.ts';
+import { goToBackground } from './background.ts';
+import { commandCredentials, secretsForDaemon } from './credentials.ts';
+import { chooseSink, logSinkFormat } from './log-sink.ts';
+import { writePidFile } from './pid-file.ts';
+import { startReports } from './reports.ts';
+import type { SignalInbox } from './signals.ts';
+
+/** Exit code of every end that is an error. */
+const FAILED = 1;
+/** How long the host may take to be put back after a fault of ours. */
+const EMERGENCY_MS = 1500;
+
+/** Runs until the process should end; returns its exit code. */
+export async function runOpenVpn(argv: readonly string[], signals: SignalInbox): Promise<number> {
+  const child = receiveDaemon();
+  const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(logSinkFormat(undefined)) });
+  const emergency = catchFaults(logger);
+  let first = true;
+  for (;;) {
+    const config = readConfiguration(argv, logger);
+    if (config === undefined) return FAILED;
+    try {
+      const end = await runOnce(config, argv, { logger, signals, child, first, emergency });
+      if (end !== 'reload') return end;
+    } catch (error) {
+      explain(error, logger);
+      return FAILED;
+    }
+    first = false;
+  }
+}
+
+interface RunContext {
+  readonly logger: Logger;
+  readonly signals: SignalInbox;
+  readonly child: DaemonChild | undefined;
+  readonly first: boolean;
+  readonly emergency: Emergency;
+}
+
+async function runOnce(config: Config, argv: readonly string[], context: RunContext): Promise<number | 'reload'> {
+  const { logger, signals, child, first, emergency } = context;
+  const { log } = logger;
+  if (config.process.cd !== undefined) process.chdir(config.process.cd);
+  const warn = (text: string): void => log(Level.warning, text);
+  if (config.process.daemon !== undefined && child === undefined) {
+    return goToBackground(await secretsForDaemon(config, warn), logger);
+  }
+  if (first) chooseSink(config, logger);
+  logger.setVerb(config.process.verb);
+  logger.setMute(config.process.mute);
+  announce(config, log, first);
+  const removePidFile = first ? writePidFile(config.process.writepid) : () => {};
+  const credentials = commandCredentials(config, warn, child?.secrets ?? {});
+  const composed = await composeClient(config, {
+    log,
+    credentials,
+    passphrase: () => credentials.passphrase(),
+    configFile: configFileOf(argv),
+    workerUrl: new URL('./data-worker.js', import.meta.url),
+  });
+  if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
+  const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
+  const reports = startReports(config, client, logger);
+  signals.listen({ signal: (name) => client.signal(name), statistics: () => reports.toLog() });
+  const running = run();
+  emergency.undo = async () => {
+    client.signal('SIGTERM');
+    await running;
+  };
+  const end = await running;
+  signals.listen(undefined);
+  emergency.undo = undefined;
+  reports.stop();
+  if (end.kind === 'reload') return 'reload';
+  removePidFile();
+  if (end.error !== undefined && end.exitCode !== 0) explain(end.error, logger);
+  return end.exitCode;
+}
+
+function readConfiguration(argv: readonly string[], logger: Logger): Config | undefined {
+  const { config, findings } = parseConfig({ argv }, { readText: (path) => readFileSync(path, 'utf8') });
+  if (config === undefined) {
+    for (const finding of findings) if (finding.severity === 'error') sayError(finding, logger);
+    logger.log(Level.fatal, 'Use --help for more information.');
+    return undefined;
+  }
+  logger.setVerb(config.process.verb);
+  return config;
+}
+
+function sayError({ message, advice }: Finding, logger: Logger): void {
+  logger.log(Level.fatal, message.startsWith('Options error: ') ? message : `Options error: ${message}`);
+  if (advice !== undefined) logger.log(Level.fatal, `  ${advice}`);
+}
+
+/** The file that scripts see in `config`: the value of `--config`, or the lone file name. */
+function configFileOf(argv: readonly string[]): string | undefined {
+  const index = argv.indexOf('--config');
+  if (index >= 0) return argv[index + 1];
+  return argv.length === 1 && argv[0]?.startsWith('--') === false ? argv[0] : undefined;
+}
+
+function explain(error: unknown, logger: Logger): void {
+  const text = error instanceof Error ? error.message : String(error);
+  logger.log(Level.fatal, text);
+  if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
+  logger.log(Level.fatal, 'Exiting due to fatal error');
+}
+
+interface Emergency {
+  /** Puts the host back, as far as there is something to put back. */
+  undo: (() => Promise<void>) | undefined;
+}
+
+/** A fault of ours ends the process with exit code 1, after the host is put back or the time for it is over. */
+function catchFaults(logger: Logger): Emergency {
+  const emergency: Emergency = { undo: undefined };
+  let failing = false;
+  const fail = (error: unknown): void => {
+    if (failing) process.exit(FAILED);
+    failing = true;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    for (const line of text.split('\n')) logger.log(Level.fatal, `internal error: ${line.trim()}`);
+    setTimeout(() => process.exit(FAILED), EMERGENCY_MS);
+    void Promise.resolve(emergency.undo?.())
+      .catch(() => {})
+      .then(() => process.exit(FAILED));
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  return emergency;
+}

@@ -1,0 +1,147 @@
+// The composition root of a client on Linux and Node: the rooms joined with their adapters. The command and the library
+// both go through it.
+
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
+import { Host } from './client/host.ts';
+import type { CredentialsPort } from './client/ports.ts';
+import { loadWraps } from './client/wraps.ts';
+import type { Config, Source } from './config/config.ts';
+import type { PlaneListener } from './data/plane.ts';
+import { SallyportError } from './error.ts';
+import { formatAddress } from './ip/address.ts';
+import { createLinkPort } from './linux/links.ts';
+import { createNetlinkPort } from './linux/netlink.ts';
+import { loadProvider } from './linux/openssl.ts';
+import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
+import { createTunPort } from './linux/tun.ts';
+import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
+import { Level, type Log } from './log.ts';
+import { createNodeClock } from './node/clock.ts';
+import { createNodeCrypto } from './node/crypto-provider.ts';
+import { createNodeResolver } from './node/resolver.ts';
+import { createNodeScripts } from './node/scripts.ts';
+import { createNodeTlsFactory } from './node/tls-engine.ts';
+import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import type { PrivilegePort } from './tunnel/privileges.ts';
+import { OPENVPN_VERSION } from './version.ts';
+
+export interface ComposeOptions {
+  readonly log: Log;
+  readonly credentials: CredentialsPort;
+  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
+  passphrase(): Promise<string>;
+  /** The profile's file name as scripts see it. */
+  readonly configFile: string | undefined;
+  /** The built data-plane worker. */
+  readonly workerUrl: URL;
+}
+
+export interface ComposedClient {
+  start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
+}
+
+/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
+export async function composeClient(config: Config, options: ComposeOptions): Promise<ComposedClient> {
+  const { log } = options;
+  for (const provider of config.providers) loadProvider(provider);
+  const plane = startPlane(options.workerUrl);
+  try {
+    const network = createNetlinkPort();
+    const resolver = createNodeResolver();
+    const material = {
+      wrapOf: loadWraps(config, readText),
+      tls: createNodeTlsFactory(
+        await loadTlsMaterial(config.tls, {
+          ...nodeMaterialFiles,
+          passphrase: options.passphrase,
+          warn: (text) => log(Level.warning, text),
+        }),
+      ),
+      peerInfo: {
+        version: OPENVPN_VERSION,
+        platform: process.platform === 'darwin' ? 'mac' : process.platform,
+        platformVersion: release(),
+        sslVersion: `OpenSSL ${process.versions.openssl}`,
+        hardwareAddress: (remote: { address: Uint8Array }) =>
+          network.lookup(formatAddress(remote.address))?.linkAddress,
+      },
+    };
+    const host = new Host(config, {
+      devices: createTunPort(),
+      network,
+      scripts: createNodeScripts(),
+      privileges: privilegePort(config),
+      resolver,
+      log,
+      pid: process.pid,
+      startUnixSeconds: Math.floor(Date.now() / 1000),
+      configFile: options.configFile,
+    });
+    return {
+      start(observer) {
+        const client = new Client(
+          config,
+          {
+            clock: createNodeClock(),
+            resolver,
+            links: createLinkPort(),
+            crypto: createNodeCrypto(),
+            host,
+            scripts: host,
+            material,
+            credentials: options.credentials,
+            log,
+            plane: plane.listenedBy,
+          },
+          observer,
+        );
+        return { client, run: () => client.run() };
+      },
+    };
+  } catch (error) {
+    await plane.close();
+    throw error;
+  }
+}
+
+/** The worker starts at once, beside everything else; who listens to it is known later. */
+function startPlane(workerUrl: URL): { listenedBy(listener: PlaneListener): WorkerPlane; close(): Promise<void> } {
+  let listener: PlaneListener = () => {};
+  const plane = createWorkerPlane({ workerUrl, listener: (event) => listener(event) });
+  return {
+    listenedBy(known) {
+      listener = known;
+      return plane;
+    },
+    close: () => plane.close(),
+  };
+}
+
+function readText(source: Source): string {
+  return source.kind === 'inline' ? source.text : readFileSync(source.path, 'utf8');
+}
+
+/** Names are looked up now: after chroot there may be no /etc to look into. */
+function privilegePort(config: Config): PrivilegePort {
+  const { user, group } = config.process;
+  const account = user === undefined ? undefined : lookupUser(user);
+  const gid = group === undefined ? undefined : lookupGroup(group);
+  if (user !== undefined && account === undefined) throw unknownName('user', 'UID', user);
+  if (group !== undefined && gid === undefined) throw unknownName('group', 'GID', group);
+  return {
+    chroot: enterChroot,
+    changeIdentity({ keep }) {
+      dropPrivileges({ uid: account?.uid, gid, keepNetAdmin: keep.includes('CAP_NET_ADMIN') });
+      return hasNetAdmin() ? ['CAP_NET_ADMIN'] : [];
+    },
+  };
+}
+
+const unknownName = (option: string, id: string, name: string): SallyportError =>
+  new SallyportError(`failed to find ${id} for ${option} ${name}`, {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+    hint: `Name a ${option} that exists on this machine.`,
+  });
