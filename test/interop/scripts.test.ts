@@ -230,7 +230,7 @@ labSuite('scripts', () => {
     await lab().server({ lines: ['push "dhcp-option DOMAIN a;$(id)`b`"', 'push "setenv-safe word x"'] });
     const dump = await scriptDump(lab());
     const client = await lab().connect({ lines: ['script-security 2', `up ${dump.script}`] });
-    const { env } = (await dump.calls()).up ?? { env: {} };
+    const env: Readonly<Record<string, string>> = (await dump.calls()).up?.env ?? {};
     // Shell words reach the script as data, as the C program passes them; nothing is run.
     expect(env.foreign_option_1).toBe('dhcp-option DOMAIN a;$(id)`b`');
     for (const [name, value] of Object.entries(env)) {
