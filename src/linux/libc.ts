@@ -1,5 +1,5 @@
 // linux/ is the only room that knows koffi, and this file is the only one that loads it. Everything of the kernel and of
-// OpenSSL that the project uses is declared here or in openssl-functions.ts, once, with the types of its arguments:
+// OpenSSL that the project uses is declared here or in openssl.ts, once, with the types of its arguments:
 // a wrong size in FFI is a crash, not an exception.
 //
 // The path through the room: libc.ts (system calls) and errno.ts (their failures) carry tun.ts (devices), links.ts
@@ -51,16 +51,13 @@ export interface Libc {
   close(fd: number): number;
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
-  fcntl(fd: number, command: number, argument: number): number;
   ioctl(fd: number, request: number, address: number): number;
   poll(address: number, count: number, timeoutMs: number): number;
   eventfd(initial: number, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
-  socketpair(domain: number, type: number, protocol: number, pair: number): number;
   bind(fd: number, address: number, length: number): number;
   connect(fd: number, address: number, length: number): number;
   listen(fd: number, backlog: number): number;
-  accept4(fd: number, address: number, lengthAddress: number, flags: number): number;
   getsockname(fd: number, address: number, lengthAddress: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, lengthAddress: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
@@ -75,32 +72,30 @@ export interface Libc {
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
   mlockall(flags: number): number;
-  getrlimit(resource: number, address: number): number;
   setrlimit(resource: number, address: number): number;
   isatty(fd: number): number;
+  getpwnamR(name: string, record: number, text: number, textLength: number, found: number): number;
+  getgrnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   strerror(number: number): string;
   openlog(identity: number, options: number, facility: number): void;
   syslog(priority: number, format: '%s', type: 'str', text: string): void;
   closelog(): void;
 }
 
-// ioctl, fcntl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
+// ioctl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
 // x64 and on arm64 Linux; syslog keeps its dots because a text goes through them.
 export const libc: Libc = declareFunctions<Libc>({
   open: 'int open(const char *, int, unsigned int)',
   close: 'int close(int)',
   read: 'intptr_t read(int, uintptr_t, size_t)',
   write: 'intptr_t write(int, uintptr_t, size_t)',
-  fcntl: 'int fcntl(int, int, long)',
   ioctl: 'int ioctl(int, unsigned long, uintptr_t)',
   poll: 'int poll(uintptr_t, unsigned long, int)',
   eventfd: 'int eventfd(unsigned int, int)',
   socket: 'int socket(int, int, int)',
-  socketpair: 'int socketpair(int, int, int, uintptr_t)',
   bind: 'int bind(int, uintptr_t, unsigned int)',
   connect: 'int connect(int, uintptr_t, unsigned int)',
   listen: 'int listen(int, int)',
-  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
@@ -115,9 +110,10 @@ export const libc: Libc = declareFunctions<Libc>({
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
   mlockall: 'int mlockall(int)',
-  getrlimit: 'int getrlimit(int, uintptr_t)',
   setrlimit: 'int setrlimit(int, uintptr_t)',
   isatty: 'int isatty(int)',
+  getpwnamR: 'int getpwnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
+  getgrnamR: 'int getgrnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   strerror: 'const char *strerror(int)',
   openlog: 'void openlog(uintptr_t, int, int)',
   syslog: 'void syslog(int, const char *, ...)',

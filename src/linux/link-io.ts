@@ -1,0 +1,44 @@
+// What devices and links of the data worker have in common.
+
+import type { PlaneCore } from '../data/plane-core.ts';
+import { dropCode } from '../data/verdict.ts';
+import { errnoName, errnoText } from './errno.ts';
+import type { PacketMemory } from './packet-memory.ts';
+import type { PollSet } from './poll-set.ts';
+
+/** The surroundings of one fd in the worker. */
+export interface PumpContext {
+  readonly core: PlaneCore;
+  readonly memory: PacketMemory;
+  readonly polls: PollSet;
+  /** Monotonic milliseconds of this turn of the loop. */
+  nowMs(): number;
+}
+
+/** Packets that are read from one fd before the others have their turn. */
+export const READ_BUDGET = 32;
+
+export const LINK_FULL = dropCode('link-full');
+export const LINK_ERROR = dropCode('link-error');
+export const DEVICE_ERROR = dropCode('device-error');
+export const TOO_BIG = dropCode('too-big');
+
+const JOIN_MS = 1_000;
+
+/** Joins repetitions: an error is told at once, the same again not before a second has passed. */
+export class ErrorReporter {
+  readonly #tell: (code: string, text: string) => void;
+  #last = 0;
+  #quietUntilMs = 0;
+
+  constructor(tell: (code: string, text: string) => void) {
+    this.#tell = tell;
+  }
+
+  handleError(number: number, nowMs: number): void {
+    if (number === this.#last && nowMs < this.#quietUntilMs) return;
+    this.#last = number;
+    this.#quietUntilMs = nowMs + JOIN_MS;
+    this.#tell(errnoName(number), errnoText(number));
+  }
+}

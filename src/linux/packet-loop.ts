@@ -1,0 +1,188 @@
+// The data worker's loop: poll(2) over the eventfd, the devices and the links; packets straight through the arena into
+// the engine (data/plane-core.ts) and out again. An idle tunnel causes no wake-ups: the only timeout is the engine's
+// next deadline. Nothing here returns to Node's event loop until the end, so messages are fetched by hand.
+
+import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
+import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
+import { bootMs } from './clock.ts';
+import { DevicePump } from './device-pump.ts';
+import { Errno, hostError } from './errno.ts';
+import { errno, libc, nativeBytes } from './libc.ts';
+import { DEVICE_ERROR, LINK_ERROR, type PumpContext } from './link-io.ts';
+import type { PacketMemory } from './packet-memory.ts';
+import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
+import { TcpLink } from './tcp-link.ts';
+import { UdpLink } from './udp-link.ts';
+import { ControlWord, type WorkerCall, type WorkerCalls, type WorkerReport } from './worker-messages.ts';
+
+export interface PacketLoopOptions {
+  readonly memory: PacketMemory;
+  readonly createCore: (io: PlaneIo, nowMs: number) => PlaneCore;
+  readonly control: Int32Array;
+  readonly wakeFd: number;
+  /** The next call of the main thread, or undefined when there is none now. */
+  readonly nextCall: () => WorkerCall | undefined;
+  readonly report: (report: WorkerReport) => void;
+}
+
+const LONGEST_POLL_MS = 0x7fffffff;
+
+export class PacketLoop {
+  readonly #options: PacketLoopOptions;
+  readonly #core: PlaneCore;
+  readonly #polls = new PollSet();
+  readonly #devices = new Map<DeviceId, DevicePump>();
+  readonly #links = new Map<LinkId, UdpLink | TcpLink>();
+  readonly #context: PumpContext;
+  readonly #calls: WorkerCalls;
+  #nowMs = bootMs();
+  #callsWait = true;
+  #takenKnown = 0;
+  #takenUnknown = 0;
+
+  constructor(options: PacketLoopOptions) {
+    this.#options = options;
+    const io: PlaneIo = {
+      sendLink: (link, address, offset, length) => {
+        const found = this.#links.get(link);
+        if (found === undefined) return LINK_ERROR;
+        return found instanceof UdpLink ? found.send(address, offset, length) : found.send(offset, length);
+      },
+      writeDevice: (device, offset, length) => this.#devices.get(device)?.write(offset, length) ?? DEVICE_ERROR,
+    };
+    const core = options.createCore(io, this.#nowMs);
+    this.#core = core;
+    this.#context = { core, memory: options.memory, polls: this.#polls, nowMs: () => this.#nowMs };
+    this.#calls = this.#answerCalls(core);
+    this.#polls.add(this.#wakeUp());
+  }
+
+  /** Runs until the exit flag is set, and wipes the keys. */
+  run(): void {
+    const { control } = this.#options;
+    this.#options.report({ type: 'ready' });
+    while (Atomics.load(control, ControlWord.exit) === 0) {
+      this.#takeCredits();
+      this.#takeCalls();
+      if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
+      this.#reportEvents();
+      this.#wait();
+    }
+    this.#core.close();
+  }
+
+  #wait(): void {
+    const { address, count } = this.#polls.prepare();
+    const deadlineMs = this.#core.nextDeadlineMs();
+    const leftMs = deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
+    const ready = libc.poll(address, count, Math.min(leftMs, LONGEST_POLL_MS));
+    if (ready < 0) {
+      const number = errno();
+      if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
+    }
+    this.#nowMs = bootMs();
+    this.#core.setNow(this.#nowMs);
+    this.#takeCredits();
+    if (ready > 0) this.#polls.dispatch();
+  }
+
+  #wakeUp(): Pollable {
+    const counter = nativeBytes(64);
+    const fd = this.#options.wakeFd;
+    return {
+      fd,
+      pollEvents: POLLIN,
+      handleReady: () => {
+        libc.read(fd, counter.address, 8);
+        this.#callsWait = true;
+      },
+    };
+  }
+
+  #takeCalls(): void {
+    if (!this.#callsWait) return;
+    this.#callsWait = false;
+    for (let call = this.#options.nextCall(); call !== undefined; call = this.#options.nextCall()) {
+      const [name, ...values] = call;
+      // The tuple type pairs each name with its own arguments; the compiler cannot follow that through a look-up.
+      (this.#calls[name] as (...values: unknown[]) => void)(...values);
+    }
+  }
+
+  /** What the main thread has worked off since the last look gives the engine's lanes that much room again. */
+  #takeCredits(): void {
+    const { control } = this.#options;
+    const known = Atomics.load(control, ControlWord.takenKnown);
+    const unknown = Atomics.load(control, ControlWord.takenUnknown);
+    if (known === this.#takenKnown && unknown === this.#takenUnknown) return;
+    this.#core.handleTaken((known - this.#takenKnown) | 0, (unknown - this.#takenUnknown) | 0);
+    this.#takenKnown = known;
+    this.#takenUnknown = unknown;
+  }
+
+  #reportEvents(): void {
+    const first = this.#core.pollEvent();
+    if (first === undefined) return;
+    const events: PlaneEvent[] = [];
+    for (let event: PlaneEvent | undefined = first; event !== undefined; event = this.#core.pollEvent())
+      events.push(event);
+    this.#options.report({ type: 'events', events });
+  }
+
+  #answerCalls(core: PlaneCore): WorkerCalls {
+    return {
+      addDevice: (id, options) => this.#addDevice(id, options),
+      setDevice: (id, change) => core.setDevice(id, change),
+      removeDevice: (id, ticket) => {
+        core.removeDevice(id);
+        this.#letGo(this.#devices, id, ticket);
+      },
+      addLink: (id, options) => this.#addLink(id, options),
+      removeLink: (id, ticket) => {
+        core.removeLink(id);
+        this.#letGo(this.#links, id, ticket);
+      },
+      sendControl: (link, address, bytes) => core.sendControl(link, address, bytes),
+      addPeer: (id, slot, options) => core.addPeer(id, slot, options),
+      setPeer: (id, change) => core.setPeer(id, change),
+      removePeer: (id) => core.removePeer(id),
+      addKey: (peer, id, options) => {
+        core.addKey(peer, id, options);
+        for (const direction of [options.material.seal, options.material.open]) {
+          direction.cipher.fill(0);
+          direction.hmac.fill(0);
+        }
+      },
+      useKey: (peer, id) => core.useKey(peer, id),
+      removeKey: (peer, id) => core.removeKey(peer, id),
+      sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
+      answerFloat: (peer, address, accept) => core.answerFloat(peer, address, accept),
+    };
+  }
+
+  #addDevice(id: DeviceId, options: DeviceOptions): void {
+    this.#core.addDevice(id, options);
+    const pump = new DevicePump(id, options.endpoint.kind === 'fd' ? options.endpoint.fd : -1, this.#context);
+    this.#devices.set(id, pump);
+    this.#polls.add(pump);
+  }
+
+  #addLink(id: LinkId, options: LinkOptions): void {
+    this.#core.addLink(id, options);
+    const fd = options.endpoint.kind === 'fd' ? options.endpoint.fd : -1; // the main thread lets no other kind through
+    const link =
+      options.framing === 'tcp'
+        ? new TcpLink(id, fd, options, this.#context)
+        : new UdpLink(id, fd, options, this.#context);
+    this.#links.set(id, link);
+    this.#polls.add(link);
+    if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
+  }
+
+  #letGo(members: Map<number, Pollable>, id: number, ticket: number): void {
+    const member = members.get(id);
+    members.delete(id);
+    if (member !== undefined) this.#polls.remove(member);
+    this.#options.report({ type: 'let-go', ticket });
+  }
+}

@@ -1,0 +1,197 @@
+import { MAX_PACKET_BYTES, type PacketSpan } from '../data/arena.ts';
+import type { LinkId, LinkOptions } from '../data/plane.ts';
+import { PASS, type Verdict } from '../data/verdict.ts';
+import { Errno } from './errno.ts';
+import { errno, libc, nativeBytes } from './libc.ts';
+import { ErrorReporter, LINK_ERROR, LINK_FULL, type PumpContext, READ_BUDGET, TOO_BIG } from './link-io.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLNVAL, type Pollable } from './poll-set.ts';
+import { packSockaddr, SOCKADDR_BYTES, unpackSockaddr, writeSockaddr } from './sockaddr.ts';
+import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
+
+const MSG_DONTWAIT = 0x40;
+const MSG_ERRQUEUE = 0x2000;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const CONTROL_BYTES = 512;
+
+/** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
+export class UdpLink implements Pollable {
+  readonly fd: number;
+  pollEvents: number = POLLIN;
+  readonly #id: LinkId;
+  readonly #connected: boolean;
+  readonly #socks: boolean;
+  readonly #context: PumpContext;
+  readonly #errors: ErrorReporter;
+  readonly #span: PacketSpan = { offset: 0, length: 0 };
+  /** The link's own remote in the kernel's form, and its length; 0 when it serves many. */
+  readonly #remote = nativeBytes(64);
+  readonly #remoteLength: number;
+
+  constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
+    this.fd = fd;
+    this.#id = id;
+    this.#connected = options.connected;
+    this.#socks = options.framing === 'socks-udp';
+    this.#context = context;
+    this.#remoteLength = options.remote === undefined ? 0 : writeSockaddr(this.#remote.view, 0, options.remote);
+    this.#errors = new ErrorReporter((code, text) => {
+      context.core.report({ type: 'link-error', link: id, code, text });
+    });
+  }
+
+  handleReady(events: number): void {
+    if ((events & POLLERR) !== 0) this.#readErrors();
+    if ((events & POLLIN) !== 0) this.#read();
+    else if ((events & (POLLHUP | POLLNVAL)) !== 0) this.#stop();
+  }
+
+  #read(): void {
+    for (let count = 0; count < READ_BUDGET; count++) {
+      const length = this.#connected ? this.#receive() : this.#receiveFrom();
+      if (length >= 0) this.#deliver(length);
+      else {
+        const number = errno();
+        if (number === Errno.EAGAIN) return;
+        if (number !== Errno.EINTR) this.#errors.handleError(number, this.#context.nowMs());
+      }
+    }
+  }
+
+  #receive(): number {
+    const { arena, linkPacket } = this.#context.memory;
+    return libc.recv(this.fd, arena.address + linkPacket, MAX_PACKET_BYTES, MSG_DONTWAIT);
+  }
+
+  #receiveFrom(): number {
+    const { arena, linkPacket, sockaddr, sockaddrLength } = this.#context.memory;
+    const base = arena.address;
+    arena.view.setUint32(sockaddrLength, SOCKADDR_BYTES, true);
+    return libc.recvfrom(
+      this.fd,
+      base + linkPacket,
+      MAX_PACKET_BYTES,
+      MSG_DONTWAIT,
+      base + sockaddr,
+      base + sockaddrLength,
+    );
+  }
+
+  #deliver(length: number): void {
+    const { core, memory } = this.#context;
+    const { view } = memory.arena;
+    if (this.#socks) {
+      const span = this.#span;
+      span.offset = memory.linkPacket;
+      span.length = length;
+      if (parseSocksHeader(view, span, memory.sourceAddress)) {
+        core.handleLinkPacket(this.#id, memory.sourceAddress, span.offset, span.length);
+      } else core.countDrop('short');
+    } else if (this.#connected) core.handleLinkPacket(this.#id, 0, memory.linkPacket, length);
+    else if (packSockaddr(view, memory.sockaddr, memory.sourceAddress)) {
+      core.handleLinkPacket(this.#id, memory.sourceAddress, memory.linkPacket, length);
+    } else core.countDrop('wrong-source');
+  }
+
+  /** Sends to a packed address, or to the link's own remote for 0. */
+  send(address: number, offset: number, length: number): Verdict {
+    let start = offset;
+    let size = length;
+    if (this.#socks) {
+      if (address === 0) return LINK_ERROR;
+      const headerBytes = writeSocksHeader(this.#context.memory.arena.view, address, offset);
+      start -= headerBytes;
+      size += headerBytes;
+    }
+    // A socket can hold an error of an earlier packet (ICMP refused), which this send would take the blame for.
+    for (let attempt = 0; ; attempt++) {
+      if (this.#write(this.#socks ? 0 : address, start, size) >= 0) return PASS;
+      const number = errno();
+      if (number === Errno.EAGAIN || number === Errno.ENOBUFS) return LINK_FULL;
+      this.#errors.handleError(number, this.#context.nowMs());
+      if (number === Errno.EMSGSIZE) return TOO_BIG;
+      // A connected socket keeps the source address it began with; when the host has lost that one, it takes another.
+      if (attempt > 0 || (number === Errno.EINVAL && !this.#reconnect())) return LINK_ERROR;
+    }
+  }
+
+  #write(address: number, start: number, size: number): number {
+    const { arena, sockaddr } = this.#context.memory;
+    const at = arena.address + start;
+    if (this.#connected) return libc.send(this.fd, at, size, MSG_DONTWAIT);
+    if (address === 0) return libc.sendto(this.fd, at, size, MSG_DONTWAIT, this.#remote.address, this.#remoteLength);
+    const length = unpackSockaddr(arena.view, address, sockaddr);
+    return libc.sendto(this.fd, at, size, MSG_DONTWAIT, arena.address + sockaddr, length);
+  }
+
+  #reconnect(): boolean {
+    if (!this.#connected || this.#remoteLength === 0) return false;
+    const unspecified = nativeBytes(64); // AF_UNSPEC: forget the connection and the address chosen for it
+    if (libc.connect(this.fd, unspecified.address, 16) < 0) return false;
+    unspecified.bytes.fill(0); // referenced until here
+    return libc.connect(this.fd, this.#remote.address, this.#remoteLength) === 0;
+  }
+
+  /** Empties the error queue (IP_RECVERR): while something is in it, poll(2) returns at once. */
+  #readErrors(): void {
+    const queue = errorQueue();
+    let found = false;
+    for (let count = 0; count < READ_BUDGET; count++) {
+      const number = queue.next(this.fd);
+      if (number < 0) break;
+      found = true;
+      if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
+    }
+    if (found) return;
+    const number = socketError(this.fd);
+    if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
+  }
+
+  #stop(): void {
+    this.pollEvents = 0;
+    this.#context.polls.changed();
+    this.#context.core.report({ type: 'link-closed', link: this.#id, code: 'EOF', text: 'the socket was shut down' });
+  }
+}
+
+let sharedErrorQueue: ErrorQueue | undefined;
+
+function errorQueue(): ErrorQueue {
+  sharedErrorQueue ??= new ErrorQueue();
+  return sharedErrorQueue;
+}
+
+// struct msghdr (56 bytes): name u64 | name length u32 | iov u64 at 16 | iov count u64 | control u64 at 32 | control length u64 | flags i32
+// struct cmsghdr: length u64 | level i32 | type i32 | data: struct sock_extended_err, errno u32 first
+const MSGHDR_BYTES = 56;
+const CMSGHDR_BYTES = 16;
+
+class ErrorQueue {
+  readonly #header = nativeBytes(64);
+  readonly #control = nativeBytes(CONTROL_BYTES);
+
+  /** The errno of the next queued error, 0 when it cannot be read, -1 when there is none. */
+  next(fd: number): number {
+    const { view, bytes } = this.#header;
+    bytes.fill(0, 0, MSGHDR_BYTES);
+    view.setBigUint64(32, BigInt(this.#control.address), true);
+    view.setUint32(40, CONTROL_BYTES, true);
+    if (libc.recvmsg(fd, this.#header.address, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
+    const controlBytes = view.getUint32(40, true);
+    return controlBytes < CMSGHDR_BYTES + 4 ? 0 : this.#control.view.getUint32(CMSGHDR_BYTES, true);
+  }
+}
+
+/** Takes the error that a socket holds; 0 for none. */
+export function socketError(fd: number): number {
+  const { address, view } = socketErrorMemory();
+  view.setUint32(8, 4, true);
+  return libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, address + 8) < 0 ? errno() : view.getInt32(0, true);
+}
+
+let socketErrorBytes: ReturnType<typeof nativeBytes> | undefined;
+
+function socketErrorMemory(): ReturnType<typeof nativeBytes> {
+  socketErrorBytes ??= nativeBytes(64);
+  return socketErrorBytes;
+}

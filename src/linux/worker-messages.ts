@@ -1,0 +1,72 @@
+// What the main thread and the data worker say to each other.
+//
+// Main to worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2). Worker to
+// main: reports over the same port. Beside them two blocks of shared memory: the counters (data/counters.ts), which the
+// main thread reads at any time, and the control words below.
+
+import type {
+  DeviceId,
+  DeviceOptions,
+  KeyHandle,
+  KeyOptions,
+  LinkId,
+  LinkOptions,
+  PeerHandle,
+  PeerOptions,
+  PeerSettings,
+  PlaneEvent,
+} from '../data/plane.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+
+/** Places in the Int32Array of control words. */
+export const ControlWord = {
+  /** Not 0: the worker ends at its next look, without another word. */
+  exit: 0,
+  /** How many control events of known peers, and of unknown sources, the main thread has worked off; these wrap around. */
+  takenKnown: 1,
+  takenUnknown: 2,
+} as const;
+
+export const CONTROL_WORDS_BYTES = 64;
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  readonly control: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly peerSlots: number;
+  readonly linkSlots: number;
+  readonly laneCapacity: { readonly known: number; readonly unknown: number };
+  /** The eventfd that wakes it. */
+  readonly wakeFd: number;
+}
+
+/** The calls of the data plane as the worker takes them: ids are chosen by the main thread, promises are tickets. */
+export interface WorkerCalls {
+  addDevice(id: DeviceId, options: DeviceOptions): void;
+  setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
+  removeDevice(id: DeviceId, ticket: number): void;
+  addLink(id: LinkId, options: LinkOptions): void;
+  removeLink(id: LinkId, ticket: number): void;
+  sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
+  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void;
+  setPeer(id: PeerHandle, change: Partial<PeerSettings>): void;
+  removePeer(id: PeerHandle): void;
+  /** The material was moved here, not copied: the worker wipes it. */
+  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
+  useKey(peer: PeerHandle, id: KeyHandle): void;
+  removeKey(peer: PeerHandle, id: KeyHandle): void;
+  sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
+  answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+}
+
+/** One call: its name and its arguments. */
+export type WorkerCall = {
+  [K in keyof WorkerCalls]: readonly [K, ...Parameters<WorkerCalls[K]>];
+}[keyof WorkerCalls];
+
+export type WorkerReport =
+  | { readonly type: 'ready' }
+  /** What one turn of the worker's loop brought, in order. */
+  | { readonly type: 'events'; readonly events: readonly PlaneEvent[] }
+  /** The worker no longer touches the fd that the ticket was for. */
+  | { readonly type: 'let-go'; readonly ticket: number };

@@ -1,0 +1,361 @@
+// The main thread's side of the worker plane: it chooses ids, sends calls, hands reports to the listener, reads the
+// counters in shared memory, and above all ends the worker.
+//
+// The ending. A worker blocked in poll(2) cannot be terminated: process.exit(), an uncaught exception and the natural end
+// of the program would all wait for it for ever. So each of them runs the one 'exit' hook of this file, which sets the
+// exit flag in shared memory and wakes the worker by its eventfd; the worker tests the flag after every poll.
+//
+// Being alive. A plane with a link, a device or an unfinished call keeps the process running, like an open socket; an
+// empty plane does not. A plane must be made on the process's main thread: worker.terminate() runs no 'exit' hook.
+
+import { Worker } from 'node:worker_threads';
+import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
+import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from '../data/counters.ts';
+import type {
+  DataPlane,
+  DeviceId,
+  DeviceOptions,
+  KeyHandle,
+  KeyOptions,
+  LinkId,
+  LinkOptions,
+  PeerHandle,
+  PeerOptions,
+  PeerSettings,
+  PeerStatistics,
+  PlaneCapabilities,
+  PlaneEvent,
+  PlaneListener,
+  PlaneStatistics,
+} from '../data/plane.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+import { checked } from './errno.ts';
+import { libc, nativeBytes } from './libc.ts';
+import { workerCapabilities } from './worker-capabilities.ts';
+import {
+  CONTROL_WORDS_BYTES,
+  ControlWord,
+  type WorkerCall,
+  type WorkerReport,
+  type WorkerStart,
+} from './worker-messages.ts';
+
+export interface WorkerPlaneOptions {
+  /** The built data-worker.js. */
+  readonly workerUrl: URL;
+  readonly listener: PlaneListener;
+  /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. */
+  readonly laneCapacity?: { readonly known: number; readonly unknown: number };
+  /** How many peers can live at once. */
+  readonly peerSlots?: number;
+  /** Node options of the worker, for tests that run it from source. */
+  readonly execArgv?: readonly string[];
+}
+
+/** The data plane on a thread of its own. Calls made before it is ready are carried out in order when it is. */
+export interface WorkerPlane extends DataPlane {
+  /** The worker runs. Rejects when it could not start; `plane-failed` tells the same. */
+  readonly ready: Promise<void>;
+}
+
+const DEFAULT_LANES = { known: 256, unknown: 64 };
+const DEFAULT_PEER_SLOTS = 64;
+/** Links that have no peer yet, or no longer. */
+const SPARE_LINKS = 64;
+const EFD_NONBLOCK_CLOEXEC = 0o2004000;
+
+/** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
+export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
+  return new WorkerDataPlane(options);
+}
+
+class WorkerDataPlane implements WorkerPlane {
+  readonly ready: Promise<void>;
+  readonly #listener: PlaneListener;
+  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS_BYTES));
+  readonly #counters: Float64Array;
+  readonly #slots: CounterSlots;
+  readonly #linkSlots: number;
+  readonly #wakeFd: number;
+  readonly #one = nativeBytes(64);
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  readonly #endByExit = (): void => this.#end();
+  /** What lives: devices and links by id, peers with their place in the counters and their keys. */
+  readonly #devices = new Set<number>();
+  readonly #links = new Set<number>();
+  readonly #peers = new Map<PeerHandle, { slot: number; keys: Set<number> }>();
+  readonly #tickets = new Map<number, () => void>();
+  #capabilities: PlaneCapabilities | undefined;
+  #nextId = 1;
+  #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
+
+  constructor(options: WorkerPlaneOptions) {
+    const peerSlots = options.peerSlots ?? DEFAULT_PEER_SLOTS;
+    this.#linkSlots = peerSlots + SPARE_LINKS;
+    this.#listener = options.listener;
+    this.#slots = new CounterSlots(peerSlots);
+    this.#counters = new Float64Array(new SharedArrayBuffer(countersByteLength(peerSlots)));
+    this.#one.view.setUint32(0, 1, true);
+    this.#wakeFd = checked(libc.eventfd(0, EFD_NONBLOCK_CLOEXEC), 'Cannot make an eventfd');
+    const start: WorkerStart = {
+      control: this.#control.buffer as SharedArrayBuffer,
+      counters: this.#counters.buffer as SharedArrayBuffer,
+      peerSlots,
+      linkSlots: this.#linkSlots,
+      laneCapacity: options.laneCapacity ?? DEFAULT_LANES,
+      wakeFd: this.#wakeFd,
+    };
+    this.#worker = new Worker(options.workerUrl, {
+      workerData: start,
+      name: 'sallyport-data',
+      ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
+    });
+    holdExitHook(this.#endByExit);
+    let failure = 'the data worker ended by itself';
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        this.#handleEnd(failure);
+        resolve();
+      });
+    });
+    this.#worker.on('error', (error) => {
+      failure = `the data worker failed: ${error instanceof Error ? error.message : String(error)}`;
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.#worker.on('message', (report: WorkerReport) => {
+        if (report.type === 'ready') resolve();
+        this.#handleReport(report);
+      });
+      void this.#ended.then(() => reject(new Error(failure)));
+    });
+    this.ready.catch(() => undefined); // whoever does not wait for it hears of it by plane-failed
+  }
+
+  get capabilities(): PlaneCapabilities {
+    this.#capabilities ??= workerCapabilities();
+    return this.#capabilities;
+  }
+
+  addDevice(options: DeviceOptions): DeviceId {
+    if (options.endpoint.kind !== 'fd') throw new TypeError('a device of the worker plane is an fd');
+    const id = this.#nextId++;
+    this.#devices.add(id);
+    this.#call(['addDevice', id, options]);
+    return id;
+  }
+
+  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+    requireLive(this.#devices.has(device), 'device', device);
+    this.#call(['setDevice', device, change]);
+  }
+
+  removeDevice(device: DeviceId): Promise<void> {
+    requireLive(this.#devices.delete(device), 'device', device);
+    return this.#callAndWait((ticket) => ['removeDevice', device, ticket]);
+  }
+
+  addLink(options: LinkOptions): LinkId {
+    if (options.endpoint.kind !== 'fd') throw new TypeError('a link of the worker plane is an fd');
+    if (this.#links.size >= this.#linkSlots) throw new RangeError('the plane holds no more links');
+    const id = this.#nextId++;
+    this.#links.add(id);
+    this.#call(['addLink', id, options]);
+    return id;
+  }
+
+  removeLink(link: LinkId): Promise<void> {
+    requireLive(this.#links.delete(link), 'link', link);
+    return this.#callAndWait((ticket) => ['removeLink', link, ticket]);
+  }
+
+  sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void {
+    requireLive(this.#links.has(link), 'link', link);
+    this.#call(['sendControl', link, address, bytes]);
+  }
+
+  addPeer(options: PeerOptions): PeerHandle {
+    requireLive(this.#devices.has(options.device), 'device', options.device);
+    requireLive(this.#links.has(options.link), 'link', options.link);
+    const slot = this.#slots.take();
+    const id = this.#nextId++;
+    this.#peers.set(id, { slot, keys: new Set() });
+    this.#call(['addPeer', id, slot, options]);
+    return id;
+  }
+
+  setPeer(peer: PeerHandle, change: Partial<PeerSettings>): void {
+    this.#peer(peer);
+    this.#call(['setPeer', peer, change]);
+  }
+
+  removePeer(peer: PeerHandle): void {
+    const { slot } = this.#peer(peer);
+    this.#peers.delete(peer);
+    this.#slots.give(slot); // the worker clears it in order, when the next peer is added
+    this.#call(['removePeer', peer]);
+  }
+
+  addKey(peer: PeerHandle, options: KeyOptions): KeyHandle {
+    const { keys } = this.#peer(peer);
+    if (keys.size >= MAX_KEYS) throw new RangeError(`peer ${peer} has ${MAX_KEYS} keys already`);
+    const id = this.#nextId++;
+    keys.add(id);
+    // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
+    const material = copyMaterial(options.material);
+    const { seal, open } = material;
+    const buffers = [seal.cipher.buffer, seal.hmac.buffer, open.cipher.buffer, open.hmac.buffer];
+    this.#call(['addKey', peer, id, { ...options, material }], buffers);
+    return id;
+  }
+
+  useKey(peer: PeerHandle, key: KeyHandle): void {
+    requireLive(this.#peer(peer).keys.has(key), 'key', key);
+    this.#call(['useKey', peer, key]);
+  }
+
+  removeKey(peer: PeerHandle, key: KeyHandle): void {
+    requireLive(this.#peer(peer).keys.delete(key), 'key', key);
+    this.#call(['removeKey', peer, key]);
+  }
+
+  sendInBand(peer: PeerHandle, bytes: Uint8Array): void {
+    this.#peer(peer);
+    this.#call(['sendInBand', peer, bytes]);
+  }
+
+  answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void {
+    this.#peer(peer);
+    this.#call(['answerFloat', peer, address, accept]);
+  }
+
+  peerStatistics(peer: PeerHandle): PeerStatistics {
+    return readPeerStatistics(this.#counters, this.#peer(peer).slot);
+  }
+
+  statistics(): PlaneStatistics {
+    return readPlaneStatistics(this.#counters);
+  }
+
+  close(): Promise<void> {
+    if (this.#state !== 'ended') {
+      this.#state = 'closing';
+      this.#worker.ref();
+      this.#end();
+    }
+    return this.#ended;
+  }
+
+  #peer(peer: PeerHandle): { slot: number; keys: Set<number> } {
+    const found = this.#peers.get(peer);
+    if (found === undefined) throw new RangeError(`the plane has no peer ${peer}`);
+    return found;
+  }
+
+  /** Sets the exit flag and wakes the worker; all that an 'exit' hook may do. */
+  #end(): void {
+    if (this.#state === 'ended') return;
+    Atomics.store(this.#control, ControlWord.exit, 1);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#state !== 'ended') libc.write(this.#wakeFd, this.#one.address, 8);
+  }
+
+  #call(call: WorkerCall, moved: readonly ArrayBuffer[] = []): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return;
+    this.#worker.postMessage(call, [...moved]);
+    this.#wake();
+    this.#holdProcess();
+  }
+
+  #callAndWait(callWith: (ticket: number) => WorkerCall): Promise<void> {
+    if (this.#state === 'closing' || this.#state === 'ended') return this.#ended;
+    const ticket = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#tickets.set(ticket, resolve);
+      this.#call(callWith(ticket));
+    });
+  }
+
+  #holdProcess(): void {
+    const busy = this.#devices.size > 0 || this.#links.size > 0 || this.#tickets.size > 0;
+    if (busy || this.#state === 'starting' || this.#state === 'closing') this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  #handleReport(report: WorkerReport): void {
+    switch (report.type) {
+      case 'ready':
+        if (this.#state === 'starting') this.#state = 'running';
+        break;
+      case 'let-go':
+        this.#tickets.get(report.ticket)?.();
+        this.#tickets.delete(report.ticket);
+        break;
+      case 'events':
+        for (const event of report.events) this.#handleEvent(event);
+        // The engine gives out a few packets at a time and waits for room.
+        this.#wake();
+        return;
+      default:
+        report satisfies never;
+    }
+    this.#holdProcess();
+  }
+
+  #handleEvent(event: PlaneEvent): void {
+    if (this.#state !== 'closing' && this.#state !== 'ended') this.#listener(event);
+    if (event.type === 'control' || event.type === 'in-band') {
+      const known = event.type === 'in-band' || event.known;
+      Atomics.add(this.#control, known ? ControlWord.takenKnown : ControlWord.takenUnknown, 1);
+    }
+  }
+
+  #handleEnd(failure: string): void {
+    const wanted = this.#state === 'closing';
+    this.#state = 'ended';
+    dropExitHook(this.#endByExit);
+    libc.close(this.#wakeFd);
+    for (const resolve of this.#tickets.values()) resolve();
+    this.#tickets.clear();
+    if (!wanted) this.#listener({ type: 'plane-failed', text: failure });
+  }
+}
+
+const MAX_KEYS = 4;
+
+function requireLive(alive: boolean, what: string, id: number): void {
+  if (!alive) throw new RangeError(`the plane has no ${what} ${id}`);
+}
+
+interface OwnedDirectionKey extends DirectionKey {
+  readonly cipher: Uint8Array<ArrayBuffer>;
+  readonly hmac: Uint8Array<ArrayBuffer>;
+}
+
+function copyMaterial(material: DataKeyMaterial): { seal: OwnedDirectionKey; open: OwnedDirectionKey } {
+  const copy = ({ cipher, hmac }: DirectionKey): OwnedDirectionKey => ({
+    cipher: new Uint8Array(cipher),
+    hmac: new Uint8Array(hmac),
+  });
+  return { seal: copy(material.seal), open: copy(material.open) };
+}
+
+/** Ends the workers of all planes that live when the process ends. */
+const endAtExit = new Set<() => void>();
+
+function handleProcessExit(): void {
+  for (const end of endAtExit) end();
+}
+
+function holdExitHook(end: () => void): void {
+  if (endAtExit.size === 0) process.on('exit', handleProcessExit);
+  endAtExit.add(end);
+}
+
+function dropExitHook(end: () => void): void {
+  endAtExit.delete(end);
+  if (endAtExit.size === 0) process.off('exit', handleProcessExit);
+}
