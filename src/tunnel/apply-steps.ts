@@ -178,7 +178,12 @@ async function undoEntries(
       const { level, text } = undoFailure(entry.step, error);
       log(level, text);
     }
-    journal.undone(entry.id);
+    try {
+      journal.undone(entry.id);
+    } catch (error) {
+      failures++;
+      log(Level.warning, `Cannot write the journal: ${reasonOf(error)}`);
+    }
   }
   return failures;
 }

@@ -54,9 +54,10 @@ export class Journal {
   }
 
   begin(step: TunnelStep): number {
-    const id = this.#nextId;
-    this.#keep({ record: 'begin', id, step });
-    return id;
+    const record: JournalRecord = { record: 'begin', id: this.#nextId, step };
+    this.#write(record);
+    this.#take(record);
+    return record.id;
   }
 
   end(id: number, outcome: StepOutcome): void {
@@ -67,9 +68,10 @@ export class Journal {
     this.#keep({ record: 'undone', id });
   }
 
+  /** What has happened counts, even if it can't be written down any more. */
   #keep(record: JournalRecord): void {
-    this.#write(record);
     this.#take(record);
+    this.#write(record);
   }
 
   #take(record: JournalRecord): void {

@@ -154,8 +154,7 @@ function addPeer(environment: Environment, word: 'trusted' | 'untrusted', socket
 }
 
 function addOptions(environment: Environment, options: TunnelOptions, config: Config): void {
-  // A name from `setenv-safe`, which a server may push, can't hit a variable that means something to the system.
-  for (const [name, value] of options.setenv) environment.set(`OPENVPN_${name}`, value);
+  for (const [name, value] of options.setenv) environment.set(name, value);
   const { redirectGateway, redirectPrivate } = options;
   const flags = [redirectGateway, redirectPrivate];
   const strength = flags.some((flag) => flag?.blockLocal) ? '2' : '1';
