@@ -27,11 +27,19 @@ export interface ParsedConfig {
 
 /** Reads a configuration. Never throws for what is written in it. */
 export function parseConfig(input: ConfigInput, host: ConfigHost): ParsedConfig {
+  const { config, findings } = inspectConfig(input, host);
+  return { config: findings.hasErrors ? undefined : config, findings: findings.all };
+}
+
+/**
+ * Reads a configuration for the sake of what there is to say about it. With errors among the findings the `Config` is
+ * what could be made of the rest, and fit for nothing but being looked at.
+ */
+export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: Config; findings: Findings } {
   const findings = new Findings();
   const lines = collectLines(input, host, findings);
-  const drafts = readLines(lines, findings);
-  const config = finishConfig(drafts, lines, findings);
-  return { config: findings.hasErrors ? undefined : config, findings: findings.all };
+  const config = finishConfig(readLines(lines, findings), lines, findings);
+  return { config, findings };
 }
 
 /** Everything that was read, before defaults and checks that need the whole. */
