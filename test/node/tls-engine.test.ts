@@ -1,13 +1,23 @@
-import { readFileSync } from 'node:fs';
-import { createNodeTlsFactory } from '../../src/node/tls-engine.ts';
-import type { MaterialOrigin, TlsMaterialInput } from '../../src/node/tls-material.ts';
+import { X509Certificate } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TlsEstablished, TlsFailure } from '../../src/control/tls-engine.ts';
+import { judgeChain } from '../../src/node/peer-chain.ts';
+import { createNodeTlsFactory, type NodeTlsFactory } from '../../src/node/tls-engine.ts';
+import type { MaterialOrigin, TlsMaterial, TlsMaterialInput } from '../../src/node/tls-material.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from '../../src/node/tls-material.ts';
-import { tlsEngineConformance } from '../conformance/tls-engine.ts';
+import { describeTlsFailure, describeVerifyCode } from '../../src/node/tls-words.ts';
+import { type TlsSetup, tlsEngineConformance } from '../conformance/tls-engine.ts';
+import { makePki, type Pki } from '../lab/pki.ts';
 
 const origin: MaterialOrigin = { file: 'test.ovpn', line: 1 };
 const file = (path: string | undefined) => (path === undefined ? undefined : ({ kind: 'file', path, origin } as const));
 
-tlsEngineConformance('node:tls', async ({ ca, identity, crl, versionMin, versionMax }) => {
+function loadSetup({ ca, identity, crl, versionMin, versionMax }: TlsSetup): Promise<TlsMaterial> {
   const input: TlsMaterialInput = {
     ca: file(ca),
     caPath: undefined,
@@ -24,11 +34,225 @@ tlsEngineConformance('node:tls', async ({ ca, identity, crl, versionMin, version
     groups: undefined,
     certProfile: undefined,
   };
-  const material = await loadTlsMaterial(input, {
+  return loadTlsMaterial(input, {
     ...nodeMaterialFiles,
-    read: (path) => readFileSync(path),
     passphrase: () => Promise.reject(new Error('no key of this suite is encrypted')),
     warn: () => {},
   });
-  return createNodeTlsFactory(material);
+}
+
+tlsEngineConformance('node:tls', async (setup) => createNodeTlsFactory(await loadSetup(setup)));
+
+const dir = mkdtempSync(join(tmpdir(), 'sallyport-engine-'));
+let pki: Pki;
+beforeAll(async () => {
+  pki = await makePki(join(dir, 'pki'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('nothing came');
+    await turn();
+  }
+}
+
+/** A client of node:tls itself, joined to one of our server engines. */
+function rawClient(factory: NodeTlsFactory, options: tls.ConnectionOptions) {
+  const seen: { info?: TlsEstablished; failure?: TlsFailure; session?: Buffer } = {};
+  const wire = new Duplex({
+    read() {},
+    write(chunk, _encoding, done) {
+      engine.handleCiphertext(chunk);
+      done();
+    },
+  });
+  const engine = factory.create('server', {
+    ciphertext: (bytes) => wire.push(bytes),
+    established: (info) => {
+      seen.info = info;
+    },
+    plaintext: () => {},
+    failed: (failure) => {
+      seen.failure = failure;
+    },
+  });
+  const socket = tls.connect({
+    socket: wire,
+    ca: readFileSync(pki.ca.cert),
+    cert: readFileSync(pki.client.cert),
+    key: readFileSync(pki.client.key),
+    checkServerIdentity: () => undefined,
+    ...options,
+  });
+  socket.on('error', () => {});
+  socket.on('session', (session) => {
+    seen.session = session;
+  });
+  return {
+    seen,
+    socket,
+    close: () => {
+      engine.close();
+      socket.destroy();
+    },
+  };
+}
+
+describe('the node:tls engine with other peers', () => {
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'never resumes a session in place of a verification, %s',
+    async (version) => {
+      const factory = createNodeTlsFactory(
+        await loadSetup({
+          ca: pki.ca.cert,
+          identity: pki.server,
+          crl: undefined,
+          versionMin: '1.2',
+          versionMax: '1.3',
+        }),
+      );
+      const bounds = { minVersion: version, maxVersion: version };
+      const first = rawClient(factory, bounds);
+      await until(() => first.seen.info !== undefined);
+      if (version === 'TLSv1.3') await until(() => first.seen.session !== undefined);
+      const session = first.seen.session ?? first.socket.getSession();
+      first.close();
+      expect(session).toBeDefined();
+      const second = rawClient(factory, { ...bounds, ...(session && { session }) });
+      await until(() => second.seen.info !== undefined);
+      expect(second.seen.info?.resumed).toBe(false);
+      expect(second.seen.info?.chain[0]?.commonName).toBe('client');
+      expect(second.socket.isSessionReused()).toBe(false);
+      second.close();
+    },
+  );
+
+  it('does not renegotiate inside TLS 1.2', async () => {
+    const factory = createNodeTlsFactory(
+      await loadSetup({ ca: pki.ca.cert, identity: pki.server, crl: undefined, versionMin: '1.2', versionMax: '1.2' }),
+    );
+    const client = rawClient(factory, { maxVersion: 'TLSv1.2' });
+    await until(() => client.seen.info !== undefined && client.socket.authorized);
+    let renegotiated = false;
+    client.socket.renegotiate({}, (error) => {
+      renegotiated = error === null;
+    });
+    await until(() => client.seen.failure !== undefined || client.socket.destroyed);
+    expect(renegotiated).toBe(false);
+    client.close();
+  });
+
+  it('says when the peer closes the TLS connection', async () => {
+    const factory = createNodeTlsFactory(
+      await loadSetup({ ca: pki.ca.cert, identity: pki.server, crl: undefined, versionMin: '1.2', versionMax: '1.3' }),
+    );
+    const client = rawClient(factory, {});
+    await until(() => client.seen.info !== undefined);
+    client.socket.end();
+    await until(() => client.seen.failure !== undefined);
+    expect(client.seen.failure).toMatchObject({ origin: 'alert', code: 'CLOSE_NOTIFY' });
+    client.close();
+  });
+
+  it('judges new sessions by a CRL file that has changed', async () => {
+    const crl = join(dir, 'live.crl');
+    copyFileSync(pki.emptyCrl, crl);
+    const factory = createNodeTlsFactory(
+      await loadSetup({ ca: pki.ca.cert, identity: pki.server, crl, versionMin: '1.2', versionMax: '1.3' }),
+    );
+    const identity = { cert: readFileSync(pki.revoked.cert), key: readFileSync(pki.revoked.key) };
+    const before = rawClient(factory, identity);
+    await until(() => before.seen.info !== undefined);
+    expect(before.seen.info?.verdict).toEqual({ trusted: true });
+    before.close();
+    rmSync(crl);
+    copyFileSync(pki.crl, crl);
+    const after = rawClient(factory, identity);
+    await until(() => after.seen.info !== undefined);
+    expect(after.seen.info?.verdict).toMatchObject({ trusted: false, code: 'CERT_REVOKED', depth: 0 });
+    after.close();
+  });
+
+  it('leaves no process-wide error and no listener behind, also when many are closed half-way', async () => {
+    const factory = createNodeTlsFactory(
+      await loadSetup({ ca: pki.ca.cert, identity: pki.server, crl: undefined, versionMin: '1.2', versionMax: '1.3' }),
+    );
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => {
+      warnings.push(warning);
+    };
+    process.on('warning', onWarning);
+    for (let i = 0; i < 40; i++) {
+      const client = rawClient(factory, {});
+      for (let k = 0; k < i % 7; k++) await turn();
+      client.close();
+    }
+    for (let i = 0; i < 10; i++) await turn();
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('the verdict', () => {
+  const certificate = (path: string): X509Certificate => new X509Certificate(readFileSync(path));
+  const judge = (change: Partial<Parameters<typeof judgeChain>[0]>) =>
+    judgeChain({
+      leaf: certificate(pki.server.cert),
+      authorized: true,
+      authorizationError: undefined,
+      authorities: [certificate(pki.ca.cert)],
+      revocationLists: [],
+      peerRole: 'server',
+      nowSeconds: Date.UTC(2030, 0, 1) / 1000,
+      ...change,
+    });
+
+  it('is trust only if node:tls says so, reports no code, and the chain ends in an authority of ours', () => {
+    expect(judge({})).toMatchObject({ ok: true, verdict: { trusted: true } });
+    const distrusted: Partial<Parameters<typeof judgeChain>[0]>[] = [
+      { authorized: false },
+      { authorizationError: 'CERT_HAS_EXPIRED' },
+      { authorized: false, authorizationError: 'CERT_REVOKED' },
+      { authorities: [] },
+      { authorities: [certificate(pki.otherCa.cert)] },
+      { leaf: certificate(pki.foreign.cert) },
+      { leaf: certificate(pki.selfSigned.cert) },
+      { leaf: undefined },
+    ];
+    for (const change of distrusted) expect(judge(change)).toMatchObject({ ok: true, verdict: { trusted: false } });
+  });
+
+  it('names the certificate that a code is about', async () => {
+    const leaf = certificate(pki.expired.cert);
+    expect(judge({ leaf, authorized: false, authorizationError: 'CERT_HAS_EXPIRED' })).toMatchObject({
+      verdict: { depth: 0, text: 'certificate has expired' },
+    });
+    // Long after everything has expired, the leaf is still the first of them; a fresh leaf points at its authority.
+    const later = {
+      nowSeconds: Date.UTC(2046, 11, 1) / 1000,
+      authorized: false,
+      authorizationError: 'CERT_HAS_EXPIRED',
+    };
+    const fresh = await pki.issue({ name: 'fresh', notAfter: '20900101000000Z' });
+    expect(judge({ ...later, leaf: certificate(fresh.cert) })).toMatchObject({ verdict: { depth: 1 } });
+  });
+
+  it('has words for codes, and makes words of unknown ones', () => {
+    expect(describeVerifyCode('CERT_REVOKED')).toBe('certificate revoked');
+    expect(describeVerifyCode('SOME_NEW_CODE')).toBe('some new code');
+    expect(describeTlsFailure('ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'x')).toMatchObject({
+      origin: 'alert',
+      text: expect.stringContaining('ca file'),
+    });
+    expect(describeTlsFailure('ERR_SSL_NEW', 'error:0A000123:SSL routines::some\u001b reason')).toEqual({
+      origin: 'local',
+      code: 'ERR_SSL_NEW',
+      text: 'TLS failed: some  reason',
+    });
+    expect(describeTlsFailure(undefined, '')).toMatchObject({ origin: 'local', code: 'TLS_ERROR' });
+  });
 });
