@@ -211,13 +211,13 @@ function checkNetscapeType(leaf: PeerCertificate, checks: PeerChecks, lines: Log
 function checkKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
   const allowed = checks.keyUsages;
   if (allowed === undefined || (allowed !== 'required' && allowed.length === 0)) return;
-  const fail = (message: string): never => {
+  const wrong = (message: string) => {
     lines.push([Level.handshake, 'VERIFY KU ERROR']);
-    throw refuse(message, 'Have the certificate issued with the right key usage, or change remote-cert-ku.');
+    return refuse(message, 'Have the certificate issued with the right key usage, or change remote-cert-ku.');
   };
   if (leaf.keyUsage === undefined) {
     lines.push([Level.tlsErrors, 'Certificate does not have key usage extension']);
-    return fail(`The certificate of ${describe(leaf)} states no key usage`);
+    throw wrong(`The certificate of ${describe(leaf)} states no key usage`);
   }
   if (allowed !== 'required') {
     const usage = (leaf.keyUsage & 0xff) === 0 ? leaf.keyUsage >> 8 : leaf.keyUsage;
@@ -226,7 +226,7 @@ function checkKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine
       const list = allowed.map(hex4);
       lines.push([Level.tlsErrors, `ERROR: Certificate has key usage ${hex4(usage)}, expected one of:`]);
       for (const bits of list) lines.push([Level.tlsErrors, ` * ${bits}`]);
-      return fail(
+      throw wrong(
         `The certificate of ${describe(leaf)} has the key usage ${hex4(usage)}, expected one of ${list.join(', ')}`,
       );
     }

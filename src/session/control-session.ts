@@ -2,7 +2,7 @@
 
 import { PushRequester } from '../control/push.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
-import { type ControlWrap, createWrap } from '../control/wrap.ts';
+import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { SallyportError } from '../error.ts';
