@@ -217,7 +217,7 @@ export class Attempt {
   }
 
   #handleEvent(event: SessionEvent): void {
-    const { log, credentials, plane } = this.#ports;
+    const { credentials, plane } = this.#ports;
     switch (event.type) {
       case 'peer-answered':
         this.#cancelPoll();
@@ -263,15 +263,12 @@ export class Attempt {
         credentials.setToken(event.token, event.user);
         return;
       case 'info':
-        log(Level.info, `INFO: Received control message: ${event.text}`);
         this.#ports.observer.info(event.kind, event.text);
         return;
       case 'ended':
         this.#end(
           signalOfEnd(event.end, {
             config: this.#config,
-            log,
-            peerPrefix: this.#peerPrefix(),
             forgetToken: () => credentials.forgetToken(),
           }),
         );

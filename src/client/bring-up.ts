@@ -12,6 +12,7 @@ import type { AttemptPorts } from './attempt.ts';
 import type { AttemptLink } from './link.ts';
 import type { PeerFacts } from './ports.ts';
 import { wait } from './resolve.ts';
+import { logResults } from './results.ts';
 import { type ClientSignal, softRestart } from './signal.ts';
 
 export interface UpTunnel {
@@ -60,6 +61,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   if (!context.stillWanted()) return;
   ports.host.dropPrivileges();
   ports.log(Level.info, 'Initialization Sequence Completed');
+  logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
   ports.observer.connected(link.remote, opened.plan);
 }
 

@@ -102,12 +102,12 @@ export class Client {
         return this.#connect(profile, address, credentials, device);
       });
       signal = this.#remapped(signal);
-      log(Level.info, signalLine(signal));
       const restart = signal.name === 'SIGUSR1';
       const keep = restart && this.#config.process.persistTun;
       await this.#attempt?.close();
       this.#attempt = undefined;
       await this.#closeHost(host, signal, keep, () => device.release());
+      log(Level.info, signalLine(signal));
       if (!restart) break;
       if (signal.purgeCredentials) credentials.purge();
       this.#remotes.ended(signal.advice);

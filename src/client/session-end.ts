@@ -2,33 +2,26 @@
 
 import type { Config } from '../config/config.ts';
 import { SallyportError } from '../error.ts';
-import { Level, type Log } from '../log.ts';
 import type { SessionEnd } from '../session/event.ts';
 import { type ClientSignal, softExit, softRestart } from './signal.ts';
 
 export interface EndContext {
   readonly config: Config;
-  readonly log: Log;
-  /** Prefix of lines about the peer: `[server] ` or empty. */
-  readonly peerPrefix: string;
   /** Drops a token that the server no longer takes; true when there was one. */
   forgetToken(): boolean;
 }
 
-/** The signal that follows from a session's end. Logs the C program's line about it. */
+/** The signal that follows from a session's end. The session itself has said in the log why. */
 export function signalOfEnd(end: SessionEnd, context: EndContext): ClientSignal {
-  const { config, log, peerPrefix } = context;
   switch (end.reason) {
     case 'auth-failed':
       return authFailed(end, context);
     case 'server-restart':
-      log(Level.streamErrors, `Connection reset command was pushed by server ('${end.text}')`);
       return softRestart('server-pushed-connection-reset', {
         purge: !end.keepCredentials,
         advice: { advance: end.advance ? 'remote' : 'default' },
       });
     case 'server-halt':
-      log(Level.streamErrors, `Halt command was pushed by server ('${end.text}')`);
       return softExit('server-pushed-halt', {
         error: new SallyportError(
           `The server ended the connection: ${end.text === '' ? 'it gave no reason' : end.text}`,
@@ -41,19 +34,15 @@ export function signalOfEnd(end: SessionEnd, context: EndContext): ClientSignal 
     case 'peer-exit':
       return softRestart('remote-exit');
     case 'ping-restart':
-      log(Level.info, `${peerPrefix}Inactivity timeout (--ping-restart), restarting`);
       return softRestart('ping-restart', { error: silence() });
     case 'ping-exit':
-      log(Level.info, `${peerPrefix}Inactivity timeout (--ping-exit), exiting`);
       return softExit('ping-exit', { error: silence() });
     case 'inactive':
-      log(Level.info, 'Inactivity timeout (--inactive), exiting');
       return softExit('inactive');
     case 'session-timeout':
-      log(Level.info, 'Session timeout, exiting');
       return softExit('session-timeout');
     case 'failed':
-      if (config.tls.exit && end.error.code !== 'SALLYPORT_NEGOTIATION') {
+      if (context.config.tls.exit && end.error.code !== 'SALLYPORT_NEGOTIATION') {
         return softExit('tls-error', { error: end.error, exitCode: 1 });
       }
       return failed(end.error);
