@@ -1,0 +1,37 @@
+// The last lines of `npm test`: which cases failed, which were skipped by suite, and one line of counts.
+
+import { readFileSync } from 'node:fs';
+
+const [reportPath, vitestCode] = process.argv.slice(2);
+const report = readReport();
+const skipped = new Map();
+let passed = 0;
+let failed = 0;
+for (const file of report.testResults) {
+  // A file that could not be loaded has no cases, and is a failure all the same.
+  if (file.status === 'failed' && file.assertionResults.length === 0) {
+    failed += 1;
+    console.log(`failed: ${file.name}: ${file.message}`);
+  }
+  for (const test of file.assertionResults) {
+    if (test.status === 'passed') passed += 1;
+    else if (test.status === 'failed') {
+      failed += 1;
+      console.log(`failed: ${test.fullName}`);
+    } else skipped.set(file.name, (skipped.get(file.name) ?? 0) + 1);
+  }
+}
+for (const [file, count] of skipped) console.log(`skipped: ${count} in ${file.replace(`${process.cwd()}/`, '')}`);
+const skippedCount = [...skipped.values()].reduce((sum, count) => sum + count, 0);
+const strict = process.env.CI === 'true' && skippedCount > 0;
+if (strict) console.log('CI=true: a skipped case is a failure');
+console.log(`${passed} passed, ${failed} failed, ${skippedCount} skipped`);
+process.exitCode = failed > 0 || vitestCode !== '0' || passed === 0 || strict ? 1 : 0;
+
+function readReport() {
+  try {
+    return JSON.parse(readFileSync(reportPath, 'utf8'));
+  } catch {
+    return { testResults: [] };
+  }
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Every test, with all of its own set-up: dependencies, build, real peers. What cannot run here is named, with the
+# reason. The last line counts cases. With CI=true a skipped case is a failure.
+#
+#   scripts/test.sh [vitest filters]        SALLYPORT_CLIENT=openvpn proves the interop suite with the C program
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+
+need_dependencies
+[[ ${SALLYPORT_CLIENT:-sallyport} == sallyport ]] && need_build
+
+skip_interop=()
+[[ $(uname -s) == Linux ]] || skip_interop+=("network namespaces need Linux")
+((EUID == 0)) || skip_interop+=("network namespaces need root")
+[[ -r /dev/net/tun && -w /dev/net/tun ]] || skip_interop+=("/dev/net/tun is not there, or not open to this user")
+if ((${#skip_interop[@]} == 0)); then
+  bash scripts/peers.sh || skip_interop+=("the real peers could not be fetched")
+fi
+for reason in "${skip_interop[@]}"; do
+  echo "skipping the interop suite (test/interop, real OpenVPN peers): $reason"
+done
+
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+# The interop cases mostly wait for a peer: three files at once keep two cores busy.
+code=0
+npx --no-install vitest run --maxWorkers="${SALLYPORT_TEST_WORKERS:-3}" \
+  --reporter=default --reporter=json --outputFile.json="$report" "$@" || code=$?
+node scripts/test-summary.mjs "$report" "$code"
