@@ -38,8 +38,13 @@ export function parseRevocationList(der: Uint8Array): RevocationList | undefined
 }
 
 /** DER of a certificate's issuer name, in hexadecimal. */
-export function issuerNameHex(der: Uint8Array): string | undefined {
+export const issuerNameHex = (der: Uint8Array): string | undefined => nameHex(der, 2);
+
+/** DER of a certificate's subject name, in hexadecimal. */
+export const subjectNameHex = (der: Uint8Array): string | undefined => nameHex(der, 4);
+
+function nameHex(der: Uint8Array, position: number): string | undefined {
   const tbs = parseChildren(parseChildren(parseDer(der), DerTag.sequence)?.[0], DerTag.sequence);
-  const issuer = tbs?.[(tbs[0]?.tag === 0xa0 ? 1 : 0) + 2];
-  return issuer && Buffer.from(issuer.whole).toString('hex');
+  const name = tbs?.[(tbs[0]?.tag === 0xa0 ? 1 : 0) + position];
+  return name && Buffer.from(name.whole).toString('hex');
 }

@@ -7,9 +7,11 @@ import { readFileSync, statSync } from 'node:fs';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { SallyportError } from '../error.ts';
 import { nodeTls } from './lazy-tls.ts';
+import { cleanLogText } from './logger.ts';
 import { toPem } from './peer-certificate.ts';
 import { explainNoPem, type PemBlock, parsePem } from './pem.ts';
 import { parsePkcs12 } from './pkcs12.ts';
+import { parseRevocationList, subjectNameHex } from './revocation-list.ts';
 import { chooseCiphers, chooseGroups, chooseVersions } from './tls-settings.ts';
 import { describeTlsFailure } from './tls-words.ts';
 
@@ -149,7 +151,9 @@ export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPo
   const source = input.crlVerify?.source;
   if (source === undefined) return material([], undefined);
   const stamp = source.kind === 'file' ? ports.stamp(source.path) : undefined;
-  return material(readRevocationLists(source, ports), stamp);
+  const loaded = material(readRevocationLists(source, ports), stamp);
+  warnAboutCoverage(loaded, source, ports);
+  return loaded;
 }
 
 // SSL_OP_NO_TICKET, NO_RENEGOTIATION, NO_COMPRESSION, CIPHER_SERVER_PREFERENCE: a session is never resumed and never
@@ -342,6 +346,25 @@ function warnAboutDates(certificate: X509Certificate, ports: MaterialPorts): voi
     ports.warn(`WARNING: Your certificate is not yet valid! (valid from ${certificate.validFrom})`);
   if (Date.parse(certificate.validTo) < now)
     ports.warn(`WARNING: Your certificate has expired! (on ${certificate.validTo})`);
+}
+
+/**
+ * OpenSSL wants a CRL of every authority in a chain. C lets a missing one pass; node:tls tells only one code, behind which
+ * a worse one may stand, so here such a chain is refused, and that is said before it happens.
+ */
+function warnAboutCoverage(
+  { authorities, revocationLists }: TlsMaterial,
+  source: MaterialSource,
+  ports: MaterialPorts,
+): void {
+  const issuers = new Set(revocationLists.map((der) => parseRevocationList(der)?.issuerHex));
+  for (const authority of authorities) {
+    if (issuers.has(subjectNameHex(authority.raw))) continue;
+    const name = cleanLogText(authority.subject.replaceAll('\n', ', '));
+    ports.warn(
+      `WARNING: the CRL file ${sourceName(source)} has no CRL of '${name}'; certificates issued by it will be refused (unable to get certificate CRL)`,
+    );
+  }
 }
 
 const certificateText = (certificate: X509Certificate): string => toPem(certificate.raw);

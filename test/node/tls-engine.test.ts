@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -224,6 +225,22 @@ describe('the verdict', () => {
       { leaf: undefined },
     ];
     for (const change of distrusted) expect(judge(change)).toMatchObject({ ok: true, verdict: { trusted: false } });
+  });
+
+  it('takes no namesake of the issuer for the issuer: the signature decides', () => {
+    const openssl = (...args: string[]): string => execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe' });
+    const keyId = openssl('x509', '-in', pki.ca.cert, '-noout', '-ext', 'subjectKeyIdentifier').split('\n')[1]!;
+    const path = join(dir, 'impostor.crt');
+    openssl(
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${path}.key`],
+      ...['-out', path, '-subj', '/C=DE/O=Example/CN=Example CA'],
+      ...['-addext', `subjectKeyIdentifier=${keyId.replace(/[^0-9A-F]/g, '')}`],
+    );
+    const impostor = certificate(path);
+    expect(certificate(pki.server.cert).checkIssued(impostor)).toBe(true);
+    const judged = judge({ authorities: [impostor, certificate(pki.ca.cert)] });
+    expect(judged.ok && judged.chain[1]?.der).toEqual(new Uint8Array(certificate(pki.ca.cert).raw));
+    expect(judge({ authorities: [impostor] })).toMatchObject({ verdict: { trusted: false } });
   });
 
   it('names the certificate that a code is about', async () => {

@@ -204,6 +204,15 @@ describe('TLS material', () => {
     expect(future.warnings[0]).toMatch(/^WARNING: Your certificate is not yet valid! .*2090/);
   });
 
+  it('warns of an authority without a CRL', async () => {
+    const crlVerify = { source: file(pki.crl), directory: false };
+    expect((await load({ crlVerify })).warnings).toEqual([]);
+    const two = put('both.crt', text(pki.ca.cert) + text(pki.otherCa.cert));
+    expect((await load({ ca: two, crlVerify })).warnings).toEqual([
+      expect.stringContaining("has no CRL of 'O=Elsewhere, CN=Other CA'"),
+    ]);
+  });
+
   it('reads the CRL file anew when it changes, and keeps the old one when it becomes unreadable', async () => {
     const path = join(dir, 'live.crl');
     copyFileSync(pki.emptyCrl, path);
