@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import { Host } from './client/host.ts';
 import type { CredentialsPort } from './client/ports.ts';
@@ -19,6 +20,7 @@ import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeClock } from './node/clock.ts';
+import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
@@ -29,11 +31,14 @@ import { OPENVPN_VERSION } from './version.ts';
 
 export interface ComposeOptions {
   readonly log: Log;
-  readonly credentials: CredentialsPort;
+  /** Asks for what the profile's own file or block does not give. */
+  readonly credentials: Pick<CredentialsPort, 'ask'>;
   /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
   passphrase(): Promise<string>;
   /** The profile's file name as scripts see it. */
   readonly configFile: string | undefined;
+  /** Relative file names start from here, also after the working directory has changed. */
+  readonly directory: string;
   /** The built data-plane worker. */
   readonly workerUrl: URL;
 }
@@ -44,7 +49,11 @@ export interface ComposedClient {
 
 /** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
 export async function composeClient(config: Config, options: ComposeOptions): Promise<ComposedClient> {
-  const { log } = options;
+  const { log, directory } = options;
+  const warn = (text: string): void => log(Level.warning, text);
+  const pathOf = (path: string): string => resolve(directory, path);
+  const readText = (source: Source): string =>
+    source.kind === 'inline' ? source.text : readFileSync(pathOf(source.path), 'utf8');
   for (const provider of config.providers) loadProvider(provider);
   const plane = startPlane(options.workerUrl);
   try {
@@ -54,9 +63,10 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       wrapOf: loadWraps(config, readText),
       tls: createNodeTlsFactory(
         await loadTlsMaterial(config.tls, {
-          ...nodeMaterialFiles,
+          read: (path) => nodeMaterialFiles.read(pathOf(path)),
+          stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
           passphrase: options.passphrase,
-          warn: (text) => log(Level.warning, text),
+          warn,
         }),
       ),
       peerInfo: {
@@ -91,7 +101,13 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             host,
             scripts: host,
             material,
-            credentials: options.credentials,
+            credentials: {
+              read: (source) =>
+                source.kind === 'inline'
+                  ? parseInlineCredentials(source.text, 'Auth')
+                  : readCredentialsFile(pathOf(source.path), 'Auth', warn),
+              ask: options.credentials.ask,
+            },
             log,
             plane: plane.listenedBy,
           },
@@ -117,10 +133,6 @@ function startPlane(workerUrl: URL): { listenedBy(listener: PlaneListener): Work
     },
     close: () => plane.close(),
   };
-}
-
-function readText(source: Source): string {
-  return source.kind === 'inline' ? source.text : readFileSync(source.path, 'utf8');
 }
 
 /** Names are looked up now: after chroot there may be no /etc to look into. */

@@ -13,7 +13,7 @@ import {
   type Source,
 } from '../../src/command.ts';
 
-export interface CommandCredentials extends CredentialsPort {
+export interface CommandCredentials extends Pick<CredentialsPort, 'ask'> {
   passphrase(): Promise<string>;
 }
 
@@ -36,7 +36,6 @@ export function commandCredentials(
     return value;
   };
   return {
-    read: (source) => readSource(source, warn),
     async ask(known, signal) {
       const username = take(USERNAME) ?? known.username ?? (await terminal.ask(prompts.username('Auth'), signal));
       const password = take(PASSWORD) ?? known.password ?? (await terminal.ask(prompts.password('Auth'), signal));

@@ -75,6 +75,7 @@ async function runOnce(config: Config, argv: readonly string[], context: RunCont
     credentials,
     passphrase: () => credentials.passphrase(),
     configFile: configFileOf(argv),
+    directory: process.cwd(),
     workerUrl: new URL('./data-worker.js', import.meta.url),
   });
   if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });

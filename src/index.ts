@@ -1,0 +1,96 @@
+// Entry point `sallyport`: a client to embed. Nothing happens at import, nothing is printed, no process-wide handler is
+// installed; the platform is loaded when `connect` is called.
+
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { CredentialsPort, PartialCredentials } from './client/ports.ts';
+import type { Config } from './config/config.ts';
+import { parseConfig } from './config/parse.ts';
+import { Connection } from './connection.ts';
+import { SallyportError } from './error.ts';
+import type { Log } from './log.ts';
+import type { Credentials } from './session/options.ts';
+
+export type { ClientStatistics } from './client/client.ts';
+export type { ClientState } from './client/state.ts';
+export type { Config, Finding } from './config/config.ts';
+export { Connection, type ConnectionEvent, type ConnectionEventType } from './connection.ts';
+export type { PeerStatistics, PlaneStatistics } from './data/plane.ts';
+export { type Blame, type ErrorCode, SallyportError } from './error.ts';
+export { Level, type Log, type LogFlags } from './log.ts';
+export type { Credentials } from './session/options.ts';
+export type { DnsPlan, PlannedRoute, TunnelPlan } from './tunnel/plan.ts';
+
+export interface ConnectOptions {
+  /** Ends the connection, before or after it is up; `connect` then rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** Asked for what `auth-user-pass` does not give; what is known already is handed in. */
+  readonly credentials?: (known: PartialCredentials, signal: AbortSignal) => Promise<Credentials>;
+  /** Asked for the passphrase of an encrypted private key. */
+  readonly passphrase?: () => Promise<string>;
+  /** Gets the log lines of the C program's wording; nothing is written anywhere without it. */
+  readonly log?: Log;
+  /** Folder that relative file names of the profile start from; default: the process's. */
+  readonly directory?: string;
+}
+
+/**
+ * Connects with a profile's text (an .ovpn file's content) or a parsed configuration. Resolves when the tunnel is up;
+ * from then on the connection restarts by itself as the profile says. Rejects with a SallyportError whose `code` says
+ * what went wrong, with nothing left behind on the host.
+ */
+export async function connect(profile: string | Config, options: ConnectOptions = {}): Promise<Connection> {
+  options.signal?.throwIfAborted();
+  const config = typeof profile === 'string' ? parseProfile(profile, options) : profile;
+  const { composeClient } = await import('./compose.ts');
+  const composed = await composeClient(config, {
+    log: options.log ?? (() => {}),
+    credentials: credentialsPort(options),
+    passphrase: options.passphrase ?? (() => Promise.reject(nobodyToAsk('passphrase'))),
+    configFile: undefined,
+    directory: options.directory ?? process.cwd(),
+    workerUrl: new URL('./linux/data-worker.js', import.meta.url),
+  });
+  const connection = new Connection((observer) => composed.start(observer));
+  const onAbort = (): void => void connection.close();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  void connection.ended.then(() => options.signal?.removeEventListener('abort', onAbort));
+  try {
+    await connection.untilConnected(options.signal);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  return connection;
+}
+
+/** Reads a profile's text. Throws SallyportError with every error found, each with its line and what to do. */
+export function parseProfile(text: string, options: Pick<ConnectOptions, 'directory'> = {}): Config {
+  const directory = options.directory ?? process.cwd();
+  const { config, findings } = parseConfig(
+    { text, file: '[profile]' },
+    { readText: (path) => readFileSync(resolve(directory, path), 'utf8') },
+  );
+  if (config !== undefined) return config;
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  const advice = errors.find((finding) => finding.advice !== undefined)?.advice;
+  throw new SallyportError(errors.map(({ message }) => message).join('\n'), {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+    ...(advice === undefined ? {} : { hint: advice }),
+  });
+}
+
+function credentialsPort(options: ConnectOptions): Pick<CredentialsPort, 'ask'> {
+  return {
+    ask: (known, signal) =>
+      options.credentials?.(known, signal) ?? Promise.reject(nobodyToAsk('username and password')),
+  };
+}
+
+const nobodyToAsk = (what: string): SallyportError =>
+  new SallyportError(`The profile needs a ${what}, and connect() was given nothing to ask`, {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+    hint: 'Pass `credentials` or `passphrase` to connect(), or name a file in the profile.',
+  });
