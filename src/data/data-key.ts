@@ -125,5 +125,5 @@ export function payloadCapacity(key: DataKey, headerBytes: number, packetBytes: 
 
 function implicitNonce(hmac: Uint8Array): readonly [number, number] {
   const view = new DataView(hmac.buffer, hmac.byteOffset, hmac.byteLength);
-  return [view.getUint32(0), view.getUint32(4)];
+  return [view.getInt32(0), view.getInt32(4)];
 }

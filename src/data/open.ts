@@ -60,8 +60,8 @@ function openAead(view: DataView, key: AeadDataKey, headerBytes: number, span: P
 
   const id = view.getUint32(packetId);
   view.setUint32(nonce, id);
-  view.setUint32(nonce + 4, key.openNonce[0]);
-  view.setUint32(nonce + 8, key.openNonce[1]);
+  view.setInt32(nonce + 4, key.openNonce[0]);
+  view.setInt32(nonce + 8, key.openNonce[1]);
   const v2 = headerBytes === V2_HEADER_BYTES;
   const associated = v2 ? span.offset : packetId;
   const associatedLength = v2 ? V2_HEADER_BYTES + PACKET_ID_BYTES : PACKET_ID_BYTES;

@@ -132,7 +132,7 @@ function isRecursive(state: PlaneState, peer: Peer, inner: InnerPacket): boolean
   if (view.getUint16(inner.transport + 2) !== view.getUint16(at + 2)) return false;
   const addressBytes = inner.version === 4 ? 4 : 16;
   for (let index = 0; index < addressBytes; index += 4) {
-    if (view.getUint32(at + 8 + index) !== view.getUint32(inner.destination + index)) return false;
+    if (view.getInt32(at + 8 + index) !== view.getInt32(inner.destination + index)) return false;
   }
   return true;
 }

@@ -11,10 +11,10 @@ import { IpProtocol } from '../ip/packet.ts';
 import { parsePrefix } from '../ip/prefix.ts';
 import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import { PING } from '../wire/in-band.ts';
 import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
 import { clearPeerCounters, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
-import { PING } from './in-band.ts';
 import { handleLinkPacket } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {

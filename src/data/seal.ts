@@ -47,7 +47,7 @@ export function sealPacket(
 
 function writeHeader(view: DataView, start: number, keyId: number, peerId: number | undefined): void {
   if (peerId === undefined) view.setUint8(start, (DATA_V1 << 3) | keyId);
-  else view.setUint32(start, (((DATA_V2 << 3) | keyId) << 24) | (peerId & 0xffffff));
+  else view.setInt32(start, (((DATA_V2 << 3) | keyId) << 24) | (peerId & 0xffffff));
 }
 
 /** Returns where the packet ends. */
@@ -85,8 +85,8 @@ function sealAead(
   const packetId = tag - PACKET_ID_BYTES;
   view.setUint32(packetId, key.sealedId);
   view.setUint32(nonce, key.sealedId);
-  view.setUint32(nonce + 4, key.sealNonce[0]);
-  view.setUint32(nonce + 8, key.sealNonce[1]);
+  view.setInt32(nonce + 4, key.sealNonce[0]);
+  view.setInt32(nonce + 8, key.sealNonce[1]);
   if (v2) key.seal.seal(nonce, start, V2_HEADER_BYTES + PACKET_ID_BYTES, text, length, tag);
   else key.seal.seal(nonce, packetId, PACKET_ID_BYTES, text, length, tag);
   return text + length;

@@ -31,22 +31,21 @@ export function readPackedAddress(view: DataView, at: number): SocketAddress {
 /** Whether two packed addresses are the same. */
 export function samePackedAddress(view: DataView, a: number, b: number): boolean {
   for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4) {
-    if (view.getUint32(a + index) !== view.getUint32(b + index)) return false;
+    if (view.getInt32(a + index) !== view.getInt32(b + index)) return false;
   }
   return true;
 }
 
 /** Copies one packed address over another. */
 export function copyPackedAddress(view: DataView, from: number, to: number): void {
-  for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4)
-    view.setUint32(to + index, view.getUint32(from + index));
+  for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4) view.setInt32(to + index, view.getInt32(from + index));
 }
 
 /** A 32-bit number that spreads packed addresses over a table. */
 export function hashPackedAddress(view: DataView, at: number): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < PACKED_ADDRESS_BYTES; index += 4) {
-    hash = Math.imul(hash ^ view.getUint32(at + index), 0x9e3779b1);
+    hash = Math.imul(hash ^ view.getInt32(at + index), 0x9e3779b1);
     hash ^= hash >>> 15;
   }
   return hash;

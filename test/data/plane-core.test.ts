@@ -1,0 +1,395 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { PacketCrypto } from '../../src/crypto/provider.ts';
+import { BUFFER_BYTES, createArena, HEADROOM_BYTES } from '../../src/data/arena.ts';
+import { countersByteLength, readPeerStatistics, readPlaneStatistics } from '../../src/data/counters.ts';
+import type { DropCause, KeyOptions, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
+import { createPlaneCore, type PlaneCore } from '../../src/data/plane-core.ts';
+import { scratchByteLength } from '../../src/data/plane-state.ts';
+import { dropCode, PASS } from '../../src/data/verdict.ts';
+import { parseAddress } from '../../src/ip/address.ts';
+import { readPackedAddress, writePackedAddress } from '../../src/ip/packed-address.ts';
+import { formatSocketAddress, type SocketAddress, socketAddress } from '../../src/ip/socket-address.ts';
+import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
+import { FarKey } from '../conformance/far-peer.ts';
+import { ipPacket } from '../ip/packets.ts';
+
+const SOURCE = 64;
+const INPUT = 256 + HEADROOM_BYTES;
+const SCRATCH = INPUT + BUFFER_BYTES;
+const PEERS = 64;
+const ARENA_BYTES = SCRATCH + scratchByteLength(PEERS, PEERS);
+
+const [DEVICE, LINK, PEER, KEY] = [1, 2, 3, 4] as const;
+const at = (text: string, port = 1194) => socketAddress(parseAddress(text)!, port);
+const HOME = at('192.0.2.1');
+
+interface Sent {
+  readonly link: number;
+  readonly to: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The engine with all its outputs written down. */
+const build = (crypto: PacketCrypto, laneCapacity = { known: 4, unknown: 4 }) => {
+  const counters = new Float64Array(countersByteLength(PEERS) / 8);
+  const sent: Sent[] = [];
+  const written: Uint8Array[] = [];
+  const verdicts = { link: PASS, device: PASS };
+  const { bytes, view } = crypto.arena;
+  const core = createPlaneCore({
+    packetCrypto: crypto,
+    io: {
+      sendLink: (link, address, offset, length) => {
+        const to = address === 0 ? 'remote' : formatSocketAddress(readPackedAddress(view, address));
+        if (verdicts.link === PASS) sent.push({ link, to, bytes: bytes.slice(offset, offset + length) });
+        return verdicts.link;
+      },
+      writeDevice: (_device, offset, length) => {
+        if (verdicts.device === PASS) written.push(bytes.slice(offset, offset + length));
+        return verdicts.device;
+      },
+    },
+    scratch: { start: SCRATCH, length: scratchByteLength(PEERS, PEERS) },
+    counters,
+    laneCapacity,
+    nowMs: 1000,
+  });
+  const fromLink = (packet: Uint8Array, from: SocketAddress | undefined = HOME) => {
+    if (from !== undefined) writePackedAddress(view, SOURCE, from);
+    bytes.set(packet, INPUT);
+    core.handleLinkPacket(LINK, from === undefined ? 0 : SOURCE, INPUT, packet.length);
+  };
+  const fromDevice = (packet: Uint8Array) => {
+    bytes.set(packet, INPUT);
+    core.handleDevicePacket(DEVICE, INPUT, packet.length);
+  };
+  const poll = () => {
+    const events: PlaneEvent[] = [];
+    for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) events.push(event);
+    return events;
+  };
+  const drops = (cause: DropCause) => readPlaneStatistics(counters).drops[cause];
+  return { core, counters, sent, written, verdicts, fromLink, fromDevice, poll, drops };
+};
+
+const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions => ({
+  device: DEVICE,
+  link: LINK,
+  receivePeerId: 5,
+  address: HOME,
+  sendPeerId: 5,
+  compression: 'none',
+  decompress: 'none',
+  fragmentBytes: 0,
+  mssBytes4: 0,
+  mssBytes6: 0,
+  pingIntervalMs: 0,
+  prefixes: ['0.0.0.0/0', '::/0'],
+  dropRecursive: false,
+  mayFloat: false,
+  replayWindowPackets: 64,
+  replayWindowSeconds: 15,
+  ...change,
+});
+
+const outward = (length = 40) =>
+  ipPacket({ source: '10.8.0.2', destination: '10.8.0.1', payload: new Uint8Array(length) });
+const inward = (length = 40) =>
+  ipPacket({ source: '10.8.0.1', destination: '10.8.0.2', payload: new Uint8Array(length) });
+
+describe('plane core', () => {
+  let plane: ReturnType<typeof build>;
+  let core: PlaneCore;
+  let far: FarKey;
+  const connect = (change: Partial<PeerOptions> = {}, key: Partial<KeyOptions> = {}) => {
+    core.addPeer(PEER, 0, peerOptions(change));
+    core.addKey(PEER, KEY, { ...far.keyOptions, ...key });
+    core.useKey(PEER, KEY);
+  };
+  beforeEach(() => {
+    plane = build(createNodePacketCrypto(createArena(ARENA_BYTES)));
+    core = plane.core;
+    far = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5 });
+    core.addDevice(DEVICE, { layer: 'tun', mtuBytes: 1500, blockIpv6: false });
+    core.addLink(LINK, { framing: 'udp', remote: undefined });
+  });
+
+  it('drops random bytes from a link and goes on', () => {
+    connect();
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2000 }), (packet) => {
+        plane.fromLink(packet);
+        for (const event of plane.poll()) if (event.type === 'control') core.handleTaken(1, 0);
+      }),
+      { numRuns: 3000 },
+    );
+    expect(plane.written).toEqual([]);
+    expect(plane.sent).toEqual([]);
+    plane.fromLink(far.seal(inward()));
+    expect(plane.written).toEqual([inward()]);
+  });
+
+  it('opens random authenticated payloads under every framing without a throw', () => {
+    connect({ fragmentBytes: 1400 });
+    const framing = fc.constantFrom('none', 'comp-lzo', 'stub', 'stub-v2');
+    const decompress = fc.constantFrom('none', 'lzo', 'lz4');
+    fc.assert(
+      fc.property(
+        framing,
+        decompress,
+        fc.constantFrom(0, 1400),
+        fc.uint8Array({ maxLength: 120 }),
+        (compression, algorithm, fragmentBytes, payload) => {
+          core.setPeer(PEER, { compression, decompress: algorithm, fragmentBytes });
+          plane.fromLink(far.seal(payload));
+          plane.written.length = 0;
+        },
+      ),
+      { numRuns: 1500 },
+    );
+    core.setPeer(PEER, { compression: 'none', fragmentBytes: 0 });
+    plane.fromLink(far.seal(inward()));
+    expect(plane.written).toEqual([inward()]);
+  });
+
+  it('ends a decompression bomb', () => {
+    connect({ compression: 'comp-lzo', decompress: 'lzo' });
+    plane.fromLink(far.seal(Uint8Array.of(0x66, 0x12, 0, 0x20, ...new Uint8Array(1300), 1, 0, 0, 0x11, 0, 0)));
+    expect(plane.drops('bad-compression')).toBe(1);
+  });
+
+  it('tells of the first drop of a cause, then not for a second, then how many there were', () => {
+    connect();
+    const notices = () => plane.poll().filter((event) => event.type === 'drop-notice');
+    plane.fromLink(Uint8Array.of(9 << 3, 0, 0, 9, 1));
+    expect(notices()).toMatchObject([{ cause: 'unknown-peer', count: 1, peer: undefined, address: HOME }]);
+    for (let index = 0; index < 5; index++) plane.fromLink(Uint8Array.of(9 << 3, 0, 0, 9, 1));
+    plane.fromLink(Uint8Array.of(0));
+    expect(notices()).toMatchObject([{ cause: 'bad-opcode', count: 1, peer: PEER }]);
+    core.setNow(2000);
+    plane.fromLink(Uint8Array.of(9 << 3, 0, 0, 9, 1));
+    expect(notices()).toMatchObject([{ cause: 'unknown-peer', count: 6 }]);
+    expect(plane.drops('unknown-peer')).toBe(7);
+  });
+
+  it('drops what came long after something newer', () => {
+    connect();
+    plane.fromLink(far.seal(inward(), 1));
+    plane.fromLink(far.seal(inward(), 3));
+    core.setNow(18_000);
+    plane.fromLink(far.seal(inward(), 2));
+    expect(plane.drops('too-old')).toBe(1);
+  });
+
+  it('behaves the same for a wrong HMAC, whatever the padding under it', () => {
+    far = new FarKey({ cipher: 'AES-256-CBC', digest: 'SHA256', peerId: 5 });
+    connect();
+    const good = far.seal(inward());
+    plane.fromLink(good.with(good.length - 1, good.at(-1)! ^ 1));
+    plane.fromLink(good.with(good.length - 20, good.at(-20)! ^ 1));
+    plane.fromLink(good.with(6, good[6]! ^ 1));
+    expect(plane.drops('bad-mac')).toBe(3);
+    expect(plane.drops('bad-padding')).toBe(0);
+    plane.fromLink(good);
+    expect(plane.written).toEqual([inward()]);
+  });
+
+  it('counts what the link or the device refused', () => {
+    connect();
+    plane.verdicts.link = dropCode('link-full');
+    plane.fromDevice(outward());
+    expect(plane.drops('link-full')).toBe(1);
+    expect(readPeerStatistics(plane.counters, 0)).toMatchObject({
+      linkWriteBytes: 0,
+      deviceReadPackets: 0,
+      lastSentMs: 0,
+    });
+    plane.verdicts.device = dropCode('device-error');
+    plane.fromLink(far.seal(inward()));
+    expect(plane.drops('device-error')).toBe(1);
+  });
+
+  it('drops packets that are too big, both ways', () => {
+    connect();
+    plane.fromDevice(outward(1481));
+    plane.fromLink(far.seal(inward(1600)));
+    expect(plane.drops('too-big')).toBe(2);
+    plane.fromDevice(outward(1480));
+    plane.fromLink(far.seal(inward(1580)));
+    expect([plane.sent.length, plane.written.length]).toEqual([1, 1]);
+    plane.fromLink(Uint8Array.of(4 << 3, ...new Uint8Array(5000)));
+    expect(plane.drops('too-big')).toBe(3);
+  });
+
+  it('pings on time, and not twice when sending fails', () => {
+    connect({ pingIntervalMs: 500 });
+    expect(core.nextDeadlineMs()).toBe(1500);
+    core.handleTick(1499);
+    expect(plane.sent).toEqual([]);
+    core.handleTick(1500);
+    expect(plane.sent).toHaveLength(1);
+    expect(core.nextDeadlineMs()).toBe(2000);
+    plane.verdicts.link = dropCode('link-error');
+    core.handleTick(2000);
+    expect(core.nextDeadlineMs()).toBe(2500);
+    core.setPeer(PEER, { pingIntervalMs: 0 });
+    core.handleTick(2500);
+    expect(core.nextDeadlineMs()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('finds DATA_V1 and unnumbered peers by link and address, and a link without other peers by its one', () => {
+    connect({ receivePeerId: undefined, sendPeerId: undefined });
+    const v1 = new FarKey({ cipher: 'AES-256-GCM', digest: 'none' }, far.material);
+    plane.fromLink(v1.seal(inward(), 1));
+    plane.fromLink(new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 77 }, far.material).seal(inward(), 2));
+    expect(plane.written).toHaveLength(2);
+    plane.fromLink(v1.seal(inward(), 3), at('192.0.2.9'));
+    expect(plane.drops('wrong-source')).toBe(1);
+  });
+
+  it('takes the remote of its link for the address of a peer that has none', () => {
+    core.removeLink(LINK);
+    core.addLink(LINK, { framing: 'tcp', remote: HOME });
+    connect({ address: undefined });
+    plane.fromLink(far.seal(inward()), undefined);
+    expect(plane.written).toHaveLength(1);
+    plane.fromDevice(outward());
+    core.sendControl(LINK, undefined, Uint8Array.of(1));
+    expect(plane.sent.map(({ to }) => to)).toEqual(['192.0.2.1:1194', 'remote']);
+  });
+
+  it('does not take a packet for a peer of another link', () => {
+    connect();
+    core.addLink(9, { framing: 'udp', remote: undefined });
+    const { bytes } = core.arena;
+    const packet = far.seal(inward());
+    bytes.set(packet, INPUT);
+    writePackedAddress(core.arena.view, SOURCE, HOME);
+    core.handleLinkPacket(9, SOURCE, INPUT, packet.length);
+    expect(plane.drops('wrong-source')).toBe(1);
+  });
+
+  it('holds back strangers while known packets pass, until the consumer has worked them off', () => {
+    plane = build(createNodePacketCrypto(createArena(ARENA_BYTES)), { known: 4, unknown: 40 });
+    core = plane.core;
+    core.addDevice(DEVICE, { layer: 'tun', mtuBytes: 1500, blockIpv6: false });
+    core.addLink(LINK, { framing: 'udp', remote: undefined });
+    connect();
+    for (let index = 0; index < 40; index++) plane.fromLink(Uint8Array.of(7 << 3, index), at('192.0.2.7', index));
+    plane.fromLink(Uint8Array.of(4 << 3, 1));
+    const events = plane.poll().filter((event) => event.type === 'control');
+    expect(events.map(({ known }) => known)).toEqual([true, ...new Array(16).fill(false)]);
+    expect(plane.poll()).toEqual([]);
+    core.handleTaken(1, 6);
+    expect(plane.poll()).toHaveLength(6);
+  });
+
+  it('asks about a refused address again only after a while', () => {
+    connect({ mayFloat: true });
+    const elsewhere = at('198.51.100.1');
+    const requests = () => plane.poll().filter((event) => event.type === 'float-request').length;
+    plane.fromLink(far.seal(inward()), elsewhere);
+    expect(requests()).toBe(1);
+    core.answerFloat(PEER, elsewhere, false);
+    plane.fromLink(far.seal(inward()), elsewhere);
+    expect([requests(), plane.drops('float-refused')]).toEqual([0, 1]);
+    core.setNow(12_000);
+    plane.fromLink(far.seal(inward()), elsewhere);
+    expect(requests()).toBe(1);
+  });
+
+  it('carries frames of a TAP device as they are, to its one peer', () => {
+    core.addDevice(8, { layer: 'tap', mtuBytes: 1500, blockIpv6: false });
+    connect({ device: 8 });
+    const frame = Uint8Array.of(...new Uint8Array(12), 0x08, 0x06, 1, 2, 3);
+    core.arena.bytes.set(frame, INPUT);
+    core.handleDevicePacket(8, INPUT, frame.length);
+    expect(far.open(plane.sent[0]!.bytes).payload).toEqual(frame);
+    plane.fromLink(far.seal(frame));
+    expect(plane.written).toEqual([frame]);
+    plane.fromLink(far.seal(Uint8Array.of(1, 2, 3)));
+    expect(plane.drops('bad-inner-packet')).toBe(1);
+  });
+
+  it('gives back what peers and links held', () => {
+    for (let round = 0; round < 3 * PEERS; round++) {
+      core.addPeer(100 + round, round % PEERS, peerOptions());
+      core.removePeer(100 + round);
+      core.addLink(1000 + round, { framing: 'udp', remote: HOME });
+      core.removeLink(1000 + round);
+    }
+    connect();
+    plane.fromLink(far.seal(inward()));
+    expect(plane.written).toHaveLength(1);
+  });
+
+  it('refuses a prefix that is none and a scratch region that is too small', () => {
+    expect(() => core.addPeer(PEER, 0, peerOptions({ prefixes: ['10.8.0.0/33'] }))).toThrow(RangeError);
+    const crypto = createNodePacketCrypto(createArena(1000));
+    const io = { sendLink: () => PASS, writeDevice: () => PASS };
+    const options = {
+      packetCrypto: crypto,
+      io,
+      counters: new Float64Array(64),
+      laneCapacity: { known: 1, unknown: 1 },
+      nowMs: 0,
+    };
+    expect(() => createPlaneCore({ ...options, scratch: { start: 64, length: 900 } })).toThrow(RangeError);
+  });
+});
+
+describe('the packet path', () => {
+  it('allocates nothing for a packet', () => {
+    const crypto = idleCrypto();
+    const { bytes, view } = crypto.arena;
+    const io = { sendLink: () => PASS, writeDevice: () => PASS };
+    const counters = new Float64Array(countersByteLength(PEERS) / 8);
+    const scratch = { start: SCRATCH, length: scratchByteLength(PEERS, PEERS) };
+    const laneCapacity = { known: 1, unknown: 1 };
+    const core = createPlaneCore({ packetCrypto: crypto, io, scratch, counters, laneCapacity, nowMs: 0 });
+    core.addDevice(DEVICE, { layer: 'tun', mtuBytes: 1500, blockIpv6: false });
+    core.addLink(LINK, { framing: 'udp', remote: undefined });
+    core.addPeer(PEER, 0, peerOptions({ compression: 'stub' }));
+    core.addKey(PEER, KEY, new FarKey({ cipher: 'AES-256-GCM', digest: 'none' }).keyOptions);
+    core.useKey(PEER, KEY);
+    writePackedAddress(view, SOURCE, HOME);
+    const packet = outward(1300);
+    const framed = Uint8Array.of(0xfb, ...inward(1300).subarray(1), 0x45);
+    let packetId = 0;
+    const run = (packets: number) => {
+      for (let count = 0; count < packets; count++) {
+        bytes.set(packet, INPUT);
+        core.handleDevicePacket(DEVICE, INPUT, packet.length);
+        view.setUint32(INPUT, 0x48000005);
+        view.setUint32(INPUT + 4, ++packetId);
+        bytes.set(framed, INPUT + 24);
+        core.handleLinkPacket(LINK, SOURCE, INPUT, 24 + framed.length);
+      }
+    };
+    run(20_000);
+    const before = process.memoryUsage().heapUsed;
+    run(10_000);
+    const grown = process.memoryUsage().heapUsed - before;
+    expect(readPeerStatistics(counters, 0)).toMatchObject({ deviceReadPackets: 30_000, deviceWritePackets: 30_000 });
+    // One object of 16 bytes for each packet would be 160,000 bytes.
+    expect(grown).toBeLessThan(80_000);
+  });
+});
+
+/** Packet crypto that leaves every byte as it is, so that only the path itself can allocate. */
+function idleCrypto(): PacketCrypto {
+  const nothing = () => undefined;
+  return {
+    arena: createArena(ARENA_BYTES),
+    aeadKey: () => ({ seal: nothing, open: () => true, close: nothing }),
+    cbcKey: () => ({
+      blockBytes: 16,
+      encrypt: (_iv, _text, length) => length,
+      decrypt: (_iv, _text, length) => length,
+      close: nothing,
+    }),
+    macKey: () => ({ lengthBytes: 20, sign: nothing, verify: () => true, close: nothing }),
+    random: nothing,
+  };
+}
