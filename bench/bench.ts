@@ -1,0 +1,123 @@
+// Time to connect and throughput, ours beside OpenVPN 2.6 and 2.7 in the same run against the same server; the figures
+// that count are the ratios. `npm run bench`, as root. Everything happens in namespaces of its own.
+
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Lab, tunnel, up } from '../test/lab/lab.ts';
+import { eventually } from '../test/lab/process.ts';
+import { type ClientKind, clientCommand, missing } from '../test/lab/requirements.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '5' },
+    clients: { type: 'string', default: 'sallyport,openvpn,openvpn-2.7' },
+  },
+});
+const runs = Number(options.runs);
+const seconds = Number(options.seconds);
+const clients = options.clients.split(',') as ClientKind[];
+
+const label: Readonly<Record<ClientKind, string>> = {
+  sallyport: 'sallyport',
+  openvpn: 'openvpn 2.6',
+  'openvpn-2.7': 'openvpn 2.7',
+};
+
+if (missing.length > 0) {
+  process.stderr.write(`bench: cannot run here: ${missing.join('; ')}\n`);
+  process.exit(1);
+}
+
+const lab = await Lab.open();
+let code = 0;
+try {
+  describeMachine();
+  await lab.server({ lines: ['keepalive 10 60'] });
+  print(await connectTimes(), 'start of the process to "Initialization Sequence Completed", ms', 'less is better');
+  for (const direction of ['up', 'down'] as const) {
+    print(await throughput(direction), `TCP throughput, one flow, ${direction}, Mbit/s`, 'more is better');
+  }
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  code = 1;
+} finally {
+  await lab.close();
+}
+process.exit(code);
+
+/** Clients take turns, so that whatever else the machine does meets all of them alike. */
+async function connectTimes(): Promise<Map<ClientKind, number[]>> {
+  const times = new Map<ClientKind, number[]>(clients.map((kind) => [kind, []]));
+  const config = await lab.clientConfig();
+  // One run each beforehand fills the caches of files.
+  for (let run = -1; run < runs; run += 1) {
+    for (const kind of clients) {
+      const began = performance.now();
+      const client = await lab.client({ kind, argv: ['--config', config] });
+      await client.line(up);
+      if (run >= 0) times.get(kind)?.push(performance.now() - began);
+      await client.stop();
+    }
+  }
+  return times;
+}
+
+async function throughput(direction: 'up' | 'down'): Promise<Map<ClientKind, number[]>> {
+  const rates = new Map<ClientKind, number[]>(clients.map((kind) => [kind, []]));
+  const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
+  await sink.line(/Server listening/);
+  try {
+    for (let turn = 0; turn < 2; turn += 1) {
+      for (const kind of clients) {
+        const client = await lab.client({ kind, argv: ['--config', await lab.clientConfig()] });
+        await client.line(up);
+        const argv = ['iperf3', '--client', tunnel.server4, '--time', `${seconds}`, '--json'];
+        if (direction === 'down') argv.push('--reverse');
+        const { stdout } = await lab.net.client.run(argv, { timeoutMs: (seconds + 20) * 1000 });
+        const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+        rates.get(kind)?.push(report.end.sum_received.bits_per_second / 1e6);
+        await client.stop();
+        await eventually('the end of the device', async () => !(await lab.net.client.ip('-br link')).includes('tun0'));
+      }
+    }
+  } finally {
+    await sink.kill();
+  }
+  return rates;
+}
+
+function print(figures: Map<ClientKind, number[]>, title: string, reading: string): void {
+  const first = clients[0];
+  if (first === undefined) return;
+  const mine = median(figures.get(first) ?? []);
+  process.stdout.write(`\n${title} (median; ${reading})\n`);
+  for (const [kind, values] of figures) {
+    const middle = median(values);
+    const spread = `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+    const ratio = kind === first ? '' : `   ${label[first]} / ${label[kind]} = ${(mine / middle).toFixed(2)}`;
+    process.stdout.write(`  ${label[kind].padEnd(12)} ${middle.toFixed(0).padStart(7)}   (${spread})${ratio}\n`);
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? Number.NaN)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+function describeMachine(): void {
+  const [processor] = cpus();
+  const system = /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? process.platform;
+  process.stdout.write(
+    `${cpus().length} x ${processor?.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${system}, Linux ${release()}, ` +
+      `Node ${process.version}\nserver: openvpn 2.6 in a namespace of the same machine, AES-256-GCM, UDP over IPv4, no kernel offload; ` +
+      `${runs} connections and 2 x ${seconds} s of traffic each\n`,
+  );
+  process.stdout.write(
+    `clients: ${clients.map((kind) => `${label[kind]} (${clientCommand(kind).join(' ')})`).join(', ')}\n`,
+  );
+}
