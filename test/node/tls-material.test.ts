@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SallyportError } from '../../src/error.ts';
+import type { MaterialSource } from '../../src/node/material-source.ts';
 import { translateCipherName } from '../../src/node/tls-cipher-names.ts';
-import type { MaterialSource, TlsMaterial, TlsMaterialInput } from '../../src/node/tls-material.ts';
+import type { TlsMaterial, TlsMaterialInput } from '../../src/node/tls-material.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from '../../src/node/tls-material.ts';
 import { makePki, type Pki } from '../lab/pki.ts';
 
