@@ -3,13 +3,14 @@ import type { DeviceId } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
 import { errno, libc } from './libc.ts';
-import { DEVICE_ERROR, ErrorReporter, type PumpContext, READ_BUDGET } from './link-io.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, type Pollable } from './poll-set.ts';
+import { DEVICE_ERROR, ErrorReporter, type Pump, type PumpContext, READ_BUDGET } from './link-io.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 
 /** A tun or tap device: one packet for each read and write. An fd of -1 (`dev null`) gives nothing and takes everything. */
-export class DevicePump implements Pollable {
+export class DevicePump implements Pump {
   readonly fd: number;
   pollEvents: number;
+  #live = true;
   readonly #id: DeviceId;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
@@ -22,6 +23,11 @@ export class DevicePump implements Pollable {
     this.#errors = new ErrorReporter((code, text) => {
       context.core.report({ type: 'device-error', device: id, code, text });
     });
+  }
+
+  letGo(): void {
+    this.#live = false;
+    this.pollEvents = 0;
   }
 
   handleReady(events: number): void {
@@ -37,6 +43,8 @@ export class DevicePump implements Pollable {
     for (let count = 0; count < READ_BUDGET; count++) {
       const length = libc.read(this.fd, address, MAX_PACKET_BYTES);
       if (length > 0) {
+        this.#context.takeCalls();
+        if (!this.#live) return;
         core.handleDevicePacket(this.#id, offset, length);
         continue;
       }

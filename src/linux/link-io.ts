@@ -4,7 +4,7 @@ import type { PlaneCore } from '../data/plane-core.ts';
 import { dropCode } from '../data/verdict.ts';
 import { errnoName, errnoText } from './errno.ts';
 import type { PacketMemory } from './packet-memory.ts';
-import type { PollSet } from './poll-set.ts';
+import type { Pollable, PollSet } from './poll-set.ts';
 
 /** The surroundings of one fd in the worker. */
 export interface PumpContext {
@@ -13,6 +13,14 @@ export interface PumpContext {
   readonly polls: PollSet;
   /** Monotonic milliseconds of this turn of the loop. */
   nowMs(): number;
+  /** Carries out the calls that the main thread has made; to be called between reading a packet and handing it on. */
+  takeCalls(): void;
+}
+
+/** An fd that the worker reads and can be told to leave alone. */
+export interface Pump extends Pollable {
+  /** From now on the fd is not touched, not even for a packet in hand. */
+  letGo(): void;
 }
 
 /** Packets that are read from one fd before the others have their turn. */

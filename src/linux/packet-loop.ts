@@ -8,7 +8,7 @@ import { bootMs } from './clock.ts';
 import { DevicePump } from './device-pump.ts';
 import { Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
-import { DEVICE_ERROR, LINK_ERROR, type PumpContext } from './link-io.ts';
+import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
@@ -36,7 +36,7 @@ export class PacketLoop {
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
-  #callsWait = true;
+  #callsTaken = 0;
   #takenKnown = 0;
   #takenUnknown = 0;
 
@@ -52,7 +52,13 @@ export class PacketLoop {
     };
     const core = options.createCore(io, this.#nowMs);
     this.#core = core;
-    this.#context = { core, memory: options.memory, polls: this.#polls, nowMs: () => this.#nowMs };
+    this.#context = {
+      core,
+      memory: options.memory,
+      polls: this.#polls,
+      nowMs: () => this.#nowMs,
+      takeCalls: () => this.#takeCalls(),
+    };
     this.#calls = this.#answerCalls(core);
     this.#polls.add(this.#wakeUp());
   }
@@ -94,14 +100,15 @@ export class PacketLoop {
       pollEvents: POLLIN,
       handleReady: () => {
         libc.read(fd, counter.address, 8);
-        this.#callsWait = true;
+        this.#takeCalls();
       },
     };
   }
 
   #takeCalls(): void {
-    if (!this.#callsWait) return;
-    this.#callsWait = false;
+    const made = Atomics.load(this.#options.control, ControlWord.calls);
+    if (made === this.#callsTaken) return;
+    this.#callsTaken = made;
     for (let call = this.#options.nextCall(); call !== undefined; call = this.#options.nextCall()) {
       const [name, ...values] = call;
       // The tuple type pairs each name with its own arguments; the compiler cannot follow that through a look-up.
@@ -179,10 +186,13 @@ export class PacketLoop {
     if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
   }
 
-  #letGo(members: Map<number, Pollable>, id: number, ticket: number): void {
+  #letGo(members: Map<number, Pump>, id: number, ticket: number): void {
     const member = members.get(id);
     members.delete(id);
-    if (member !== undefined) this.#polls.remove(member);
+    if (member !== undefined) {
+      member.letGo();
+      this.#polls.remove(member);
+    }
     this.#options.report({ type: 'let-go', ticket });
   }
 }

@@ -4,8 +4,8 @@ import { TCP_LENGTH_BYTES, TcpFrameReader, writeTcpLength } from '../data/tcp-fr
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
 import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
-import { LINK_ERROR, LINK_FULL, type PumpContext } from './link-io.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, type Pollable } from './poll-set.ts';
+import { LINK_ERROR, LINK_FULL, type Pump, type PumpContext } from './link-io.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
 import { socketError } from './udp-link.ts';
 
 const MSG_DONTWAIT = 0x40;
@@ -14,7 +14,7 @@ const MSG_NOSIGNAL = 0x4000;
 const QUEUE_BYTES = 262_144;
 
 /** A TCP stream: connecting, then frames in both directions, then closed once and for all. */
-export class TcpLink implements Pollable {
+export class TcpLink implements Pump {
   readonly fd: number;
   pollEvents: number;
   #state: 'connecting' | 'open' | 'closed';
@@ -32,14 +32,19 @@ export class TcpLink implements Pollable {
     this.pollEvents = options.connecting ? POLLOUT : POLLIN;
     const { core, memory } = context;
     this.#onPacket = (packet) => {
-      memory.arena.bytes.set(packet, memory.linkPacket);
-      core.handleLinkPacket(id, 0, memory.linkPacket, packet.length);
+      memory.arena.bytes.set(packet, memory.streamPacket);
+      core.handleLinkPacket(id, 0, memory.streamPacket, packet.length);
     };
   }
 
   /** Bytes that were read before the plane had the stream. */
   handleReadAhead(bytes: Uint8Array): void {
     this.#deliver(bytes);
+  }
+
+  letGo(): void {
+    this.#state = 'closed';
+    this.pollEvents = 0;
   }
 
   handleReady(events: number): void {
@@ -62,15 +67,21 @@ export class TcpLink implements Pollable {
 
   /** One read for each turn: it can hold some forty packets. */
   #read(): void {
-    if (this.#state !== 'open') return;
+    if (!this.#isOpen()) return;
     const { arena, stream, streamBytes } = this.#context.memory;
     const length = libc.recv(this.fd, arena.address + stream, streamBytes, MSG_DONTWAIT);
-    if (length > 0) this.#deliver(arena.bytes.subarray(stream, stream + length));
-    else if (length === 0) this.#end('EOF', 'the peer closed the connection');
+    if (length > 0) {
+      this.#context.takeCalls();
+      if (this.#isOpen()) this.#deliver(arena.bytes.subarray(stream, stream + length));
+    } else if (length === 0) this.#end('EOF', 'the peer closed the connection');
     else {
       const number = errno();
       if (number !== Errno.EAGAIN && number !== Errno.EINTR) this.#close(number);
     }
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open';
   }
 
   #deliver(bytes: Uint8Array): void {

@@ -3,8 +3,8 @@ import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
-import { ErrorReporter, LINK_ERROR, LINK_FULL, type PumpContext, READ_BUDGET, TOO_BIG } from './link-io.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, type Pollable } from './poll-set.ts';
+import { ErrorReporter, LINK_ERROR, LINK_FULL, type Pump, type PumpContext, READ_BUDGET, TOO_BIG } from './link-io.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 import { packSockaddr, SOCKADDR_BYTES, unpackSockaddr, writeSockaddr } from './sockaddr.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
 
@@ -15,9 +15,10 @@ const SO_ERROR = 4;
 const CONTROL_BYTES = 512;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
-export class UdpLink implements Pollable {
+export class UdpLink implements Pump {
   readonly fd: number;
   pollEvents: number = POLLIN;
+  #live = true;
   readonly #id: LinkId;
   readonly #connected: boolean;
   readonly #socks: boolean;
@@ -40,6 +41,11 @@ export class UdpLink implements Pollable {
     });
   }
 
+  letGo(): void {
+    this.#live = false;
+    this.pollEvents = 0;
+  }
+
   handleReady(events: number): void {
     if ((events & POLLERR) !== 0) this.#readErrors();
     if ((events & POLLIN) !== 0) this.#read();
@@ -49,8 +55,11 @@ export class UdpLink implements Pollable {
   #read(): void {
     for (let count = 0; count < READ_BUDGET; count++) {
       const length = this.#connected ? this.#receive() : this.#receiveFrom();
-      if (length >= 0) this.#deliver(length);
-      else {
+      if (length >= 0) {
+        this.#context.takeCalls();
+        if (!this.#live) return;
+        this.#deliver(length);
+      } else {
         const number = errno();
         if (number === Errno.EAGAIN) return;
         if (number !== Errno.EINTR) this.#errors.handleError(number, this.#context.nowMs());
@@ -59,21 +68,21 @@ export class UdpLink implements Pollable {
   }
 
   #receive(): number {
-    const { arena, linkPacket } = this.#context.memory;
-    return libc.recv(this.fd, arena.address + linkPacket, MAX_PACKET_BYTES, MSG_DONTWAIT);
+    const { arena, datagram } = this.#context.memory;
+    return libc.recv(this.fd, arena.address + datagram, MAX_PACKET_BYTES, MSG_DONTWAIT);
   }
 
   #receiveFrom(): number {
-    const { arena, linkPacket, sockaddr, sockaddrLength } = this.#context.memory;
+    const { arena, datagram, sourceSockaddr, sourceSockaddrLength } = this.#context.memory;
     const base = arena.address;
-    arena.view.setUint32(sockaddrLength, SOCKADDR_BYTES, true);
+    arena.view.setUint32(sourceSockaddrLength, SOCKADDR_BYTES, true);
     return libc.recvfrom(
       this.fd,
-      base + linkPacket,
+      base + datagram,
       MAX_PACKET_BYTES,
       MSG_DONTWAIT,
-      base + sockaddr,
-      base + sockaddrLength,
+      base + sourceSockaddr,
+      base + sourceSockaddrLength,
     );
   }
 
@@ -82,14 +91,14 @@ export class UdpLink implements Pollable {
     const { view } = memory.arena;
     if (this.#socks) {
       const span = this.#span;
-      span.offset = memory.linkPacket;
+      span.offset = memory.datagram;
       span.length = length;
       if (parseSocksHeader(view, span, memory.sourceAddress)) {
         core.handleLinkPacket(this.#id, memory.sourceAddress, span.offset, span.length);
       } else core.countDrop('short');
-    } else if (this.#connected) core.handleLinkPacket(this.#id, 0, memory.linkPacket, length);
-    else if (packSockaddr(view, memory.sockaddr, memory.sourceAddress)) {
-      core.handleLinkPacket(this.#id, memory.sourceAddress, memory.linkPacket, length);
+    } else if (this.#connected) core.handleLinkPacket(this.#id, 0, memory.datagram, length);
+    else if (packSockaddr(view, memory.sourceSockaddr, memory.sourceAddress)) {
+      core.handleLinkPacket(this.#id, memory.sourceAddress, memory.datagram, length);
     } else core.countDrop('wrong-source');
   }
 
@@ -116,12 +125,12 @@ export class UdpLink implements Pollable {
   }
 
   #write(address: number, start: number, size: number): number {
-    const { arena, sockaddr } = this.#context.memory;
+    const { arena, targetSockaddr } = this.#context.memory;
     const at = arena.address + start;
     if (this.#connected) return libc.send(this.fd, at, size, MSG_DONTWAIT);
     if (address === 0) return libc.sendto(this.fd, at, size, MSG_DONTWAIT, this.#remote.address, this.#remoteLength);
-    const length = unpackSockaddr(arena.view, address, sockaddr);
-    return libc.sendto(this.fd, at, size, MSG_DONTWAIT, arena.address + sockaddr, length);
+    const length = unpackSockaddr(arena.view, address, targetSockaddr);
+    return libc.sendto(this.fd, at, size, MSG_DONTWAIT, arena.address + targetSockaddr, length);
   }
 
   #reconnect(): boolean {

@@ -1,7 +1,8 @@
 // What the main thread and the data worker say to each other.
 //
 // Main to worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2). Worker to
-// main: reports over the same port. Beside them two blocks of shared memory: the counters (data/counters.ts), which the
+// main: reports over the same port. A packet that the worker reads after a call was made meets its effect, because the
+// worker looks for calls behind every read. Beside them two blocks of shared memory: the counters (data/counters.ts), which the
 // main thread reads at any time, and the control words below.
 
 import type {
@@ -25,6 +26,8 @@ export const ControlWord = {
   /** How many control events of known peers, and of unknown sources, the main thread has worked off; these wrap around. */
   takenKnown: 1,
   takenUnknown: 2,
+  /** How many calls the main thread has made; wraps around. Raised after the call can be fetched. */
+  calls: 3,
 } as const;
 
 export const CONTROL_WORDS_BYTES = 64;

@@ -266,6 +266,7 @@ class WorkerDataPlane implements WorkerPlane {
   #call(call: WorkerCall, moved: readonly ArrayBuffer[] = []): void {
     if (this.#state === 'closing' || this.#state === 'ended') return;
     this.#worker.postMessage(call, [...moved]);
+    Atomics.add(this.#control, ControlWord.calls, 1);
     this.#wake();
     this.#holdProcess();
   }

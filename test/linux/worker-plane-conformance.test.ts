@@ -1,0 +1,86 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { PlaneEvent } from '../../src/data/plane.ts';
+import { libc } from '../../src/linux/libc.ts';
+import { createLinkPort } from '../../src/linux/links.ts';
+import { createWorkerPlane } from '../../src/linux/worker-plane.ts';
+import { dataPlaneConformance } from '../conformance/data-plane.ts';
+import { type BuiltProgram, buildDataWorker } from '../lab/worker-url.ts';
+import { linkRequest, loopback, packetPair, readPacket, writePacket } from './plane-rig.ts';
+
+let worker: BuiltProgram;
+beforeAll(async () => {
+  worker = await buildDataWorker();
+});
+afterAll(() => worker.remove());
+
+const links = createLinkPort();
+const sleepCell = new Int32Array(new SharedArrayBuffer(4));
+/** Blocks this thread until the worker has got so far, within a bound. */
+const blockUntil = (reached: () => boolean, boundMs: number): void => {
+  const untilMs = performance.now() + boundMs;
+  while (!reached() && performance.now() < untilMs) Atomics.wait(sleepCell, 0, 0, 1);
+};
+const expectPacket = (packet: Uint8Array | undefined, what: string): Promise<Uint8Array> =>
+  packet === undefined ? Promise.reject(new Error(`no packet came ${what}`)) : Promise.resolve(packet);
+
+/** Bytes on their way to the plane at most, so that no socket buffer overflows: it counts some 800 for a small packet. */
+const UNREAD_BYTES = 4_096;
+
+dataPlaneConformance('worker thread', async ({ laneCapacity }) => {
+  const events: PlaneEvent[] = [];
+  const fds: number[] = [];
+  const plane = createWorkerPlane({
+    workerUrl: worker.url,
+    listener: (event) => events.push(event),
+    laneCapacity,
+  });
+  await plane.ready;
+  let sentBytes = 0;
+  const isRead = (unread: number) => sentBytes - plane.statistics().linkReadBytes <= unread;
+
+  return {
+    plane,
+    events,
+    addDevice: (options) => {
+      const [near, far] = packetPair();
+      fds.push(near, far);
+      const endpoint = { kind: 'fd', fd: near } as const;
+      return {
+        id: plane.addDevice({ endpoint, layer: 'tun', mtuBytes: 1500, blockIpv6: false, ...options }),
+        write: (packet) => void writePacket(far, packet),
+        read: () => expectPacket(readPacket(far), 'out of the device'),
+      };
+    },
+    addLink: () => {
+      const near = links.open(linkRequest({ local: loopback(0) }));
+      const far = [0, 1].map(() => links.open(linkRequest({ local: loopback(0), remote: near.local })));
+      fds.push(near.fd, ...far.map(({ fd }) => fd));
+      const link = plane.addLink({
+        endpoint: { kind: 'fd', fd: near.fd },
+        framing: 'udp',
+        connecting: false,
+        remote: undefined,
+        connected: false,
+        readAhead: undefined,
+      });
+      return {
+        link,
+        addresses: [far[0]!.local, far[1]!.local],
+        send: (packet, from = 0) => {
+          blockUntil(() => isRead(UNREAD_BYTES), 200);
+          if (writePacket(far[from]!.fd, packet)) sentBytes += packet.length;
+        },
+        receive: (at = 0) => expectPacket(readPacket(far[at]!.fd), `at far end ${at}`),
+      };
+    },
+    advance: () => undefined,
+    flood: async (end, packets, from) => {
+      for (const packet of packets) end.send(packet, from);
+      blockUntil(() => isRead(0), 2_000);
+    },
+    close: async () => {
+      await plane.close();
+      for (const fd of fds) libc.close(fd);
+    },
+  };
+});
