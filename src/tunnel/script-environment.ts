@@ -6,8 +6,8 @@ import type { Config, TunnelOptions } from '../config/config.ts';
 import { type AddressBytes, formatAddress } from '../ip/address.ts';
 import { lengthToNetmask, parsePrefix } from '../ip/prefix.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
-import { foreignOptions } from './dns-plan.ts';
-import type { DnsPlan, PlannedRoute, TunnelPlan } from './plan.ts';
+import { foreignOptions, makeDnsPlan } from './dns-plan.ts';
+import type { PlannedRoute, TunnelPlan } from './plan.ts';
 
 export type ScriptEnvironment = Readonly<Record<string, string>>;
 
@@ -160,6 +160,7 @@ function addOptions(environment: Environment, options: TunnelOptions, config: Co
   const strength = flags.some((flag) => flag?.blockLocal) ? '2' : '1';
   if (redirectGateway?.ipv4) environment.set('route_redirect_gateway_ipv4', strength);
   if (flags.some((flag) => flag?.ipv6)) environment.set('route_redirect_gateway_ipv6', strength);
+  addDns(environment, options);
   const { dnsUpdown, up } = config.scripts;
   const dnsUpdownStated = dnsUpdown !== undefined && dnsUpdown !== 'disable';
   for (const [index, text] of foreignOptions(options, dnsUpdownStated, up !== undefined).entries()) {
@@ -183,7 +184,6 @@ function addPlan(environment: Environment, plan: TunnelPlan): void {
   if (plan.netGateway6 !== undefined) environment.set('net_gateway_ipv6', plan.netGateway6);
   if (plan.vpnGateway4 !== undefined) environment.set('route_vpn_gateway', plan.vpnGateway4);
   addRoutes(environment, plan.routes);
-  addDns(environment, plan.dns);
 }
 
 /** IPv4: the stated routes and those of block-local. IPv6: all of them, the redirection's too. */
@@ -209,9 +209,12 @@ function addRoutes(environment: Environment, routes: readonly PlannedRoute[]): v
   }
 }
 
-function addDns(environment: Environment, dns: DnsPlan): void {
-  for (const [index, domain] of dns.searchDomains.entries()) environment.set(`dns_search_domain_${index + 1}`, domain);
-  for (const [index, server] of dns.servers.entries()) {
+/** What `--dns` states; `dhcp-option` lines have their foreign options. */
+function addDns(environment: Environment, options: TunnelOptions): void {
+  const domains = options.dnsSearchDomains;
+  for (const [index, domain] of domains.entries()) environment.set(`dns_search_domain_${index + 1}`, domain);
+  const servers = options.dns.length === 0 ? [] : makeDnsPlan(options).servers;
+  for (const [index, server] of servers.entries()) {
     const name = `dns_server_${index + 1}`;
     for (const [position, { address, port }] of server.addresses.entries()) {
       environment.set(`${name}_address_${position + 1}`, address);

@@ -198,11 +198,13 @@ describe('scriptEnvironment', () => {
 
   it('keeps dhcp-option lines as they are where there is no dns server', () => {
     const lines = ['dhcp-option DNS 10.8.0.1', 'dhcp-option DOMAIN corp.example', 'dhcp-option DISABLE-NBT'];
-    expect(scriptEnvironment('up', tunnelFacts([...subnet6, ...lines]))).toMatchObject({
+    const environment = scriptEnvironment('up', tunnelFacts([...subnet6, ...lines]));
+    expect(environment).toMatchObject({
       foreign_option_1: 'dhcp-option DNS 10.8.0.1',
       foreign_option_2: 'dhcp-option DOMAIN corp.example',
       foreign_option_3: 'dhcp-option DISABLE-NBT',
     });
+    expect(Object.keys(environment).filter((name) => name.startsWith('dns_'))).toEqual([]);
   });
 
   it('lets no line break and no other name through a peer’s text', () => {
