@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, readSync, writeSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
+import { SallyportError } from '../error.ts';
 
 const HANDOVER_FD = 3;
 /** Marks the child; its value says nothing. Removed by the child before anything else sees it. */
@@ -66,7 +67,7 @@ export interface DaemonChild {
 export function receiveDaemon(): DaemonChild | undefined {
   if (process.env[MARK] === undefined) return undefined;
   delete process.env[MARK];
-  const secrets = JSON.parse(readToEnd(HANDOVER_FD)) as DaemonSecrets;
+  const secrets = readSecrets();
   return {
     secrets,
     ready({ keepDirectory }) {
@@ -79,6 +80,19 @@ export function receiveDaemon(): DaemonChild | undefined {
       closeSync(HANDOVER_FD);
     },
   };
+}
+
+function readSecrets(): DaemonSecrets {
+  try {
+    return JSON.parse(readToEnd(HANDOVER_FD)) as DaemonSecrets;
+  } catch (cause) {
+    throw new SallyportError(`${MARK} is set, but no parent handed anything over on descriptor ${HANDOVER_FD}`, {
+      code: 'SALLYPORT_INTERNAL',
+      blame: 'config',
+      hint: `remove ${MARK} from the environment`,
+      cause,
+    });
+  }
 }
 
 function readToEnd(fd: number): string {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +50,15 @@ describe('daemonise', () => {
   it('tells that the program can not be started', async () => {
     const started = await daemonise({ program: join(dir, 'missing'), args: [], secrets: {} });
     expect(started).toMatchObject({ ready: false, error: expect.stringContaining('ENOENT') });
+  });
+
+  it('says so when the mark is there without a parent', async () => {
+    const child = spawnSync(process.execPath, ['--import', tsx, fixture, join(dir, 'orphan')], {
+      env: { ...process.env, SALLYPORT_DAEMON_CHILD: '1' },
+      encoding: 'utf8',
+    });
+    expect(child.status).toBe(1);
+    expect(child.stderr).toContain('no parent handed anything over on descriptor 3');
   });
 
   it('finds no parent in a process that is no such child', () => {
