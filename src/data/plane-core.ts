@@ -8,7 +8,7 @@
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
 import { copyPackedAddress, samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
 import { IpProtocol } from '../ip/packet.ts';
-import { parsePrefix } from '../ip/prefix.ts';
+import { type Prefix, parsePrefix } from '../ip/prefix.ts';
 import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { PING } from '../wire/in-band.ts';
@@ -224,6 +224,7 @@ class Core implements PlaneCore {
     const state = this.#state;
     this.#device(options.device);
     this.#link(options.link);
+    options.prefixes.forEach(expectPrefix);
     const address = state.addressSlots.take();
     const floatAddress = state.addressSlots.take();
     state.crypto.random(state.staging, 1);
@@ -271,6 +272,7 @@ class Core implements PlaneCore {
     const state = this.#state;
     const peer = this.#peer(id);
     for (const key of peer.keys) closeDataKey(key);
+    state.openedKey = undefined;
     state.devices.get(peer.device)?.prefixes.replace(id, []);
     state.peers.delete(id);
     state.addressSlots.give(peer.address);
@@ -295,7 +297,7 @@ class Core implements PlaneCore {
     const key = this.#key(peer, handle);
     peer.keys.splice(peer.keys.indexOf(key), 1);
     if (peer.sendKey === key) peer.sendKey = undefined;
-    if (this.#state.openedKey === key) this.#state.openedKey = undefined;
+    this.#state.openedKey = undefined;
     closeDataKey(key);
   }
 
@@ -324,6 +326,7 @@ class Core implements PlaneCore {
 
   close(): void {
     for (const peer of this.#state.peers.values()) for (const key of peer.keys) closeDataKey(key);
+    this.#state.openedKey = undefined;
     this.#state.peers.clear();
     this.#state.links.clear();
     this.#state.devices.clear();
@@ -341,12 +344,7 @@ class Core implements PlaneCore {
   }
 
   #replacePrefixes(peer: Peer, texts: readonly string[]): void {
-    const prefixes = texts.map((text) => {
-      const prefix = parsePrefix(text);
-      if (prefix === undefined) throw new RangeError(`"${text}" is no network prefix`);
-      return prefix;
-    });
-    this.#state.devices.get(peer.device)?.prefixes.replace(peer.handle, prefixes);
+    this.#state.devices.get(peer.device)?.prefixes.replace(peer.handle, texts.map(expectPrefix));
   }
 
   #expectPing(peer: Peer): void {
@@ -389,6 +387,12 @@ function copySettings(peer: Peer, settings: Omit<Partial<PeerSettings>, 'address
   peer.pingIntervalMs = settings.pingIntervalMs ?? peer.pingIntervalMs;
   peer.dropRecursive = settings.dropRecursive ?? peer.dropRecursive;
   peer.mayFloat = settings.mayFloat ?? peer.mayFloat;
+}
+
+function expectPrefix(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) throw new RangeError(`"${text}" is no network prefix`);
+  return prefix;
 }
 
 /** A call about something that is not there is misuse of the port. */
