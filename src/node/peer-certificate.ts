@@ -8,8 +8,15 @@ import type { PeerCertificate } from '../control/tls-engine.ts';
 import type { DerElement } from './der.ts';
 import { DerTag, parseChildren, parseDer, parseOid, parseText, parseTime } from './der.ts';
 
-/** A certificate as the control channel wants it; undefined when it is not one that can be understood in full. */
-export function parsePeerCertificate(der: Uint8Array, depth: number): PeerCertificate | undefined {
+/**
+ * A certificate as the control channel wants it; undefined when it is not one that can be understood in full. `known` is
+ * the same certificate where Node has read it already, which is the dear part.
+ */
+export function parsePeerCertificate(
+  der: Uint8Array,
+  depth: number,
+  known?: X509Certificate,
+): PeerCertificate | undefined {
   const parts = parseChildren(parseDer(der), DerTag.sequence);
   const tbs = parseChildren(parts?.[0], DerTag.sequence);
   if (parts?.length !== 3 || tbs === undefined) return undefined;
@@ -39,7 +46,7 @@ export function parsePeerCertificate(der: Uint8Array, depth: number): PeerCertif
     sha1: new Uint8Array(createHash('sha1').update(der).digest()),
     sha256: new Uint8Array(createHash('sha256').update(der).digest()),
     ...extensions,
-    keyDescription: describeKey(der),
+    keyDescription: describeKey(der, known),
     signatureAlgorithm: SIGNATURE_NAMES.get(signature) ?? signature,
   };
 }
@@ -160,9 +167,9 @@ function parseAltNames(bytes: Uint8Array): readonly string[] {
 }
 
 /** `256 bits ECprime256v1`, `2048 bits RSA`: size, OpenSSL's key type, and the curve's name without a space. */
-function describeKey(der: Uint8Array): string {
+function describeKey(der: Uint8Array, known: X509Certificate | undefined): string {
   try {
-    const key = new X509Certificate(der).publicKey;
+    const key = (known ?? new X509Certificate(der)).publicKey;
     const details = key.asymmetricKeyDetails ?? {};
     const type = (key.asymmetricKeyType ?? 'unknown').toUpperCase();
     if (type === 'EC') return `${CURVE_BITS.get(details.namedCurve ?? '') ?? 0} bits EC${details.namedCurve ?? ''}`;

@@ -35,7 +35,7 @@ export function judgeChain(input: ChainInput): JudgedChain {
   const found = findChain(input.leaf, input.authorities);
   const chain: PeerCertificate[] = [];
   for (const [depth, certificate] of found.entries()) {
-    const parsed = parsePeerCertificate(new Uint8Array(certificate.raw), depth);
+    const parsed = parsePeerCertificate(new Uint8Array(certificate.raw), depth, certificate);
     if (parsed === undefined) return { ok: false };
     chain.push(parsed);
   }
