@@ -93,7 +93,7 @@ async function runOnce(config: Config, argv: readonly string[], context: RunCont
   reports.stop();
   if (end.kind === 'reload') return 'reload';
   removePidFile();
-  if (end.error !== undefined && end.exitCode !== 0) explain(end.error, logger);
+  if (end.error !== undefined && end.exitCode !== 0) sayFatal(end.error, logger);
   return end.exitCode;
 }
 
@@ -123,6 +123,11 @@ function configFileOf(argv: readonly string[]): string | undefined {
 function explain(error: unknown, logger: Logger): void {
   const text = error instanceof Error ? error.message : String(error);
   logger.log(Level.fatal, text);
+  sayFatal(error, logger);
+}
+
+/** The end of a log after an error that was told. */
+function sayFatal(error: unknown, logger: Logger): void {
   if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
   logger.log(Level.fatal, 'Exiting due to fatal error');
 }

@@ -21,7 +21,7 @@ import type { PlaneDevice } from './plane-device.ts';
 import type { ClientMaterial, ClockPort, ConnectionScripts, PeerFacts, TunnelHost } from './ports.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, FATAL, softExit, softRestart } from './signal.ts';
 import type { AttemptObserver } from './state.ts';
 
 export interface AttemptPorts {
@@ -425,7 +425,7 @@ export class Attempt {
               blame: 'internal',
               cause: error,
             });
-      this.#end(softExit('fatal', { error: known, exitCode: 1 }));
+      this.#end(softExit(FATAL, { error: known, exitCode: 1 }));
     });
   }
 

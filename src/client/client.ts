@@ -26,7 +26,7 @@ import type {
 } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveRemote, wait } from './resolve.ts';
-import { type ClientSignal, hardSignal, type SignalName, signalLine, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, FATAL, hardSignal, type SignalName, signalLine, softExit, softRestart } from './signal.ts';
 import type { AttemptObserver, ClientState } from './state.ts';
 
 export interface ClientPorts {
@@ -107,7 +107,7 @@ export class Client {
       await this.#attempt?.close();
       this.#attempt = undefined;
       await this.#closeHost(host, signal, keep, () => device.release());
-      log(Level.info, signalLine(signal));
+      if (signal.text !== FATAL) log(Level.info, signalLine(signal));
       if (!restart) break;
       if (signal.purgeCredentials) credentials.purge();
       this.#remotes.ended(signal.advice);
@@ -150,7 +150,7 @@ export class Client {
     if (step.kind === 'exhausted') {
       this.#ports.log(Level.fatal, step.text);
       const error = new SallyportError(step.text, { code: 'SALLYPORT_NO_ANSWER', blame: 'network' });
-      return softExit('fatal', { error, exitCode: 1 });
+      return softExit(FATAL, { error, exitCode: 1 });
     }
     try {
       const address = step.address ?? (await this.#resolve(step.profile));
@@ -266,9 +266,9 @@ export class Client {
       const known = new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error, retry: true });
       return softRestart('socket-error', { error: known, connectionFailed: true });
     }
-    if (error instanceof SallyportError) return softExit('fatal', { error, exitCode: 1 });
+    if (error instanceof SallyportError) return softExit(FATAL, { error, exitCode: 1 });
     const internal = new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal', cause: error });
-    return softExit('fatal', { error: internal, exitCode: 1 });
+    return softExit(FATAL, { error: internal, exitCode: 1 });
   }
 
   #takePending(): ClientSignal | undefined {

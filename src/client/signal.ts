@@ -42,6 +42,9 @@ export function softRestart(
   };
 }
 
+/** The text of an exit because of an error that nothing can mend; the C program says no signal line then. */
+export const FATAL = 'fatal';
+
 /** An exit decided by the program. */
 export function softExit(text: string, options: { error?: SallyportError; exitCode?: number } = {}): ClientSignal {
   return {
