@@ -36,12 +36,12 @@ export interface ScriptFacts {
   readonly untrusted: SocketAddress | undefined;
   /** … and the one whose TLS session is complete. */
   readonly trusted: SocketAddress | undefined;
-  /** Options with the pushed ones laid over them, once they are. */
+  /** Options with the pushed ones laid over them; until then undefined, and the profile's own count. */
   readonly options: TunnelOptions | undefined;
   readonly plan: TunnelPlan | undefined;
   /** What `up`, `down` and their like are told, from the first of them on. */
   readonly run: ScriptRun | undefined;
-  /** After routes were set: whether a redirection of the default route took effect. */
+  /** The plan's `redirect4` once its routes are set; undefined before, and under `route-noexec`. */
   readonly redirectGateway: boolean | undefined;
   /** Why the tunnel goes down, as `sigterm`, `sigusr1`, `ping-restart`, `auth-failure` … */
   readonly signal: string | undefined;
@@ -54,15 +54,16 @@ export interface ScriptRun {
 
 /** The whole environment for a script of the given type; nothing of the process's own environment is in it. */
 export function scriptEnvironment(scriptType: string, facts: ScriptFacts): ScriptEnvironment {
-  const { config, options, plan } = facts;
+  const { config, plan } = facts;
+  const options = facts.options ?? config.tunnel;
   const environment = new Environment();
   addSettings(environment, facts);
   for (const certificate of facts.certificates) addCertificate(environment, certificate);
   addPeer(environment, 'untrusted', facts.untrusted);
   addPeer(environment, 'trusted', facts.trusted);
   for (const [name, value] of config.setenv) environment.set(name, value);
-  if (options !== undefined) addOptions(environment, options, config);
-  if (plan !== undefined) addPlan(environment, plan);
+  addOptions(environment, options, config);
+  if (plan !== undefined) addPlan(environment, plan, options);
   if (facts.redirectGateway !== undefined) environment.set('redirect_gateway', facts.redirectGateway ? '1' : '0');
   if (facts.run !== undefined && plan !== undefined) addRun(environment, facts.run, plan);
   if (facts.signal !== undefined) environment.set('signal', facts.signal);
@@ -79,10 +80,10 @@ export function scriptArguments(plan: TunnelPlan, run: ScriptRun): string[] {
   return [run.device, String(plan.mtuBytes), '0', local, remote, run.context].filter((word) => word !== '');
 }
 
-/** The arguments that `ipchange` gets: `[AF_INET]198.51.100.1 1194`. */
+/** What `ipchange` gets, address and port in one argument: `[AF_INET]198.51.100.1 1194`. Observed with OpenVPN 2.6.14. */
 export function ipChangeArguments(trusted: SocketAddress): string[] {
   const { family, address, port } = unmapSocketAddress(trusted);
-  return [`[AF_INET${family === 4 ? '' : '6'}]${formatAddress(address)}`, String(port)];
+  return [`[AF_INET${family === 4 ? '' : '6'}]${formatAddress(address)} ${port}`];
 }
 
 /** The arguments that `tls-verify` gets for one certificate. */
@@ -168,7 +169,7 @@ function addOptions(environment: Environment, options: TunnelOptions, config: Co
   }
 }
 
-function addPlan(environment: Environment, plan: TunnelPlan): void {
+function addPlan(environment: Environment, plan: TunnelPlan, options: TunnelOptions): void {
   const { address4, address6 } = plan;
   if (address4 !== undefined) {
     environment.set('ifconfig_local', address4.local);
@@ -180,9 +181,16 @@ function addPlan(environment: Environment, plan: TunnelPlan): void {
     environment.set('ifconfig_ipv6_netbits', String(address6.prefixLength));
     if (address6.remote !== undefined) environment.set('ifconfig_ipv6_remote', address6.remote);
   }
-  if (plan.netGateway4 !== undefined) environment.set('route_net_gateway', plan.netGateway4);
-  if (plan.netGateway6 !== undefined) environment.set('net_gateway_ipv6', plan.netGateway6);
-  if (plan.vpnGateway4 !== undefined) environment.set('route_vpn_gateway', plan.vpnGateway4);
+  // Gateways are told where there is something to route, and otherwise not.
+  const { routes, routes6, redirectGateway, redirectPrivate } = options;
+  const redirected = [redirectGateway, redirectPrivate].filter((flags) => flags !== undefined);
+  if (routes.length > 0 || redirected.length > 0) {
+    if (plan.netGateway4 !== undefined) environment.set('route_net_gateway', plan.netGateway4);
+    if (plan.vpnGateway4 !== undefined) environment.set('route_vpn_gateway', plan.vpnGateway4);
+  }
+  if (routes6.length > 0 || redirected.some(({ ipv6 }) => ipv6)) {
+    if (plan.netGateway6 !== undefined) environment.set('net_gateway_ipv6', plan.netGateway6);
+  }
   addRoutes(environment, plan.routes);
 }
 

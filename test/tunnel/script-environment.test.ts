@@ -155,9 +155,29 @@ describe('scriptEnvironment', () => {
   });
 
   it('names the remote end of a pair', () => {
-    const environment = scriptEnvironment('up', tunnelFacts(net30));
+    const environment = scriptEnvironment('up', tunnelFacts([...net30, 'route 10.9.0.1']));
     expect(environment).toMatchObject({ ifconfig_remote: '10.8.0.5', route_vpn_gateway: '10.8.0.5' });
     expect(environment).not.toHaveProperty('ifconfig_netmask');
+  });
+
+  it('tells gateways of a family only where something of it is routed', () => {
+    const gateways = (...lines: string[]) =>
+      Object.keys(scriptEnvironment('up', tunnelFacts([...subnet6, ...lines]))).filter((name) =>
+        /^(route_net_gateway|route_vpn_gateway|net_gateway_ipv6)$/.test(name),
+      );
+    expect(gateways()).toEqual([]);
+    expect(gateways('route 10.9.0.1')).toEqual(['route_net_gateway', 'route_vpn_gateway']);
+    expect(gateways('redirect-private')).toEqual(['route_net_gateway', 'route_vpn_gateway']);
+    expect(gateways('route-ipv6 fd00:99::/48')).toEqual(['net_gateway_ipv6']);
+  });
+
+  it('has what the profile states before anything is pushed', () => {
+    const config = configOf('setenv FOO bar', 'setenv-safe bar baz', 'dhcp-option DNS 10.8.0.1');
+    expect(scriptEnvironment('tls-verify', factsOf(config))).toMatchObject({
+      FOO: 'bar',
+      OPENVPN_bar: 'baz',
+      foreign_option_1: 'dhcp-option DNS 10.8.0.1',
+    });
   });
 
   it('tells a redirection by its strength, and leaves its routes out', () => {
@@ -253,7 +273,7 @@ describe('arguments of scripts', () => {
     const { plan } = makeTunnelPlan(planInput(subnet6));
     const run = { device: 'tun0', context: 'init' } as const;
     expect(scriptArguments(plan, run)).toEqual(['tun0', '1500', '0', '10.8.0.2', '255.255.255.0', 'init']);
-    expect(ipChangeArguments(server)).toEqual(['[AF_INET]198.51.100.1', '1194']);
+    expect(ipChangeArguments(server)).toEqual(['[AF_INET]198.51.100.1 1194']);
     expect(tlsVerifyArguments(leaf)).toEqual(['0', 'OU=a, OU=b, CN=tn server']);
   });
 
