@@ -158,7 +158,7 @@ function asText({ file, findings }: CheckedFile): string {
   if (findings.length === 0) return `${file}: nothing to complain about\n`;
   const lines = findings.map(({ origin, severity, kind, option, message, advice }) => {
     const place = origin.line > 0 ? `${origin.file}:${origin.line}` : origin.file;
-    const subject = option === '' || message.includes(option) ? '' : `${option}: `;
+    const subject = option === '' || names(message, option) ? '' : `${option}: `;
     const head = `${place}: ${MARKS[severity]} (${kind}): ${subject}${message}`;
     return advice === undefined ? `${clean(head)}\n` : `${clean(head)}\n    ${clean(advice)}\n`;
   });
@@ -166,6 +166,10 @@ function asText({ file, findings }: CheckedFile): string {
   const verdict = hasErrors({ file, findings }) ? 'cannot be used' : 'can be used';
   return `${lines.join('')}${file}: ${verdict}; ${plural(count('error'), 'error')}, ${plural(count('warning'), 'warning')}, ${plural(count('notice'), 'note')}\n`;
 }
+
+// Whether a message says already which option it is about.
+const names = (message: string, option: string): boolean =>
+  message.split(/[^\w.-]+/).some((word) => word.replace(/^--|[.-]+$/g, '') === option);
 
 // A profile comes from somebody else: nothing in it may steer the terminal.
 const clean = (text: string): string => text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '_');

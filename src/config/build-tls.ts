@@ -200,9 +200,11 @@ const exclusive = (option: string, say: Say): void =>
 // One fingerprint a line; empty lines and comments are passed over.
 const fingerprints = (lines: string, length: number, say: Say): Uint8Array[] => {
   const found: Uint8Array[] = [];
+  let empty = true;
   for (const each of lines.split('\n')) {
     const line = each.trim();
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
+    empty = false;
     const hash = fingerprintOf(line, length);
     if (hash === undefined) {
       say.error(
@@ -211,6 +213,6 @@ const fingerprints = (lines: string, length: number, say: Say): Uint8Array[] => 
       );
     } else found.push(hash);
   }
-  if (found.length === 0) say.error('no fingerprint in the line or block');
+  if (empty) say.error('no fingerprint in the line or block');
   return found;
 };

@@ -14,8 +14,13 @@ import { verifyConfig } from './verify.ts';
 /** Silence from the server that restarts a client to which nothing else was said. */
 const PRE_PULL_PING_RESTART_SECONDS = 120;
 
-/** Builds the configuration; it may be used only if no error was found. */
-export function finishConfig(drafts: Drafts, lines: readonly ConfigLine[], findings: Findings): Config {
+/** Builds the configuration; it may be used only if no error was found. Checks between options need all of its lines. */
+export function finishConfig(
+  drafts: Drafts,
+  lines: readonly ConfigLine[],
+  findings: Findings,
+  complete: boolean,
+): Config {
   const { general, tls } = drafts;
   const at = new Lines(lines, findings);
   if (general.clientMacro) {
@@ -78,7 +83,7 @@ export function finishConfig(drafts: Drafts, lines: readonly ConfigLine[], findi
     compatMode: general.compatMode,
     lines,
   };
-  verifyConfig(config, drafts, at);
+  if (complete) verifyConfig(config, drafts, at);
   return config;
 }
 

@@ -38,7 +38,9 @@ export function parseConfig(input: ConfigInput, host: ConfigHost): ParsedConfig 
 export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: Config; findings: Findings } {
   const findings = new Findings();
   const lines = collectLines(input, host, findings);
-  const config = finishConfig(readLines(lines, findings), lines, findings);
+  // Where lines are missing, what else is missing says nothing.
+  const complete = !findings.all.some((each) => each.severity === 'error' && each.kind !== 'not-yet');
+  const config = finishConfig(readLines(lines, findings), lines, findings, complete);
   return { config, findings };
 }
 

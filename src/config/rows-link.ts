@@ -26,10 +26,18 @@ export const LINK_ROWS: readonly OptionRow[] = [
   row('remote-random-hostname', '', 0, 'general', WORKS, "Put random characters before the remote's name.", {
     side: 'client',
   }),
-  row('proto', 'udp|tcp|…', 1, 'general', WORKS, 'Protocol: udp, udp4, udp6, tcp-client, tcp4-client, tcp6-server …', {
-    ...CONNECTION,
-    default: 'udp',
-  }),
+  row(
+    'proto',
+    'udp|tcp|…',
+    1,
+    'general',
+    WORKS,
+    'Protocol: udp or tcp, with 4 or 6 for the family, with -client or -server for the role of TCP.',
+    {
+      ...CONNECTION,
+      default: 'udp',
+    },
+  ),
   row('proto-force', 'udp|tcp', 1, 'general', WORKS, 'Use only the remotes with this protocol.', { side: 'client' }),
   row('port', 'port', 1, 'general', WORKS, 'Port on both sides.', { ...CONNECTION, default: '1194' }),
   row('lport', 'port', 1, 'general', WORKS, 'Local port.', { ...CONNECTION, default: '1194' }),

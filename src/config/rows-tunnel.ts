@@ -87,7 +87,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     [0, MANY],
     'route',
     WORKS,
-    'Send everything through the tunnel: def1, ipv6, local, …',
+    'Send everything through the tunnel; flags: def1, ipv6, !ipv4, local, autolocal, bypass-dhcp, bypass-dns, block-local.',
     UPDATE,
   ),
   row(

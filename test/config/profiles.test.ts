@@ -75,7 +75,10 @@ describe('profiles of real life', () => {
       explicitExitNotify: 0,
       wrap: { kind: 'tls-auth', direction: 1 },
     });
-    expect(ipv6).toMatchObject({ proto: { transport: 'udp', family: 6 }, wrap: { kind: 'tls-crypt', source: { kind: 'inline' } } });
+    expect(ipv6).toMatchObject({
+      proto: { transport: 'udp', family: 6 },
+      wrap: { kind: 'tls-crypt', source: { kind: 'inline' } },
+    });
   });
 
   it('leaves an unknown optional cipher out of the list', () => {
@@ -111,7 +114,13 @@ describe('profiles of real life', () => {
     expect(config.tunnel.routes).toEqual([
       { network: '10.20.0.0', netmask: '255.255.0.0', gateway: undefined, metric: undefined, table: undefined },
       { network: '10.30.0.0', netmask: '255.255.0.0', gateway: 'vpn_gateway', metric: 50, table: undefined },
-      { network: '198.51.100.7', netmask: '255.255.255.255', gateway: 'net_gateway', metric: undefined, table: undefined },
+      {
+        network: '198.51.100.7',
+        netmask: '255.255.255.255',
+        gateway: 'net_gateway',
+        metric: undefined,
+        table: undefined,
+      },
     ]);
     expect(config.tunnel.dns).toEqual([
       {

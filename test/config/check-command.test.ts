@@ -1,0 +1,132 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { runCheck } from '../../apps/cli/check.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const PROFILE = 'client\nremote a\nca ca.crt\nremote-cert-tls server\nauth-user-pass\nauth-nocache\n';
+
+let out = '';
+let err = '';
+const io = {
+  write: (text: string) => {
+    out += text;
+  },
+  complain: (text: string) => {
+    err += text;
+  },
+  directory: dir,
+};
+
+function write(name: string, text: string | Uint8Array, mode = 0o600): string {
+  const path = join(dir, name);
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return name;
+}
+
+beforeEach(() => {
+  out = '';
+  err = '';
+  write('ca.crt', 'x', 0o644);
+});
+
+describe('sallyport check', () => {
+  it('ends with 0 for a profile in order', () => {
+    expect(runCheck([write('good.ovpn', PROFILE)], io)).toBe(0);
+    expect(out).toBe('good.ovpn: nothing to complain about\n');
+  });
+
+  it('ends with 0 for warnings, which it shows with line, meaning and advice', () => {
+    expect(runCheck([write('old.ovpn', `${PROFILE}comp-lzo\n`)], io)).toBe(0);
+    expect(out).toContain('old.ovpn:7: warning (deprecated): DEPRECATED OPTION: --comp-lzo (since OpenVPN 2.4)');
+    expect(out).toContain('    Remove it on both sides.\n');
+    expect(out).toContain('old.ovpn: can be used; 0 errors, 2 warnings, 0 notes\n');
+  });
+
+  it('ends with 1 if one of several files cannot be used', () => {
+    const files = [write('good.ovpn', PROFILE), write('bad.ovpn', `${PROFILE}nobindd\n`)];
+    expect(runCheck(files, io)).toBe(1);
+    expect(out).toContain('good.ovpn: nothing to complain about');
+    expect(out).toContain('bad.ovpn:7: error (unknown): ');
+    expect(out).toContain('    Did you mean nobind?\n');
+    expect(out).toContain('bad.ovpn: cannot be used; 1 error, 0 warnings, 0 notes\n');
+  });
+
+  it('writes JSON that programs can read', () => {
+    expect(runCheck(['--json', write('bad.ovpn', `${PROFILE}nobindd\n`), write('good.ovpn', PROFILE)], io)).toBe(1);
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        file: 'bad.ovpn',
+        usable: false,
+        findings: [
+          {
+            file: 'bad.ovpn',
+            line: 7,
+            severity: 'error',
+            kind: 'unknown',
+            option: 'nobindd',
+            advice: 'Did you mean nobind?',
+          },
+        ],
+      },
+      { file: 'good.ovpn', usable: true, findings: [] },
+    ]);
+  });
+
+  it('says why it cannot read a file', () => {
+    expect(runCheck(['nothing.ovpn', '.'], io)).toBe(1);
+    expect(out).toContain(
+      'nothing.ovpn: error (invalid): config: Error opening configuration file: nothing.ovpn: No such file or directory',
+    );
+    expect(out).toContain('Error opening configuration file: .: Is a directory');
+  });
+
+  it('reads included files, and names them', () => {
+    write('more.conf', 'verb 3\nfrobnicate\n');
+    expect(runCheck([write('outer.ovpn', `${PROFILE}config more.conf\n`)], io)).toBe(1);
+    expect(out).toContain('more.conf:2: error (unknown)');
+  });
+
+  it('misses files that the profile names', () => {
+    expect(runCheck([write('key.ovpn', `${PROFILE}cert own.crt\nkey own.key\n`)], io)).toBe(1);
+    expect(out).toContain("key.ovpn:7: error (invalid): --cert fails with 'own.crt': No such file or directory");
+    expect(out).toContain("key.ovpn:8: error (invalid): --key fails with 'own.key': No such file or directory");
+  });
+
+  it('warns of a key that others can read', () => {
+    write('own.crt', 'x', 0o644);
+    write('own.key', 'x', 0o640);
+    expect(runCheck([write('key.ovpn', `${PROFILE}cert own.crt\nkey own.key\n`)], io)).toBe(0);
+    expect(out).toContain(
+      "key.ovpn:8: warning (unsafe): key: file 'own.key' is group or others accessible\n    chmod 600 own.key\n",
+    );
+    out = '';
+    write('own.key', 'x', 0o600);
+    expect(runCheck(['key.ovpn'], io)).toBe(0);
+    expect(out).toBe('key.ovpn: nothing to complain about\n');
+  });
+
+  it('notes a file that is only beside the profile', () => {
+    expect(runCheck([join(dir, write('good.ovpn', PROFILE))], { ...io, directory: '/' })).toBe(0);
+    expect(out).toContain('note (invalid): ca: ca.crt is not in / but beside the profile');
+  });
+
+  it('lets nothing in a profile steer the terminal', () => {
+    runCheck([write('evil.ovpn', `${PROFILE}x\x1b[2J\x07\nca "\x1b]0;t\x07"\nverb \x9b1\n`)], io);
+    expect(out.replaceAll('\n', '')).not.toMatch(/[\0-\x1f\x7f-\x9f]/);
+  });
+
+  it('survives a file of arbitrary bytes', () => {
+    const bytes = Uint8Array.from({ length: 4096 }, (_, i) => (i * 197 + 13) & 255);
+    expect(runCheck([write('bytes.ovpn', bytes)], io)).toBe(1);
+  });
+
+  it.each([[[]], [['--jsonn', 'x']]])('shows how it is used for %j', (argv) => {
+    expect(runCheck(argv, io)).toBe(1);
+    expect(err).toContain('Usage: sallyport check FILE… [--json]');
+  });
+});
