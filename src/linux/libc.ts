@@ -71,8 +71,6 @@ export interface Libc {
   prctl(option: number, a: number, b: number, c: number, d: number): number;
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
-  mlockall(flags: number): number;
-  setrlimit(resource: number, address: number): number;
   isatty(fd: number): number;
   getpwnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   getgrnamR(name: string, record: number, text: number, textLength: number, found: number): number;
@@ -109,8 +107,6 @@ export const libc: Libc = declareFunctions<Libc>({
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
-  mlockall: 'int mlockall(int)',
-  setrlimit: 'int setrlimit(int, uintptr_t)',
   isatty: 'int isatty(int)',
   getpwnamR: 'int getpwnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   getgrnamR: 'int getgrnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',

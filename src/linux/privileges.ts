@@ -111,17 +111,5 @@ export function setNice(value: number): void {
   setPriority(0, value);
 }
 
-const RLIMIT_MEMLOCK = 8;
-const MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4;
-
-/**
- * Keeps the memory of the process out of swap (`--mlock`). Pages are locked as they come into use: V8 and WebAssembly
- * reserve far more addresses than memory. The limit goes first, or an allocation after the user drop would be refused.
- */
-export function lockMemory(): void {
-  const limit = nativeBytes(64);
-  limit.bytes.fill(0xff, 0, 16); // soft and hard: no limit
-  checked(libc.setrlimit(RLIMIT_MEMLOCK, limit.address), 'Cannot raise the limit of locked memory');
-  limit.bytes.fill(0);
-  checked(libc.mlockall(MCL_CURRENT_FUTURE_ONFAULT), 'mlockall call failed');
-}
+// There is no mlockall here, on purpose: V8 gives pages back with madvise(MADV_DONTNEED), which the kernel refuses for
+// locked memory, and V8 then aborts the process (seen with Node 20, at the latest when its heap is torn down).

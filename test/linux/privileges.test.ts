@@ -29,20 +29,15 @@ describe.skipIf(process.platform !== 'linux')('accounts', () => {
 
 describe.skipIf(refusal !== undefined)('giving up privileges', () => {
   let program: BuiltProgram;
-  let lock: BuiltProgram;
   let directory: string;
 
   beforeAll(async () => {
-    [program, lock] = await Promise.all([
-      buildProgram('test/linux/programs/privileges.ts'),
-      buildProgram('test/linux/programs/memory-lock.ts'),
-    ]);
+    program = await buildProgram('test/linux/programs/privileges.ts');
     directory = mkdtempSync(join(tmpdir(), 'sallyport-chroot-'));
     chmodSync(directory, 0o755);
   });
   afterAll(() => {
     program.remove();
-    lock.remove();
     rmdirSync(directory);
   });
 
@@ -81,13 +76,5 @@ describe.skipIf(refusal !== undefined)('giving up privileges', () => {
       address: 'EPERM',
       route: 'EPERM',
     });
-  });
-
-  it('locks memory as it comes into use, without the room that V8 only reserves', (context) => {
-    const { lockedKb, refused } = run(lock.path) as { lockedKb: number; refused: string | undefined };
-    if (refused === 'EPERM') context.skip('the limit of locked memory cannot be raised here (no CAP_SYS_RESOURCE)');
-    expect(refused).toBeUndefined();
-    expect(lockedKb).toBeGreaterThan(8_192);
-    expect(lockedKb).toBeLessThan(1_048_576);
   });
 });
