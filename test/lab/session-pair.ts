@@ -1,13 +1,13 @@
 // Two sessions joined by a noisy wire under a virtual clock, with a data plane that only knows which keys are installed
 // and counts what could not be opened.
 
-import { createNodeCrypto } from '../../src/node/crypto-provider.ts';
 import type { WrapOptions } from '../../src/control/wrap-options.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
-import { formatHex } from '../../src/wire/hex.ts';
+import { createNodeCrypto } from '../../src/node/crypto-provider.ts';
 import type { SessionEvent } from '../../src/session/event.ts';
 import type { KeepaliveOptions, SessionOptions, SessionPush } from '../../src/session/options.ts';
 import { createSession, type Instants, type Session, type Traffic } from '../../src/session/session.ts';
+import { formatHex } from '../../src/wire/hex.ts';
 import { DeterministicTls, type DeterministicTlsOptions } from './deterministic-tls.ts';
 import { type Noise, NoisyWire, QUIET, seededRandom } from './noisy-wire.ts';
 
@@ -32,7 +32,8 @@ export const PUSH: SessionPush = {
   keepalive: NO_KEEPALIVE,
 };
 
-const OPTIONS_STRING = 'V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,auth [null-digest],keysize 256,key-method 2';
+const OPTIONS_STRING =
+  'V4,dev-type tun,link-mtu 1549,tun-mtu 1500,proto UDPv4,auth [null-digest],keysize 256,key-method 2';
 
 export function sessionOptions(role: 'client' | 'server', change: Partial<SessionOptions> = {}): SessionOptions {
   const other = role === 'client' ? 'server' : 'client';
@@ -50,7 +51,7 @@ export function sessionOptions(role: 'client' | 'server', change: Partial<Sessio
     replayWindowSeconds: 15,
     optionsString: `${OPTIONS_STRING},tls-${role}`,
     expectedOptionsString: `${OPTIONS_STRING},tls-${other}`,
-    peerInfo: role === 'client' ? ['IV_VER=2.6.14', 'IV_PROTO=990', 'IV_CIPHERS=AES-256-GCM'] : [],
+    peerInfo: role === 'client' ? ['IV_VER=2.6.14', 'IV_PROTO=478', 'IV_CIPHERS=AES-256-GCM'] : [],
     verify: {
       requireCertificate: true,
       keyUsages: undefined,
@@ -267,7 +268,8 @@ export class SessionPair {
       for (const end of this.ends) {
         const packet = end.ring.seal();
         const to = this.#other(end);
-        if (packet !== undefined && to.ring.seal() !== undefined) this.#data.push({ atMs: this.nowMs + 30, to, packet });
+        if (packet !== undefined && to.ring.seal() !== undefined)
+          this.#data.push({ atMs: this.nowMs + 30, to, packet });
       }
     }
     this.#data = this.#data.filter((flight) => {
