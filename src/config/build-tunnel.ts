@@ -1,9 +1,9 @@
 // Options that a server may push and a profile may state. The same readers serve both: `parse.ts` calls them for lines of
 // a file, `push.ts` for words of a push reply.
 
-import type { DnsServerOption, RedirectFlags } from './config.ts';
+import { readDns } from './build-dns.ts';
+import { readRoute, readRoute6, redirectFlags } from './build-routes.ts';
 import type { Reader, Readers, TunnelDraft } from './draft.ts';
-import type { Say } from './findings.ts';
 import {
   constrained,
   integer,
@@ -22,9 +22,7 @@ import {
 export const PING_TIMEOUT_MAX_SECONDS = 86400;
 const TUN_MTU_MIN_BYTES = 100;
 const TUN_MTU_MAX_BYTES = 65536;
-/** Addresses of one DNS server, and servers. */
-const DNS_ADDRESS_LIMIT = 8;
-const SEARCH_DOMAIN_LIMIT = 10;
+/** Entries of lists that only grow. */
 const LIST_LIMIT = 64;
 
 /** Where values come from: what a server says is checked more closely. */
@@ -119,10 +117,12 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
     };
   },
   'redirect-gateway': (draft, args, say) => {
-    draft.redirectGateway = redirect(draft.redirectGateway, args, say, 'redirect-gateway') ?? draft.redirectGateway;
+    draft.redirectGateway =
+      redirectFlags(draft.redirectGateway, args, say, 'redirect-gateway') ?? draft.redirectGateway;
   },
   'redirect-private': (draft, args, say) => {
-    draft.redirectPrivate = redirect(draft.redirectPrivate, args, say, 'redirect-private') ?? draft.redirectPrivate;
+    draft.redirectPrivate =
+      redirectFlags(draft.redirectPrivate, args, say, 'redirect-private') ?? draft.redirectPrivate;
   },
   'block-ipv6': flag('blockIpv6'),
   'dhcp-option': (draft, args, say) => {
@@ -231,167 +231,3 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
   'persist-tun': flag('persistTun'),
   txqueuelen: number('txQueueLength'),
 };
-
-function readRoute(draft: TunnelDraft, args: readonly string[], say: Say, context: TunnelContext): void {
-  const [network = '', netmask, gateway, metric] = args;
-  const place = (value: string): boolean => isAddressOrName(value, context.allowNames) || isSpecialGateway(value);
-  // A profile may name hosts, which are resolved when the routes are set. A server may only with allow-pull-fqdn.
-  const nameable = (value: string): boolean => !context.pulled && /^[^\s\0-\x1f]{1,255}$/.test(value);
-  if (!place(network) && !nameable(network)) {
-    say.error(`route parameter network/IP '${shown(network)}' must be a valid address`);
-  } else if (
-    netmask !== undefined &&
-    netmask !== 'default' &&
-    !isIpv4(netmask) &&
-    (context.pulled || !isSpecialGateway(netmask))
-  ) {
-    say.error(`route parameter netmask '${shown(netmask)}' must be an IP address`);
-  } else if (gateway !== undefined && gateway !== 'default' && !place(gateway) && !nameable(gateway)) {
-    say.error(`route parameter gateway '${shown(gateway)}' must be a valid address`);
-  } else {
-    draft.routes.push({
-      network,
-      netmask: netmask === 'default' ? undefined : netmask,
-      gateway: gateway === 'default' ? undefined : gateway,
-      metric: metric === undefined || metric === 'default' ? undefined : nonNegative(metric, say),
-      table: draft.routeTable,
-    });
-  }
-}
-
-function readRoute6(draft: TunnelDraft, args: readonly string[], say: Say): void {
-  const [network = '', gateway, metric] = args;
-  if (ipv6Prefix(network) === undefined) {
-    say.error(`route-ipv6 parameter network/IP '${shown(network)}' must be a valid address`);
-  } else if (gateway !== undefined && gateway !== 'default' && !isIpv6(gateway)) {
-    say.error(`route-ipv6 parameter gateway '${shown(gateway)}' must be a valid address`);
-  } else {
-    draft.routes6.push({
-      network,
-      gateway: gateway === 'default' ? undefined : gateway,
-      metric: metric === undefined || metric === 'default' ? undefined : nonNegative(metric, say),
-      table: draft.routeTable,
-    });
-  }
-}
-
-function redirect(
-  before: RedirectFlags | undefined,
-  args: readonly string[],
-  say: Say,
-  option: 'redirect-gateway' | 'redirect-private',
-): RedirectFlags | undefined {
-  const flags = {
-    local: before?.local ?? false,
-    autolocal: before?.autolocal ?? false,
-    def1: before?.def1 ?? false,
-    bypassDhcp: before?.bypassDhcp ?? false,
-    bypassDns: before?.bypassDns ?? false,
-    blockLocal: before?.blockLocal ?? false,
-    ipv4: true,
-    ipv6: before?.ipv6 ?? false,
-  };
-  for (const each of args) {
-    if (each === 'local') flags.local = true;
-    else if (each === 'autolocal') flags.autolocal = true;
-    else if (each === 'def1') flags.def1 = true;
-    else if (each === 'bypass-dhcp') flags.bypassDhcp = true;
-    else if (each === 'bypass-dns') flags.bypassDns = true;
-    else if (each === 'block-local') flags.blockLocal = true;
-    else if (each === 'ipv6') flags.ipv6 = true;
-    else if (each === '!ipv4') flags.ipv4 = false;
-    else {
-      say.error(`unknown --${option} flag: ${shown(each)}`);
-      return undefined;
-    }
-  }
-  return flags;
-}
-
-function readDns(draft: TunnelDraft, args: readonly string[], say: Say, context: TunnelContext): void {
-  const [kind = '', second, third, ...rest] = args;
-  if (kind === 'search-domains' && second !== undefined) {
-    const domains = args.slice(1);
-    if (!domains.every(isDomain)) say.error('--dns search-domains contain invalid characters');
-    else
-      draft.dnsSearchDomains.push(
-        ...domains.slice(0, Math.max(0, SEARCH_DOMAIN_LIMIT * 4 - draft.dnsSearchDomains.length)),
-      );
-    return;
-  }
-  if (kind !== 'server' || second === undefined || third === undefined || rest.length === 0) {
-    say.error(`--dns: unknown option type '${shown(kind)}' or missing or unknown parameter`);
-    return;
-  }
-  const priority = /^-?\d{1,4}$/.test(second) ? Number(second) : undefined;
-  // A server may push 0 to 127; negative priorities are for the profile, which so wins.
-  if (priority === undefined || priority > 127 || priority < (context.pulled ? 0 : -128)) {
-    say.error(`--dns server: invalid priority value '${shown(second)}'`);
-    return;
-  }
-  const before = draft.dns.find((each) => each.priority === priority) ?? {
-    priority,
-    addresses: [],
-    resolveDomains: [],
-    dnssec: undefined,
-    transport: undefined,
-    sni: undefined,
-  };
-  const server = dnsServerWith(before, third, rest, say);
-  if (server === undefined) return;
-  draft.dns = [...draft.dns.filter((each) => each.priority !== priority), server].sort(
-    (a, b) => a.priority - b.priority,
-  );
-}
-
-function dnsServerWith(
-  before: DnsServerOption,
-  kind: string,
-  values: readonly string[],
-  say: Say,
-): DnsServerOption | undefined {
-  const [first = ''] = values;
-  const complain = (words: string): undefined => {
-    say.error(`--dns server ${before.priority}: ${words}`);
-    return undefined;
-  };
-  if (kind === 'address') {
-    const addresses = [...before.addresses];
-    for (const value of values) {
-      const address = dnsAddress(value);
-      if (address === undefined || addresses.length >= DNS_ADDRESS_LIMIT) {
-        return complain(`malformed address or maximum exceeded '${shown(value)}'`);
-      }
-      addresses.push(address);
-    }
-    return { ...before, addresses };
-  }
-  if (kind === 'resolve-domains') {
-    if (!values.every(isDomain)) return complain('resolve-domains contain invalid characters');
-    return { ...before, resolveDomains: [...before.resolveDomains, ...values].slice(0, LIST_LIMIT) };
-  }
-  if (values.length === 1) {
-    if (kind === 'dnssec') {
-      if (first === 'yes' || first === 'no' || first === 'optional') return { ...before, dnssec: first };
-      return complain(`malformed dnssec value '${shown(first)}'`);
-    }
-    if (kind === 'transport') {
-      if (first === 'plain' || first === 'DoH' || first === 'DoT') return { ...before, transport: first };
-      return complain(`malformed transport value '${shown(first)}'`);
-    }
-    if (kind === 'sni')
-      return isDomain(first) ? { ...before, sni: first } : complain('sni contains invalid characters');
-  }
-  return complain(`unknown option type '${shown(kind)}' or missing or unknown parameter`);
-}
-
-// `1.2.3.4`, `1.2.3.4:53`, `fd00::1`, `[fd00::1]`, `[fd00::1]:53`.
-function dnsAddress(text: string): { address: string; port: number | undefined } | undefined {
-  if (isIpv6(text)) return { address: text, port: undefined };
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
-  if (match === null) return undefined;
-  const address = match[1] ?? match[2] ?? '';
-  const port = match[3] === undefined ? undefined : Number(match[3]);
-  if (port !== undefined && (port < 1 || port > 65535)) return undefined;
-  return (match[1] === undefined ? isIpv4(address) : isIpv6(address)) ? { address, port } : undefined;
-}

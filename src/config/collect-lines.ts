@@ -12,6 +12,8 @@ import { shown } from './values.ts';
 const NESTING_LIMIT = 10;
 /** All files together: a small file that includes another one ten times, ten levels deep, must end. */
 const FILES_LIMIT = 1000;
+/** Unknown names for which a known one is sought. */
+const GUESS_LIMIT = 50;
 /** Parameters that one command line option takes. */
 const ARGUMENT_LIMIT = 15;
 
@@ -40,6 +42,7 @@ class Walk {
   #directory = '';
   #connections = 0;
   #files = 0;
+  #unknown = 0;
 
   constructor(host: ConfigHost, findings: Findings) {
     this.#host = host;
@@ -143,7 +146,7 @@ class Walk {
   // Names and words that the table does not have.
   #unrecognized(name: string, row: OptionRow | undefined, origin: Origin, optional: boolean): void {
     const tolerated = optional || this.#forwardCompatible || this.#mayBeUnknown.has(name);
-    const near = row === undefined ? nearestOption(name) : undefined;
+    const near = row === undefined && this.#unknown++ < GUESS_LIMIT ? nearestOption(name) : undefined;
     const advice =
       row !== undefined
         ? `Its form is: ${row.name}${row.args === '' ? '' : ` ${row.args}`}`

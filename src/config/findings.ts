@@ -2,9 +2,13 @@
 
 import type { Finding, Origin, Severity } from './config.ts';
 
+/** Beyond this many nobody reads on: the text is no configuration. */
+const FINDINGS_LIMIT = 2000;
+
 /** Collects findings in the order in which they are made. */
 export class Findings {
   readonly #all: Finding[] = [];
+  #hasErrors = false;
 
   add(
     severity: Severity,
@@ -14,7 +18,9 @@ export class Findings {
     message: string,
     advice?: string | undefined,
   ): void {
-    this.#all.push({ severity, kind, origin, option, message, advice });
+    const first = severity === 'error' && !this.#hasErrors;
+    if (severity === 'error') this.#hasErrors = true;
+    if (this.#all.length < FINDINGS_LIMIT || first) this.#all.push({ severity, kind, origin, option, message, advice });
   }
 
   get all(): readonly Finding[] {
@@ -22,7 +28,7 @@ export class Findings {
   }
 
   get hasErrors(): boolean {
-    return this.#all.some((each) => each.severity === 'error');
+    return this.#hasErrors;
   }
 }
 

@@ -91,7 +91,15 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('compat-mode', 'version', [1, 2], 'general', WORKS, 'Choose defaults that fit a peer of this version.'),
 
   row('tls-client', '', 0, 'general', WORKS, 'Use TLS, as its client.', { side: 'client' }),
-  row('tls-server', '', 0, 'general', WORKS, 'Use TLS, as its server.', { side: 'server' }),
+  row(
+    'tls-server',
+    '',
+    0,
+    'general',
+    notYet('the server is not built in yet; this version is a client'),
+    'Use TLS, as its server.',
+    { side: 'server' },
+  ),
   row('ca', 'file', 1, 'general', WORKS, 'Certificates of the authorities that may vouch for the peer.', INLINE),
   row('capath', 'dir', 1, 'general', WORKS, 'Directory of authority certificates, named by hash.'),
   row('cert', 'file', 1, 'general', WORKS, 'Own certificate.', INLINE),

@@ -36,6 +36,12 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
   verifyIfconfig(config, at);
   if (config.tls.role === undefined) verifyNoTls(config, at);
   else verifyTls(config, at);
+  if (config.tls.role === 'client' && config.tls.dh !== undefined) {
+    at.say('dh').warn(
+      "WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration",
+      'Remove the line.',
+    );
+  }
   if (config.authUserPass !== undefined && !config.pull) {
     at.say('auth-user-pass').error('--auth-user-pass requires --pull', 'Write client, which includes pull.');
   }
