@@ -127,7 +127,7 @@ function refuse(state: PlaneState, peer: Peer, code: Verdict): Verdict {
 function isRecursive(state: PlaneState, peer: Peer, inner: InnerPacket): boolean {
   const view = state.arena.view;
   const at = peer.address;
-  if (!peer.hasAddress || view.getUint8(at) !== inner.version) return false;
+  if (view.getUint8(at) !== inner.version) return false;
   if (inner.protocol !== state.links.get(peer.link)?.protocol || inner.transportLength < 4) return false;
   if (view.getUint16(inner.transport + 2) !== view.getUint16(at + 2)) return false;
   const addressBytes = inner.version === 4 ? 4 : 16;

@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createArena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/data/arena.ts';
 import { closeDataKey, createDataKey, payloadCapacity } from '../../src/data/data-key.ts';
@@ -94,6 +95,20 @@ describe('opening', () => {
     const packet = far.seal(Uint8Array.of(1));
     expect(open(packet.slice(0, 4 + 16))).toBe('short');
     expect(open(packet.slice(0, 4 + 16 + 15))).toBe('bad-padding');
+  });
+
+  it('does not read a packet-id from a CBC text that is too short for one', () => {
+    const { far, open } = build('AES-256-CBC', 'none');
+    const iv = new Uint8Array(16);
+    const sealing = createCipheriv('aes-256-cbc', far.material.open.cipher, iv);
+    const text = Buffer.concat([sealing.update(Uint8Array.of(0, 0, 1)), sealing.final()]);
+    expect(open(Uint8Array.of(9 << 3, 0, 0, 5, ...iv, ...text))).toBe('short');
+  });
+
+  it('wants a whole packet-id without a cipher', () => {
+    const { open } = build('none', 'none');
+    expect(open(Uint8Array.of(9 << 3, 0, 0, 5, 0, 0, 1))).toBe('short');
+    expect(open(Uint8Array.of(9 << 3, 0, 0, 5, 0, 0, 0, 1))).toBe('pass');
   });
 
   it('opens nothing more after too many failed tags', () => {

@@ -248,6 +248,13 @@ describe('plane core', () => {
     expect(plane.drops('wrong-source')).toBe(1);
   });
 
+  it('finds a numbered peer by its address when the packet names no peer-id', () => {
+    connect();
+    const unnamed = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 0xffffff }, far.material);
+    plane.fromLink(unnamed.seal(inward()));
+    expect(plane.written).toEqual([inward()]);
+  });
+
   it('takes the remote of its link for the address of a peer that has none', () => {
     core.removeLink(LINK);
     core.addLink(LINK, { framing: 'tcp', remote: HOME });

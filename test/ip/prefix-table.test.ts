@@ -50,14 +50,12 @@ describe('prefix table', () => {
         .map((bytes) => Uint8Array.from(bytes)),
       fc.array(fc.constantFrom(0, 0x80, 0xff), { minLength: 16, maxLength: 16 }).map((bytes) => Uint8Array.from(bytes)),
     );
-    const prefix = fc
-      .tuple(address, fc.nat(128))
-      .map(
-        ([bytes, length]): Prefix => ({
-          length: Math.min(length, bytes.length * 8),
-          address: networkOf(bytes, Math.min(length, bytes.length * 8)),
-        }),
-      );
+    const prefix = fc.tuple(address, fc.nat(128)).map(
+      ([bytes, length]): Prefix => ({
+        length: Math.min(length, bytes.length * 8),
+        address: networkOf(bytes, Math.min(length, bytes.length * 8)),
+      }),
+    );
     fc.assert(
       fc.property(fc.array(prefix, { maxLength: 30 }), fc.array(address, { maxLength: 20 }), (all, wanted) => {
         const table = new PrefixTable();
