@@ -81,6 +81,15 @@ describe('a profile with', () => {
     expect(config?.connections[0]?.remote).toBe('vpn.example.com');
   });
 
+  it('a hundred thousand lines of rubbish ends soon, with findings that one can still read', () => {
+    const text = Array.from({ length: 100_000 }, (_, i) => `rubbish-number-${i} x`).join('\n');
+    const started = performance.now();
+    const { config, findings } = parseConfig({ text, file: 'x' }, { readText: () => undefined });
+    expect(config).toBeUndefined();
+    expect(findings.length).toBeLessThanOrEqual(2001);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
   it('ten thousand routes is read in no time', () => {
     const routes = Array.from({ length: 10_000 }, (_, i) => `route 10.${i >> 8}.${i & 255}.0 255.255.255.0\n`).join('');
     const { config } = parseConfig({ text: CLIENT + routes, file: 'x' }, { readText: () => undefined });

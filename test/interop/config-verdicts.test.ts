@@ -9,7 +9,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
+import { OPTIONS, parseConfig } from '../../src/config.ts';
 import { peerProgram } from '../lab/requirements.ts';
 
 interface Case {
@@ -247,5 +247,11 @@ describe('verdicts on configurations', () => {
       },
       120_000,
     );
+    it.skipIf(!there)(`know every option that the help of OpenVPN ${version} names`, () => {
+      const { stdout } = spawnSync(command, ['--help'], { encoding: 'utf8' });
+      const named = [...stdout.matchAll(/^--([a-z0-9][a-z0-9-]+)/gm)].map((match) => match[1] ?? '');
+      expect(named.length).toBeGreaterThan(200);
+      expect([...new Set(named)].filter((name) => !OPTIONS.has(name))).toEqual([]);
+    });
   }
 });
