@@ -15,7 +15,13 @@ import { type PlannedSteps, planSteps } from '../tunnel/plan-steps.ts';
 import { namesToResolve } from '../tunnel/planning.ts';
 import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from '../tunnel/ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from '../tunnel/privileges.ts';
-import { type ScriptFacts, scriptArguments, scriptEnvironment } from '../tunnel/script-environment.ts';
+import {
+  ipChangeArguments,
+  type ScriptFacts,
+  scriptArguments,
+  scriptEnvironment,
+  tlsVerifyArguments,
+} from '../tunnel/script-environment.ts';
 import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from '../tunnel/script-plan.ts';
 import type { ScriptHook } from '../tunnel/step.ts';
 import type { ConnectionScripts, OpenTunnel, ResolverPort, TunnelHost, TunnelRequest } from './ports.ts';
@@ -77,7 +83,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     for (const certificate of rootFirst) {
       this.#facts = { ...this.#facts, certificates: [...this.#facts.certificates, certificate] };
       const { depth, subject } = certificate;
-      const invocation = scriptFor('tls-verify', this.#config.scripts, [String(depth), subject]);
+      const invocation = scriptFor('tls-verify', this.#config.scripts, tlsVerifyArguments(certificate));
       if (invocation === undefined) continue;
       const verdict = await this.#runner.run(invocation, scriptEnvironment('tls-verify', this.#facts));
       const accepted = verdict === 'succeeded';
@@ -89,8 +95,7 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async ipChange(remote: SocketAddress): Promise<void> {
     this.#facts = { ...this.#facts, trusted: remote };
-    const { address, port } = unmapSocketAddress(remote);
-    await this.#script('ipchange', [formatAddress(address), String(port)]);
+    await this.#script('ipchange', ipChangeArguments(remote));
   }
 
   async open(request: TunnelRequest): Promise<OpenTunnel> {
@@ -122,7 +127,7 @@ export class Host implements TunnelHost, ConnectionScripts {
   async route(): Promise<boolean> {
     if (this.#standing === undefined) return true;
     const { plan, steps } = this.#standing;
-    if (plan.redirect4 || plan.redirect6) this.#facts = { ...this.#facts, redirectGateway: true };
+    if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
     const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
     return refusedRoutes === 0;
   }
