@@ -79,6 +79,21 @@ describe.each([
     );
   });
 
+  it('refuses a match that begins before its own output', () => {
+    const block = (distance: number) =>
+      decoder === decodeLz4
+        ? [0x10, 0x61, distance, 0, 0x10, 0x62]
+        : [0x12, 0x61, 0x40 | ((distance - 1) << 2), 0, 0x11, 0, 0];
+    expect(decode(decoder, Uint8Array.from(block(1)), 100)?.[1]).toBe(0x61);
+    expect(decode(decoder, Uint8Array.from(block(2)), 100)).toBeUndefined();
+  });
+
+  it.runIf(decoder === decodeLzo)('ends with the end marker and nothing behind it', () => {
+    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0), 10)).toEqual(Uint8Array.of(0x61));
+    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0, 0), 10)).toBeUndefined();
+    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x12, 0, 0), 10)).toBeUndefined();
+  });
+
   it('ends a decompression bomb at its bound', () => {
     const bomb =
       decoder === decodeLz4

@@ -266,6 +266,15 @@ describe('plane core', () => {
     expect(plane.sent.map(({ to }) => to)).toEqual(['192.0.2.1:1194', 'remote']);
   });
 
+  it('tells peers of one address on two links apart', () => {
+    connect({ receivePeerId: undefined, sendPeerId: undefined });
+    core.addLink(9, { framing: 'udp', remote: undefined });
+    core.addPeer(10, 1, peerOptions({ link: 9, receivePeerId: undefined, prefixes: [] }));
+    const v1 = new FarKey({ cipher: 'AES-256-GCM', digest: 'none' }, far.material);
+    plane.fromLink(v1.seal(inward()));
+    expect(plane.written).toEqual([inward()]);
+  });
+
   it('does not take a packet for a peer of another link', () => {
     connect();
     core.addLink(9, { framing: 'udp', remote: undefined });
@@ -290,6 +299,19 @@ describe('plane core', () => {
     expect(plane.poll()).toEqual([]);
     core.handleTaken(1, 6);
     expect(plane.poll()).toHaveLength(6);
+  });
+
+  it('counts what the consumer has not worked off as still in its lane', () => {
+    connect();
+    const fill = (opcode: number, from: SocketAddress) => {
+      for (let index = 0; index < 4; index++) plane.fromLink(Uint8Array.of(opcode << 3, index), from);
+      return plane.poll().filter((event) => event.type === 'control').length;
+    };
+    const stranger = at('192.0.2.7');
+    expect([fill(7, stranger), fill(7, stranger), fill(4, HOME), fill(4, HOME)]).toEqual([4, 0, 4, 0]);
+    expect([plane.drops('lane-unknown-full'), plane.drops('lane-known-full')]).toEqual([4, 4]);
+    core.handleTaken(1, 2);
+    expect([fill(4, HOME), fill(7, stranger)]).toEqual([1, 2]);
   });
 
   it('asks about a refused address again only after a while', () => {
