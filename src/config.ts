@@ -1,6 +1,6 @@
 // Entry point `sallyport/config`: profiles read and checked, without a connection and without a platform.
 
-export { type CheckedProfile, checkProfile } from './config/check.ts';
+export { type CheckedProfile, checkProfile, inLineOrder } from './config/check.ts';
 export type {
   Config,
   ConfigLine,

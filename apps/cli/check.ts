@@ -6,7 +6,7 @@
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Config, checkProfile, type Finding, type Source } from '../../src/config.ts';
+import { type Config, checkProfile, type Finding, inLineOrder, type Source } from '../../src/config.ts';
 
 export interface CheckIo {
   /** Standard output. */
@@ -59,7 +59,8 @@ function checkFile(file: string, io: CheckIo): CheckedFile {
     return { file, findings: [finding] };
   }
   const { config, findings } = checkProfile({ text, file }, { readText });
-  return { file, findings: [...findings, ...namedFiles(config).flatMap((each) => lookAtFile(each, file, config, io))] };
+  const files = namedFiles(config).flatMap((each) => lookAtFile(each, file, config, io));
+  return { file, findings: inLineOrder([...findings, ...files]) };
 }
 
 // A file in another encoding would be garbage as UTF-8 without anybody saying so. Bytes above 127 that are not UTF-8 are

@@ -158,6 +158,7 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
         say.warn(
           'DEPRECATED OPTION: "--allow-compression yes" has been removed. We will use "asym" mode instead. See the manual page for more information.',
           'Write allow-compression asym, or better remove it.',
+          'deprecated',
         );
       }
       draft.allowCompression = value;

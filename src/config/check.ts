@@ -203,8 +203,8 @@ function lookAtTheWhole(config: Config, findings: Findings): void {
   }
 }
 
-// By file in the order of appearance, then by line; what was said about one line keeps its order.
-function inLineOrder(findings: readonly Finding[]): readonly Finding[] {
+/** By file in the order of appearance, then by line; what was said about one line keeps its order. */
+export function inLineOrder(findings: readonly Finding[]): readonly Finding[] {
   const files = [...new Set(findings.map((each) => each.origin.file))];
   return [...findings].sort(
     (a, b) => files.indexOf(a.origin.file) - files.indexOf(b.origin.file) || a.origin.line - b.origin.line,

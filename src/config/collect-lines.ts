@@ -228,7 +228,7 @@ class Walk {
           'not-yet',
           origin,
           row.name,
-          `option '${row.name}' in ${placeOf(origin)} does not work in this version: ${status.reason}`,
+          `option '${row.name}' does not work in this version: ${status.reason}`,
           status.blocking ? 'Remove it if the connection can do without it.' : undefined,
         );
         return true;
@@ -238,7 +238,7 @@ class Walk {
           'ignored',
           origin,
           row.name,
-          `option '${row.name}' in ${placeOf(origin)} has no effect: ${status.reason}`,
+          `option '${row.name}' has no effect: ${status.reason}`,
           status.advice ?? row.deprecated?.instead,
         );
         return true;
@@ -249,7 +249,7 @@ class Walk {
             'deprecated',
             origin,
             row.name,
-            `DEPRECATED OPTION: --${row.name} (since OpenVPN ${row.deprecated.since})`,
+            `DEPRECATED OPTION: --${row.name} (since OpenVPN ${row.deprecated.since}): ${row.help}`,
             row.deprecated?.instead,
           );
         }

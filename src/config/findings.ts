@@ -36,14 +36,15 @@ export class Findings {
 export interface Say {
   /** The value cannot be taken; the words are the C program's, without "Options error: ". */
   error(message: string, advice?: string): void;
-  warn(message: string, advice?: string): void;
+  /** It is taken, but there is something to say. */
+  warn(message: string, advice?: string, kind?: Finding['kind']): void;
 }
 
 /** Complaints about one line of a profile. */
 export const sayFor = (findings: Findings, origin: Origin, option: string): Say => ({
   error: (message, advice) =>
     findings.add('error', 'invalid', origin, option, message, advice ?? `Correct ${option} in ${placeOf(origin)}.`),
-  warn: (message, advice) => findings.add('warning', 'invalid', origin, option, message, advice),
+  warn: (message, advice, kind = 'invalid') => findings.add('warning', kind, origin, option, message, advice),
 });
 
 /** `file:line` as the C program writes it: everything on the command line is line 1. */
@@ -52,5 +53,8 @@ export const placeOf = (origin: Origin): string => `${origin.file}:${origin.file
 /** The file name of options on the command line. */
 export const COMMAND_LINE = '[CMD-LINE]';
 
-/** An error as the client logs it. */
-export const optionsErrorText = (finding: Finding): string => `Options error: ${finding.message}`;
+/** An error as the client logs it; with its place, unless the words have it already. */
+export const optionsErrorText = (finding: Finding): string => {
+  const place = placeOf(finding.origin);
+  return `Options error: ${finding.message}${finding.message.includes(place) ? '' : ` (${place})`}`;
+};

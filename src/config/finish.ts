@@ -169,6 +169,7 @@ function settleCiphers(general: GeneralDraft, at: Lines): void {
       cipherVerdict(cipher, general.providers) === 'short-block'
         ? 'Remove the line: the cipher is negotiated, and this one is not safe.'
         : `Remove the line: the cipher is negotiated. For a server older than OpenVPN 2.4 write data-ciphers-fallback ${shown(cipher)}.`,
+      'deprecated',
     );
   }
 }
@@ -235,6 +236,7 @@ function finishConnection(
     at.say('explicit-exit-notify').warn(
       'NOTICE: --explicit-exit-notify ignored for --proto tcp',
       'Remove the line, or leave it for remotes that use UDP.',
+      'ignored',
     );
   }
   const { localPortStated: _a, bindStated: _b, tunMtuStated, protoName: _c, keyDirection: _d, ...profile } = draft;

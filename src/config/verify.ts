@@ -40,6 +40,7 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
     at.say('dh').warn(
       "WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration",
       'Remove the line.',
+      'ignored',
     );
   }
   if (config.authUserPass !== undefined && !config.pull) {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Config, Finding } from '../../src/config/config.ts';
+import { optionsErrorText } from '../../src/config/findings.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 
 const CLIENT = ['client', 'remote vpn.example.com', 'ca ca.crt', 'auth-user-pass'];
@@ -310,6 +311,14 @@ describe('errors', () => {
     ]);
     expect(errors(findings)[0]?.advice).toBe('Did you mean nobind?');
     expect(errors(findings)[1]?.advice).toBe('Its form is: verb n');
+  });
+
+  it('are logged with their place, once', () => {
+    const [unknown, later] = parse([...CLIENT, 'nobindd', 'http-proxy a 1']).findings;
+    expect(unknown && optionsErrorText(unknown)).toBe(
+      'Options error: Unrecognized option or missing or extra parameter(s) in x.conf:5: nobindd (2.7.8)',
+    );
+    expect(later && optionsErrorText(later)).toMatch(/^Options error: option 'http-proxy' .* \(x\.conf:6\)$/);
   });
 
   it('always say what to do', () => {
