@@ -12,6 +12,7 @@ if (parentPort === null) throw new Error('the data worker runs as a worker threa
 const port = parentPort;
 const start = workerData as WorkerStart;
 const memory = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
+const counters = new Float64Array(start.counters);
 const packetCrypto = createOpenSslPacketCrypto(memory.arena);
 
 new PacketLoop({
@@ -21,10 +22,11 @@ new PacketLoop({
       packetCrypto,
       io,
       scratch: memory.scratch,
-      counters: new Float64Array(start.counters),
+      counters,
       laneCapacity: start.laneCapacity,
       nowMs,
     }),
+  counters,
   control: new Int32Array(start.control),
   wakeFd: start.wakeFd,
   nextCall: () => receiveMessageOnPort(port)?.message as WorkerCall | undefined,

@@ -2,6 +2,7 @@
 // the engine (data/plane-core.ts) and out again. An idle tunnel causes no wake-ups: the only timeout is the engine's
 // next deadline. Nothing here returns to Node's event loop until the end, so messages are fetched by hand.
 
+import { clearPeerCounters } from '../data/counters.ts';
 import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import { bootMs } from './clock.ts';
@@ -19,6 +20,7 @@ export interface PacketLoopOptions {
   readonly memory: PacketMemory;
   readonly createCore: (io: PlaneIo, nowMs: number) => PlaneCore;
   readonly control: Int32Array;
+  readonly counters: Float64Array;
   readonly wakeFd: number;
   /** The next call of the main thread, or undefined when there is none now. */
   readonly nextCall: () => WorkerCall | undefined;
@@ -152,7 +154,11 @@ export class PacketLoop {
       sendControl: (link, address, bytes) => core.sendControl(link, address, bytes),
       addPeer: (id, slot, options) => core.addPeer(id, slot, options),
       setPeer: (id, change) => core.setPeer(id, change),
-      removePeer: (id) => core.removePeer(id),
+      removePeer: (id, slot, ticket) => {
+        core.removePeer(id);
+        clearPeerCounters(this.#options.counters, slot);
+        this.#options.report({ type: 'let-go', ticket });
+      },
       addKey: (peer, id, options) => {
         core.addKey(peer, id, options);
         for (const direction of [options.material.seal, options.material.open]) {

@@ -13,6 +13,7 @@ const MSG_ERRQUEUE = 0x2000;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const CONTROL_BYTES = 512;
+const RECONNECT_INTERVAL_MS = 1_000;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
 export class UdpLink implements Pump {
@@ -25,6 +26,9 @@ export class UdpLink implements Pump {
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
   readonly #span: PacketSpan = { offset: 0, length: 0 };
+  /** Disconnected until the host has a way to the remote again: what comes meanwhile may be from anybody. */
+  #lost = false;
+  #reconnectAtMs = 0;
   /** The link's own remote in the kernel's form, and its length; 0 when it serves many. */
   readonly #remote = nativeBytes(64);
   readonly #remoteLength: number;
@@ -89,7 +93,8 @@ export class UdpLink implements Pump {
   #deliver(length: number): void {
     const { core, memory } = this.#context;
     const { view } = memory.arena;
-    if (this.#socks) {
+    if (this.#lost) core.countDrop('wrong-source');
+    else if (this.#socks) {
       const span = this.#span;
       span.offset = memory.datagram;
       span.length = length;
@@ -112,6 +117,7 @@ export class UdpLink implements Pump {
       start -= headerBytes;
       size += headerBytes;
     }
+    if (this.#lost && !this.#reconnect()) return LINK_ERROR;
     // A socket can hold an error of an earlier packet (ICMP refused), which this send would take the blame for.
     for (let attempt = 0; ; attempt++) {
       if (this.#write(this.#socks ? 0 : address, start, size) >= 0) return PASS;
@@ -119,8 +125,8 @@ export class UdpLink implements Pump {
       if (number === Errno.EAGAIN || number === Errno.ENOBUFS) return LINK_FULL;
       this.#errors.handleError(number, this.#context.nowMs());
       if (number === Errno.EMSGSIZE) return TOO_BIG;
-      // A connected socket keeps the source address it began with; when the host has lost that one, it takes another.
-      if (attempt > 0 || (number === Errno.EINVAL && !this.#reconnect())) return LINK_ERROR;
+      const sourceIsGone = number === Errno.ENETUNREACH || number === Errno.EINVAL;
+      if (attempt > 0 || (sourceIsGone && !this.#reconnect())) return LINK_ERROR;
     }
   }
 
@@ -133,12 +139,19 @@ export class UdpLink implements Pump {
     return libc.sendto(this.fd, at, size, MSG_DONTWAIT, arena.address + targetSockaddr, length);
   }
 
+  /**
+   * A connected socket keeps the source address that it began with. When the host has lost that one (another network,
+   * a new lease), the socket is connected anew and takes the address that the host has now; tried once a second.
+   */
   #reconnect(): boolean {
-    if (!this.#connected || this.#remoteLength === 0) return false;
+    const nowMs = this.#context.nowMs();
+    if (!this.#connected || this.#remoteLength === 0 || nowMs < this.#reconnectAtMs) return false;
+    this.#reconnectAtMs = nowMs + RECONNECT_INTERVAL_MS;
     const unspecified = nativeBytes(64); // AF_UNSPEC: forget the connection and the address chosen for it
-    if (libc.connect(this.fd, unspecified.address, 16) < 0) return false;
+    libc.connect(this.fd, unspecified.address, 16);
     unspecified.bytes.fill(0); // referenced until here
-    return libc.connect(this.fd, this.#remote.address, this.#remoteLength) === 0;
+    this.#lost = libc.connect(this.fd, this.#remote.address, this.#remoteLength) < 0;
+    return !this.#lost;
   }
 
   /** Empties the error queue (IP_RECVERR): while something is in it, poll(2) returns at once. */

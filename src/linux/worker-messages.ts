@@ -53,7 +53,8 @@ export interface WorkerCalls {
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
   addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void;
   setPeer(id: PeerHandle, change: Partial<PeerSettings>): void;
-  removePeer(id: PeerHandle): void;
+  /** Clears the peer's counters, so that its slot can be used again when the ticket comes back. */
+  removePeer(id: PeerHandle, counterSlot: number, ticket: number): void;
   /** The material was moved here, not copied: the worker wipes it. */
   addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
@@ -71,5 +72,5 @@ export type WorkerReport =
   | { readonly type: 'ready' }
   /** What one turn of the worker's loop brought, in order. */
   | { readonly type: 'events'; readonly events: readonly PlaneEvent[] }
-  /** The worker no longer touches the fd that the ticket was for. */
+  /** The worker no longer touches the fd, or the counters, that the ticket was for. */
   | { readonly type: 'let-go'; readonly ticket: number };

@@ -11,6 +11,7 @@
 import { Worker } from 'node:worker_threads';
 import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from '../data/counters.ts';
+import { isAeadCipher } from '../data/data-key.ts';
 import type {
   DataPlane,
   DeviceId,
@@ -31,6 +32,7 @@ import type {
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { checked } from './errno.ts';
 import { libc, nativeBytes } from './libc.ts';
+import { availableCiphers, availableDigests } from './openssl.ts';
 import { workerCapabilities } from './worker-capabilities.ts';
 import {
   CONTROL_WORDS_BYTES,
@@ -192,12 +194,12 @@ class WorkerDataPlane implements WorkerPlane {
   removePeer(peer: PeerHandle): void {
     const { slot } = this.#peer(peer);
     this.#peers.delete(peer);
-    this.#slots.give(slot); // the worker clears it in order, when the next peer is added
-    this.#call(['removePeer', peer]);
+    void this.#callAndWait((ticket) => ['removePeer', peer, slot, ticket]).then(() => this.#slots.give(slot));
   }
 
   addKey(peer: PeerHandle, options: KeyOptions): KeyHandle {
     const { keys } = this.#peer(peer);
+    requireAlgorithms(options);
     if (keys.size >= MAX_KEYS) throw new RangeError(`peer ${peer} has ${MAX_KEYS} keys already`);
     const id = this.#nextId++;
     keys.add(id);
@@ -329,6 +331,13 @@ const MAX_KEYS = 4;
 
 function requireLive(alive: boolean, what: string, id: number): void {
   if (!alive) throw new RangeError(`the plane has no ${what} ${id}`);
+}
+
+/** The worker has the same library: what is not there must be refused here, where the caller can see it. */
+function requireAlgorithms({ cipher, digest }: KeyOptions): void {
+  if (cipher !== 'none' && availableCiphers([cipher]).length === 0) throw new RangeError(`no cipher ${cipher} here`);
+  if (isAeadCipher(cipher) || digest === 'none') return;
+  if (availableDigests([digest]).length === 0) throw new RangeError(`no digest ${digest} here`);
 }
 
 interface OwnedDirectionKey extends DirectionKey {

@@ -1,9 +1,10 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LinkRequest } from '../../src/client/ports.ts';
+import { readPackedAddress } from '../../src/ip/packed-address.ts';
 import { socketAddress } from '../../src/ip/socket-address.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
-import { parseSockaddr, writeSockaddr } from '../../src/linux/sockaddr.ts';
+import { packSockaddr, parseSockaddr, unpackSockaddr, writeSockaddr } from '../../src/linux/sockaddr.ts';
 
 const port = createLinkPort();
 const loopback4 = (number: number) => socketAddress(Uint8Array.of(127, 0, 0, 1), number);
@@ -46,8 +47,21 @@ describe('socket addresses', () => {
     expect(parseSockaddr(view, 8)).toEqual(address);
   });
 
+  it.each([
+    ['IPv4', loopback4(1194)],
+    ['IPv6 with scope', { ...loopback6(1194), scopeId: 3 }],
+  ])('%s goes from the kernel form to the packed one and back', (_, address) => {
+    const view = new DataView(new ArrayBuffer(160));
+    const length = writeSockaddr(view, 8, address);
+    expect(packSockaddr(view, 8, 64)).toBe(true);
+    expect(readPackedAddress(view, 64)).toEqual(address);
+    expect(unpackSockaddr(view, 64, 96)).toBe(length);
+    expect(new Uint8Array(view.buffer, 96, length)).toEqual(new Uint8Array(view.buffer, 8, length));
+  });
+
   it('gives nothing for a family that is no internet address', () => {
     expect(parseSockaddr(new DataView(new ArrayBuffer(64)), 0)).toBeUndefined();
+    expect(packSockaddr(new DataView(new ArrayBuffer(64)), 0, 32)).toBe(false);
   });
 });
 

@@ -218,6 +218,74 @@ describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
     ).toThrow('fd');
   });
 
+  it('refuses a cipher or digest that the library does not have, before the worker hears of it', () => {
+    const [a] = tunnel('AES-256-GCM');
+    const [key] = keyPair('AES-256-CBC');
+    expect(() => a.plane.addKey(a.peer, { ...key, cipher: 'AES-999-GCM' })).toThrow('no cipher AES-999-GCM');
+    expect(() => a.plane.addKey(a.peer, { ...key, digest: 'SHA999' })).toThrow('no digest SHA999');
+  });
+
+  it('begins a peer at zero where another had its counters', async () => {
+    const [a, b] = tunnel('AES-256-GCM');
+    writePacket(a.far, innerPacket(100));
+    expect(readPacket(b.far)).toBeDefined();
+    await expect.poll(() => a.plane.peerStatistics(a.peer).linkWritePackets).toBe(1);
+    a.plane.removePeer(a.peer);
+    const socket = openUdp({ local: loopback(0) });
+    const link = a.plane.addLink(udp(socket.fd, undefined, false));
+    await a.plane.removeLink(a.link); // behind the peer's removal, in order
+    for (let count = 0; count < 64; count++) {
+      const peer = a.plane.addPeer({ ...clientPeer(a.device, link, loopback(1)), receivePeerId: count });
+      expect(a.plane.peerStatistics(peer).linkWritePackets).toBe(0);
+    }
+  });
+
+  it('speaks through a SOCKS relay: the header names the far end, both ways', async () => {
+    const { plane, log } = startPlane();
+    const relay = createSocket('udp4');
+    cleanUps.push(() => relay.close());
+    relay.bind(0, '127.0.0.1');
+    await once(relay, 'listening');
+    const remote = loopback(relay.address().port);
+    const socket = openUdp({ remote });
+    const link = plane.addLink({ ...udp(socket.fd, remote, true), framing: 'socks-udp' });
+    const far = { family: 4, address: Uint8Array.of(192, 0, 2, 7), port: 1194, scopeId: 0 } as const;
+    const header = [0, 0, 0, 1, 192, 0, 2, 7, 0x04, 0xaa];
+    const arrived = once(relay, 'message') as Promise<[Buffer]>;
+    plane.sendControl(link, far, CONTROL);
+    expect([...(await arrived)[0]]).toEqual([...header, ...CONTROL]);
+    relay.send(Uint8Array.of(...header, ...CONTROL), socket.local.port, '127.0.0.1');
+    expect(await log.next('control')).toMatchObject({ link, address: far });
+  });
+
+  it('carries control packets over IPv6', async () => {
+    const { plane, log } = startPlane();
+    const loopback6 = Uint8Array.from({ length: 16 }, (_, index) => (index === 15 ? 1 : 0));
+    const socket = openUdp({ local: { family: 6, address: loopback6, port: 0, scopeId: 0 } });
+    const link = plane.addLink(udp(socket.fd, undefined, false));
+    const stranger = createSocket('udp6');
+    cleanUps.push(() => stranger.close());
+    stranger.bind(0, '::1');
+    await once(stranger, 'listening');
+    const answer = once(stranger, 'message') as Promise<[Buffer]>;
+    stranger.send(CONTROL, socket.local.port, '::1');
+    const event = await log.next('control');
+    expect(event.address).toEqual({ family: 6, address: loopback6, port: stranger.address().port, scopeId: 0 });
+    plane.sendControl(link, event.address, Uint8Array.of(9));
+    expect([...(await answer)[0]]).toEqual([9]);
+  });
+
+  it('fails, and says so, when the worker cannot start', async () => {
+    const log = new EventLog();
+    const plane = createWorkerPlane({ workerUrl: new URL('file:///no/such/worker.mjs'), listener: log.listener });
+    const socket = openUdp({ local: loopback(0) });
+    const link = plane.addLink(udp(socket.fd, undefined, false));
+    await expect(plane.ready).rejects.toThrow('the data worker failed');
+    expect(await log.next('plane-failed')).toMatchObject({ text: expect.stringContaining('/no/such/worker.mjs') });
+    await plane.removeLink(link);
+    await plane.close();
+  });
+
   it('says nothing more after close', async () => {
     const { plane, log } = startPlane();
     const socket = openUdp({ local: loopback(0) });
