@@ -210,8 +210,12 @@ export interface HostState {
 /** A snapshot of a namespace's links with addresses, routes of all tables, rules and resolv.conf. */
 export async function hostState(namespace: Namespace): Promise<HostState> {
   const json = async (words: string): Promise<unknown> => JSON.parse((await namespace.ip(`-j ${words}`)) || '[]');
-  const [links, routes, routes6, rules] = await Promise.all([
-    json('addr show'),
+  // An IPv6 address has its routes a moment after it was added.
+  const links = await eventually('addresses that are settled', async () => {
+    const settled = await json('addr show');
+    return !JSON.stringify(settled).includes('"tentative":true') && settled;
+  });
+  const [routes, routes6, rules] = await Promise.all([
     json('-4 route show table all'),
     json('-6 route show table all'),
     json('rule show'),
