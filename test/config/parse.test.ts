@@ -278,6 +278,16 @@ describe('files inside files', () => {
     ]);
   });
 
+  it('are ten at most, the first one counted', () => {
+    const chain = (length: number) => {
+      const readText = (path: string) =>
+        path === `f${length}` ? `${CLIENT.join('\n')}\n` : `config f${Number(path.slice(1)) + 1}\n`;
+      return parseConfig({ argv: ['f1'] }, { readText }).config;
+    };
+    expect(chain(10)?.pull).toBe(true);
+    expect(chain(11)).toBeUndefined();
+  });
+
   it('end even if each of them includes many', () => {
     let reads = 0;
     const readText = () => {
