@@ -15,6 +15,9 @@ import { wait } from './resolve.ts';
 import { logResults } from './results.ts';
 import { type ClientSignal, softRestart } from './signal.ts';
 
+const IPV4_UDP_BYTES = 20 + 8;
+const IPV6_UDP_BYTES = 40 + 8;
+
 export interface UpTunnel {
   readonly peer: PeerHandle;
   /** What the session has to know of the push reply, or of the profile where nothing is pulled. */
@@ -89,7 +92,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     sendPeerId: tunnel.peerId,
     compression,
     decompress: tunnel.compress?.algorithm ?? 'none',
-    fragmentBytes: profile.fragment?.bytes ?? 0,
+    fragmentBytes: fragmentBytesOf(profile, link),
     mssBytes4: 0,
     mssBytes6: 0,
     pingIntervalMs: (tunnel.ping ?? 0) * 1000,
@@ -119,6 +122,12 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
       plane.setPeer(peer, { mssBytes4, mssBytes6 });
     },
   };
+}
+
+/** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
+function fragmentBytesOf({ fragment }: ConnectionProfile, { remote }: AttemptLink): number {
+  if (fragment === undefined) return 0;
+  return fragment.mtuMode ? fragment.bytes - (remote.family === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
 }
 
 /** Silence and idleness limits as the session counts them. */
