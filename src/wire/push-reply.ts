@@ -20,7 +20,7 @@ export function splitPushOptions(body: string): string[] {
       const option = body.slice(start, at).trim();
       if (option !== '') options.push(option);
       start = at + 1;
-    } else if (char === '\\') {
+    } else if (char === '\\' && at + 1 < body.length) {
       at++;
     } else if ((char === '"' || char === "'") && opensWord(body, at, start)) {
       at = closingQuote(body, at) ?? at;

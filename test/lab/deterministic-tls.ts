@@ -99,7 +99,10 @@ class Engine implements TlsEngine {
       const good = checksum(this.#input[0] ?? 0, body) === view.getUint32(3);
       const type = this.#input[0] ?? 0;
       this.#input = this.#input.slice(HEADER_BYTES + length);
-      if (!good) return this.#fail({ origin: 'local', code: 'BAD_RECORD', text: 'bad record checksum' });
+      if (!good) {
+        this.#fail({ origin: 'local', code: 'BAD_RECORD', text: 'bad record checksum' });
+        return;
+      }
       this.#handleRecord(type, body);
       if (this.#over) return;
     }
@@ -126,28 +129,29 @@ class Engine implements TlsEngine {
   }
 
   #handleRecord(type: number, body: Uint8Array): void {
-    switch (type) {
-      case HELLO:
-        if (this.#peerRandom !== undefined) break;
-        if (this.#options.refuse === true) {
-          this.#record(ALERT, new Uint8Array(0));
-          return this.#fail({ origin: 'local', code: 'REFUSED', text: 'this end refuses' });
-        }
-        this.#peerRandom = body.slice(0, 32);
-        this.#peerName = new TextDecoder().decode(body.slice(33, 33 + (body[32] ?? 0)));
-        if (this.#role === 'server') return this.#hello();
-        this.#record(FINISHED, digest('finished', this.#random, this.#peerRandom));
-        return this.#establish();
-      case FINISHED:
-        if (this.#role === 'server' && this.#peerRandom !== undefined && !this.#established) return this.#establish();
-        break;
-      case DATA:
-        if (this.#established) return this.#tell(() => this.#listener.plaintext(mask(body)));
-        break;
-      case ALERT:
-        return this.#fail({ origin: 'alert', code: 'ALERT_HANDSHAKE_FAILURE', text: 'handshake failure' });
+    if (type === HELLO && this.#peerRandom === undefined) this.#handleHello(body);
+    else if (type === FINISHED && this.#role === 'server' && this.#peerRandom !== undefined && !this.#established) {
+      this.#establish();
+    } else if (type === DATA && this.#established) this.#tell(() => this.#listener.plaintext(mask(body)));
+    else if (type === ALERT)
+      this.#fail({ origin: 'alert', code: 'ALERT_HANDSHAKE_FAILURE', text: 'handshake failure' });
+    else this.#fail({ origin: 'local', code: 'UNEXPECTED_MESSAGE', text: `unexpected record ${type}` });
+  }
+
+  #handleHello(body: Uint8Array): void {
+    if (this.#options.refuse === true) {
+      this.#record(ALERT, new Uint8Array(0));
+      this.#fail({ origin: 'local', code: 'REFUSED', text: 'this end refuses' });
+      return;
     }
-    this.#fail({ origin: 'local', code: 'UNEXPECTED_MESSAGE', text: `unexpected record ${type}` });
+    this.#peerRandom = body.slice(0, 32);
+    this.#peerName = new TextDecoder().decode(body.slice(33, 33 + (body[32] ?? 0)));
+    if (this.#role === 'server') {
+      this.#hello();
+      return;
+    }
+    this.#record(FINISHED, digest('finished', this.#random, this.#peerRandom));
+    this.#establish();
   }
 
   #hello(): void {
