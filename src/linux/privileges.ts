@@ -2,6 +2,7 @@
 // CAP_NET_ADMIN is kept on the calling (main) thread, where netlink is spoken; the data worker needs none for fds that
 // are open. Everything that will be needed (modules, koffi, workers, sockets, log files) must be loaded or open before.
 
+import { readdirSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { checked, hostError } from './errno.ts';
 import { libc, loadNative, nativeBytes } from './libc.ts';
@@ -106,9 +107,12 @@ function capabilityMemory() {
   return { header, data: nativeBytes(64) };
 }
 
-/** Sets the scheduling priority of the process (`--nice`). Throws when it is refused. */
+/**
+ * Sets the scheduling priority of the process (`--nice`). Throws when it is refused. On Linux the priority belongs to a
+ * thread and is handed down to the threads that it starts, so each thread that is there is set.
+ */
 export function setNice(value: number): void {
-  setPriority(0, value);
+  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), value);
 }
 
 // There is no mlockall here, on purpose: V8 gives pages back with madvise(MADV_DONTNEED), which the kernel refuses for

@@ -27,6 +27,17 @@ describe.skipIf(process.platform !== 'linux')('accounts', () => {
   });
 });
 
+describe.skipIf(process.platform !== 'linux')('the priority', () => {
+  it('is set for every thread', async () => {
+    const program = await buildProgram('test/linux/programs/nice.ts');
+    const output = execFileSync(process.execPath, [program.path], { encoding: 'utf8', timeout: 8_000 });
+    program.remove();
+    const priorities = JSON.parse(output) as number[];
+    expect(priorities.length).toBeGreaterThan(1);
+    expect(new Set(priorities)).toEqual(new Set([7]));
+  });
+});
+
 describe.skipIf(refusal !== undefined)('giving up privileges', () => {
   let program: BuiltProgram;
   let directory: string;

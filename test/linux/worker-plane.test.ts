@@ -347,6 +347,27 @@ describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
       expect(log.events.filter(({ type }) => type === 'control')).toHaveLength(2);
     });
 
+    it('begins with the bytes that were read before it had the stream', async () => {
+      const { plane, log } = startPlane();
+      const incoming = once(server, 'connection') as Promise<[Socket]>;
+      const remote = loopback((server.address() as { port: number }).port);
+      const opened = links.open(linkRequest({ transport: 'tcp-client', remote }));
+      cleanUps.push(() => links.close(opened.fd));
+      const [socket] = await incoming;
+      cleanUps.push(() => socket.destroy());
+      const bytes = frame(CONTROL);
+      plane.addLink({
+        endpoint: { kind: 'fd', fd: opened.fd },
+        framing: 'tcp',
+        connecting: false,
+        remote,
+        connected: true,
+        readAhead: Uint8Array.from(bytes.subarray(0, 5)),
+      });
+      socket.write(bytes.subarray(5));
+      expect(new Uint8Array((await log.next('control')).bytes)).toEqual(CONTROL);
+    });
+
     it('tells a refused connect', async () => {
       const closed = links.open(linkRequest({ local: loopback(0) }));
       links.close(closed.fd);
