@@ -12,6 +12,7 @@ import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
 import { formatAddress } from './ip/address.ts';
+import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
@@ -19,7 +20,7 @@ import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } fro
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
-import { createNodeClock } from './node/clock.ts';
+
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
@@ -94,7 +95,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
         const client = new Client(
           config,
           {
-            clock: createNodeClock(),
+            clock: createBootClock(),
             resolver,
             links: createLinkPort(),
             crypto: createNodeCrypto(),

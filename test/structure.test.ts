@@ -4,42 +4,12 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { MAY_IMPORT } from './import-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What each room may import besides itself, `error.ts` and `log.ts`. A file name opens that one file of a room. */
-const MAY_IMPORT: Record<string, readonly string[]> = {
-  ip: [],
-  wire: [],
-  config: ['ip'],
-  crypto: ['wire'],
-  control: ['wire', 'crypto'],
-  data: ['wire', 'crypto', 'ip'],
-  session: ['wire', 'crypto', 'control', 'data'],
-  tunnel: ['config', 'ip'],
-  // The cipher table is plain facts: the options string states a key size.
-  client: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...portFiles()],
-  server: ['session', 'control', 'crypto', 'tunnel', 'config', 'ip', 'wire', ...portFiles()],
-  linux: ['ip', 'data', 'wire', ...portFiles()],
-  node: ['wire', ...portFiles()],
-};
-
-/** Ports: files of types that adapters implement and loops are handed. */
-function portFiles(): readonly string[] {
-  return [
-    'crypto/provider.ts',
-    'crypto/data-keys.ts',
-    'control/tls-engine.ts',
-    'control/wrap-options.ts',
-    'data/plane.ts',
-    'tunnel/ports.ts',
-    'client/ports.ts',
-    'ip/socket-address.ts',
-  ];
-}
-
 const PURE_ROOMS = ['ip', 'wire', 'config', 'crypto', 'control', 'data', 'session', 'tunnel'];
-const SHARED = new Set(['error.ts', 'log.ts']);
+const SHARED = new Set(['error.ts', 'log.ts', 'version.ts']);
 const LINES_STOP = 600;
 
 /** Names that would let a platform, a clock or chance into a pure room. */

@@ -4,9 +4,10 @@
 // Exit code: 0 if every profile can be used (warnings and notices may be there), 1 if one has an error or the command line
 // is wrong. So a script can stop before it installs a profile that does not work, while old options alone don't break it.
 
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Config, checkProfile, type Finding, inLineOrder, type Source } from '../../src/config.ts';
+import { type Config, checkProfile, type Finding, inLineOrder } from '../../src/config.ts';
+import { accessProblem, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
 
 export interface CheckIo {
   /** Standard output. */
@@ -53,7 +54,7 @@ function checkFile(file: string, io: CheckIo): CheckedFile {
       kind: 'invalid',
       origin: { file, line: 0 },
       option: 'config',
-      message: `Error opening configuration file: ${file}: ${reasonOf(error)}`,
+      message: `Error opening configuration file: ${file}: ${sentenceOf(error)}`,
       advice: 'Check that the file exists and that you may read it.',
     };
     return { file, findings: [finding] };
@@ -67,50 +68,17 @@ function checkFile(file: string, io: CheckIo): CheckedFile {
 // allowed where they do no harm, in comments and names.
 const textOf = (bytes: Uint8Array): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 
-interface NamedFile {
-  readonly option: string;
-  readonly path: string;
-  readonly origin: Finding['origin'];
-  /** Nobody but the owner should read it. */
-  readonly secret: boolean;
-}
-
-// Every file that the profile needs to be there at start.
-function namedFiles(config: Config): NamedFile[] {
-  const { tls } = config;
-  const found: NamedFile[] = [];
-  const add = (option: string, source: Source | undefined, secret: boolean): void => {
-    if (source?.kind === 'file' && !found.some((each) => each.path === source.path && each.option === option)) {
-      found.push({ option, path: source.path, origin: source.origin, secret });
-    }
-  };
-  add('ca', tls.ca, false);
-  add('cert', tls.cert, false);
-  add('extra-certs', tls.extraCerts, false);
-  add('key', tls.key, true);
-  add('pkcs12', tls.pkcs12, true);
-  add('crl-verify', tls.crlVerify?.source, false);
-  for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
-  add('auth-user-pass', config.authUserPass?.source, true);
-  const askpass = config.lines.filter((line) => line.option === 'askpass').at(-1);
-  if (askpass !== undefined && tls.askpass?.file !== undefined) {
-    found.push({ option: 'askpass', path: tls.askpass.file, origin: askpass.origin, secret: true });
-  }
-  return found;
-}
-
 function lookAtFile(named: NamedFile, profile: string, config: Config, io: CheckIo): Finding[] {
-  const { option, path, origin, secret } = named;
+  const { option, path, origin, secret, need } = named;
   const base = resolve(io.directory, config.process.cd ?? '.');
   const target = resolve(base, path);
   const say = (severity: Finding['severity'], kind: Finding['kind'], message: string, advice: string): Finding[] => [
     { severity, kind, origin, option, message, advice },
   ];
-  try {
-    accessSync(target, constants.R_OK);
-  } catch (error) {
+  const problem = accessProblem(target, need);
+  if (problem !== undefined) {
     const beside = resolve(io.directory, dirname(profile), path);
-    if (beside !== target && isReadable(beside)) {
+    if (beside !== target && accessProblem(beside, need) === undefined) {
       return say(
         'notice',
         'invalid',
@@ -121,7 +89,7 @@ function lookAtFile(named: NamedFile, profile: string, config: Config, io: Check
     return say(
       'error',
       'invalid',
-      `--${option} fails with '${path}': ${reasonOf(error)}`,
+      `--${option} fails with '${path}': ${problem.sentence}`,
       'Put the file there, or correct the path.',
     );
   }
@@ -130,28 +98,6 @@ function lookAtFile(named: NamedFile, profile: string, config: Config, io: Check
   if ((mode & 0o077) === 0) return [];
   return say('warning', 'unsafe', `file '${path}' is group or others accessible`, `chmod 600 ${path}`);
 }
-
-const isReadable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-const SENTENCES: Readonly<Record<string, string>> = {
-  ENOENT: 'No such file or directory',
-  EACCES: 'Permission denied',
-  EISDIR: 'Is a directory',
-  ENOTDIR: 'Not a directory',
-  ELOOP: 'Too many levels of symbolic links',
-};
-
-const reasonOf = (error: unknown): string => {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return SENTENCES[code] ?? (error instanceof Error ? error.message : String(error));
-};
 
 const MARKS = { error: 'error', warning: 'warning', notice: 'note' } as const;
 

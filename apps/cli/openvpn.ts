@@ -15,10 +15,12 @@ import {
   stdoutSink,
 } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
+import { optionsErrorText } from '../../src/config.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
 import { commandCredentials, secretsForDaemon } from './credentials.ts';
 import { chooseSink, logSinkFormat } from './log-sink.ts';
+import { missingFileLines } from './named-files.ts';
 import { writePidFile } from './pid-file.ts';
 import { startReports } from './reports.ts';
 import type { SignalInbox } from './signals.ts';
@@ -35,10 +37,10 @@ export async function runOpenVpn(argv: readonly string[], signals: SignalInbox):
   const emergency = catchFaults(logger);
   let first = true;
   for (;;) {
-    const config = readConfiguration(argv, logger);
-    if (config === undefined) return FAILED;
+    const reading = readConfiguration(argv, logger);
+    if (reading === undefined) return FAILED;
     try {
-      const end = await runOnce(config, argv, { logger, signals, child, first, emergency });
+      const end = await runOnce(reading, argv, { logger, signals, child, first, emergency });
       if (end !== 'reload') return end;
     } catch (error) {
       explain(error, logger);
@@ -56,7 +58,11 @@ interface RunContext {
   readonly emergency: Emergency;
 }
 
-async function runOnce(config: Config, argv: readonly string[], context: RunContext): Promise<number | 'reload'> {
+async function runOnce(
+  { config, warnings }: Reading,
+  argv: readonly string[],
+  context: RunContext,
+): Promise<number | 'reload'> {
   const { logger, signals, child, first, emergency } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
@@ -67,7 +73,7 @@ async function runOnce(config: Config, argv: readonly string[], context: RunCont
   if (first) chooseSink(config, logger);
   logger.setVerb(config.process.verb);
   logger.setMute(config.process.mute);
-  announce(config, log, first);
+  announce(config, warnings, log, first);
   const removePidFile = first ? writePidFile(config.process.writepid) : () => {};
   const credentials = commandCredentials(config, warn, child?.secrets ?? {});
   const composed = await composeClient(config, {
@@ -97,20 +103,40 @@ async function runOnce(config: Config, argv: readonly string[], context: RunCont
   return end.exitCode;
 }
 
-function readConfiguration(argv: readonly string[], logger: Logger): Config | undefined {
-  const { config, findings } = parseConfig({ argv }, { readText: (path) => readFileSync(path, 'utf8') });
-  if (config === undefined) {
-    for (const finding of findings) if (finding.severity === 'error') sayError(finding, logger);
-    logger.log(Level.fatal, 'Use --help for more information.');
-    return undefined;
-  }
-  logger.setVerb(config.process.verb);
-  return config;
+interface Reading {
+  readonly config: Config;
+  readonly warnings: readonly Finding[];
 }
 
-function sayError({ message, advice }: Finding, logger: Logger): void {
-  logger.log(Level.fatal, message.startsWith('Options error: ') ? message : `Options error: ${message}`);
-  if (advice !== undefined) logger.log(Level.fatal, `  ${advice}`);
+/** Reads and checks everything that is written; says what is wrong and answers nothing when it can't be used. */
+function readConfiguration(argv: readonly string[], logger: Logger): Reading | undefined {
+  const { config, findings } = parseConfig({ argv }, { readText });
+  const say = (text: string): void => logger.log(Level.fatal, text);
+  if (config === undefined) {
+    for (const finding of findings.filter(({ severity }) => severity === 'error')) {
+      say(optionsErrorText(finding));
+      if (finding.advice !== undefined) say(`  ${finding.advice}`);
+    }
+    say('Use --help for more information.');
+    return undefined;
+  }
+  const missing = missingFileLines(config, config.process.cd ?? '.');
+  if (missing.length > 0) {
+    for (const line of missing) say(line);
+    say(`Options error: Please correct ${missing.length === 1 ? 'this error' : 'these errors'}.`);
+    say('Use --help for more information.');
+    return undefined;
+  }
+  return { config, warnings: findings.filter(({ severity }) => severity === 'warning') };
+}
+
+/** A file of options; the C program's name for standard input is `stdin`. */
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path === 'stdin' ? 0 : path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** The file that scripts see in `config`: the value of `--config`, or the lone file name. */

@@ -1,11 +1,12 @@
 // From text and arguments to the flat list of option lines: nested files opened, `<connection>` blocks entered, names and
 // numbers of words checked against the table. What is wrong is said here once; what is left is known and well-formed.
 
+import { OPENVPN_VERSION } from '../version.ts';
 import type { ConfigLine, Origin } from './config.ts';
 import { COMMAND_LINE, type Findings, placeOf } from './findings.ts';
 import { lexText } from './lexer.ts';
 import type { OptionRow } from './option-row.ts';
-import { COMPATIBLE_VERSION, nearestOption, OPTIONS } from './option-table.ts';
+import { nearestOption, OPTIONS } from './option-table.ts';
 import { shown } from './values.ts';
 
 /** Files inside files, the first one counted. */
@@ -158,7 +159,7 @@ class Walk {
       row === undefined ? 'unknown' : 'invalid',
       origin,
       shown(name),
-      `Unrecognized option or missing or extra parameter(s) in ${placeOf(origin)}: ${shown(name)} (${COMPATIBLE_VERSION})`,
+      `Unrecognized option or missing or extra parameter(s) in ${placeOf(origin)}: ${shown(name)} (${OPENVPN_VERSION})`,
       advice,
     );
   }

@@ -10,9 +10,6 @@ import { SECURITY_ROWS } from './rows-security.ts';
 import { SERVER_ROWS } from './rows-server.ts';
 import { TUNNEL_ROWS } from './rows-tunnel.ts';
 
-/** The OpenVPN whose options and words are followed; it stands in messages where the C program has its own version. */
-export const COMPATIBLE_VERSION = '2.7.8';
-
 /** Rows in groups, as the help shows them. */
 export const OPTION_GROUPS: readonly { readonly title: string; readonly rows: readonly OptionRow[] }[] = [
   { title: 'The program, its log and its scripts', rows: GENERAL_ROWS },

@@ -4,13 +4,14 @@
 
 import { SallyportError } from '../error.ts';
 import { Level, type LogFlags, Severity } from '../log.ts';
+import { OPENVPN_VERSION } from '../version.ts';
 import { tunnelReaders } from './build-tunnel.ts';
 import type { Config, ConfigLine, ConnectionProfile, TunnelOptions } from './config.ts';
 import type { TunnelDraft } from './draft.ts';
 import type { Say } from './findings.ts';
 import { lexLine } from './lexer.ts';
 import { type OptionClass, type OptionRow, PULL_CLASSES } from './option-row.ts';
-import { COMPATIBLE_VERSION, OPTIONS } from './option-table.ts';
+import { OPTIONS } from './option-table.ts';
 import { applyPullFilters } from './pull-filter.ts';
 import { importWords, PUSH_DEBUG } from './push-import.ts';
 import { shown } from './values.ts';
@@ -115,7 +116,7 @@ class Push {
     const row = OPTIONS.get(name);
     if (row === undefined || args.length < row.minWords || args.length > row.maxWords) {
       this.complain(
-        `Options error: Unrecognized option or missing or extra parameter(s) in ${place}: ${shown(name)} (${COMPATIBLE_VERSION})`,
+        `Options error: Unrecognized option or missing or extra parameter(s) in ${place}: ${shown(name)} (${OPENVPN_VERSION})`,
       );
       return;
     }

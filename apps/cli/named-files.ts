@@ -1,0 +1,92 @@
+// The files that a profile names: what each is needed for, and whether it can be had. `check` reports on them, and the
+// command looks before it starts, as the C program does.
+
+import { accessSync, constants } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Config, Finding, Source } from '../../src/config.ts';
+
+/** What is done with it: read, run as a program, or written in a folder that has to exist. */
+export type FileNeed = 'read' | 'run' | 'write';
+
+export interface NamedFile {
+  readonly option: string;
+  readonly path: string;
+  readonly origin: Finding['origin'];
+  readonly need: FileNeed;
+  /** Nobody but the owner should read it. */
+  readonly secret: boolean;
+}
+
+/** Every file that has to be there at start, in the order in which the C program looks. */
+export function namedFiles(config: Config): readonly NamedFile[] {
+  const { tls, scripts } = config;
+  const found: NamedFile[] = [];
+  const originOf = (option: string): Finding['origin'] =>
+    config.lines.filter((line) => line.option === option).at(-1)?.origin ?? { file: '', line: 0 };
+  const add = (option: string, source: Source | undefined, secret: boolean): void => {
+    if (source?.kind === 'file' && !found.some((each) => each.path === source.path && each.option === option)) {
+      found.push({ option, path: source.path, origin: source.origin, need: 'read', secret });
+    }
+  };
+  const addPath = (option: string, path: string | undefined, need: FileNeed, secret = false): void => {
+    if (path !== undefined) found.push({ option, path, origin: originOf(option), need, secret });
+  };
+  add('ca', tls.ca, false);
+  add('cert', tls.cert, false);
+  add('extra-certs', tls.extraCerts, false);
+  add('key', tls.key, true);
+  add('pkcs12', tls.pkcs12, true);
+  add('crl-verify', tls.crlVerify?.source, false);
+  for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
+  add('auth-user-pass', config.authUserPass?.source, true);
+  addPath('askpass', tls.askpass?.file, 'read', true);
+  addPath('up', scripts.up?.[0], 'run');
+  addPath('down', scripts.down?.[0], 'run');
+  addPath('route-up', scripts.routeUp?.[0], 'run');
+  addPath('route-pre-down', scripts.routePreDown?.[0], 'run');
+  addPath('ipchange', scripts.ipChange?.[0], 'run');
+  addPath('tls-verify', scripts.tlsVerify?.[0], 'run');
+  addPath('writepid', config.process.writepid, 'write');
+  addPath('status', config.process.status?.path, 'write');
+  return found;
+}
+
+export interface AccessProblem {
+  readonly sentence: string;
+  readonly errno: number;
+}
+
+/** Why a file can't be had for what it is needed for; undefined when it can. */
+export function accessProblem(path: string, need: FileNeed): AccessProblem | undefined {
+  try {
+    if (need === 'write') accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    else accessSync(path, need === 'run' ? constants.X_OK : constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return { sentence: sentenceOf(error), errno: Math.abs((error as NodeJS.ErrnoException).errno ?? 0) };
+  }
+}
+
+/** The lines with which a start is refused: `--ca fails with 'x': No such file or directory (errno=2)`. */
+export function missingFileLines(config: Config, directory: string): readonly string[] {
+  return namedFiles(config).flatMap(({ option, path, need }) => {
+    const problem = accessProblem(resolve(directory, path), need);
+    if (problem === undefined) return [];
+    const what = need === 'run' ? `--${option} script` : `--${option}`;
+    return [`Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})`];
+  });
+}
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+  ENOTDIR: 'Not a directory',
+  ELOOP: 'Too many levels of symbolic links',
+};
+
+/** The system's sentence for a failed call on a file. */
+export function sentenceOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return SENTENCES[code] ?? (error instanceof Error ? error.message : String(error));
+}
