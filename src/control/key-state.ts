@@ -122,15 +122,13 @@ export class KeyState {
     }
     const message = this.#send.pollDue(nowMs);
     if (message !== undefined) return this.#packet(message, acksWithMessage);
-    if (!this.#receive.hasPendingAcks) return undefined;
-    const acks = this.#receive.takeAcks(acksAlone);
-    return { opcode: Opcode.ackV1, keyId: this.keyId, acks, messageId: undefined, payload: NO_PAYLOAD };
+    return this.#acksAlone(acksAlone);
   }
 
-  /** Packets that never left, for the last words of a session that has ended: nothing is repeated. */
-  pollUnsent(acksWithMessage: number): OutgoingPacket | undefined {
+  /** The last words of a session that has ended: what never left and what is still unacknowledged by us, once. */
+  pollLast(acksWithMessage: number, acksAlone: number): OutgoingPacket | undefined {
     const message = this.#send.pollUnsent();
-    return message === undefined ? undefined : this.#packet(message, acksWithMessage);
+    return message === undefined ? this.#acksAlone(acksAlone) : this.#packet(message, acksWithMessage);
   }
 
   /** When `pollPacket` has something because of time. */
@@ -164,7 +162,7 @@ export class KeyState {
     this.#waiting = [];
   }
 
-  /** Ends TLS but leaves what is queued to `pollUnsent` (an alert of ours, for instance). */
+  /** Ends TLS but leaves what is queued to `pollLast` (an alert of ours, for instance). */
   endTls(nowMs: number): void {
     this.#fill(nowMs);
     this.#engine?.close();
@@ -180,6 +178,12 @@ export class KeyState {
     const opcode = message.opcode as Opcode;
     const acks = this.#receive.takeAcks(ackLimit);
     return { opcode, keyId: this.keyId, acks, messageId: message.messageId, payload: message.payload };
+  }
+
+  #acksAlone(limit: number): OutgoingPacket | undefined {
+    if (!this.#receive.hasPendingAcks) return undefined;
+    const acks = this.#receive.takeAcks(limit);
+    return { opcode: Opcode.ackV1, keyId: this.keyId, acks, messageId: undefined, payload: NO_PAYLOAD };
   }
 
   #deliver(): void {

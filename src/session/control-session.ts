@@ -1,46 +1,34 @@
 // The session itself: owns the state, gives each input to the part that knows it, and collects events.
 
-import { PushRequester } from '../control/push.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
 import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
-import type { CryptoProvider } from '../crypto/provider.ts';
 import { SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
-import { type ControlPacket, SESSION_ID_BYTES } from '../wire/control-packet.ts';
+import type { ControlPacket } from '../wire/control-packet.ts';
 import { formatSessionId } from '../wire/hex.ts';
-import { Opcode } from '../wire/opcode.ts';
-import { parsePeerInfo } from '../wire/peer-info.ts';
 import { writePushReply } from '../wire/push-reply.ts';
 import { type ControlDrop, Counters, type SessionCounters } from './counters.ts';
 import { CredentialStore } from './credentials.ts';
-import { agreeDataChannel, dataChannelLine } from './data-channel.ts';
+import { agreeDataChannel } from './data-channel.ts';
 import { DropLog } from './drop-log.ts';
 import type { SessionEnd, SessionEvent } from './event.ts';
 import { answerInBand, exitNotice } from './exit.ts';
-import { handWindowError, noPushReplyError } from './failure.ts';
-import { Handshake, type HandshakeHost } from './handshake.ts';
+import { handWindowError, keyDerivationError } from './failure.ts';
+import { Handshake, type HandshakeHost, initiatedLine, peerConnected } from './handshake.ts';
 import type { Instants } from './instants.ts';
 import { Keepalive, keepaliveLine, type Traffic } from './keepalive.ts';
 import { KeyRotation } from './key-rotation.ts';
 import { type MessageHost, Messages } from './messages.ts';
-import { negotiateCipher } from './negotiation.ts';
 import type { Credentials, SessionOptions, SessionPush } from './options.ts';
 import { Outbox } from './outbox.ts';
+import { PeerFacts } from './peer-facts.ts';
+import { PushWait } from './push-wait.ts';
 import { receiveControl } from './receive.ts';
 import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
+import { randomSessionId } from './session-id.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
-import { type Deadline, deadline, earliest } from './timers.ts';
-
-/** What is known about the peer so far. */
-interface PeerFacts {
-  sessionId: Uint8Array | undefined;
-  commonName: string | undefined;
-  /** When its last authentic control packet came, and how many did. */
-  heardMs: number;
-  packets: number;
-  refusedText: string | undefined;
-}
+import { type Deadline, earliest } from './timers.ts';
 
 export class ControlSession implements Session {
   readonly #options: SessionOptions;
@@ -54,19 +42,13 @@ export class ControlSession implements Session {
   readonly #handshake: Handshake;
   readonly #messages: Messages;
   readonly #drops: DropLog;
-  readonly #peer: PeerFacts = {
-    sessionId: undefined,
-    commonName: undefined,
-    heardMs: 0,
-    packets: 0,
-    refusedText: undefined,
-  };
+  readonly #pushWait: PushWait;
+  readonly #peer = new PeerFacts();
   #state: SessionState = { name: 'starting' };
   #now: Instants = { monoMs: 0, unixSeconds: 0 };
   #remoteText = '';
   #keepalive: Keepalive;
   #events: SessionEvent[] = [];
-  #requester: PushRequester | undefined;
   #closed = false;
 
   constructor(options: SessionOptions, ports: SessionPorts) {
@@ -95,6 +77,7 @@ export class ControlSession implements Session {
     });
     this.#outbox = new Outbox(this.#rotation.slots, this.#wrap, this.#ownSessionId, ports.log);
     this.#handshake = new Handshake(this.#handshakeHost());
+    this.#pushWait = new PushWait(options, ports.log);
     this.#messages = new Messages(this.#messageHost());
     this.#drops = new DropLog(this.#wrap.kind, this.#counters, ports.log);
   }
@@ -113,7 +96,7 @@ export class ControlSession implements Session {
     this.#remoteText = remoteText;
     this.#keepalive = new Keepalive(this.#options.keepalive, now.monoMs);
     this.#state = { name: 'handshaking', sinceMs: now.monoMs };
-    if (this.#options.tlsRole === 'client') this.#rotation.begin(0, this.#resetOpcode(), false, now.monoMs);
+    if (this.#options.tlsRole === 'client') this.#rotation.beginFirst(now.monoMs);
   }
 
   handleControl(bytes: Uint8Array, now: Instants): void {
@@ -208,23 +191,16 @@ export class ControlSession implements Session {
     const key = this.#rotation.slots.current;
     if (this.#state.name !== 'waiting-for-push' || key === undefined) return;
     if (push.authToken !== undefined) this.#credentials.setToken(push.authToken, push.authTokenUser);
-    const optionsString = key.exchange.peer?.optionsString ?? '';
-    const cipher = negotiateCipher(this.#options, { pushedCipher: push.cipher, optionsString });
-    if ('error' in cipher) {
-      this.#ports.log(Level.tlsErrors, cipher.line);
-      this.#fail(cipher.error);
-      return;
-    }
-    const channel = agreeDataChannel(this.#options, push, cipher, this.#ports.crypto);
+    const { crypto, log } = this.#ports;
+    const channel = agreeDataChannel(this.#options, push, key.exchange.peer?.optionsString ?? '', crypto, log);
     if (channel instanceof SallyportError) {
       this.#fail(channel);
       return;
     }
-    this.#requester = undefined;
+    this.#pushWait.finish();
     this.#keepalive.handleUp(push.keepalive, now.monoMs);
-    this.#ports.log(Level.handshake, dataChannelLine(channel));
     if (!this.#makeKeys(() => this.#rotation.open(channel, key))) return;
-    this.#state = { name: 'up', sinceMs: now.monoMs, cipher: cipher.name };
+    this.#state = { name: 'up', sinceMs: now.monoMs, cipher: channel.cipher.name };
   }
 
   sendPushReply(options: readonly string[], now: Instants): void {
@@ -263,8 +239,7 @@ export class ControlSession implements Session {
 
   pollTimeout(): Deadline | undefined {
     if (!this.#running) return undefined;
-    const push = deadline(this.#requester?.dueMs, 'push-request');
-    return earliest(...this.#rotation.deadlines(), push, this.#keepalive.nextDeadline());
+    return earliest(...this.#rotation.deadlines(), this.#pushWait.deadline(), this.#keepalive.nextDeadline());
   }
 
   counters(): SessionCounters {
@@ -285,11 +260,6 @@ export class ControlSession implements Session {
     return !this.#closed && this.#state.name !== 'starting' && this.#state.name !== 'ended';
   }
 
-  #resetOpcode(): Opcode {
-    if (this.#options.tlsRole === 'server') return Opcode.hardResetServerV2;
-    return this.#wrap.kind === 'tls-crypt-v2-client' ? Opcode.hardResetClientV3 : Opcode.hardResetClientV2;
-  }
-
   #meetPeer(packet: ControlPacket, now: Instants): void {
     const sessionId = packet.sessionId.slice();
     this.#peer.sessionId = sessionId;
@@ -298,7 +268,7 @@ export class ControlSession implements Session {
       `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
     );
     this.#emit({ type: 'peer-answered' });
-    if (this.#options.tlsRole === 'server') this.#rotation.begin(0, this.#resetOpcode(), true, now.monoMs);
+    if (this.#options.tlsRole === 'server') this.#rotation.beginFirst(now.monoMs);
   }
 
   #advance(now: Instants): void {
@@ -319,23 +289,12 @@ export class ControlSession implements Session {
   }
 
   #connect(key: SessionKey, established: TlsEstablished, now: Instants): void {
-    const leaf = established.chain[0];
-    const peer = key.exchange.peer;
-    this.#peer.commonName = leaf?.commonName;
-    const name = leaf?.commonName === undefined ? '' : `[${leaf.commonName}] `;
-    this.#ports.log(Level.info, `${name}Peer Connection Initiated with ${this.#remoteText}`);
+    this.#peer.commonName = established.chain[0]?.commonName;
+    this.#ports.log(Level.info, initiatedLine(this.#peer.commonName, this.#remoteText));
     this.#state = { name: 'waiting-for-push', sinceMs: now.monoMs };
-    this.#emit({
-      type: 'peer-connected',
-      established,
-      peerOptionsString: peer?.optionsString ?? '',
-      peerInfo: parsePeerInfo(peer?.peerInfo ?? ''),
-      username: peer?.username,
-      password: peer?.password,
-      leaf,
-    });
+    this.#emit(peerConnected(key, established));
     if (!this.#options.pull) return;
-    this.#requester = new PushRequester(this.#options.pushRequestMs, this.#options.handWindowMs, now.monoMs);
+    this.#pushWait.begin(now.monoMs);
     this.#tickPush();
   }
 
@@ -346,25 +305,15 @@ export class ControlSession implements Session {
       return true;
     } catch (cause) {
       this.#ports.log(Level.tlsErrors, 'TLS Error: generate_key_expansion failed');
-      const error = new SallyportError('Data keys could not be derived', {
-        code: 'SALLYPORT_INTERNAL',
-        blame: 'internal',
-        retry: true,
-        cause,
-      });
-      this.#fail(error);
+      this.#fail(keyDerivationError(cause));
       return false;
     }
   }
 
   #tickPush(): void {
-    const requester = this.#requester;
-    const tick = requester?.handleTime(this.#now.monoMs, this.#peer.heardMs);
+    const tick = this.#pushWait.handleTime(this.#now.monoMs, this.#peer.heardMs, this.#remoteText);
     if (tick === 'request') this.sendText('PUSH_REQUEST', this.#now);
-    if (requester === undefined || tick !== 'give-up') return;
-    const seconds = Math.floor((this.#now.monoMs - requester.startedMs) / 1000);
-    this.#ports.log(Level.streamErrors, `No reply from server to push requests in ${seconds}s`);
-    this.#fail(noPushReplyError(seconds, this.#remoteText));
+    else if (tick !== 'wait') this.#fail(tick);
   }
 
   #handWindowOver(key: SessionKey): void {
@@ -419,35 +368,14 @@ export class ControlSession implements Session {
       pull: this.#options.pull,
       log: this.#ports.log,
       credentials: this.#credentials,
-      get waitsForPush() {
-        return session.#requester !== undefined;
-      },
+      pushWait: this.#pushWait,
+      counters: this.#counters,
       get ended() {
         return !session.#running;
       },
       emit: (event) => this.#emit(event),
       end: (end) => this.#end(end),
-      onPushFragment: () => this.#requester?.handleFragment(),
-      onPushReply: (options) => {
-        this.#requester = undefined;
-        this.#emit({ type: 'push-reply', options });
-      },
-      onAuthPending: (timeoutSeconds) => this.#extendPush(timeoutSeconds),
-      onBadText: (count) => {
-        this.#counters.drops['bad-text'] += count;
-      },
     };
-  }
-
-  #extendPush(timeoutSeconds: number | undefined): void {
-    const timeoutMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1000;
-    const extendedMs = this.#requester?.handleAuthPending(timeoutMs, this.#options.renegotiateMs);
-    if (extendedMs === undefined) return;
-    const seconds = (ms: number) => `${Math.floor(ms / 1000)}s`;
-    this.#ports.log(
-      Level.push,
-      `AUTH_PENDING received, extending handshake timeout from ${seconds(this.#options.handWindowMs)} to ${seconds(extendedMs)}`,
-    );
   }
 
   #drop(cause: ControlDrop, verdict?: Extract<WrapVerdict, { ok: false }>): void {
@@ -467,13 +395,5 @@ export class ControlSession implements Session {
     this.#state = { name: 'ended', end };
     for (const key of this.#rotation.slots.speaking) key.state.endTls(this.#now.monoMs);
     this.#emit({ type: 'ended', end });
-  }
-}
-
-/** Eight random bytes, not all zero. */
-function randomSessionId(crypto: CryptoProvider): Uint8Array {
-  for (;;) {
-    const id = crypto.randomBytes(SESSION_ID_BYTES);
-    if (id.some((byte) => byte !== 0)) return id;
   }
 }

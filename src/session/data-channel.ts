@@ -4,7 +4,9 @@ import type { CipherFacts } from '../crypto/cipher-table.ts';
 import { digestBytes } from '../crypto/cipher-table.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { SallyportError } from '../error.ts';
+import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from './event.ts';
+import { negotiateCipher } from './negotiation.ts';
 import type { SessionOptions, SessionPush } from './options.ts';
 import { keyLimits } from './renegotiation.ts';
 import type { SessionKey } from './session-key.ts';
@@ -20,13 +22,22 @@ export interface DataChannel {
   readonly controlExit: boolean;
 }
 
-/** Fixes the parameters; an error for a digest that the library does not have. */
+/**
+ * Agrees on the parameters from what was pushed and what the peer's options string says. The error names what does not
+ * fit and the line to add.
+ */
 export function agreeDataChannel(
   options: SessionOptions,
   push: SessionPush,
-  cipher: CipherFacts,
+  peerOptionsString: string,
   crypto: CryptoProvider,
+  log: Log,
 ): DataChannel | SallyportError {
+  const cipher = negotiateCipher(options, { pushedCipher: push.cipher, optionsString: peerOptionsString });
+  if ('error' in cipher) {
+    log(Level.tlsErrors, cipher.line);
+    return cipher.error;
+  }
   const digest = cipher.kind === 'aead' ? 'none' : options.digest;
   const digestLengthBytes = digest === 'none' ? 0 : (crypto.digestLength(digest) ?? digestBytes(digest));
   if (digestLengthBytes === undefined) {
@@ -37,7 +48,9 @@ export function agreeDataChannel(
     });
   }
   const { useExporter, peerId, controlExit } = push;
-  return { cipher, digest, digestLengthBytes, useExporter, peerId, controlExit };
+  const channel = { cipher, digest, digestLengthBytes, useExporter, peerId, controlExit };
+  log(Level.handshake, dataChannelLine(channel));
+  return channel;
 }
 
 /** The event that installs a ready key's data key. */
@@ -71,7 +84,7 @@ export function makeDataKey(
 }
 
 /** `Data Channel: cipher 'AES-256-GCM', peer-id: 0`, as OpenVPN 2.6 logs it. */
-export function dataChannelLine(channel: DataChannel): string {
+function dataChannelLine(channel: DataChannel): string {
   const auth = channel.cipher.kind === 'aead' ? '' : `, auth '${channel.digest}'`;
   const peer = channel.peerId === undefined ? '' : `, peer-id: ${channel.peerId}`;
   return `Data Channel: cipher '${channel.cipher.name}'${auth}${peer}`;

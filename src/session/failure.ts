@@ -125,6 +125,16 @@ export function keyExchangeError(problem: string, remoteText: string): Sallyport
   });
 }
 
+/** The library failed to derive keys. */
+export function keyDerivationError(cause: unknown): SallyportError {
+  return new SallyportError('Data keys could not be derived', {
+    code: 'SALLYPORT_INTERNAL',
+    blame: 'internal',
+    retry: true,
+    cause,
+  });
+}
+
 /** The server never answered PUSH_REQUEST. */
 export function noPushReplyError(seconds: number, remoteText: string): SallyportError {
   return new SallyportError(`${remoteText} did not answer the push request for ${seconds} seconds`, {

@@ -7,7 +7,7 @@ import { verifyPeer } from '../control/verify-peer.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
 import { compareOptionsStrings } from '../wire/options-string.ts';
-import { writePeerInfo } from '../wire/peer-info.ts';
+import { parsePeerInfo, writePeerInfo } from '../wire/peer-info.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { SessionEvent } from './event.ts';
 import { keyExchangeError, tlsError } from './failure.ts';
@@ -184,4 +184,23 @@ function controlChannelLine(info: TlsEstablished): string {
     leaf === undefined ? '' : `, peer certificate: ${leaf.keyDescription}, signature: ${leaf.signatureAlgorithm}`;
   const key = info.temporaryKey === undefined ? '' : `, peer temporary key: ${info.temporaryKey}`;
   return `Control Channel: ${info.version}, cipher ${info.version} ${info.cipher}${certificate}${key}`;
+}
+
+/** `[server] Peer Connection Initiated with [AF_INET]192.0.2.1:1194`. */
+export function initiatedLine(commonName: string | undefined, remoteText: string): string {
+  return `${commonName === undefined ? '' : `[${commonName}] `}Peer Connection Initiated with ${remoteText}`;
+}
+
+/** The event for a first key that is ready. */
+export function peerConnected(key: SessionKey, established: TlsEstablished): SessionEvent {
+  const peer = key.exchange.peer;
+  return {
+    type: 'peer-connected',
+    established,
+    peerOptionsString: peer?.optionsString ?? '',
+    peerInfo: parsePeerInfo(peer?.peerInfo ?? ''),
+    username: peer?.username,
+    password: peer?.password,
+    leaf: established.chain[0],
+  };
 }

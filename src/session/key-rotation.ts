@@ -44,8 +44,17 @@ export class KeyRotation {
     return this.#channel;
   }
 
-  /** Begins a key, the first or a later one. */
-  begin(keyId: number, resetOpcode: Opcode, byPeer: boolean, nowMs: number): SessionKey {
+  /** Begins the first key with this side's hard reset. */
+  beginFirst(nowMs: number): void {
+    const { options, wrap } = this.#host;
+    if (options.tlsRole === 'server') this.#begin(0, Opcode.hardResetServerV2, true, nowMs);
+    else {
+      const v3 = wrap.kind === 'tls-crypt-v2-client';
+      this.#begin(0, v3 ? Opcode.hardResetClientV3 : Opcode.hardResetClientV2, false, nowMs);
+    }
+  }
+
+  #begin(keyId: number, resetOpcode: Opcode, byPeer: boolean, nowMs: number): SessionKey {
     const { options, wrap, tls, crypto } = this.#host;
     const state = new KeyState(
       {
@@ -85,7 +94,7 @@ export class KeyRotation {
     const current = this.slots.current;
     const expected = current === undefined ? undefined : nextKeyId(current.state.keyId);
     if (!this.slots.mayRenegotiate || keyId !== expected) return 'soft-reset-refused';
-    return this.begin(keyId, Opcode.softResetV1, true, nowMs);
+    return this.#begin(keyId, Opcode.softResetV1, true, nowMs);
   }
 
   /** The negotiated key is ready. Whether it is the first one; a later one takes over for receiving at once. */
@@ -112,7 +121,7 @@ export class KeyRotation {
     if (!this.slots.mayRenegotiate || current?.phase.name !== 'ready') return;
     const { options, log } = this.#host;
     log(Level.tlsDebugLow, softResetLine(options, nowMs - current.phase.readyMs, this.#payloadBytes));
-    this.begin(nextKeyId(current.state.keyId), Opcode.softResetV1, false, nowMs);
+    this.#begin(nextKeyId(current.state.keyId), Opcode.softResetV1, false, nowMs);
   }
 
   /** A data key may carry no more. */

@@ -5,24 +5,21 @@ import { Level, type Log } from '../log.ts';
 import { parseBase64 } from '../wire/base64.ts';
 import { parseControlMessages, type ReceivedMessage, redactControlText } from '../wire/control-message.ts';
 import { PushReplyJoiner } from '../wire/push-reply.ts';
+import type { Counters } from './counters.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { SessionEnd, SessionEvent } from './event.ts';
+import type { PushWait } from './push-wait.ts';
 
 /** What the messages act on. */
 export interface MessageHost {
   readonly pull: boolean;
   readonly log: Log;
   readonly credentials: CredentialStore;
-  /** A push reply would be the answer that is waited for. */
-  readonly waitsForPush: boolean;
+  readonly pushWait: PushWait;
+  readonly counters: Counters;
   emit(event: SessionEvent): void;
   end(end: SessionEnd): void;
   readonly ended: boolean;
-  /** A fragment of the push reply is here. */
-  onPushFragment(): void;
-  onPushReply(options: readonly string[]): void;
-  onAuthPending(timeoutSeconds: number | undefined): void;
-  onBadText(count: number): void;
 }
 
 export class Messages {
@@ -37,7 +34,7 @@ export class Messages {
     const { messages, dropped } = parseControlMessages(plaintext);
     if (dropped > 0) {
       this.#host.log(Level.pushErrors, 'WARNING: Received control with invalid characters');
-      this.#host.onBadText(dropped);
+      this.#host.counters.drops['bad-text'] += dropped;
     }
     for (const received of messages) {
       if (this.#host.ended) return;
@@ -100,7 +97,7 @@ export class Messages {
         return;
       case 'auth-pending':
         if (!host.pull) return;
-        host.onAuthPending(message.timeoutSeconds);
+        host.pushWait.handleAuthPending(message.timeoutSeconds);
         host.emit({ type: 'info', kind: 'auth-pending', text: message.text });
         return;
       case 'exit':
@@ -130,10 +127,14 @@ export class Messages {
       });
       return;
     }
-    if (host.waitsForPush) host.onPushFragment();
+    host.pushWait.handleFragment();
     if (!verdict.complete) return;
-    if (host.waitsForPush) host.onPushReply(verdict.options);
-    else this.#handleLateOptions(verdict.options);
+    if (!host.pushWait.active) {
+      this.#handleLateOptions(verdict.options);
+      return;
+    }
+    host.pushWait.finish();
+    host.emit({ type: 'push-reply', options: verdict.options });
   }
 
   /** After the first reply only a new auth-token counts (it comes with renegotiations); the rest is a repetition. */

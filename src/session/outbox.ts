@@ -47,7 +47,7 @@ export class Outbox {
     }
   }
 
-  /** The next packet, wrapped. `running` false: only what never left, nothing is repeated. */
+  /** The next packet, wrapped. `running` false: last words and acknowledgements, nothing is repeated. */
   pollPacket(
     now: { readonly monoMs: number; readonly unixSeconds: number },
     peerSessionId: Uint8Array | undefined,
@@ -57,7 +57,7 @@ export class Outbox {
     const riding = peerSessionId === undefined ? 0 : ACKS_WITH_MESSAGE;
     const alone = this.#wrap.kind === 'none' ? ACKS_ALONE_UNWRAPPED : ACKS_ALONE;
     for (const { state } of this.#slots.speaking) {
-      const packet = running ? state.pollPacket(now.monoMs, riding, alone) : state.pollUnsent(riding);
+      const packet = running ? state.pollPacket(now.monoMs, riding, alone) : state.pollLast(riding, alone);
       if (packet === undefined) continue;
       const header = writeControlHeader({ ...packet, sessionId: this.#ownSessionId });
       const body = writeControlBody({ ...packet, remoteSessionId: peerSessionId });

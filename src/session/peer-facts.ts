@@ -1,0 +1,13 @@
+// What is known about the peer so far.
+
+export class PeerFacts {
+  /** Set by its first packet. */
+  sessionId: Uint8Array | undefined;
+  /** Of its certificate, once verified. */
+  commonName: string | undefined;
+  /** When its last authentic control packet came, and how many did. */
+  heardMs = 0;
+  packets = 0;
+  /** What the network said of its address (ICMP). */
+  refusedText: string | undefined;
+}
