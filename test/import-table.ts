@@ -1,0 +1,31 @@
+// The import table: test/structure.test.ts holds every import of src to it, test/docs.test.ts holds docs/ARCHITECTURE.md
+// to it.
+
+/** Ports: files of types that adapters implement and loops are handed. */
+export const PORT_FILES: readonly string[] = [
+  'crypto/provider.ts',
+  'crypto/data-keys.ts',
+  'control/tls-engine.ts',
+  'control/wrap-options.ts',
+  'data/plane.ts',
+  'tunnel/ports.ts',
+  'client/ports.ts',
+  'ip/socket-address.ts',
+];
+
+/** What each room may import besides itself, `error.ts` and `log.ts`. A file name opens that one file of a room. */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  ip: [],
+  wire: [],
+  config: ['ip'],
+  crypto: ['wire'],
+  control: ['wire', 'crypto'],
+  data: ['wire', 'crypto', 'ip'],
+  session: ['wire', 'crypto', 'control', 'data'],
+  tunnel: ['config', 'ip'],
+  // The cipher table is plain facts: the options string states a key size.
+  client: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
+  server: ['session', 'control', 'crypto', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
+  linux: ['ip', 'data', 'wire', ...PORT_FILES],
+  node: ['wire', ...PORT_FILES],
+};
