@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'vitest';
 
@@ -20,6 +20,9 @@ export function peerProgram(version: PeerVersion): string {
   return version === '2.6' ? 'openvpn' : join(peersDir, `openvpn-${version}`);
 }
 
+/** Sallyport's command: of this checkout, or of an installed package that SALLYPORT_BIN names. */
+const sallyportBin = process.env.SALLYPORT_BIN ?? join(projectRoot, 'bin/sallyport.js');
+
 /** Which client the suite runs: `sallyport` (default), `openvpn` or `openvpn-2.7` to prove the suite itself. */
 export type ClientKind = 'sallyport' | 'openvpn' | 'openvpn-2.7';
 
@@ -31,7 +34,7 @@ export const isOurs = clientUnderTest === 'sallyport';
 export function clientCommand(kind: ClientKind = clientUnderTest): readonly string[] {
   switch (kind) {
     case 'sallyport':
-      return [process.execPath, join(projectRoot, 'bin/sallyport.js')];
+      return [process.execPath, sallyportBin];
     case 'openvpn':
       return ['openvpn'];
     case 'openvpn-2.7':
@@ -90,6 +93,7 @@ function reasons(): string[] {
   for (const version of ['2.7', '2.6-deaf'] as const) {
     if (!existsSync(peerProgram(version))) found.push(`openvpn ${version} has not been fetched (scripts/peers.sh)`);
   }
-  if (isOurs && !existsSync(join(projectRoot, 'bin/sallyport.js'))) found.push('bin/sallyport.js has not been built');
+  if (isOurs && !existsSync(join(dirname(sallyportBin), '../dist/bin/sallyport.js')))
+    found.push('the command has not been built');
   return found;
 }
