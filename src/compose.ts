@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { resolve } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import { Host } from './client/host.ts';
 import type { CredentialsPort } from './client/ports.ts';
@@ -16,7 +17,7 @@ import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
-import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
+import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
@@ -40,8 +41,9 @@ export interface ComposeOptions {
   readonly configFile: string | undefined;
   /** Relative file names start from here, also after the working directory has changed. */
   readonly directory: string;
-  /** The built data-plane worker. */
+  /** The built data-plane worker, and one of it that was started ahead, if any. */
   readonly workerUrl: URL;
+  readonly worker?: Worker | undefined;
 }
 
 export interface ComposedClient {
@@ -56,7 +58,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const readText = (source: Source): string =>
     source.kind === 'inline' ? source.text : readFileSync(pathOf(source.path), 'utf8');
   for (const provider of config.providers) loadProvider(provider);
-  const plane = startPlane(options.workerUrl);
+  if (config.process.nice !== undefined) setNice(config.process.nice);
+  const plane = startPlane(options);
   try {
     const network = createNetlinkPort();
     const resolver = createNodeResolver();
@@ -124,9 +127,12 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
 }
 
 /** The worker starts at once, beside everything else; who listens to it is known later. */
-function startPlane(workerUrl: URL): { listenedBy(listener: PlaneListener): WorkerPlane; close(): Promise<void> } {
+function startPlane({ workerUrl, worker }: Pick<ComposeOptions, 'workerUrl' | 'worker'>): {
+  listenedBy(listener: PlaneListener): WorkerPlane;
+  close(): Promise<void>;
+} {
   let listener: PlaneListener = () => {};
-  const plane = createWorkerPlane({ workerUrl, listener: (event) => listener(event) });
+  const plane = createWorkerPlane({ workerUrl, worker, listener: (event) => listener(event) });
   return {
     listenedBy(known) {
       listener = known;

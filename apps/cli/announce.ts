@@ -11,6 +11,7 @@ export function announce(config: Config, warnings: readonly Finding[], log: Log,
     log(Level.info, versionLine());
     log(Level.info, librariesLine());
   }
+  for (const text of config.tunnel.echo) log(Level.info, `ECHO:${text}`);
   const scripts = scriptSecurityNote(config);
   if (scripts !== undefined) log(Level.warning, scripts);
   const privileges = planPrivileges(config.process, false);

@@ -1,15 +1,16 @@
 // The command. The first word decides: a subcommand of our own, or OpenVPN's command line.
 
+import type { Worker } from 'node:worker_threads';
 import { runOpenVpn } from './openvpn.ts';
-import { catchSignals } from './signals.ts';
+import { catchSignals, type SignalInbox } from './signals.ts';
 
-/** Runs the command and ends the process with its exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+/** Runs the command and ends the process with its exit code. `worker`: a data worker that the launcher started ahead. */
+export async function main(argv: readonly string[], worker?: Worker): Promise<void> {
   const signals = catchSignals();
-  process.exit(await run(argv, signals));
+  process.exit(await run(argv, signals, worker));
 }
 
-async function run(argv: readonly string[], signals: ReturnType<typeof catchSignals>): Promise<number> {
+async function run(argv: readonly string[], signals: SignalInbox, worker: Worker | undefined): Promise<number> {
   const [first, ...rest] = argv;
   if (first === 'check') {
     const { runCheck } = await import('./check.ts');
@@ -23,5 +24,5 @@ async function run(argv: readonly string[], signals: ReturnType<typeof catchSign
     const { printUsage } = await import('./usage.ts');
     return printUsage();
   }
-  return runOpenVpn(argv, signals);
+  return runOpenVpn(argv, signals, worker);
 }

@@ -2,6 +2,7 @@
 // client, read the configuration again on SIGHUP, and end with the right exit code whatever happens.
 
 import { readFileSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
 import {
   type Config,
   createLogger,
@@ -27,20 +28,33 @@ import type { SignalInbox } from './signals.ts';
 
 /** Exit code of every end that is an error. */
 const FAILED = 1;
+/** What is said before the configuration is read has no time in front, as with the C program. */
+const OPTION_ERRORS = { suppressTimestamps: true, machineReadable: false };
 /** How long the host may take to be put back after a fault of ours. */
 const EMERGENCY_MS = 1500;
 
 /** Runs until the process should end; returns its exit code. */
-export async function runOpenVpn(argv: readonly string[], signals: SignalInbox): Promise<number> {
+export async function runOpenVpn(
+  argv: readonly string[],
+  signals: SignalInbox,
+  worker: Worker | undefined,
+): Promise<number> {
   const child = receiveDaemon();
-  const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(logSinkFormat(undefined)) });
+  const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
   const emergency = catchFaults(logger);
   let first = true;
   for (;;) {
     const reading = readConfiguration(argv, logger);
     if (reading === undefined) return FAILED;
     try {
-      const end = await runOnce(reading, argv, { logger, signals, child, first, emergency });
+      const end = await runOnce(reading, argv, {
+        logger,
+        signals,
+        child,
+        first,
+        emergency,
+        worker: first ? worker : undefined,
+      });
       if (end !== 'reload') return end;
     } catch (error) {
       explain(error, logger);
@@ -56,6 +70,8 @@ interface RunContext {
   readonly child: DaemonChild | undefined;
   readonly first: boolean;
   readonly emergency: Emergency;
+  /** Started ahead by the launcher; for the first run only. */
+  readonly worker: Worker | undefined;
 }
 
 async function runOnce(
@@ -63,7 +79,7 @@ async function runOnce(
   argv: readonly string[],
   context: RunContext,
 ): Promise<number | 'reload'> {
-  const { logger, signals, child, first, emergency } = context;
+  const { logger, signals, child, first, emergency, worker } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
@@ -83,6 +99,7 @@ async function runOnce(
     configFile: configFileOf(argv),
     directory: process.cwd(),
     workerUrl: new URL('./data-worker.js', import.meta.url),
+    worker,
   });
   if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
   const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });

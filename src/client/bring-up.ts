@@ -69,9 +69,9 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
-  const { config, ports } = context;
+  const { config, profile, ports } = context;
   if (!config.pull) return config.tunnel;
-  const { tunnel, verdicts, rejected } = parsePush(pushed, config, 'push-reply');
+  const { tunnel, verdicts, rejected } = parsePush(pushed, config, 'push-reply', profile);
   for (const { flags, text } of verdicts) ports.log(flags, text);
   if (rejected === undefined) return tunnel;
   context.failed(softRestart('Offending option received from server', { error: rejected }));

@@ -71,6 +71,8 @@ export class Client {
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
   #attempt: Attempt | undefined;
+  /** Resolved once under persist-local-ip. */
+  readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
   #pending: ClientSignal | undefined;
   #interrupt = new AbortController();
 
@@ -214,10 +216,14 @@ export class Client {
 
   async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {
     if (profile.localHost === undefined) return undefined;
+    const kept = this.#localAddresses.get(profile);
+    if (kept !== undefined) return kept;
     const found = await this.#ports.resolver.resolve(profile.localHost, remote.family, this.#interrupt.signal);
     const first = found[0];
     if (first === undefined) return undefined;
-    return { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
+    const local = { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
+    if (this.#config.process.persistLocalIp) this.#localAddresses.set(profile, local);
+    return local;
   }
 
   #attemptObserver(): AttemptObserver {

@@ -18,7 +18,17 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('daemon', '[progname]', [0, 1], 'general', WORKS, 'Go to the background after initialization, log to syslog.'),
   row('writepid', 'file', 1, 'general', WORKS, 'Write the process id to a file.'),
   row('nice', 'n', 1, 'nice', WORKS, 'Change the priority of the process.', { default: '0' }),
-  row('mlock', '', 0, 'general', WORKS, 'Keep keys out of swap by locking memory.'),
+  row(
+    'mlock',
+    '',
+    0,
+    'general',
+    noEffect(
+      'the JavaScript engine gives memory back in a way that locked memory refuses, and would abort',
+      'Keep the process out of swap from outside: MemorySwapMax=0 in its systemd unit, or encrypted swap.',
+    ),
+    'Keep keys out of swap by locking memory.',
+  ),
   row(
     'tmp-dir',
     'dir',

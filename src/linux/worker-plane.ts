@@ -45,6 +45,8 @@ import {
 export interface WorkerPlaneOptions {
   /** The built data-worker.js. */
   readonly workerUrl: URL;
+  /** That worker, started ahead so that it loads while the main thread is busy; used once. */
+  readonly worker?: Worker | undefined;
   readonly listener: PlaneListener;
   /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. */
   readonly laneCapacity?: { readonly known: number; readonly unknown: number };
@@ -69,6 +71,13 @@ const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 /** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
   return new WorkerDataPlane(options);
+}
+
+function startWorker({ workerUrl, execArgv }: WorkerPlaneOptions): Worker {
+  return new Worker(workerUrl, {
+    name: 'sallyport-data',
+    ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
+  });
 }
 
 class WorkerDataPlane implements WorkerPlane {
@@ -108,11 +117,9 @@ class WorkerDataPlane implements WorkerPlane {
       laneCapacity: options.laneCapacity ?? DEFAULT_LANES,
       wakeFd: this.#wakeFd,
     };
-    this.#worker = new Worker(options.workerUrl, {
-      workerData: start,
-      name: 'sallyport-data',
-      ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
-    });
+    this.#worker = options.worker ?? startWorker(options);
+    this.#worker.ref();
+    this.#worker.postMessage(start);
     holdExitHook(this.#endByExit);
     let failure = 'the data worker ended by itself';
     this.#ended = new Promise((resolve) => {
