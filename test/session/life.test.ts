@@ -209,6 +209,16 @@ describe('what a server may say', () => {
     });
   });
 
+  it('is acknowledged even where it ends the session', () => {
+    const pair = new SessionPair();
+    pair.connect();
+    pair.server.session.sendText('AUTH_FAILED', pair.now);
+    expect(pair.server.session.drained).toBe(false);
+    pair.runFor(1000);
+    expect(pair.client.session.state.name).toBe('ended');
+    expect(pair.server.session.drained).toBe(true);
+  });
+
   it('RESTART and HALT, with the flags as the C program reads them', () => {
     expect(say('RESTART')).toEqual({ reason: 'server-restart', text: '', keepCredentials: false, advance: false });
     expect(say('RESTART,[PN]moving')).toMatchObject({ text: '[PN]moving', keepCredentials: true, advance: true });

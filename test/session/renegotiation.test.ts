@@ -116,6 +116,7 @@ describe('renegotiation', () => {
     pair.connect();
     pair.client.session.renegotiate(pair.now);
     pair.client.session.sendText('CR_RESPONSE,abc', pair.now);
+    expect(pair.client.log.join('\n')).not.toContain('CR_RESPONSE');
     expect(pair.run(() => pair.server.events.some((event) => event.type === 'info'), 10_000)).toBe(true);
     expect(pair.server.events.find((event) => event.type === 'info')).toMatchObject({
       kind: 'cr-response',
