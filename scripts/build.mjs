@@ -8,7 +8,11 @@ import { build } from 'esbuild';
 rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 await build({
-  entryPoints: { sallyport: 'apps/cli/main.ts', version: 'apps/cli/version.ts', 'data-worker': 'src/linux/data-worker.ts' },
+  entryPoints: {
+    sallyport: 'apps/cli/main.ts',
+    version: 'apps/cli/version.ts',
+    'data-worker': 'src/linux/data-worker.ts',
+  },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,
@@ -18,5 +22,6 @@ await build({
   external: ['koffi'],
   chunkNames: 'chunk-[name]-[hash]',
   legalComments: 'none',
+  minify: true,
   logLevel: 'warning',
 });
