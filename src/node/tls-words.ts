@@ -205,7 +205,8 @@ const VERIFY = new Map([
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'],
   ['SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain'],
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'unable to get local issuer certificate'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable to verify the first certificate'],
+  // The last of several complaints about one cause; the C program stops at the first, and says this.
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable to get local issuer certificate'],
   ['CERT_CHAIN_TOO_LONG', 'certificate chain too long'],
   ['CERT_REVOKED', 'certificate revoked'],
   ['INVALID_CA', 'invalid CA certificate'],
