@@ -29,3 +29,6 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   linux: ['ip', 'data', 'wire', ...PORT_FILES],
   node: ['wire', ...PORT_FILES],
 };
+
+/** Rooms that know no platform: no `node:*`, no clock, no chance. */
+export const PURE_ROOMS: readonly string[] = ['ip', 'wire', 'config', 'crypto', 'control', 'data', 'session', 'tunnel'];

@@ -4,11 +4,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { MAY_IMPORT } from './import-table.ts';
+import { MAY_IMPORT, PURE_ROOMS } from './import-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const PURE_ROOMS = ['ip', 'wire', 'config', 'crypto', 'control', 'data', 'session', 'tunnel'];
 const SHARED = new Set(['error.ts', 'log.ts', 'version.ts']);
 const LINES_STOP = 600;
 
