@@ -45,7 +45,7 @@ function normalise(line: string): string {
       .replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (us=\d+ )?/, '')
       .replace(/sid=[0-9a-f]{8} [0-9a-f]{8}/, 'sid=SID')
       .replace(/serial=\d+/, 'serial=N')
-      .replace(/\/tmp\/[^ '"]*/g, 'PATH')
+      .replace(/\/tmp\/[^ '")]*/g, 'PATH')
       .replace(/(bytes),\d+/, '$1,N')
       .replace(/(peer-id:?) \d+/, '$1 N')
       .replace(/fd=\d+/, 'fd=N')
@@ -248,4 +248,16 @@ labSuite('the words of the C program', () => {
       expect([older.exit, newer.exit]).toContainEqual(actual.exit);
     },
   );
+
+  it.each([
+    ['--version', 0],
+    ['--help', 1],
+  ] as const)('%s has the exit code of the C program', async (option, code) => {
+    const expected = await (await lab().client({ kind: 'openvpn', argv: [option] })).exit();
+    const client = await lab().client({ argv: [option] });
+    expect(await client.exit()).toEqual(expected);
+    expect(expected.code).toBe(code);
+    // NetworkManager reads the version from the first line.
+    if (option === '--version') expect(client.lines[0]).toMatch(/^OpenVPN 2\.\d/);
+  });
 });

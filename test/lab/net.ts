@@ -182,7 +182,9 @@ export async function createNet(): Promise<Net> {
 async function resetClient(client: Namespace): Promise<void> {
   const links = JSON.parse(await client.ip('-j link show')) as { ifname: string }[];
   for (const { ifname } of links) {
-    if (ifname !== 'lo' && ifname !== 'outer0') await client.ip(`link del ${ifname}`);
+    // A device goes with its process, perhaps in this moment.
+    if (ifname !== 'lo' && ifname !== 'outer0')
+      await run(['ip', '-n', client.name, 'link', 'del', ifname], { anyCode: true });
   }
   await batch(
     [
