@@ -7,7 +7,7 @@ import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
-import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
+import { formatLogAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
@@ -21,7 +21,7 @@ import type { PlaneDevice } from './plane-device.ts';
 import type { ClientMaterial, ClockPort, ConnectionScripts, PeerFacts, TunnelHost } from './ports.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, FATAL, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
 import type { AttemptObserver } from './state.ts';
 
 export interface AttemptPorts {
@@ -59,6 +59,9 @@ export class Attempt {
   #tunnel: UpTunnel | undefined;
   #facts: PeerFacts = NO_PEER;
   #up = false;
+  /** The exit notice is being said. */
+  #leaving = false;
+  readonly #hostWork = new Set<Promise<void>>();
 
   constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
     this.#config = config;
@@ -124,28 +127,24 @@ export class Attempt {
         this.#ports.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
         return;
       case 'plane-failed':
-        this.#end(
-          softExit('data-plane', {
-            exitCode: 1,
-            error: new SallyportError(event.text, { code: 'SALLYPORT_INTERNAL', blame: 'internal' }),
-          }),
-        );
+        this.#end(planeFailure(event.text));
         return;
       default:
         event satisfies never;
     }
   }
 
-  /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. */
+  /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. A second end does not wait. */
   stop(signal: ClientSignal): void {
     if (this.#over) return;
     const notices = this.#profile.proto.transport === 'udp' ? this.#exitNotices() : 0;
-    if ((signal.name !== 'SIGTERM' && signal.name !== 'SIGINT') || notices === 0 || !this.#up) {
+    if ((signal.name !== 'SIGTERM' && signal.name !== 'SIGINT') || notices === 0 || !this.#up || this.#leaving) {
       this.#end(signal);
       return;
     }
+    this.#leaving = true;
     this.#ports.log(Level.info, 'SIGTERM received, sending exit notification to peer');
-    this.#sendExit(notices);
+    this.#sendExit(notices, true);
   }
 
   /** Asks for new keys now. */
@@ -162,7 +161,7 @@ export class Attempt {
     return this.#session.counters();
   }
 
-  /** Lets go of session, peer and link. The device is the host's business. */
+  /** Lets go of session, peer and link, and waits for what is being done to the host. The device is the host's business. */
   async close(): Promise<void> {
     this.#over = true;
     this.#aborter.abort();
@@ -173,6 +172,7 @@ export class Attempt {
     if (this.#peer !== undefined) this.#ports.plane.removePeer(this.#peer);
     this.#peer = undefined;
     await this.#link.close();
+    await Promise.allSettled(this.#hostWork);
   }
 
   #begin(): void {
@@ -224,7 +224,7 @@ export class Attempt {
         this.#ports.observer.handshaking(this.#link.remote);
         return;
       case 'verify-peer':
-        this.#background(this.#verify(event));
+        this.#onHost(this.#verify(event));
         return;
       case 'need-credentials':
         this.#background(this.#supplyCredentials());
@@ -233,11 +233,11 @@ export class Attempt {
         this.#facts = { commonName: event.leaf?.commonName, chain: event.established.chain };
         credentials.used();
         this.#ports.observer.peerConnected(this.#facts);
-        this.#background(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
-        if (!this.#config.pull) this.#background(this.#bringUp([]));
+        this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
+        if (!this.#config.pull) this.#onHost(this.#bringUp([]));
         return;
       case 'push-reply':
-        this.#background(this.#bringUp(event.options));
+        this.#onHost(this.#bringUp(event.options));
         return;
       case 'data-key':
         this.#keys?.add(event);
@@ -395,20 +395,30 @@ export class Attempt {
     return this.#tunnel?.explicitExitNotify ?? this.#profile.explicitExitNotify;
   }
 
-  /** Sends the notice once a second, `left` times, then ends. */
-  #sendExit(left: number): void {
+  /** In band the notice goes once a second, `left` times; the control channel carries it reliably, once. Then it ends. */
+  #sendExit(left: number, first: boolean): void {
     if (this.#over) return;
     if (left === 0) {
       this.#end(softExit('exit-with-notification'));
       return;
     }
-    this.#drive((now) => this.#session.sendExit(now));
+    if (first || this.#tunnel?.push.controlExit !== true) this.#drive((now) => this.#session.sendExit(now));
     if (this.#over) return;
-    this.#cancelExit = this.#ports.clock.at(this.#ports.clock.now().monoMs + 1000, () => this.#sendExit(left - 1));
+    this.#cancelExit = this.#ports.clock.at(this.#ports.clock.now().monoMs + 1000, () =>
+      this.#sendExit(left - 1, false),
+    );
   }
 
   #peerPrefix(): string {
     return this.#facts.commonName === undefined ? '' : `[${this.#facts.commonName}] `;
+  }
+
+  /** Work on the host, scripts among it: it can't be stopped half-way, so the attempt's closing waits for it. */
+  #onHost(work: Promise<void>): void {
+    this.#hostWork.add(work);
+    const done = (): boolean => this.#hostWork.delete(work);
+    work.then(done, done);
+    this.#background(work);
   }
 
   /** Work that goes on while the session is driven; its failure ends the attempt. */
@@ -436,6 +446,11 @@ export class Attempt {
     this.#cancelPoll();
     this.#cancelExit();
     this.#aborter.abort();
+    if (this.#leaving && signal.name === 'SIGUSR1') {
+      this.#ports.log(Level.info, 'Converting soft SIGUSR1 received during exit notification to SIGTERM');
+      this.#settle(softExit('exit-with-notification'));
+      return;
+    }
     this.#settle(signal);
   }
 }

@@ -41,7 +41,7 @@ export interface BringUpContext {
 
 /** Brings the tunnel up. Rejects when the host refuses; `failed` takes what only ends this attempt. */
 export async function bringUp(pushed: readonly string[], context: BringUpContext): Promise<void> {
-  const { config, profile, link, ports, facts } = context;
+  const { profile, link, ports, facts } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
   const opened = await ports.host.open({
@@ -51,6 +51,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
     local: link.local(),
     peer: facts,
     letGo: () => ports.device.release(),
+    signal: context.signal,
   });
   if (!context.stillWanted()) return;
   const up = addPeer(ports.device.attach(opened), tunnel, context);

@@ -5,14 +5,14 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import type { DataPlane, PeerStatistics, PlaneListener, PlaneStatistics } from '../data/plane.ts';
+import type { DataPlane, PeerStatistics, PlaneEvent, PlaneListener, PlaneStatistics } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
-import { openAttemptLink } from './link.ts';
+import { type AttemptLink, openAttemptLink } from './link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type {
   ClientMaterial,
@@ -26,7 +26,17 @@ import type {
 } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveRemote, wait } from './resolve.ts';
-import { type ClientSignal, FATAL, hardSignal, type SignalName, signalLine, softExit, softRestart } from './signal.ts';
+import {
+  type ClientSignal,
+  FATAL,
+  hardSignal,
+  isStronger,
+  planeFailure,
+  type SignalName,
+  signalLine,
+  softExit,
+  softRestart,
+} from './signal.ts';
 import type { AttemptObserver, ClientState } from './state.ts';
 
 export interface ClientPorts {
@@ -80,7 +90,7 @@ export class Client {
     this.#config = config;
     this.#ports = ports;
     this.#observer = observer;
-    this.#plane = ports.plane((event) => this.#attempt?.handlePlaneEvent(event));
+    this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
     const profiles = config.remoteRandom
       ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
       : config.connections;
@@ -106,9 +116,10 @@ export class Client {
       signal = this.#remapped(signal);
       const restart = signal.name === 'SIGUSR1';
       const keep = restart && this.#config.process.persistTun;
-      await this.#attempt?.close();
+      await this.#closing('the link', async () => this.#attempt?.close());
       this.#attempt = undefined;
-      await this.#closeHost(host, signal, keep, () => device.release());
+      const reason = { signal: signal.name, signalText: signal.text, keep };
+      await this.#closing('the tunnel', () => host.close(reason, () => device.release()));
       if (signal.text !== FATAL) log(Level.info, signalLine(signal));
       if (!restart) break;
       if (signal.purgeCredentials) credentials.purge();
@@ -124,8 +135,8 @@ export class Client {
   /** A signal from outside. Safe at any time and any number of times. */
   signal(name: SignalName): void {
     const signal = this.#remapped(hardSignal(name));
-    const strongerWaits = this.#pending !== undefined && (signal.name === 'SIGUSR1' || signal.name === 'SIGHUP');
-    if (!strongerWaits) this.#pending = signal;
+    if (this.#pending !== undefined && isStronger(this.#pending, signal)) return;
+    this.#pending = signal;
     this.#interrupt.abort();
     this.#attempt?.stop(signal);
   }
@@ -193,7 +204,7 @@ export class Client {
       rcvbufBytes: tunnel.rcvbuf,
       tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
     });
-    const attempt = new Attempt(this.#config, profile, link, {
+    const ports = {
       clock,
       plane: this.#plane,
       crypto,
@@ -204,14 +215,16 @@ export class Client {
       device,
       log,
       observer: this.#attemptObserver(),
-    });
+    };
+    const attempt = await startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
     this.#attempt = attempt;
     attempt.start();
     const waiting = this.#takePending();
     if (waiting !== undefined) attempt.stop(waiting);
     const signal = await attempt.ended;
-    this.#takePending();
-    return signal;
+    // What came while the attempt ended by itself counts where it asks for more.
+    const asked = this.#takePending();
+    return asked !== undefined && isStronger(asked, signal) ? asked : signal;
   }
 
   async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {
@@ -242,20 +255,30 @@ export class Client {
     };
   }
 
-  async #closeHost(host: TunnelHost, signal: ClientSignal, keep: boolean, letGo: () => Promise<void>): Promise<void> {
+  async #closing(what: string, close: () => Promise<void>): Promise<void> {
     try {
-      await host.close({ signal: signal.name, signalText: signal.text, keep }, letGo);
+      await close();
     } catch (error) {
-      this.#ports.log(Level.error, `closing the tunnel: ${error instanceof Error ? error.message : String(error)}`);
+      this.#ports.log(Level.error, `closing ${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** A plane that fails ends the client at any time; everything else is for the attempt that is on. */
+  #handlePlaneEvent(event: PlaneEvent): void {
+    if (event.type === 'plane-failed') {
+      this.#pending = planeFailure(event.text);
+      this.#interrupt.abort();
+    }
+    this.#attempt?.handlePlaneEvent(event);
   }
 
   async #pause(signal: ClientSignal): Promise<void> {
     const seconds = this.#remotes.pauseSeconds();
     this.#observer.state({ phase: 'reconnecting', reason: signal.text, pauseSeconds: seconds });
-    if (seconds === 0 || this.#pending !== undefined) return;
-    this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);
+    if (this.#pending !== undefined) return;
+    if (seconds > 0) this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);
     const { clock } = this.#ports;
+    // Without a pause it is still a later turn: signals and packets must be heard between attempts that fail at once.
     await wait(clock, seconds * 1000, this.#interrupt.signal);
     // A restart asked for while waiting to restart means: now.
     this.#dropPendingRestart();
@@ -288,6 +311,16 @@ export class Client {
   #remapped(signal: ClientSignal): ClientSignal {
     const to = this.#config.process.remapUsr1;
     return signal.name === 'SIGUSR1' && to !== undefined ? { ...signal, name: to } : signal;
+  }
+}
+
+/** What `make` makes for a link; a link that nothing could be made for is closed. */
+async function startedOrClosed<T>(link: AttemptLink, make: () => T): Promise<T> {
+  try {
+    return make();
+  } catch (error) {
+    await link.close();
+    throw error;
   }
 }
 

@@ -24,6 +24,8 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
   const wanted = config.authUserPass;
   let cached: Credentials | undefined;
   let token: Credentials | undefined;
+  /** They were given out since the last purge; under auth-nocache they are not in `cached` any more. */
+  let obtained = false;
   let refused = false;
   let lastUsername = '';
 
@@ -44,9 +46,10 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
       if (username !== undefined && (password !== undefined || wanted.usernameOnly)) {
         cached = { username, password: password ?? '' };
       } else {
-        cached = await port.ask(usable, signal);
+        cached = await unlessAborted(port.ask(usable, signal), signal);
       }
       refused = false;
+      obtained = true;
       lastUsername = cached.username;
       return cached;
     },
@@ -62,9 +65,20 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
       if (config.authNocache) cached = undefined;
     },
     purge() {
-      refused = cached !== undefined && config.authRetry === 'interact';
+      refused = obtained && config.authRetry === 'interact';
+      obtained = false;
       cached = undefined;
       token = undefined;
     },
   };
+}
+
+/** Whoever is asked may not hear the signal; an answer that comes after it is dropped. */
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -46,6 +46,8 @@ interface Standing {
   readonly device: OpenDevice;
   /** What was pushed, as text: a restart that brings the same keeps the device. */
   readonly pushed: string;
+  /** Routes are set: only a tunnel that was up is worth keeping. */
+  readonly complete: boolean;
 }
 
 export class Host implements TunnelHost, ConnectionScripts {
@@ -120,7 +122,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
     const device = this.#journal.device ?? { name: 'null', index: 0, fd: -1, persistent: false };
-    this.#standing = { plan, steps, device, pushed };
+    this.#standing = { plan, steps, device, pushed, complete: false };
     return opened(this.#standing, false);
   }
 
@@ -129,6 +131,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { plan, steps } = this.#standing;
     if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
     const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
+    this.#standing = { ...this.#standing, complete: true };
     return refusedRoutes === 0;
   }
 
@@ -146,7 +149,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
     this.#facts = { ...this.#facts, signal };
-    if (!reason.keep) {
+    if (!reason.keep || !standing.complete) {
       await this.#closeDevice(letGo);
       return;
     }
@@ -166,11 +169,14 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async #closeDevice(letGo: () => Promise<void>): Promise<void> {
     this.#standing = undefined;
-    await letGo();
-    await undoSteps(this.#journal, this.#stepPorts('init'), this.#ports.log);
+    try {
+      await letGo();
+    } finally {
+      await undoSteps(this.#journal, this.#stepPorts('init'), this.#ports.log);
+    }
   }
 
-  async #plan({ profile, tunnel, remote }: TunnelRequest): Promise<TunnelPlan> {
+  async #plan({ profile, tunnel, remote, signal }: TunnelRequest): Promise<TunnelPlan> {
     const { log, network } = this.#ports;
     const server = formatAddress(unmapSocketAddress(remote).address);
     const { plan, log: lines } = makeTunnelPlan({
@@ -180,18 +186,18 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server,
       facts: readHostFacts(network, server, log),
-      resolved: await this.#resolveNames(tunnel),
+      resolved: await this.#resolveNames(tunnel, signal),
     });
     for (const { flags, text } of lines) log(flags, text);
     return plan;
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */
-  async #resolveNames(tunnel: TunnelOptions): Promise<ReadonlyMap<string, readonly string[]>> {
+  async #resolveNames(tunnel: TunnelOptions, signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
     const found = new Map<string, readonly string[]>();
-    const never = new AbortController().signal;
     for (const name of namesToResolve(tunnel)) {
-      const addresses = await this.#ports.resolver.resolve(name, 4, never).catch(() => []);
+      const addresses = await this.#ports.resolver.resolve(name, 4, signal).catch(() => []);
+      signal.throwIfAborted();
       found.set(
         name,
         addresses.map(({ address }) => formatAddress(address)),

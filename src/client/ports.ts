@@ -99,6 +99,8 @@ export interface TunnelRequest {
   readonly peer: PeerFacts;
   /** Called when a kept device does not fit what was pushed now and must be closed first. */
   readonly letGo: () => Promise<void>;
+  /** The attempt is over: what has not been begun need not be. */
+  readonly signal: AbortSignal;
 }
 
 /** What scripts are told about the peer. */

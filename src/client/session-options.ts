@@ -41,9 +41,9 @@ export function sessionOptionsOf(
     maxControlPacketBytes: profile.maxControlPacketBytes,
     replayWindowPackets: config.replayWindow.packets,
     replayWindowSeconds: config.replayWindow.seconds,
-    optionsString: optionsStringOf(config, profile, remote, role, false),
+    optionsString: optionsStringOf(config, profile, role, false),
     // Nothing to compare with: no warnings (disable-occ).
-    expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, remote, role, true),
+    expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, role, true),
     peerInfo: peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
     verify: verifyOf(config),
     dataCiphers: config.dataCiphers.filter((name) => capabilities.ciphers.includes(name)),
@@ -76,7 +76,6 @@ function verifyOf({ tls }: Config): VerifyOptions {
 function optionsStringOf(
   config: Config,
   profile: ConnectionProfile,
-  remote: SocketAddress,
   role: 'client' | 'server',
   expected: boolean,
 ): string {
@@ -101,7 +100,7 @@ function optionsStringOf(
       profile,
     ),
     tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
-    proto: optionsStringProto(profile, remote, expected),
+    proto: optionsStringProto(profile, expected),
     tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,
     ifconfig: undefined,
     compression,
@@ -118,7 +117,7 @@ function optionsStringOf(
 }
 
 /** UDP is written as UDPv4 whatever the family; TCP names the role of whoever sends the string. */
-function optionsStringProto(profile: ConnectionProfile, remote: SocketAddress, expected: boolean): string {
+function optionsStringProto(profile: ConnectionProfile, expected: boolean): string {
   if (profile.proto.transport === 'udp') return 'UDPv4';
   const own = protocolName(profile, 4);
   if (!expected) return own;

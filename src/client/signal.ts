@@ -1,7 +1,7 @@
 // How an attempt's end is told and acted on, in the C program's terms: every end is a signal, sent by a person (hard)
 // or by the program to itself (soft), and a signal either restarts or exits.
 
-import type { SallyportError } from '../error.ts';
+import { SallyportError } from '../error.ts';
 import type { RestartAdvice } from './remotes.ts';
 
 export type SignalName = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
@@ -58,6 +58,14 @@ export function softExit(text: string, options: { error?: SallyportError; exitCo
   };
 }
 
+/** The data plane is broken and nothing works any more. */
+export function planeFailure(text: string): ClientSignal {
+  return softExit('data-plane', {
+    exitCode: 1,
+    error: new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal' }),
+  });
+}
+
 /** A signal sent from outside. */
 export function hardSignal(name: SignalName): ClientSignal {
   return {
@@ -70,6 +78,12 @@ export function hardSignal(name: SignalName): ClientSignal {
     exitCode: 0,
   };
 }
+
+const STRENGTH = { SIGUSR1: 0, SIGHUP: 1, SIGTERM: 2, SIGINT: 2 } as const;
+
+/** Whether a signal outweighs another: an end a new reading of the profile, and that a restart. */
+export const isStronger = (signal: ClientSignal, than: ClientSignal): boolean =>
+  STRENGTH[signal.name] > STRENGTH[than.name];
 
 /** `SIGUSR1[soft,ping-restart] received, process restarting`. */
 export function signalLine(signal: ClientSignal): string {
