@@ -24,6 +24,6 @@ report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 # The interop cases mostly wait for a peer: three files at once keep two cores busy.
 code=0
-npx --no-install vitest run --maxWorkers="${SALLYPORT_TEST_WORKERS:-3}" \
+node_modules/.bin/vitest run --maxWorkers="${SALLYPORT_TEST_WORKERS:-3}" \
   --reporter=default --reporter=json --outputFile.json="$report" "$@" || code=$?
 node scripts/test-summary.mjs "$report" "$code"
