@@ -81,6 +81,7 @@ function handleData(
   span.offset = offset;
   span.length = length;
   const opened = openWithKeys(state, peer, headerBytes);
+  if (opened === UNKNOWN_KEY && !moved && holdForKey(state, peer, offset, length)) return PASS;
   if (opened !== PASS) return state.drop(opened, peer, from, state.openedKey?.openedId);
   const key = state.openedKey!;
   if (moved) return requestFloat(state, peer, from);
@@ -139,6 +140,37 @@ function openWithKeys(state: PlaneState, peer: Peer, headerBytes: number): Verdi
     span.length = length;
   }
   return verdict;
+}
+
+/** The key may be on its way: the packet waits for it, if there is room. */
+function holdForKey(state: PlaneState, peer: Peer, offset: number, length: number): boolean {
+  const { bytes, view } = state.arena;
+  const keyId = view.getUint8(offset) & 7;
+  const held = state.early.hold(peer.handle, peer.link, keyId, bytes, offset, length, state.nowMs);
+  countLate(state, peer);
+  return held;
+}
+
+/** Hands on what waited for a key that is here now. */
+export function releaseEarly(state: PlaneState, peer: Peer, keyId: number): void {
+  const { bytes, view } = state.arena;
+  state.early.release(peer.handle, keyId, state.nowMs, (id, held, offset, length) => {
+    const link = state.links.get(id);
+    if (link === undefined) return;
+    bytes.set(held.subarray(offset, offset + length), state.staging);
+    handleData(state, link, peer.address, view.getUint8(state.staging) >> 3, state.staging, length);
+  });
+  countLate(state, peer);
+}
+
+/** Forgets what waited for a peer that goes. */
+export function discardEarly(state: PlaneState, peer: Peer): void {
+  state.early.forget(peer.handle);
+  countLate(state, peer);
+}
+
+function countLate(state: PlaneState, peer: Peer): void {
+  for (let late = state.early.takeLost(); late > 0; late--) state.drop(UNKNOWN_KEY, peer, 0, undefined);
 }
 
 /** The packet is authentic and new, and its source is not the peer's: the control plane decides, nothing is delivered. */

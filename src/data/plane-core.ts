@@ -15,7 +15,7 @@ import { PING } from '../wire/in-band.ts';
 import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
 import { clearPeerCounters, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
-import { handleLinkPacket } from './packet-in.ts';
+import { discardEarly, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
   DeviceId,
@@ -271,6 +271,7 @@ class Core implements PlaneCore {
   removePeer(id: PeerHandle): void {
     const state = this.#state;
     const peer = this.#peer(id);
+    discardEarly(state, peer);
     for (const key of peer.keys) closeDataKey(key);
     state.openedKey = undefined;
     state.devices.get(peer.device)?.prefixes.replace(id, []);
@@ -284,6 +285,7 @@ class Core implements PlaneCore {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
     peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+    releaseEarly(this.#state, peer, options.keyId);
   }
 
   useKey(id: PeerHandle, handle: KeyHandle): void {

@@ -9,6 +9,7 @@ import { AddressTable } from './address-table.ts';
 import { type ArenaRegion, ArenaSlots, BUFFER_BYTES, HEADROOM_BYTES, type PacketSpan } from './arena.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import type { DataKey } from './data-key.ts';
+import { EarlyPackets } from './early-packets.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
 import {
@@ -102,6 +103,7 @@ export class PlaneState {
   readonly io: PlaneIo;
   readonly counters: Float64Array;
   readonly lanes: EventLanes;
+  readonly early = new EarlyPackets();
   nowMs: number;
 
   readonly devices = new Map<DeviceId, Device>();

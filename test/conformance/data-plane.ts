@@ -197,10 +197,53 @@ export function dataPlaneConformance(
     });
 
     describe('packets that belong to nobody', () => {
-      it('drops an unknown key-id and an unknown peer-id', async () => {
-        const { farKey } = connect();
+      it('never delivers a packet of an unknown key-id, nor one of an unknown peer-id', async () => {
+        const { peer, farKey } = connect();
         far.send(new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5, keyId: 3 }).seal(inward()));
+        await expectOnlyGoodPacket(farKey);
+        plane.removePeer(peer);
         await untilDropped('unknown-key', 1);
+      });
+
+      it('keeps packets that come before their key until it is there, in order, and no others', async () => {
+        const { peer, farKey: old } = connect();
+        const next = new FarKey({ cipher: 'AES-128-GCM', digest: 'none', keyId: 1, peerId: 5 });
+        const forged = new FarKey({ cipher: 'AES-128-GCM', digest: 'none', keyId: 1, peerId: 5 });
+        const early = [1, 2, 3].map((n) => ipPacket({ source: FAR, destination: NEAR, payload: numbered(40 + n) }));
+        far.send(next.seal(early[0]!));
+        far.send(forged.seal(inward()));
+        far.send(next.seal(early[1]!));
+        far.send(next.seal(early[2]!));
+        await expectOnlyGoodPacket(old);
+        plane.addKey(peer, next.keyOptions);
+        for (const packet of early) expect(await device.read()).toEqual(packet);
+        await untilDropped('bad-tag', 1);
+        await expectOnlyGoodPacket(next);
+      });
+
+      it('keeps no early packet of another address', async () => {
+        const { peer } = connect();
+        const next = new FarKey({ cipher: 'AES-128-GCM', digest: 'none', keyId: 1, peerId: 5 });
+        far.send(next.seal(inward()), 1);
+        await untilDropped('wrong-source', 1);
+        plane.addKey(peer, next.keyOptions);
+        await expectOnlyGoodPacket(next);
+      });
+
+      it('keeps early packets within a bound', async () => {
+        const { peer, farKey } = connect();
+        const next = new FarKey({ cipher: 'AES-128-GCM', digest: 'none', keyId: 1, peerId: 5 });
+        for (let round = 0; round < 10; round++) {
+          for (let n = 0; n < 32; n++) far.send(next.seal(inward()));
+          await expectOnlyGoodPacket(farKey);
+        }
+        await untilDropped('unknown-key', 320 - 256);
+        plane.removePeer(peer);
+        await untilDropped('unknown-key', 320);
+      });
+
+      it('drops an unknown peer-id', async () => {
+        const { farKey } = connect();
         far.send(new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 6 }).seal(inward()));
         await untilDropped('unknown-peer', 1);
         await expectOnlyGoodPacket(farKey);
@@ -468,8 +511,9 @@ export function dataPlaneConformance(
         await expectOnlyGoodPacket(next);
         plane.removeKey(peer, handle);
         far.send(old.seal(inward()));
-        await untilDropped('unknown-key', 1);
         await expectOnlyGoodPacket(next);
+        plane.removePeer(peer);
+        await untilDropped('unknown-key', 1);
       });
 
       it('of two keys with one key-id go on side by side', async () => {
