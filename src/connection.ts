@@ -27,6 +27,7 @@ export class Connection implements AsyncDisposable {
   readonly #client: Client;
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
   #state: ClientState = { phase: 'reconnecting', reason: 'start', pauseSeconds: 0 };
+  #end: EventOf<'end'> | undefined;
 
   /** Use `connect` instead: it composes the client. */
   constructor(start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> }) {
@@ -45,7 +46,8 @@ export class Connection implements AsyncDisposable {
         end.kind === 'exit'
           ? { reason: end.signal.text === '' ? end.signal.name : end.signal.text, error: end.error }
           : { reason: 'reload', error: undefined };
-      this.#emit({ type: 'end', ...told });
+      this.#end = { type: 'end', ...told };
+      this.#emit(this.#end);
       this.#listeners.clear();
       return told;
     });
@@ -89,7 +91,7 @@ export class Connection implements AsyncDisposable {
           if (event.type === 'end') return;
           continue;
         }
-        if (this.#state.phase === 'ended') return;
+        if (this.#end !== undefined) return;
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
@@ -122,7 +124,9 @@ export class Connection implements AsyncDisposable {
 
   /** Resolves when the tunnel is up; rejects with the error that ended the connection, or the abort reason. */
   async untilConnected(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     if (this.#state.phase === 'connected') return;
+    if (this.#end !== undefined) throw errorOf(this.#end);
     await new Promise<void>((resolve, reject) => {
       const done = (act: () => void): void => {
         off();
@@ -132,7 +136,7 @@ export class Connection implements AsyncDisposable {
       const abort = (): void => done(() => reject(signal?.reason));
       const listener = (event: ConnectionEvent): void => {
         if (event.type === 'connected') done(resolve);
-        if (event.type === 'end') done(() => reject(event.error ?? endedEarly(event.reason)));
+        if (event.type === 'end') done(() => reject(errorOf(event)));
       };
       const off = (): void => {
         this.#listeners.delete(listener);
@@ -143,11 +147,23 @@ export class Connection implements AsyncDisposable {
   }
 
   #emit(event: ConnectionEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
+    for (const listener of [...this.#listeners]) guarded(() => listener(event));
   }
 }
 
-const endedEarly = (reason: string): SallyportError =>
+/** Calls a function of the embedding program. What it throws is thrown on, but on a turn of its own, as an EventTarget does. */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+const errorOf = ({ error, reason }: EventOf<'end'>): SallyportError =>
+  error ??
   new SallyportError(`The connection ended before the tunnel was up: ${reason}`, {
     code: 'SALLYPORT_PEER_ENDED',
     blame: 'peer',

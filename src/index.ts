@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { CredentialsPort, PartialCredentials } from './client/ports.ts';
-import type { Config } from './config/config.ts';
+import type { Config, Finding } from './config/config.ts';
 import { parseConfig } from './config/parse.ts';
-import { Connection } from './connection.ts';
+import { Connection, guarded } from './connection.ts';
 import { SallyportError } from './error.ts';
 import type { Log } from './log.ts';
 import type { Credentials } from './session/options.ts';
@@ -44,12 +44,15 @@ export async function connect(profile: string | Config, options: ConnectOptions 
   const config = typeof profile === 'string' ? parseProfile(profile, options) : profile;
   const { composeClient } = await import('./compose.ts');
   const composed = await composeClient(config, {
-    log: options.log ?? (() => {}),
+    log: guardedLog(options.log),
     credentials: credentialsPort(options),
-    passphrase: options.passphrase ?? (() => Promise.reject(nobodyToAsk('passphrase'))),
+    passphrase: () => untilAborted(options.passphrase?.() ?? Promise.reject(nobodyToAsk('passphrase')), options.signal),
     configFile: undefined,
     directory: options.directory ?? process.cwd(),
     workerUrl: new URL('./linux/data-worker.js', import.meta.url),
+  }).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    throw error;
   });
   const connection = new Connection((observer) => composed.start(observer));
   const onAbort = (): void => void connection.close();
@@ -74,10 +77,33 @@ export function parseProfile(text: string, options: Pick<ConnectOptions, 'direct
   if (config !== undefined) return config;
   const errors = findings.filter(({ severity }) => severity === 'error');
   const advice = errors.find((finding) => finding.advice !== undefined)?.advice;
-  throw new SallyportError(errors.map(({ message }) => message).join('\n'), {
+  throw new SallyportError(errors.map(placed).join('\n'), {
     code: 'SALLYPORT_CONFIG',
     blame: 'config',
     ...(advice === undefined ? {} : { hint: advice }),
+  });
+}
+
+/** The message with its place, which not all of the C program's words have. */
+function placed({ message, origin }: Finding): string {
+  const place = `${origin.file}:${origin.line}`;
+  return message.includes(place) ? message : `${place}: ${message}`;
+}
+
+/** What the program's own function throws is the program's business, not the connection's. */
+function guardedLog(log: Log | undefined): Log {
+  if (log === undefined) return () => {};
+  return (flags, text) => guarded(() => log(flags, text));
+}
+
+/** Does not wait any longer than the signal lets it. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
 

@@ -85,6 +85,8 @@ export class Client {
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
   #pending: ClientSignal | undefined;
   #interrupt = new AbortController();
+  /** Why the last attempt ended. */
+  #lastError: SallyportError | undefined;
 
   constructor(config: Config, ports: ClientPorts, observer: ClientObserver) {
     this.#config = config;
@@ -121,6 +123,7 @@ export class Client {
       const reason = { signal: signal.name, signalText: signal.text, keep };
       await this.#closing('the tunnel', () => host.close(reason, () => device.release()));
       if (signal.text !== FATAL) log(Level.info, signalLine(signal));
+      this.#lastError = signal.error;
       if (!restart) break;
       if (signal.purgeCredentials) credentials.purge();
       this.#remotes.ended(signal.advice);
@@ -162,7 +165,14 @@ export class Client {
     const step = this.#remotes.next();
     if (step.kind === 'exhausted') {
       this.#ports.log(Level.fatal, step.text);
-      const error = new SallyportError(step.text, { code: 'SALLYPORT_NO_ANSWER', blame: 'network' });
+      const last = this.#lastError;
+      const hint = last?.hint === undefined ? {} : { hint: last.hint };
+      const error = new SallyportError(step.text, {
+        code: 'SALLYPORT_NO_ANSWER',
+        blame: 'network',
+        cause: last,
+        ...hint,
+      });
       return softExit(FATAL, { error, exitCode: 1 });
     }
     try {

@@ -2,7 +2,7 @@
 // memory, scripts that a test lets run and end.
 
 import { expect } from 'vitest';
-import { Client, type ClientEnd } from '../../src/client/client.ts';
+import { Client, type ClientEnd, type ClientObserver } from '../../src/client/client.ts';
 import { Host } from '../../src/client/host.ts';
 import type { LinkRequest } from '../../src/client/ports.ts';
 import type { SignalName } from '../../src/client/signal.ts';
@@ -62,6 +62,8 @@ export class ClientLab {
   fileReads = 0;
   readonly dropped: string[] = [];
   end: ClientEnd | undefined;
+  /** Hears what the client tells, beside the lab. */
+  observer: ClientObserver | undefined;
   readonly #tls = new DeterministicTls({ name: 'client', seed: 3 });
   readonly #before = this.host.state();
   #nextFd = 50;
@@ -134,9 +136,12 @@ export class ClientLab {
         },
       },
       {
-        state: (state) => this.states.push(state),
-        peerConnected: () => {},
-        info: () => {},
+        state: (state) => {
+          this.states.push(state);
+          this.observer?.state(state);
+        },
+        peerConnected: (peer) => this.observer?.peerConnected(peer),
+        info: (kind, text) => this.observer?.info(kind, text),
       },
     );
     if (plane === undefined) throw new Error('the client made no plane');
@@ -154,10 +159,13 @@ export class ClientLab {
   }
 
   start(): this {
-    void this.client.run().then((end) => {
-      this.end = end;
-    });
+    void this.run();
     return this;
+  }
+
+  async run(): Promise<ClientEnd> {
+    this.end = await this.client.run();
+    return this.end;
   }
 
   /** Starts, and waits for the tunnel. */
