@@ -168,6 +168,9 @@ export class KeyRotation {
     this.#host.emit(makeDataKey(this.#channel, key, handle, options, ids, first));
     key.handle = handle;
     key.renegotiateAtMs = renegotiateAtMs(options, key.phase.readyMs, (length) => crypto.randomBytes(length));
+    // As the C program chooses: of keys that are all younger than their own delay, the newest sends at once.
+    const { sending } = this.slots;
+    if (sending !== undefined && key.phase.readyMs < sending.useAtMs) this.#use(key);
   }
 
   #use(key: SessionKey): void {
