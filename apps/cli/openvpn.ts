@@ -20,7 +20,7 @@ import { optionsErrorText } from '../../src/config.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
 import { commandCredentials, secretsForDaemon } from './credentials.ts';
-import { chooseSink, logSinkFormat } from './log-sink.ts';
+import { chooseSink } from './log-sink.ts';
 import { missingFileLines } from './named-files.ts';
 import { writePidFile } from './pid-file.ts';
 import { startReports } from './reports.ts';
