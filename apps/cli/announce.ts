@@ -17,6 +17,12 @@ export function announce(config: Config, warnings: readonly Finding[], log: Log,
   const privileges = planPrivileges(config.process, false);
   for (const text of privileges.warnings) log(Level.warning, text);
   if (first && config.pull) for (const text of privileges.delayed) log(Level.info, text);
+  if ((config.authUserPass !== undefined || config.tls.askpass !== undefined) && !config.authNocache) {
+    log(
+      Level.warning,
+      'WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this',
+    );
+  }
   if (!verifiesPeer(config)) {
     log(
       Level.warning,

@@ -7,7 +7,7 @@ import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
-import { formatLogAddress, sameSocketAddress } from '../ip/socket-address.ts';
+import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
@@ -115,10 +115,10 @@ export class Attempt {
         if (event.link === this.#link.id) this.#linkClosed(event.code, event.text);
         return;
       case 'link-error':
-        if (event.link === this.#link.id) this.#linkError(event.code, event.text);
+        if (event.link === this.#link.id) this.#linkError(event);
         return;
       case 'float-request':
-        if (event.peer === this.#peer) this.#ports.plane.answerFloat(event.peer, event.address, this.#profile.float);
+        if (event.peer === this.#peer) this.#answerFloat(event.peer, event.address);
         return;
       case 'drop-notice':
         this.#dropped(event);
@@ -307,7 +307,7 @@ export class Attempt {
       peerAdded: (tunnel) => {
         this.#tunnel = tunnel;
         this.#peer = tunnel.peer;
-        this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer);
+        this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
         const { push } = tunnel;
         if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
         this.#drive((now) => this.#session.applyPush(push, now));
@@ -347,7 +347,7 @@ export class Attempt {
           hint: 'Check address and port, that the server runs, and that no firewall stands between.',
         },
       );
-      this.#end(softRestart('init_instance', { error, connectionFailed: true, advice: { advance: 'default' } }));
+      this.#end(softRestart('connection-failed', { error, connectionFailed: true }));
       return;
     }
     log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
@@ -359,12 +359,20 @@ export class Attempt {
     this.#end(softRestart('connection-reset', { error }));
   }
 
-  #linkError(code: string, text: string): void {
+  #linkError({ code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
     this.#ports.log(
       Level.linkErrors,
-      `read ${this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4'} [${code}]: ${text} (fd=${this.#link.fd},code=${code})`,
+      `read ${this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4'} [${code}]: ${text} (fd=${this.#link.fd},code=${errno ?? code})`,
     );
     this.#session.handleLinkRefused(text);
+  }
+
+  #answerFloat(peer: PeerHandle, address: SocketAddress): void {
+    const { log, plane, scripts } = this.#ports;
+    plane.answerFloat(peer, address, this.#profile.float);
+    if (!this.#profile.float) return;
+    log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
+    this.#onHost(scripts.ipChange(address, this.#facts));
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {

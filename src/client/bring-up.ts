@@ -74,7 +74,7 @@ function tunnelOptions(pushed: readonly string[], context: BringUpContext): Tunn
   if (!config.pull) return config.tunnel;
   const { tunnel, verdicts, rejected } = parsePush(pushed, config, 'push-reply', profile);
   for (const { flags, text } of verdicts) ports.log(flags, text);
-  if (rejected === undefined) return tunnel;
+  if (rejected === undefined) return withRestart(tunnel, config, profile);
   context.failed(softRestart('Offending option received from server', { error: rejected }));
   return undefined;
 }
@@ -129,6 +129,16 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
 function fragmentBytesOf({ fragment }: ConnectionProfile, { remote }: AttemptLink): number {
   if (fragment === undefined) return 0;
   return fragment.mtuMode ? fragment.bytes - (remote.family === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
+}
+
+/** Silence that restarts a client where nobody said otherwise: datagrams alone never tell that a server is gone. */
+const PING_RESTART_SECONDS = 120;
+
+/** The options with the limit of silence that a pulling client over UDP has by default. */
+export function withRestart(tunnel: TunnelOptions, config: Config, profile: ConnectionProfile): TunnelOptions {
+  const stated = tunnel.pingRestart !== undefined || tunnel.pingExit !== undefined;
+  if (stated || !config.pull || profile.proto.transport !== 'udp') return tunnel;
+  return { ...tunnel, pingRestart: PING_RESTART_SECONDS };
 }
 
 /** Silence and idleness limits as the session counts them. */

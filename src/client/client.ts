@@ -123,9 +123,12 @@ export class Client {
       const reason = { signal: signal.name, signalText: signal.text, keep };
       await this.#closing('the tunnel', () => host.close(reason, () => device.release()));
       if (signal.text !== FATAL) log(Level.info, signalLine(signal));
+      if (signal.text !== FATAL) this.#explain(signal);
       this.#lastError = signal.error;
       if (!restart) break;
-      if (signal.purgeCredentials) credentials.purge();
+      if (signal.purgeCredentials) {
+        credentials.purge(signal.error?.code === 'SALLYPORT_AUTH_FAILED' ? 'refused' : 'told');
+      }
       this.#remotes.ended(signal.advice);
       await this.#pause(signal);
     }
@@ -292,6 +295,12 @@ export class Client {
     await wait(clock, seconds * 1000, this.#interrupt.signal);
     // A restart asked for while waiting to restart means: now.
     this.#dropPendingRestart();
+  }
+
+  /** Which step failed and what to do, beside the C program's words. */
+  #explain({ error }: ClientSignal): void {
+    if (error === undefined) return;
+    this.#ports.log(Level.info, `NOTE: ${error.message}${error.hint === undefined ? '' : `. ${error.hint}`}`);
   }
 
   #dropPendingRestart(): void {

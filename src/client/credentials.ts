@@ -15,8 +15,8 @@ export interface CredentialStore {
   forgetToken(): boolean;
   /** The key exchange has been sent: under auth-nocache the password is forgotten. */
   used(): void;
-  /** Forgets everything cached. */
-  purge(): void;
+  /** Forgets everything cached: the server refused it, or just wants it given anew. */
+  purge(because: 'refused' | 'told'): void;
 }
 
 /** The store for one configuration; without `auth-user-pass` it never has anything but a token. */
@@ -24,8 +24,6 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
   const wanted = config.authUserPass;
   let cached: Credentials | undefined;
   let token: Credentials | undefined;
-  /** They were given out since the last purge; under auth-nocache they are not in `cached` any more. */
-  let obtained = false;
   let refused = false;
   let lastUsername = '';
 
@@ -49,7 +47,6 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
         cached = await unlessAborted(port.ask(usable, signal), signal);
       }
       refused = false;
-      obtained = true;
       lastUsername = cached.username;
       return cached;
     },
@@ -64,9 +61,8 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
     used() {
       if (config.authNocache) cached = undefined;
     },
-    purge() {
-      refused = obtained && config.authRetry === 'interact';
-      obtained = false;
+    purge(because) {
+      refused = because === 'refused' && config.authRetry === 'interact';
       cached = undefined;
       token = undefined;
     },

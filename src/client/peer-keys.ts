@@ -1,7 +1,10 @@
 // The session's data keys as the plane knows them. The session names a key before the plane does; this is the one place
 // that holds both names.
 
+import { cipherFacts, digestBytes } from '../crypto/cipher-table.ts';
+import type { DirectionKey } from '../crypto/data-keys.ts';
 import type { DataPlane, KeyHandle, PeerHandle } from '../data/plane.ts';
+import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 
 export interface PeerKeys {
@@ -13,16 +16,15 @@ export interface PeerKeys {
 }
 
 /** Keys of one peer. */
-export function createPeerKeys(plane: DataPlane, peer: PeerHandle): PeerKeys {
+export function createPeerKeys(plane: DataPlane, peer: PeerHandle, log: Log): PeerKeys {
   const planeHandles = new Map<number, KeyHandle>();
   return {
     add(key) {
       const { keyId, cipher, digest, material, limitBytes, limitPackets } = key;
+      logKey(cipher, digest, log);
       planeHandles.set(key.handle, plane.addKey(peer, { keyId, cipher, digest, material, limitBytes, limitPackets }));
-      for (const direction of [material.seal, material.open]) {
-        direction.cipher.fill(0);
-        direction.hmac.fill(0);
-      }
+      wipe(material.seal);
+      wipe(material.open);
     },
     use(sessionHandle) {
       const handle = planeHandles.get(sessionHandle);
@@ -39,4 +41,22 @@ export function createPeerKeys(plane: DataPlane, peer: PeerHandle): PeerKeys {
       return undefined;
     },
   };
+}
+
+function logKey(cipher: string, digest: string, log: Log): void {
+  const facts = cipherFacts(cipher);
+  const macBits = facts?.kind === 'aead' ? 0 : (digestBytes(digest) ?? 0) * 8;
+  for (const direction of ['Outgoing', 'Incoming']) {
+    const what = `${direction} Data Channel:`;
+    if (facts !== undefined && facts.kind !== 'none') {
+      log(Level.mtuInfo, `${what} Cipher '${cipher}' initialized with ${facts.keyBytes * 8} bit key`);
+    }
+    if (macBits > 0)
+      log(Level.mtuInfo, `${what} Using ${macBits} bit message hash '${digest}' for HMAC authentication`);
+  }
+}
+
+function wipe(direction: DirectionKey): void {
+  direction.cipher.fill(0);
+  direction.hmac.fill(0);
 }

@@ -2,6 +2,7 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
+import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort, ResolverPort } from './ports.ts';
 import type { RemoteAddress } from './remotes.ts';
@@ -16,7 +17,10 @@ export interface ResolveContext {
 const RETRY_MS = 5000;
 const RANDOM_LABEL_BYTES = 6;
 
-/** Addresses in the resolver's order; none when the name could not be resolved in time or the signal came. */
+/**
+ * Addresses in the resolver's order; none when the name could not be resolved or the signal came. Rejects with
+ * SallyportError where a `resolv-retry` with a limit is over: the connection then ends.
+ */
 export async function resolveRemote(
   profile: ConnectionProfile,
   config: Config,
@@ -27,16 +31,19 @@ export async function resolveRemote(
   const host = hostOf(profile, config, context.crypto);
   const window = config.resolvRetrySeconds;
   // With other remotes to go to, one that can't be resolved does not hold them up.
-  const patient = config.connections.length === 1 && window !== 'infinite';
-  const until = patient ? clock.now().monoMs + Number(window) * 1000 : 0;
+  const limited = config.connections.length === 1 && window !== 'infinite';
+  const until = limited ? clock.now().monoMs + Number(window) * 1000 : 0;
   for (;;) {
     try {
       return await resolver.resolve(host, profile.proto.family, signal);
     } catch (error) {
       if (signal.aborted) return [];
       const reason = error instanceof Error ? error.message : String(error);
-      log(Level.resolveErrors, `RESOLVE: Cannot resolve host address: ${host}:${profile.remotePort} (${reason})`);
-      if (clock.now().monoMs + RETRY_MS > until) {
+      const line = `RESOLVE: Cannot resolve host address: ${host}:${profile.remotePort} (${reason})`;
+      const late = clock.now().monoMs + RETRY_MS > until;
+      if (limited && late) throw unresolved(window === 0 ? `${line} ${WOULD_RETRY}` : line, host, error);
+      log(Level.resolveErrors, line);
+      if (late) {
         log(Level.info, 'Could not determine IPv4/IPv6 protocol');
         return [];
       }
@@ -44,6 +51,17 @@ export async function resolveRemote(
     }
   }
 }
+
+const WOULD_RETRY = '(I would have retried this name query if you had specified the --resolv-retry option.)';
+
+const unresolved = (line: string, host: string, cause: unknown): SallyportError =>
+  new SallyportError(line, {
+    code: 'SALLYPORT_NETWORK',
+    blame: 'network',
+    retry: true,
+    hint: `Check the name '${host}' and the machine's DNS; with resolv-retry infinite it is tried for ever.`,
+    cause,
+  });
 
 /** `remote-random-hostname` puts six random bytes in hexadecimal before the name, against caches. */
 function hostOf(profile: ConnectionProfile, config: Config, crypto: CryptoProvider): string {

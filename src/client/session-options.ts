@@ -9,13 +9,11 @@ import type { SessionOptions, VerifyOptions } from '../session/options.ts';
 import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
 import { IvProto } from '../wire/peer-info.ts';
-import { keepaliveOf } from './bring-up.ts';
+import { keepaliveOf, withRestart } from './bring-up.ts';
 import { protocolName } from './link.ts';
 import type { ClientMaterial, PeerInfoFacts } from './ports.ts';
 
 const PUSH_REQUEST_MS = 5000;
-/** Silence that ends a pulling client's session before a push says otherwise (the C program's default). */
-const PING_RESTART_BEFORE_PUSH_MS = 120_000;
 
 /** Everything a session needs to know for one connection profile. */
 export function sessionOptionsOf(
@@ -27,8 +25,6 @@ export function sessionOptionsOf(
 ): SessionOptions {
   const { tls } = config;
   const role = tls.role ?? 'client';
-  const keepalive = keepaliveOf(config.tunnel);
-  const silent = keepalive.pingRestartMs === 0 && keepalive.pingExitMs === 0;
   return {
     tlsRole: role,
     pull: config.pull,
@@ -51,7 +47,7 @@ export function sessionOptionsOf(
     digest: config.auth,
     renegotiateBytes: capabilities.keyLimits ? tls.renegBytes : 0,
     renegotiatePackets: capabilities.keyLimits ? tls.renegPackets : 0,
-    keepalive: config.pull && silent ? { ...keepalive, pingRestartMs: PING_RESTART_BEFORE_PUSH_MS } : keepalive,
+    keepalive: keepaliveOf(withRestart(config.tunnel, config, profile)),
     pushRequestMs: PUSH_REQUEST_MS,
     needsCredentials: config.authUserPass !== undefined,
     forgetCredentials: config.authNocache,

@@ -11,9 +11,6 @@ import type { Drafts } from './parse.ts';
 import { shown } from './values.ts';
 import { verifyConfig } from './verify.ts';
 
-/** Silence from the server that restarts a client to which nothing else was said. */
-const PRE_PULL_PING_RESTART_SECONDS = 120;
-
 /** Builds the configuration; it may be used only if no error was found. Checks between options need all of its lines. */
 export function finishConfig(
   drafts: Drafts,
@@ -269,10 +266,6 @@ function tunnelOf(drafts: Drafts, at: Lines): TunnelOptions {
     }
     tunnel.ping = general.keepalive.interval;
     tunnel.pingRestart = general.keepalive.timeout;
-  }
-  // Before a push there is a limit as well: nothing would ever end a session with a dead server.
-  if (general.pull && tunnel.pingRestart === undefined && tunnel.pingExit === undefined) {
-    tunnel.pingRestart = PRE_PULL_PING_RESTART_SECONDS;
   }
   tunnel.verb = undefined;
   tunnel.mute = undefined;

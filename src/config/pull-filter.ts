@@ -24,7 +24,7 @@ export function applyPullFilters(option: string, filters: readonly PullFilter[])
     case 'reject':
       return {
         verdict: 'reject',
-        log: { flags: Severity.warning, text: `Pushed option rejected by filter: '${text}'.` },
+        log: { flags: Severity.warning, text: `Pushed option rejected by filter: '${text}'. Restarting.` },
       };
     default:
       return filter.action satisfies never;

@@ -177,7 +177,14 @@ export type PlaneEvent =
   /** The stream ended, could not be connected, or sent nonsense. `code` is the errno name, `EOF`, or `BAD_FRAME`. */
   | { readonly type: 'link-closed'; readonly link: LinkId; readonly code: string; readonly text: string }
   /** A datagram socket reported an error (ICMP refused …); the link lives on. Repetitions are joined. */
-  | { readonly type: 'link-error'; readonly link: LinkId; readonly code: string; readonly text: string }
+  | {
+      readonly type: 'link-error';
+      readonly link: LinkId;
+      readonly code: string;
+      readonly text: string;
+      /** The system's number of the error, where there is one. */
+      readonly errno?: number | undefined;
+    }
   | { readonly type: 'device-error'; readonly device: DeviceId; readonly code: string; readonly text: string }
   /** An authentic packet came from a new address. It was not delivered; the old address stays until `answerFloat`. */
   | { readonly type: 'float-request'; readonly peer: PeerHandle; readonly address: SocketAddress }

@@ -35,11 +35,11 @@ const JOIN_MS = 1_000;
 
 /** Joins repetitions: an error is told at once, the same again not before a second has passed. */
 export class ErrorReporter {
-  readonly #tell: (code: string, text: string) => void;
+  readonly #tell: (code: string, text: string, errno: number) => void;
   #last = 0;
   #quietUntilMs = 0;
 
-  constructor(tell: (code: string, text: string) => void) {
+  constructor(tell: (code: string, text: string, errno: number) => void) {
     this.#tell = tell;
   }
 
@@ -47,6 +47,6 @@ export class ErrorReporter {
     if (number === this.#last && nowMs < this.#quietUntilMs) return;
     this.#last = number;
     this.#quietUntilMs = nowMs + JOIN_MS;
-    this.#tell(errnoName(number), errnoText(number));
+    this.#tell(errnoName(number), errnoText(number), number);
   }
 }

@@ -40,8 +40,8 @@ export class UdpLink implements Pump {
     this.#socks = options.framing === 'socks-udp';
     this.#context = context;
     this.#remoteLength = options.remote === undefined ? 0 : writeSockaddr(this.#remote.view, 0, options.remote);
-    this.#errors = new ErrorReporter((code, text) => {
-      context.core.report({ type: 'link-error', link: id, code, text });
+    this.#errors = new ErrorReporter((code, text, errno) => {
+      context.core.report({ type: 'link-error', link: id, code, text, errno });
     });
   }
 

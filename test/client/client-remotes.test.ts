@@ -66,7 +66,7 @@ describe('remotes', () => {
     await lab.until(() => lab.phase === 'reconnecting', 'a restart');
     expect(lab.states.at(-1)).toMatchObject({ pauseSeconds: 5 });
     expect(lab.log).toContain('TCP: connect to [AF_INET]198.51.100.1:1194 failed: Connection refused');
-    expect(lab.received).toEqual(['SIGUSR1[connection failed(soft),init_instance] received, process restarting']);
+    expect(lab.received).toEqual(['SIGUSR1[connection failed(soft),connection-failed] received, process restarting']);
     lab.server.refusesConnections = false;
     await lab.until(() => lab.isUp, 'up');
     lab.signal('SIGTERM');

@@ -36,7 +36,6 @@ describe('a push reply', () => {
       ifconfig: { local: '10.8.0.6', remoteOrNetmask: '255.255.255.0' },
       routeGateway: '10.8.0.1',
       ping: 5,
-      pingRestart: 120,
     });
     expect(tunnel.routes.map((route) => route.network)).toEqual(['10.1.0.0', '10.2.0.0']);
   });
@@ -280,7 +279,7 @@ describe('the profile decides what it takes', () => {
   it('by rejecting a whole reply', () => {
     const { rejected, verdicts } = push(['ping 1', 'redirect-gateway def1', 'ping 2'], 'pull-filter reject redirect');
     expect(rejected).toMatchObject({ code: 'SALLYPORT_PUSH', blame: 'peer', retry: true });
-    expect(verdicts[0]?.text).toBe("Pushed option rejected by filter: 'redirect-gateway def1'.");
+    expect(verdicts[0]?.text).toBe("Pushed option rejected by filter: 'redirect-gateway def1'. Restarting.");
   });
 
   it('never showing a token', () => {
