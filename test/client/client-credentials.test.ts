@@ -39,6 +39,13 @@ describe('AUTH_FAILED', () => {
     }
   });
 
+  it('is not what RESTART says: the stored password is read again and nobody asked', async () => {
+    const lab = await new ClientLab(REMOTE, ...STORED, 'auth-retry interact').up();
+    lab.server.last.say('RESTART,go');
+    await lab.until(() => lab.ups === 2, 'up again');
+    expect([lab.fileReads, lab.asked]).toEqual([2, 0]);
+  });
+
   it('of a token goes back to the password at once, whatever auth-retry says', async () => {
     const lab = new ClientLab(REMOTE, ...STORED);
     lab.server.push = ['auth-token SESS_ID_1', 'protocol-flags tls-ekm'];

@@ -11,6 +11,7 @@ describe('the exit notice', () => {
     await lab.ended();
     expect(lab.clock.nowMs - atMs).toBe(3000);
     expect(lab.server.notices).toEqual(['exit']);
+    expect(lab.log.filter((line) => line.startsWith("SENT CONTROL [server]: 'EXIT'"))).toHaveLength(1);
     expect(lab.log).toContain('SIGTERM received, sending exit notification to peer');
     expect(lab.received).toEqual(['SIGTERM[soft,exit-with-notification] received, process exiting']);
     await lab.gone();
@@ -54,6 +55,8 @@ describe('the exit notice', () => {
     lab.signal('SIGTERM');
     lab.server.last.say('RESTART,go');
     expect(await lab.ended()).toMatchObject({ kind: 'exit', exitCode: 0 });
+    expect(lab.log).toContain('Converting soft SIGUSR1 received during exit notification to SIGTERM');
+    expect(lab.received).toEqual(['SIGTERM[soft,exit-with-notification] received, process exiting']);
     await lab.gone();
   });
 });
@@ -196,6 +199,7 @@ describe('SIGTERM', () => {
       expect(lab.end).toBeUndefined();
       finish();
       expect(await lab.ended()).toMatchObject({ kind: 'exit', exitCode: 0 });
+      expect(lab.plane.calls).not.toContain('add device');
       await lab.gone();
     }
   });

@@ -90,15 +90,17 @@ describe('a client', () => {
     expect(lab.log).toContain('read from TUN/TAP [EIO]: Input/output error');
   });
 
-  it('answers a float request as float says', async () => {
+  it('answers a float request as float says, and tells ipchange of it', async () => {
     const elsewhere = { family: 4, address: Uint8Array.of(203, 0, 113, 9), port: 1194, scopeId: 0 } as const;
     for (const [line, answer] of [
       ['float', true],
       ['verb 3', false],
     ] as const) {
-      const lab = await new ClientLab(REMOTE, line).up();
+      const lab = await new ClientLab(REMOTE, line, 'script-security 2', 'ipchange /ip').up();
       lab.plane.report({ type: 'float-request', peer: lab.network.peer, address: elsewhere });
       expect(lab.plane.calls).toContain(`answer float 203.0.113.9 ${answer}`);
+      const addresses = lab.ran.map(({ environment }) => environment.trusted_ip);
+      expect(addresses).toEqual(answer ? ['198.51.100.1', '203.0.113.9'] : ['198.51.100.1']);
     }
   });
 

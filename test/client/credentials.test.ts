@@ -95,7 +95,7 @@ describe('credentials', () => {
       { username: 'alice', password: 'wrong' },
     );
     await credentials.obtain(never);
-    credentials.purge();
+    credentials.purge('refused');
     expect(await credentials.obtain(never)).toEqual({ username: 'alice', password: 'typed1' });
     expect(counts.asked).toBe(1);
   });
