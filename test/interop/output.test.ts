@@ -65,14 +65,6 @@ labSuite('the log', () => {
     expect(client.lines.filter((line) => !/Note:|WARNING|DEPRECATED/.test(line))).toEqual([]);
     expect(await readFile(log, 'utf8')).toMatch(/SIGTERM\[hard,\] received, process exiting/);
   });
-
-  it('has a line for each packet written as letters at verbosity 5', async () => {
-    await lab().server();
-    const client = await lab().connect({ without: ['verb'], lines: ['verb 5'] });
-    await pings(lab().net.client, tunnel.server4, { count: 5 });
-    await client.stop();
-    expect(client.text).toMatch(/[RWrw]{4,}/);
-  });
 });
 
 labSuite('the status file', () => {
