@@ -23,7 +23,16 @@ done
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 # The interop cases mostly wait for a peer: three files at once keep two cores busy.
-code=0
 node_modules/.bin/vitest run --maxWorkers="${SALLYPORT_TEST_WORKERS:-3}" \
-  --reporter=default --reporter=json --outputFile.json="$report" "$@" || code=$?
+  --reporter=default --reporter=json --outputFile.json="$report" "$@" &
+vitest=$!
+# A signal is passed on; what the tests have started goes with them (test/lab/caretaker.ts).
+trap 'kill -TERM "$vitest" 2>/dev/null || true' HUP INT TERM
+code=0
+wait "$vitest" || code=$?
+# The shell's wait ends with a signal, too.
+while kill -0 "$vitest" 2>/dev/null; do
+  code=0
+  wait "$vitest" || code=$?
+done
 node scripts/test-summary.mjs "$report" "$code"

@@ -134,17 +134,20 @@ export function dataPlaneConformance(
       });
 
       const authenticated = digest !== 'none' || cipher.endsWith('GCM') || cipher.startsWith('CHACHA');
-      it.runIf(authenticated)('delivers nothing of a packet with any bit changed', async () => {
-        const { farKey } = connect({ cipher, digest });
-        const whole = farKey.seal(inward(new Uint8Array(8)));
-        for (let bit = 0; bit < whole.length * 8; bit++) {
-          const changed = whole.slice();
-          changed[bit >> 3]! ^= 1 << (bit & 7);
-          // The peer-id is outside the HMAC of CBC packets, but then it names a peer that does not exist.
-          far.send(changed);
-        }
-        await expectOnlyGoodPacket(farKey);
-      });
+      // Without a MAC nothing can tell a changed packet from another one.
+      if (authenticated) {
+        it('delivers nothing of a packet with any bit changed', async () => {
+          const { farKey } = connect({ cipher, digest });
+          const whole = farKey.seal(inward(new Uint8Array(8)));
+          for (let bit = 0; bit < whole.length * 8; bit++) {
+            const changed = whole.slice();
+            changed[bit >> 3]! ^= 1 << (bit & 7);
+            // The peer-id is outside the HMAC of CBC packets, but then it names a peer that does not exist.
+            far.send(changed);
+          }
+          await expectOnlyGoodPacket(farKey);
+        });
+      }
     });
 
     describe('replay', () => {

@@ -88,11 +88,13 @@ describe.each([
     expect(decode(decoder, Uint8Array.from(block(2)), 100)).toBeUndefined();
   });
 
-  it.runIf(decoder === decodeLzo)('ends with the end marker and nothing behind it', () => {
-    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0), 10)).toEqual(Uint8Array.of(0x61));
-    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0, 0), 10)).toBeUndefined();
-    expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x12, 0, 0), 10)).toBeUndefined();
-  });
+  if (decoder === decodeLzo) {
+    it('ends with the end marker and nothing behind it', () => {
+      expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0), 10)).toEqual(Uint8Array.of(0x61));
+      expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x11, 0, 0, 0), 10)).toBeUndefined();
+      expect(decode(decoder, Uint8Array.of(0x12, 0x61, 0x12, 0, 0), 10)).toBeUndefined();
+    });
+  }
 
   it('ends a decompression bomb at its bound', () => {
     const bomb =

@@ -198,7 +198,8 @@ function realVerdict(command: string, text: string, index: number): Promise<{ ac
   const socket = join(dir, `m${index}.sock`);
   const argv = ['--cd', dir, '--config', file, '--management', socket, 'unix', '--management-hold', '--verb', '1'];
   return new Promise((resolve, reject) => {
-    const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // On hold it would wait for ever, also for a test run that was killed.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
     const deadline = setTimeout(() => {
       child.kill('SIGKILL');

@@ -1,6 +1,6 @@
 // One lab for a test file: a net, a PKI, keys, a directory; servers and clients started in it end with their test.
 
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
@@ -44,6 +44,8 @@ export interface ClientOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdin?: string;
+  /** A command before the client's, such as a shell that changes its surroundings and then becomes the client. */
+  readonly prefix?: readonly string[];
 }
 
 /** A line that says the tunnel is up. */
@@ -67,12 +69,16 @@ export class Lab {
 
   static async open(): Promise<Lab> {
     const dir = await mkdtemp(join(tmpdir(), 'sallyport-lab-'));
+    const opening = createNet(dir);
     try {
       await chmod(dir, 0o755);
-      const [net, pki, keys] = await Promise.all([createNet(), makePki(join(dir, 'pki')), makeStaticKeys(dir)]);
+      const [net, pki, keys] = await Promise.all([opening, makePki(join(dir, 'pki')), makeStaticKeys(dir)]);
       return new Lab(net, pki, keys, dir);
     } catch (error) {
-      await rm(dir, { recursive: true, force: true });
+      await opening.then(
+        (net) => net.close(),
+        () => {},
+      );
       throw error;
     }
   }
@@ -161,7 +167,7 @@ export class Lab {
   async client(options: ClientOptions = {}): Promise<WatchedProcess> {
     const argv = options.argv ?? ['--config', await this.clientConfig(options), ...(options.args ?? [])];
     const kind = options.kind ?? clientUnderTest;
-    const client = this.net.client.watch([...clientCommand(kind), ...argv], {
+    const client = this.net.client.watch([...(options.prefix ?? []), ...clientCommand(kind), ...argv], {
       name: `${kind} (client)`,
       cwd: options.cwd ?? this.dir,
       env: options.env,
@@ -189,7 +195,6 @@ export class Lab {
   async close(): Promise<void> {
     await this.endTest();
     await this.net.close();
-    await rm(this.dir, { recursive: true, force: true });
   }
 }
 

@@ -2,8 +2,9 @@
 // route goes through the router; behind the server stand an office network and a host of the wide world.
 
 import { readFileSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { Agent } from './agent.ts';
+import { startCaretaker } from './caretaker.ts';
 import { eventually, type RunOptions, type RunResult, run, WatchedProcess, type WatchOptions } from './process.ts';
 
 /** Addresses that every net has; namespaces keep equal ones apart. */
@@ -98,21 +99,18 @@ export interface Net {
 
 let counter = 0;
 
-/** Builds the namespaces; on a failure nothing of them stays. */
-export async function createNet(): Promise<Net> {
+/** Builds the namespaces. They and the directory go with `close`, with a failure here, and with this process. */
+export async function createNet(directory: string): Promise<Net> {
   counter += 1;
   const base = `sally-${process.pid.toString(36)}-${counter}`;
   const client = new Namespace(`${base}-client`);
   const router = new Namespace(`${base}-router`);
   const server = new Namespace(`${base}-server`);
   const all = [client, router, server];
-  const close = async () => {
-    for (const namespace of all) {
-      await namespace.killAll();
-      await run(['ip', 'netns', 'del', namespace.name], { anyCode: true });
-      await rm(`/etc/netns/${namespace.name}`, { recursive: true, force: true });
-    }
-  };
+  const close = startCaretaker(
+    all.map(({ name }) => name),
+    directory,
+  );
   try {
     for (const namespace of all) {
       await run(['ip', 'netns', 'add', namespace.name]);
@@ -212,11 +210,7 @@ export interface HostState {
 /** A snapshot of a namespace's links with addresses, routes of all tables, rules and resolv.conf. */
 export async function hostState(namespace: Namespace): Promise<HostState> {
   const json = async (words: string): Promise<unknown> => JSON.parse((await namespace.ip(`-j ${words}`)) || '[]');
-  // An IPv6 address has its routes a moment after it was added.
-  const links = await eventually('addresses that are settled', async () => {
-    const settled = await json('addr show');
-    return !JSON.stringify(settled).includes('"tentative":true') && settled;
-  });
+  const links = await settledAddresses(namespace);
   const [routes, routes6, rules] = await Promise.all([
     json('-4 route show table all'),
     json('-6 route show table all'),
@@ -230,6 +224,14 @@ export async function hostState(namespace: Namespace): Promise<HostState> {
     rules,
     resolvConf: readFileSync(`/etc/netns/${namespace.name}/resolv.conf`, 'utf8'),
   };
+}
+
+/** Links with their addresses, as `ip` tells them, once none is tentative: until then IPv6 neither sends nor has routes. */
+export function settledAddresses(namespace: Namespace): Promise<unknown> {
+  return eventually(`settled addresses in ${namespace.name}`, async () => {
+    const text = await namespace.ip('-j addr show');
+    return !text.includes('"tentative":true') && (JSON.parse(text) as unknown);
+  });
 }
 
 /** The addresses and MTU of a device, or undefined where it is not there. */

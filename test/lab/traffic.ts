@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import { type Lab, tunnel } from './lab.ts';
-import type { Namespace } from './net.ts';
+import { type Namespace, settledAddresses } from './net.ts';
 
 export const sinkPort = 5001;
 export const echoPort = 5002;
@@ -28,6 +28,7 @@ export async function pings(namespace: Namespace, host: string, options: PingOpt
   const count = options.count ?? 2;
   const argv = ['ping', '-n', '-q', '-c', `${count}`, '-i', '0.05', '-W', '2', '-s', `${options.sizeBytes ?? 56}`];
   if (options.from !== undefined) argv.push('-I', options.from);
+  if (host.includes(':')) await settledAddresses(namespace);
   const { stdout } = await namespace.run([...argv, host], { anyCode: true });
   return new RegExp(`${count} packets transmitted, ${count} received`).test(stdout);
 }
