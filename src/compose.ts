@@ -25,7 +25,7 @@ import { Level, type Log } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
-import { createNodeScripts } from './node/scripts.ts';
+import { createNodeScripts, type ScriptStdio } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
@@ -41,6 +41,8 @@ export interface ComposeOptions {
   readonly configFile: string | undefined;
   /** Relative file names start from here, also after the working directory has changed. */
   readonly directory: string;
+  /** Where scripts print; default: where this process prints. */
+  readonly scriptOutput?: number | 'ignore' | undefined;
   /** The built data-plane worker, and one of it that was started ahead, if any. */
   readonly workerUrl: URL;
   readonly worker?: Worker | undefined;
@@ -85,7 +87,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     const host = new Host(config, {
       devices: createTunPort(),
       network,
-      scripts: createNodeScripts(),
+      scripts: createNodeScripts(scriptStdio(options.scriptOutput)),
       privileges: privilegePort(config),
       resolver,
       log,
@@ -141,6 +143,9 @@ function startPlane({ workerUrl, worker }: Pick<ComposeOptions, 'workerUrl' | 'w
     close: () => plane.close(),
   };
 }
+
+const scriptStdio = (output: ComposeOptions['scriptOutput']): ScriptStdio =>
+  output === undefined ? {} : { stdout: output, stderr: output };
 
 /** Names are looked up now: after chroot there may be no /etc to look into. */
 function privilegePort(config: Config): PrivilegePort {

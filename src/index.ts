@@ -8,7 +8,7 @@ import type { Config, Finding } from './config/config.ts';
 import { parseConfig } from './config/parse.ts';
 import { Connection, guarded } from './connection.ts';
 import { SallyportError } from './error.ts';
-import type { Log } from './log.ts';
+import { Level, type Log } from './log.ts';
 import type { Credentials } from './session/options.ts';
 
 export type { ClientStatistics } from './client/client.ts';
@@ -41,7 +41,8 @@ export interface ConnectOptions {
  */
 export async function connect(profile: string | Config, options: ConnectOptions = {}): Promise<Connection> {
   options.signal?.throwIfAborted();
-  const config = typeof profile === 'string' ? parseProfile(profile, options) : profile;
+  const stated = typeof profile === 'string' ? parseProfile(profile, options) : profile;
+  const config = withoutProcessOptions(stated, guardedLog(options.log));
   const { composeClient } = await import('./compose.ts');
   const composed = await composeClient(config, {
     log: guardedLog(options.log),
@@ -49,6 +50,7 @@ export async function connect(profile: string | Config, options: ConnectOptions 
     passphrase: () => untilAborted(options.passphrase?.() ?? Promise.reject(nobodyToAsk('passphrase')), options.signal),
     configFile: undefined,
     directory: options.directory ?? process.cwd(),
+    scriptOutput: 'ignore',
     workerUrl: new URL('./linux/data-worker.js', import.meta.url),
   }).catch((error: unknown) => {
     options.signal?.throwIfAborted();
@@ -82,6 +84,22 @@ export function parseProfile(text: string, options: Pick<ConnectOptions, 'direct
     blame: 'config',
     ...(advice === undefined ? {} : { hint: advice }),
   });
+}
+
+/** Options that would change the embedding process itself; a library leaves them to the program around it. */
+const PROCESS_OPTIONS = ['user', 'group', 'chroot', 'nice'] as const;
+
+function withoutProcessOptions(config: Config, log: Log): Config {
+  const stated = PROCESS_OPTIONS.filter((name) => config.process[name] !== undefined);
+  if (stated.length === 0) return config;
+  log(
+    Level.warning,
+    `NOTE: ${stated.join(', ')}: left out, because connect() changes nothing of the process it runs in`,
+  );
+  return {
+    ...config,
+    process: { ...config.process, user: undefined, group: undefined, chroot: undefined, nice: undefined },
+  };
 }
 
 /** The message with its place, which not all of the C program's words have. */

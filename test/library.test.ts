@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseProfile, SallyportError } from '../src/index.ts';
@@ -171,6 +171,15 @@ describe('connect', () => {
     const text = profile(`remote 127.0.0.1 ${port} tcp`, 'connect-retry 1', 'connect-retry-max 1');
     const error = await rejection(library.connect(text));
     expect(error).toMatchObject({ code: 'SALLYPORT_NO_ANSWER', cause: { code: 'SALLYPORT_REFUSED' } });
+  });
+
+  it('leaves the process it runs in alone, whatever the profile says, and tells so', async () => {
+    const lines: string[] = [];
+    const nice = getPriority();
+    const text = profile('remote 127.0.0.1 9', 'proto tcp', 'connect-retry-max 1', 'user nobody', 'nice 5', 'verb 1');
+    await rejection(library.connect(text, { log: (_flags, line) => lines.push(line) }));
+    expect(lines.some((line) => line.startsWith('NOTE: user, nice: left out'))).toBe(true);
+    expect(getPriority()).toBe(nice);
   });
 
   it('leaves no listener on the process', async () => {

@@ -22,14 +22,22 @@ export function logSinkFormat(config: Config | undefined): Format {
   };
 }
 
-/** Opens what the configuration asks for and points the logger at it. Throws where a log file can't be opened. */
-export function chooseSink(config: Config, logger: Logger): void {
+/**
+ * Opens what the configuration asks for and points the logger at it. Returns the descriptor that scripts print to as
+ * well, if it is a file. Throws where a log file can't be opened.
+ */
+export function chooseSink(config: Config, logger: Logger): number | undefined {
   const { log, syslog, daemon } = config.process;
   const format = logSinkFormat(config);
-  if (log !== undefined) logger.setSink(openFileSink(log.path, log.append, format).sink);
-  else if (syslog !== undefined) logger.setSink(syslogSink(syslog.name));
+  if (log !== undefined) {
+    const { sink, fd } = openFileSink(log.path, log.append, format);
+    logger.setSink(sink);
+    return fd;
+  }
+  if (syslog !== undefined) logger.setSink(syslogSink(syslog.name));
   else if (daemon !== undefined) logger.setSink(syslogSink(daemon.name));
   else logger.setSink(stdoutSink(format));
+  return undefined;
 }
 
 function syslogSink(name: string): LogSink {

@@ -42,8 +42,11 @@ export async function runOpenVpn(
   const child = receiveDaemon();
   const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
   const emergency = catchFaults(logger);
+  const home = process.cwd();
+  const once: Once = { removePidFile: () => {}, scriptOutput: undefined };
   let first = true;
   for (;;) {
+    if (!first) returnTo(home);
     const reading = readConfiguration(argv, logger);
     if (reading === undefined) return FAILED;
     try {
@@ -52,15 +55,36 @@ export async function runOpenVpn(
         signals,
         child,
         first,
+        once,
         emergency,
         worker: first ? worker : undefined,
       });
-      if (end !== 'reload') return end;
+      if (end === 'reload') {
+        first = false;
+        continue;
+      }
+      once.removePidFile();
+      return end;
     } catch (error) {
+      once.removePidFile();
       explain(error, logger);
       return FAILED;
     }
-    first = false;
+  }
+}
+
+/** What the first run opens and all that follow use. */
+interface Once {
+  removePidFile: () => void;
+  scriptOutput: number | undefined;
+}
+
+/** Relative names mean the same at every reading; after chroot there may be no such folder any more. */
+function returnTo(directory: string): void {
+  try {
+    process.chdir(directory);
+  } catch {
+    // The configuration is then read from where we are, as the C program does.
   }
 }
 
@@ -69,6 +93,7 @@ interface RunContext {
   readonly signals: SignalInbox;
   readonly child: DaemonChild | undefined;
   readonly first: boolean;
+  readonly once: Once;
   readonly emergency: Emergency;
   /** Started ahead by the launcher; for the first run only. */
   readonly worker: Worker | undefined;
@@ -79,18 +104,18 @@ async function runOnce(
   argv: readonly string[],
   context: RunContext,
 ): Promise<number | 'reload'> {
-  const { logger, signals, child, first, emergency, worker } = context;
+  const { logger, signals, child, first, once, emergency, worker } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
   if (config.process.daemon !== undefined && child === undefined) {
     return goToBackground(await secretsForDaemon(config, warn), logger);
   }
-  if (first) chooseSink(config, logger);
+  if (first) once.scriptOutput = chooseSink(config, logger);
   logger.setVerb(config.process.verb);
   logger.setMute(config.process.mute);
   announce(config, warnings, log, first);
-  const removePidFile = first ? writePidFile(config.process.writepid) : () => {};
+  if (first) once.removePidFile = writePidFile(config.process.writepid);
   const credentials = commandCredentials(config, warn, child?.secrets ?? {});
   const composed = await composeClient(config, {
     log,
@@ -98,6 +123,7 @@ async function runOnce(
     passphrase: () => credentials.passphrase(),
     configFile: configFileOf(argv),
     directory: process.cwd(),
+    scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
   });
@@ -115,7 +141,6 @@ async function runOnce(
   emergency.undo = undefined;
   reports.stop();
   if (end.kind === 'reload') return 'reload';
-  removePidFile();
   if (end.error !== undefined && end.exitCode !== 0) sayFatal(end.error, logger);
   return end.exitCode;
 }

@@ -1,6 +1,6 @@
 // From text or command line to a `Config`, with everything that is to be said about it. The way through this room:
 //
-//   lexer → collect-lines (option table) → build-* readers into drafts → finish-connections → verify → Config
+//   lexer → collect-lines (option table) → build-* readers into drafts → finish → verify → Config
 //
 // A configuration with an error in it gives no Config, only findings.
 

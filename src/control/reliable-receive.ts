@@ -1,4 +1,4 @@
-// The receiving half of the reliability layer: order, and what is to be acknowledged. Figures: wire.md 2.1.
+// The receiving half of the reliability layer: order, and what is to be acknowledged. Figures: docs/WIRE.md 2.1.
 
 /** Message ids ahead of the next expected one that are kept. */
 export const RECEIVE_WINDOW = 12;

@@ -1,4 +1,4 @@
-// The sending half of the reliability layer: message ids, retransmission. Figures: wire.md 2.1.
+// The sending half of the reliability layer: message ids, retransmission. Figures: docs/WIRE.md 2.1.
 
 /** Packets under way at most. */
 export const SEND_WINDOW = 6;

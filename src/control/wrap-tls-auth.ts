@@ -3,7 +3,7 @@
 //   op(1) | sid(8) | HMAC(digest length) | packet id(4) | time(4) | body
 //   HMAC over: packet id | time | op | sid | body
 //
-// Source: wire.md 3.2; observed with OpenVPN 2.6.14.
+// Source: docs/WIRE.md 3.2; observed with OpenVPN 2.6.14.
 
 import { staticKeyDirections } from '../crypto/static-key-directions.ts';
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';

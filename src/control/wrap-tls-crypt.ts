@@ -3,7 +3,7 @@
 //   op(1) | sid(8) | packet id(4) | time(4) | tag(32) | ciphertext [| WKc under opcodes 10 and 11 of tls-crypt-v2]
 //   tag = HMAC-SHA256(Ka, the first 17 bytes | plaintext);  ciphertext = AES-256-CTR(Ke, IV = tag[0..15], plaintext)
 //
-// Source: wire.md 3.3 and 3.4; observed with OpenVPN 2.6.14 and 2.7.
+// Source: docs/WIRE.md 3.3 and 3.4; observed with OpenVPN 2.6.14 and 2.7.
 
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { staticKeyDirections, tlsCryptDirection } from '../crypto/static-key-directions.ts';

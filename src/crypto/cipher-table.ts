@@ -16,7 +16,7 @@ export interface CipherFacts {
   readonly blockBytes: number;
   /** 64-bit blocks: keys are changed after 64 MiB (SWEET32). */
   readonly smallBlock: boolean;
-  /** Bytes one key may protect by the AEAD limit of wire.md 7.2 in the 32-bit packet-id format; 0 for none. */
+  /** Bytes one key may protect by the AEAD limit of docs/WIRE.md 7.2 in the 32-bit packet-id format; 0 for none. */
   readonly limitBytes: number;
 }
 

@@ -2,7 +2,7 @@
 //
 //   c2s cipher[64] | c2s hmac[64] | s2c cipher[64] | s2c hmac[64]      ("client" is the TLS client)
 //
-// From the TLS exporter where that was agreed, else by the TLS 1.0 PRF from both sides' key method 2. Facts: wire.md 6;
+// From the TLS exporter where that was agreed, else by the TLS 1.0 PRF from both sides' key method 2. Facts: docs/WIRE.md 6;
 // the published draft leaves the session ids out and has a stray blank in the label.
 
 import type { CipherFacts } from './cipher-table.ts';

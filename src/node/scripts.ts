@@ -6,9 +6,9 @@ import { resolve } from 'node:path';
 import type { ScriptPort } from '../tunnel/ports.ts';
 
 export interface ScriptStdio {
-  /** A descriptor (that of the log file), or this program's own. */
-  readonly stdout?: number;
-  readonly stderr?: number;
+  /** A descriptor (that of the log file), nowhere, or this program's own. */
+  readonly stdout?: number | 'ignore';
+  readonly stderr?: number | 'ignore';
 }
 
 /** How long a program that was told to end may take before it is killed. */

@@ -17,7 +17,7 @@ export const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloa
 
 export type KeepaliveVerdict = 'ping-restart' | 'ping-exit' | 'inactive' | 'session-timeout';
 
-/** Judges silence. Authentic control packets count as well as data packets (wire.md 15, observed). */
+/** Judges silence. Authentic control packets count as well as data packets (docs/WIRE.md 15, observed). */
 export class Keepalive {
   #options: KeepaliveOptions;
   /** When silence begins to count. */

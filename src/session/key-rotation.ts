@@ -1,4 +1,4 @@
-// The life of keys: begun by either side, ready, installed, used, lame, dead (wire.md 10).
+// The life of keys: begun by either side, ready, installed, used, lame, dead (docs/WIRE.md 10).
 
 import { KeyExchange } from '../control/key-exchange.ts';
 import { KeyState } from '../control/key-state.ts';

@@ -1,5 +1,5 @@
 // Which keys live: one under negotiation, the current one, and the lame duck that it replaced. All that have data keys
-// are open for receiving; sending moves to a new key late, so that the peer is surely ready (wire.md 10).
+// are open for receiving; sending moves to a new key late, so that the peer is surely ready (docs/WIRE.md 10).
 
 import type { Opcode } from '../wire/opcode.ts';
 import { closeKey, type SessionKey } from './session-key.ts';

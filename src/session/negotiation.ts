@@ -1,4 +1,4 @@
-// Which cipher the data channel has. Rules of a client: wire.md 7.5.
+// Which cipher the data channel has. Rules of a client: docs/WIRE.md 7.5.
 
 import { type CipherFacts, cipherFacts } from '../crypto/cipher-table.ts';
 import { SallyportError } from '../error.ts';

@@ -1,5 +1,5 @@
 // Sizes that follow from the shape of a packet on the wire: what TCP inside the tunnel may send at most (`mssfix`), what a
-// fragment may hold, and the `link-mtu` of the options string. docs: wire format, mssfix arithmetic and options string;
+// fragment may hold, and the `link-mtu` of the options string. docs/WIRE.md 14 and 5.1;
 // every figure checked against what OpenVPN 2.6.14 and 2.7.8 print.
 
 import type { ConnectionProfile } from '../config/config.ts';

@@ -1,4 +1,4 @@
-// The first byte of every packet: `opcode << 3 | key_id` (wire.md in docs, section 1).
+// The first byte of every packet: `opcode << 3 | key_id` (docs/WIRE.md 1).
 
 /** Packet opcodes that are alive; 1 and 2 belonged to key method 1. */
 export const Opcode = {
