@@ -191,21 +191,26 @@ export class Attempt {
     this.#drain(now);
   }
 
+  /** Sends what the session has to say; false when that was nothing. */
+  #transmit(now: ReturnType<ClockPort['now']>): boolean {
+    let sent = false;
+    for (let packet = this.#session.pollTransmit(now); packet !== undefined; packet = this.#session.pollTransmit(now)) {
+      this.#ports.plane.sendControl(this.#link.id, this.#link.connected ? undefined : this.#link.remote, packet);
+      sent = true;
+    }
+    return sent;
+  }
+
   #drain(now: ReturnType<ClockPort['now']>): void {
     for (let more = true; more && !this.#over; ) {
-      more = false;
-      for (
-        let packet = this.#session.pollTransmit(now);
-        packet !== undefined;
-        packet = this.#session.pollTransmit(now)
-      ) {
-        this.#ports.plane.sendControl(this.#link.id, this.#link.connected ? undefined : this.#link.remote, packet);
-        more = true;
-      }
+      more = this.#transmit(now);
       for (let event = this.#session.pollEvent(); event !== undefined; event = this.#session.pollEvent()) {
         this.#handleEvent(event);
         more = true;
-        if (this.#over) return;
+        if (!this.#over) continue;
+        // Acknowledgements and alerts that the end left behind still go out.
+        this.#transmit(now);
+        return;
       }
     }
     this.#cancelTimer();
