@@ -53,20 +53,30 @@ labSuite('remotes', () => {
     expect(client.text).toMatch(/TCP: connect to \[AF_INET\]198\.51\.100\.1:1999 failed: Connection refused/);
   });
 
-  it('in random order are all of them tried', async () => {
-    await lab().server();
-    const client = await lab().connect({
+  it('in random order are each tried once in a round, and not always from the same one on', async () => {
+    const ports = [1991, 1992, 1993, 1994, 1995, 1996, 1997, 1998];
+    const lines = [
+      ...ports.map((port) => `remote ${address.server4} ${port} tcp4`),
+      'connect-retry 1',
+      'remote-random',
+    ];
+    const attempt = /Attempting to establish TCP connection with \[AF_INET\]198\.51\.100\.1:(\d+)/;
+    const first = new Set<string>();
+    // All alike by chance: once in two million.
+    for (let run = 0; run < 8 && first.size < 2; run += 1) {
+      const client = await lab().client({ without: none, lines });
+      first.add(attempt.exec(await client.line(attempt))?.[1] ?? '');
+      await client.stop();
+    }
+    expect(first.size).toBeGreaterThan(1);
+
+    const three = await lab().client({
       without: none,
-      lines: [
-        `remote ${dead} udp4`,
-        `remote ${live} udp4`,
-        'remote-random',
-        'connect-retry 1',
-        'server-poll-timeout 1',
-      ],
+      lines: [...lines.slice(0, 3), 'connect-retry 1', 'remote-random', 'connect-retry-max 1'],
     });
-    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
-    await client.stop();
+    await three.exit();
+    const tried = three.lines.flatMap((line) => attempt.exec(line)?.[1] ?? []);
+    expect([...tried].sort()).toEqual(['1991', '1992', '1993']);
   });
 
   it('with a name of several addresses are tried address by address', async () => {
@@ -140,11 +150,39 @@ labSuite('remotes', () => {
 
   it('take the buffer sizes and the path MTU discovery that are asked for', async () => {
     await lab().server();
-    const client = await lab().connect({ lines: ['sndbuf 300000', 'rcvbuf 400000', 'mtu-disc yes', 'mark 7'] });
+    const client = await lab().connect({ lines: ['sndbuf 300000', 'rcvbuf 400000', 'mtu-disc yes'] });
     expect(client.text).toMatch(/Socket Buffers: R=\[\d+->\d+\] S=\[\d+->\d+\]/);
     const { stdout } = await lab().net.client.run(['ss', '-aunm']);
     const buffers = /rb(\d+),.*?tb(\d+)/.exec(stdout.split('\n').find((line) => line.includes('rb')) ?? '');
     expect(Number(buffers?.[1])).toBeGreaterThanOrEqual(400_000);
     expect(Number(buffers?.[2])).toBeGreaterThanOrEqual(300_000);
   });
+
+  it.each(['udp4', 'tcp4'] as const)(
+    'over %s are reached by the rule for the packets with the mark',
+    async (transport) => {
+      const { client: namespace } = lab().net;
+      await lab().server({ transport });
+      // The only way to the server is that of marked packets.
+      await namespace.ip('route del default');
+      await namespace.ip(`route add default via ${address.gateway4} table 77`);
+      await namespace.ip('rule add fwmark 7 lookup 77');
+      try {
+        for (const [mark, reached] of [
+          ['mark 8', false],
+          ['mark 7', true],
+        ] as const) {
+          const client = await lab().client({ transport, lines: [mark, 'connect-retry 1', 'connect-retry-max 1'] });
+          if (reached) {
+            await client.line(up);
+            expect(await pings(namespace, tunnel.server4)).toBe(true);
+          } else await client.line(/Network is unreachable/);
+          await client.stop();
+        }
+      } finally {
+        await namespace.ip('rule del fwmark 7 lookup 77');
+        await namespace.ip('route flush table 77');
+      }
+    },
+  );
 });

@@ -1,5 +1,6 @@
 // The client refuses a server whose certificate is wrong, says why in its own words, and passes no traffic. Each case
 // has its twin that is right in that one point, so that a check turned round fails one of the two.
+// A server that shows no certificate at all is not among them: TLS with certificates cannot be spoken without one.
 
 import { expect, it } from 'vitest';
 import { tunnel, up, useLab } from '../lab/lab.ts';

@@ -1,11 +1,12 @@
 // Asks two questions on the terminal, for terminal.test.ts, and tells answers and open descriptors.
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createTerminal, prompts } from '../../src/node/terminal.ts';
 
 const report = process.argv[2] ?? '';
 const terminal = createTerminal();
 const signal = process.argv[3] === 'abort' ? AbortSignal.timeout(300) : new AbortController().signal;
-const fds = (): number => readdirSync('/proc/self/fd').length;
+/** Descriptors of terminals: others come and go with the loader of TypeScript. */
+const fds = (): number => readdirSync('/proc/self/fd').filter((fd) => isTerminal(fd)).length;
 const tell = (value: unknown): void => writeFileSync(report, JSON.stringify(value));
 try {
   const before = fds();
@@ -15,4 +16,12 @@ try {
   tell({ username, password, leaked: fds() - before });
 } catch (error) {
   tell({ error: (error as Error).message, code: (error as { code?: string }).code });
+}
+
+function isTerminal(fd: string): boolean {
+  try {
+    return /^\/dev\/(tty|pts\/)/.test(readlinkSync(`/proc/self/fd/${fd}`));
+  } catch {
+    return false; // the descriptor of the listing itself
+  }
 }
