@@ -1,8 +1,8 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
-// dist/bin: one file for the command, one for the data-plane worker, chunks for what is loaded only when used.
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker.
 
-import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 rmSync('dist', { recursive: true, force: true });
@@ -15,13 +15,17 @@ await build({
   },
   outdir: 'dist/bin',
   bundle: true,
-  splitting: true,
-  format: 'esm',
+  format: 'cjs',
   platform: 'node',
   target: 'node20',
   external: ['koffi'],
-  chunkNames: 'chunk-[name]-[hash]',
+  // A bundle of the old module form starts faster, and can be loaded with V8's code cache; it has no import.meta.
+  define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
   legalComments: 'none',
   minify: true,
   logLevel: 'warning',
 });
+writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n');
+// Its exit code is that of the refused connection it makes.
+spawnSync(process.execPath, ['scripts/warm-up.cjs'], { stdio: 'ignore', timeout: 20_000, killSignal: 'SIGKILL' });
