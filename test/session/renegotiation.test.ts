@@ -48,6 +48,16 @@ describe('renegotiation', () => {
     expect(pair.dataLost).toBe(0);
   });
 
+  it('soon after the connection moves sending on at once, because no key is old enough to be waited with', () => {
+    const pair = new SessionPair({ dataEveryMs: 10 });
+    pair.connect();
+    pair.client.session.renegotiate(pair.now);
+    expect(pair.run(both(pair, 1), 10_000)).toBe(true);
+    pair.runFor(100);
+    expect(pair.ends.map((end) => end.ring.sendingKeyId)).toEqual([1, 1]);
+    expect(pair.dataLost).toBe(0);
+  });
+
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('survives a noisy wire without losing what the wire delivers (seed %i)', (seed) => {
     const times = { renegotiateMs: 200_000 };
     const pair = new SessionPair({ seed, ...WRAPPED, client: times, server: times, dataEveryMs: 200, noise: NOISY });
