@@ -170,6 +170,6 @@ function begin(assembly: Assembly, sequence: number, size: number): Assembly {
 
 function isComplete(assembly: Assembly): boolean {
   if (assembly.lastIndex === -1) return false;
-  const all = assembly.lastIndex === 31 ? -1 : (1 << (assembly.lastIndex + 1)) - 1;
-  return assembly.parts === all;
+  // Both sides are signed 32 bit numbers, and 1 << 31 is negative: the ones are shifted out instead of made by a minus 1.
+  return assembly.parts === ((-1 >>> (MAX_FRAGMENTS - 1 - assembly.lastIndex)) | 0);
 }

@@ -71,13 +71,24 @@ describe('fragments', () => {
     );
   });
 
-  it('of a packet of 32 parts come together', () => {
-    const packet = numbered(32 * 8);
-    const results = split(packet, 8, 3).map((one) => receiverResult(one));
-    expect(results.at(-1)).toEqual(packet);
-  });
-  const shared = receiver();
-  const receiverResult = (one: Uint8Array) => shared(one);
+  it.each(Array.from({ length: MAX_FRAGMENTS }, (_, index) => index + 1))(
+    'of a packet of %i come together in any order',
+    (count) => {
+      const packet = numbered(count * 8 - 3);
+      const parts = split(packet, 8, 3);
+      expect(parts).toHaveLength(count);
+      const indexes = fc.shuffledSubarray([...parts.keys()], { minLength: count });
+      fc.assert(
+        fc.property(indexes, (order) => {
+          const accept = receiver();
+          const results = order.map((index) => accept(parts[index]!));
+          expect(results.pop()).toEqual(packet);
+          expect(results.every((result) => result === 'incomplete')).toBe(true);
+        }),
+        { numRuns: 20, examples: [[[...parts.keys()]], [[...parts.keys()].reverse()]] },
+      );
+    },
+  );
 
   const body = numbered(8);
   it.each([
