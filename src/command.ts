@@ -17,6 +17,7 @@ export {
 } from './node/credentials-file.ts';
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
 export { createLogger, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
+export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 export { formatStatus, openStatusFile, type StatusFile } from './node/status-file.ts';
 export { createTerminal, prompts } from './node/terminal.ts';
 export { planPrivileges } from './tunnel/privileges.ts';

@@ -1,7 +1,6 @@
 // The composition root of a client on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
@@ -24,6 +23,7 @@ import { Level, type Log } from './log.ts';
 
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
+import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts, type ScriptStdio } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
@@ -58,7 +58,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const warn = (text: string): void => log(Level.warning, text);
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string =>
-    source.kind === 'inline' ? source.text : readFileSync(pathOf(source.path), 'utf8');
+    source.kind === 'inline' ? source.text : readBoundedFile(pathOf(source.path), MAX_MATERIAL_BYTES).toString('utf8');
   for (const provider of config.providers) loadProvider(provider);
   if (config.process.nice !== undefined) setNice(config.process.nice);
   const plane = startPlane(options);

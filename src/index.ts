@@ -1,7 +1,6 @@
 // Entry point `sallyport`: a client to embed. Nothing happens at import, nothing is printed, no process-wide handler is
 // installed; the platform is loaded when `connect` is called.
 
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { CredentialsPort, PartialCredentials } from './client/ports.ts';
 import type { Config, Finding } from './config/config.ts';
@@ -9,6 +8,7 @@ import { parseConfig } from './config/parse.ts';
 import { Connection, guarded } from './connection.ts';
 import { SallyportError } from './error.ts';
 import { Level, type Log } from './log.ts';
+import { MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { Credentials } from './session/options.ts';
 
 export type { ClientStatistics } from './client/client.ts';
@@ -74,7 +74,7 @@ export function parseProfile(text: string, options: Pick<ConnectOptions, 'direct
   const directory = options.directory ?? process.cwd();
   const { config, findings } = parseConfig(
     { text, file: '[profile]' },
-    { readText: (path) => readFileSync(resolve(directory, path), 'utf8') },
+    { readText: (path) => readBoundedFile(resolve(directory, path), MAX_PROFILE_BYTES).toString('utf8') },
   );
   if (config !== undefined) return config;
   const errors = findings.filter(({ severity }) => severity === 'error');

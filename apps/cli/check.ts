@@ -4,8 +4,9 @@
 // Exit code: 0 if every profile can be used (warnings and notices may be there), 1 if one has an error or the command line
 // is wrong. So a script can stop before it installs a profile that does not work, while old options alone don't break it.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { type Config, checkProfile, type Finding, inLineOrder } from '../../src/config.ts';
 import { accessProblem, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
 
@@ -43,7 +44,7 @@ const hasErrors = ({ findings }: CheckedFile): boolean => findings.some((each) =
 function checkFile(file: string, io: CheckIo): CheckedFile {
   const readText = (path: string): string => {
     const target = path === 'stdin' || path === '-' ? 0 : resolve(io.directory, path);
-    return textOf(readFileSync(target));
+    return textOf(readBoundedFile(target, MAX_PROFILE_BYTES));
   };
   let text: string;
   try {

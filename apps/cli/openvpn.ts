@@ -1,16 +1,18 @@
 // The life of a process that behaves as `openvpn`: read the configuration, go into the background, open the log, run the
 // client, read the configuration again on SIGHUP, and end with the right exit code whatever happens.
 
-import { readFileSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import {
   type Config,
   createLogger,
   type DaemonChild,
+  FileRefusal,
   type Finding,
   Level,
   type Logger,
+  MAX_PROFILE_BYTES,
   parseConfig,
+  readBoundedFile,
   receiveDaemon,
   SallyportError,
   stdoutSink,
@@ -172,11 +174,12 @@ function readConfiguration(argv: readonly string[], logger: Logger): Reading | u
   return { config, warnings: findings.filter(({ severity }) => severity === 'warning') };
 }
 
-/** A file of options; the C program's name for standard input is `stdin`. */
+/** A file of options; the C program's name for standard input is `stdin`. Throws only what it has no words for. */
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path === 'stdin' ? 0 : path, 'utf8');
-  } catch {
+    return readBoundedFile(path === 'stdin' ? 0 : path, MAX_PROFILE_BYTES).toString('utf8');
+  } catch (error) {
+    if (error instanceof FileRefusal) throw error;
     return undefined;
   }
 }

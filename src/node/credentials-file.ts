@@ -1,7 +1,8 @@
 // The files of `auth-user-pass` and `askpass`: a line with the user name, a line with the password.
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { SallyportError } from '../error.ts';
+import { FileRefusal, readBoundedFile } from './read-file.ts';
 
 export interface FileCredentials {
   readonly username: string;
@@ -59,22 +60,18 @@ function readLines(path: string, prefix: string, warn: (text: string) => void): 
   warnIfAccessible(path, warn);
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readBoundedFile(path, MAX_FILE_BYTES);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new SallyportError(`Error opening '${prefix}' auth file: ${path} (${code ?? 'unreadable'})`, {
+    const { code = 'unreadable' } = cause as NodeJS.ErrnoException;
+    const why = cause instanceof FileRefusal ? cause.message : code;
+    throw new SallyportError(`Error opening '${prefix}' auth file: ${path} (${why})`, {
       code: 'SALLYPORT_CONFIG',
       blame: 'config',
       hint: 'the file must exist and be readable for the user that starts the program',
       cause,
     });
   }
-  return splitLines(
-    bytes
-      .subarray(0, MAX_FILE_BYTES)
-      .toString('utf8')
-      .replace(/^\ufeff/, ''),
-  );
+  return splitLines(bytes.toString('utf8').replace(/^\ufeff/, ''));
 }
 
 /** Lines without their ends, control characters removed; no last empty line. */

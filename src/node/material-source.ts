@@ -4,6 +4,7 @@
 import { X509Certificate } from 'node:crypto';
 import { SallyportError } from '../error.ts';
 import { explainNoPem, type PemBlock, parsePem } from './pem.ts';
+import { FileRefusal } from './read-file.ts';
 
 /** Where an option stood. */
 export interface MaterialOrigin {
@@ -77,6 +78,7 @@ export function readSource(
     return ports.read(source.path);
   } catch (cause) {
     const code = (cause as { code?: string }).code ?? '';
+    if (cause instanceof FileRefusal) throw problem(option, source, `${what}: ${cause.message}`, { cause });
     const [text, hint] = READ_ERRORS.get(code) ?? [`it can't be read (${code || (cause as Error).message})`, undefined];
     throw problem(option, source, `${what}: ${text}`, { cause, ...(hint === undefined ? {} : { hint }) });
   }

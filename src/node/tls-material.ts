@@ -2,7 +2,7 @@
 // takes. Everything that can be wrong is told here, with option, file and line; in a handshake it is too late.
 
 import type { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { SallyportError } from '../error.ts';
 import { nodeTls } from './lazy-tls.ts';
@@ -18,6 +18,7 @@ import {
 } from './material-source.ts';
 import { toPem } from './peer-certificate.ts';
 import type { PemBlock } from './pem.ts';
+import { MAX_MATERIAL_BYTES, readBoundedFile } from './read-file.ts';
 import { parseRevocationList, subjectNameHex } from './revocation-list.ts';
 import { readIdentity, readPkcs12 } from './tls-identity.ts';
 import { chooseCiphers, chooseGroups, chooseVersions } from './tls-settings.ts';
@@ -59,7 +60,7 @@ export interface TlsMaterial {
 
 /** Files of the machine. */
 export const nodeMaterialFiles: Pick<MaterialPorts, 'read' | 'stamp'> = {
-  read: (path) => readFileSync(path),
+  read: (path) => readBoundedFile(path, MAX_MATERIAL_BYTES),
   stamp: (path) => {
     try {
       const { mtimeMs, size, ino } = statSync(path);

@@ -56,6 +56,12 @@ describe('sallyport check', () => {
     expect(out).toContain('bad.ovpn: cannot be used; 1 error, 0 warnings, 0 notes\n');
   });
 
+  it('refuses a device without an end, as a profile and as a file that one includes', () => {
+    expect(runCheck(['/dev/zero', write('endless.ovpn', `${PROFILE}config /dev/zero\n`)], io)).toBe(1);
+    expect(out).toContain('Error opening configuration file: /dev/zero: it is a device, not a file\n');
+    expect(out).toContain('endless.ovpn:7: error (invalid): ');
+  });
+
   it('writes JSON that programs can read', () => {
     expect(runCheck(['--json', write('bad.ovpn', `${PROFILE}nobindd\n`), write('good.ovpn', PROFILE)], io)).toBe(1);
     expect(JSON.parse(out)).toMatchObject([

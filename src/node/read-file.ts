@@ -1,0 +1,72 @@
+// Reading a file that somebody else named: a profile, a certificate, a key, a list, a password. What stands there may be
+// of any length or a device without an end, so no reading goes on beyond a bound.
+
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+/** Profiles have their certificates within; the largest in use are some hundred kilobytes. */
+export const MAX_PROFILE_BYTES = 16 << 20;
+/** Revocation lists of large authorities are some tens of megabytes. */
+export const MAX_MATERIAL_BYTES = 128 << 20;
+
+const FIRST_BYTES = 65_536;
+const STDIN = 0;
+/** Linux: makedev(1, 3) is /dev/null, an empty file to everybody. */
+const NULL_DEVICE = 0x103;
+/** How long to wait for a descriptor that has nothing yet and does not block. */
+const EMPTY_WAIT_MS = 10;
+
+/** A file that can be opened and is not read: a device, or longer than the bound. */
+export class FileRefusal extends Error {
+  override readonly name = 'FileRefusal';
+}
+
+/**
+ * The bytes of a file, a FIFO, a terminal, or of standard input (descriptor 0). Throws FileRefusal for other devices
+ * and for what is longer than `maxBytes`; else what opening and reading throw.
+ */
+export function readBoundedFile(source: string | typeof STDIN, maxBytes: number): Buffer {
+  if (source === STDIN) return readDescriptor(STDIN, maxBytes);
+  const fd = openSync(source, constants.O_RDONLY | constants.O_NOCTTY);
+  try {
+    return readDescriptor(fd, maxBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readDescriptor(fd: number, maxBytes: number): Buffer {
+  const stat = fstatSync(fd);
+  const harmless = stat.rdev === NULL_DEVICE || isatty(fd);
+  if (stat.isBlockDevice() || (stat.isCharacterDevice() && !harmless)) {
+    throw new FileRefusal('it is a device, not a file');
+  }
+  if (stat.isFile() && stat.size > maxBytes) throw tooLong(maxBytes);
+  // A byte more than is wanted tells an end from a bound.
+  let bytes = Buffer.alloc(Math.min(FIRST_BYTES, maxBytes + 1));
+  let length = 0;
+  for (;;) {
+    const more = readSome(fd, bytes.subarray(length));
+    length += more;
+    if (length > maxBytes) throw tooLong(maxBytes);
+    if (more === 0) return bytes.subarray(0, length);
+    if (length < bytes.length) continue;
+    const larger = Buffer.alloc(Math.min(bytes.length * 2, maxBytes + 1));
+    bytes.copy(larger);
+    bytes = larger;
+  }
+}
+
+function readSome(fd: number, into: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(fd, into);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EMPTY_WAIT_MS);
+      else if (code !== 'EINTR') throw error;
+    }
+  }
+}
+
+const tooLong = (maxBytes: number): FileRefusal => new FileRefusal(`it is longer than ${maxBytes} bytes`);
