@@ -15,7 +15,7 @@ import {
 type Format = Parameters<typeof stdoutSink>[0];
 
 /** How lines look; without a configuration, as by default. */
-export function logSinkFormat(config: Config | undefined): Format {
+function logSinkFormat(config: Config | undefined): Format {
   return {
     suppressTimestamps: config?.process.suppressTimestamps ?? false,
     machineReadable: config?.process.machineReadable ?? false,

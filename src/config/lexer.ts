@@ -14,9 +14,9 @@ import type { Origin } from './config.ts';
 /** Words that are read from one line, the option's name among them; what follows is dropped. */
 export const WORD_LIMIT = 16;
 /** Bytes of one word. */
-export const WORD_BYTES_LIMIT = 256;
+const WORD_BYTES_LIMIT = 256;
 /** Bytes of one line with its newline; a line of this length or more is an error. */
-export const LINE_BYTES_LIMIT = 256;
+const LINE_BYTES_LIMIT = 256;
 /** Bytes of a whole file or inline block: beyond it nobody wrote a configuration. */
 const TEXT_BYTES_LIMIT = 16 * 1024 * 1024;
 

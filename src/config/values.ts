@@ -73,7 +73,7 @@ export function ipv6Prefix(text: string): { readonly address: string; readonly p
 }
 
 /** Letters, digits, dash and dot: what may be handed to a resolver. */
-export const isHostName = (text: string): boolean => /^[A-Za-z0-9.-]{1,255}$/.test(text);
+const isHostName = (text: string): boolean => /^[A-Za-z0-9.-]{1,255}$/.test(text);
 
 /** An address, or a name where names are allowed. */
 export const isAddressOrName = (text: string, allowName: boolean): boolean =>

@@ -6,10 +6,9 @@ import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { UsageLimits } from './usage-limits.ts';
 
-/** Bytes of a packet-id, of an AEAD tag and of an AEAD nonce. */
+/** Bytes of a packet-id and of an AEAD tag. */
 export const PACKET_ID_BYTES = 4;
 export const TAG_BYTES = 16;
-export const NONCE_BYTES = 12;
 
 interface KeyState {
   readonly handle: KeyHandle;

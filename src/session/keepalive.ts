@@ -13,7 +13,7 @@ export interface Traffic {
   readonly payloadBytes: number;
 }
 
-export const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
+const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 
 export type KeepaliveVerdict = 'ping-restart' | 'ping-exit' | 'inactive' | 'session-timeout';
 

@@ -35,16 +35,6 @@ export interface HostFacts {
   readonly defaultRoutes6: readonly HostRoute[];
 }
 
-/** A host that nobody asked: every fact is unknown. */
-export const unknownHost: HostFacts = {
-  netGateway4: undefined,
-  netGateway6: undefined,
-  serverGateway4: undefined,
-  serverGateway6: undefined,
-  defaultRoutes4: [],
-  defaultRoutes6: [],
-};
-
 /** Asks the host for the facts a plan needs, for a server at `server` (address text, undefined when there is none). */
 export function readHostFacts(network: NetworkPort, server: string | undefined, log: Log): HostFacts {
   const family = server === undefined ? undefined : server.includes(':') ? 6 : 4;

@@ -19,7 +19,7 @@ import { Writer } from './writer.ts';
 export const SESSION_ID_BYTES = 8;
 export const CONTROL_HEADER_BYTES = 1 + SESSION_ID_BYTES;
 /** More acknowledgements than this make a packet invalid. */
-export const ACK_LIMIT = 8;
+const ACK_LIMIT = 8;
 
 export interface ControlPacket {
   readonly opcode: Opcode;

@@ -23,7 +23,7 @@ export const RANDOM_BYTES = 32;
 /** Longest options string with its NUL [TLS_OPTIONS_LEN]. */
 const OPTIONS_LIMIT = 512;
 /** Longest user name or password with its NUL; builds with PKCS#11 allow 4096 [USER_PASS_LEN]. */
-export const CREDENTIAL_LIMIT = 4096;
+const CREDENTIAL_LIMIT = 4096;
 /** Longest peer info that is read, as much as one TLS record of the C program's buffer can bring. */
 const PEER_INFO_LIMIT = 16384;
 

@@ -13,12 +13,12 @@ import { concatBytes } from './writer.ts';
 
 const CLIENT_LABEL = 'OpenVPN tls-crypt-v2 client key';
 const SERVER_LABEL = 'OpenVPN tls-crypt-v2 server key';
-export const TLS_CRYPT_V2_SERVER_KEY_BYTES = 128;
+const TLS_CRYPT_V2_SERVER_KEY_BYTES = 128;
 const TAG_BYTES = 32;
 const LENGTH_BYTES = 2;
 /** Smallest and largest wrapped key: no metadata, and the C program's buffer. */
-export const WKC_MIN_BYTES = TAG_BYTES + STATIC_KEY_BYTES + LENGTH_BYTES;
-export const WKC_MAX_BYTES = 1024;
+const WKC_MIN_BYTES = TAG_BYTES + STATIC_KEY_BYTES + LENGTH_BYTES;
+const WKC_MAX_BYTES = 1024;
 
 export interface TlsCryptV2ClientKey {
   readonly clientKey: Uint8Array;

@@ -18,7 +18,7 @@ const DIGEST_BYTES: Record<string, number> = { SHA1: 20, SHA256: 32, SHA512: 64,
 const isAead = (cipher: string) => cipher.endsWith('GCM') || cipher.startsWith('CHACHA');
 
 /** Random key material for the near side of a cipher and digest. */
-export function randomMaterial(cipher: string, digest: string): DataKeyMaterial {
+function randomMaterial(cipher: string, digest: string): DataKeyMaterial {
   const prefix = Object.keys(KEY_BYTES).find((name) => cipher.startsWith(name));
   const direction = (): DirectionKey => ({
     cipher: Uint8Array.from(randomBytes(prefix === undefined ? 0 : KEY_BYTES[prefix]!)),

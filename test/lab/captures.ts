@@ -27,7 +27,7 @@ export function readCaptures(): { keys: Map<string, Uint8Array>; captures: Map<s
   return { keys, captures };
 }
 
-export function hex(text: string): Uint8Array {
+function hex(text: string): Uint8Array {
   const bytes = parseHex(text);
   if (bytes === undefined) throw new Error(`not hexadecimal: ${text.slice(0, 20)}`);
   return bytes;

@@ -12,7 +12,7 @@ import { makeStaticKeys, type StaticKeys } from './static-keys.ts';
 
 export type Transport = 'udp4' | 'udp6' | 'tcp4' | 'tcp6';
 
-export const port = 1194;
+const port = 1194;
 
 /** What every server's tunnel looks like unless a test says otherwise. */
 export const tunnel = {

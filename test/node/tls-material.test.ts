@@ -114,7 +114,10 @@ describe('TLS material', () => {
     async (name) => {
       expect((await load({ key: file(pki[name]) }, pki.password)).asked).toBe(1);
       const error = await refusal({ key: file(pki[name]) }, 'wrong');
-      expect(error.message).toBe(`Cannot load private key file ${pki[name]}: wrong passphrase (key, office.ovpn:7)`);
+      // One wrong passphrase in 256 leaves a right padding, and then it is the content that makes no sense.
+      const words = /: (wrong passphrase|it can't be decrypted, or its kind is not supported) \(key, office\.ovpn:7\)$/;
+      expect(error.message).toMatch(words);
+      expect(error.message).toContain(`Cannot load private key file ${pki[name]}`);
       expect(error.hint).toContain('askpass');
     },
   );
