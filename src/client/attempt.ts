@@ -12,6 +12,7 @@ import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
 import { HostError } from '../tunnel/ports.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
 import { bringUp, type UpTunnel } from './bring-up.ts';
 import type { CredentialStore } from './credentials.ts';
 import { endsStream, logDrop } from './drop-words.ts';
@@ -23,19 +24,6 @@ import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
 import type { AttemptObserver } from './state.ts';
-
-export interface AttemptPorts {
-  readonly clock: ClockPort;
-  readonly plane: DataPlane;
-  readonly crypto: CryptoProvider;
-  readonly host: TunnelHost;
-  readonly scripts: ConnectionScripts;
-  readonly material: ClientMaterial;
-  readonly credentials: CredentialStore;
-  readonly device: PlaneDevice;
-  readonly log: Log;
-  readonly observer: AttemptObserver;
-}
 
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };

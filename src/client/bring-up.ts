@@ -8,7 +8,8 @@ import { Level } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { KeepaliveOptions, SessionPush } from '../session/options.ts';
 import { mssLimit } from '../tunnel/mtu.ts';
-import type { AttemptPorts } from './attempt.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
+import { keepaliveOf, withRestart } from './keepalive.ts';
 import type { AttemptLink } from './link.ts';
 import type { PeerFacts } from './ports.ts';
 import { wait } from './resolve.ts';
@@ -129,28 +130,6 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
 function fragmentBytesOf({ fragment }: ConnectionProfile, { remote }: AttemptLink): number {
   if (fragment === undefined) return 0;
   return fragment.mtuMode ? fragment.bytes - (remote.family === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
-}
-
-/** Silence that restarts a client where nobody said otherwise: datagrams alone never tell that a server is gone. */
-const PING_RESTART_SECONDS = 120;
-
-/** The options with the limit of silence that a pulling client over UDP has by default. */
-export function withRestart(tunnel: TunnelOptions, config: Config, profile: ConnectionProfile): TunnelOptions {
-  const stated = tunnel.pingRestart !== undefined || tunnel.pingExit !== undefined;
-  if (stated || !config.pull || profile.proto.transport !== 'udp') return tunnel;
-  return { ...tunnel, pingRestart: PING_RESTART_SECONDS };
-}
-
-/** Silence and idleness limits as the session counts them. */
-export function keepaliveOf(tunnel: TunnelOptions): KeepaliveOptions {
-  return {
-    pingRestartMs: (tunnel.pingRestart ?? 0) * 1000,
-    pingExitMs: (tunnel.pingExit ?? 0) * 1000,
-    timerRemote: tunnel.pingTimerRem,
-    inactiveMs: (tunnel.inactive?.seconds ?? 0) * 1000,
-    inactiveBytes: tunnel.inactive?.bytes ?? 0,
-    sessionTimeoutMs: (tunnel.sessionTimeoutSeconds ?? 0) * 1000,
-  };
 }
 
 function sessionPush(tunnel: TunnelOptions): SessionPush {

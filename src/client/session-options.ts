@@ -9,7 +9,7 @@ import type { SessionOptions, VerifyOptions } from '../session/options.ts';
 import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
 import { IvProto } from '../wire/peer-info.ts';
-import { keepaliveOf, withRestart } from './bring-up.ts';
+import { keepaliveOf, withRestart } from './keepalive.ts';
 import { protocolName } from './link.ts';
 import type { ClientMaterial, PeerInfoFacts } from './ports.ts';
 

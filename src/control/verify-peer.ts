@@ -13,8 +13,10 @@ export interface PeerChecks {
   readonly extendedKeyUsage: string | undefined;
   readonly netscapeCertType: 'client' | 'server' | undefined;
   readonly name: { readonly name: string; readonly type: 'subject' | 'name' | 'name-prefix' } | undefined;
+  /** SHA-256 fingerprints of the peer's own certificate; with `withoutCa` the chain's verdict does not count. */
   readonly fingerprints: readonly Uint8Array[];
   readonly withoutCa: boolean;
+  /** `verify-hash`: allowed digests of the certificate at depth 1. */
   readonly issuerHash: { readonly digest: 'SHA1' | 'SHA256'; readonly hashes: readonly Uint8Array[] } | undefined;
 }
 

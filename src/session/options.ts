@@ -1,5 +1,6 @@
 // What a session needs to know, as small records: no configuration, no sockets, no clock of its own.
 
+import type { PeerChecks } from '../control/verify-peer.ts';
 import type { WrapOptions } from '../control/wrap-options.ts';
 
 export interface SessionOptions {
@@ -52,18 +53,7 @@ export interface KeepaliveOptions {
 }
 
 /** Checks of the peer's certificate beyond the chain itself. */
-export interface VerifyOptions {
-  readonly requireCertificate: boolean;
-  readonly keyUsages: readonly number[] | 'required' | undefined;
-  readonly extendedKeyUsage: string | undefined;
-  readonly netscapeCertType: 'client' | 'server' | undefined;
-  readonly name: { readonly name: string; readonly type: 'subject' | 'name' | 'name-prefix' } | undefined;
-  /** SHA-256 fingerprints of the peer's own certificate; with `withoutCa` the chain's verdict does not count. */
-  readonly fingerprints: readonly Uint8Array[];
-  readonly withoutCa: boolean;
-  /** `verify-hash`: allowed digests of the certificate at depth 1. */
-  readonly issuerHash: { readonly digest: 'SHA1' | 'SHA256'; readonly hashes: readonly Uint8Array[] } | undefined;
-}
+export type VerifyOptions = PeerChecks;
 
 /** What the username field and the password field of the key exchange carry. */
 export interface Credentials {
