@@ -56,8 +56,7 @@ async function readKey(source: MaterialSource, ports: MaterialPorts): Promise<Ke
   try {
     return createPrivateKey({ key: block.text, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {
-    const code = (cause as { code?: string }).code ?? '';
-    if (encrypted && code === 'ERR_OSSL_BAD_DECRYPT')
+    if (encrypted && meansWrongPassphrase(cause))
       throw problem('key', source, `${what}: wrong passphrase`, {
         cause,
         hint: 'check the passphrase, or the file of askpass',
@@ -74,6 +73,15 @@ async function readKey(source: MaterialSource, ports: MaterialPorts): Promise<Ke
       },
     );
   }
+}
+
+/**
+ * A wrong passphrase gives bytes at random. One time in some 256 they end as padding does, and then it is the decoder
+ * that finds no key in them. A cipher that is not supported fails in another library of OpenSSL.
+ */
+function meansWrongPassphrase(cause: unknown): boolean {
+  const { code, library } = cause as { code?: string; library?: string };
+  return code === 'ERR_OSSL_BAD_DECRYPT' || library === 'DECODER routines';
 }
 
 /** The identity of a PKCS#12 file. */
