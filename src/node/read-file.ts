@@ -5,7 +5,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 /** Profiles have their certificates within; the largest in use are some hundred kilobytes. */
-export const MAX_PROFILE_BYTES = 16 << 20;
+export const MAX_PROFILE_BYTES = 4 << 20;
 /** Revocation lists of large authorities are some tens of megabytes. */
 export const MAX_MATERIAL_BYTES = 128 << 20;
 
