@@ -6,6 +6,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: ['test/lab/end-with-runner.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['test/interop/**'],
           testTimeout: 20_000,
@@ -14,6 +15,7 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
+          setupFiles: ['test/lab/end-with-runner.ts'],
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
