@@ -4,26 +4,22 @@
 // The way: open the link → session → peer answered → certificate → push reply → device, peer, keys → routes → up.
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
-import type { CryptoProvider } from '../crypto/provider.ts';
-import type { DataPlane, PeerHandle, PlaneEvent } from '../data/plane.ts';
+import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
-import { Level, type Log } from '../log.ts';
+import { Level } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
 import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { bringUp, type UpTunnel } from './bring-up.ts';
-import type { CredentialStore } from './credentials.ts';
 import { endsStream, logDrop } from './drop-words.ts';
 import type { AttemptLink } from './link.ts';
 import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
-import type { PlaneDevice } from './plane-device.ts';
-import type { ClientMaterial, ClockPort, ConnectionScripts, PeerFacts, TunnelHost } from './ports.ts';
+import type { ClockPort, PeerFacts } from './ports.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
-import type { AttemptObserver } from './state.ts';
 
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };

@@ -6,7 +6,7 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
-import type { KeepaliveOptions, SessionPush } from '../session/options.ts';
+import type { SessionPush } from '../session/options.ts';
 import { mssLimit } from '../tunnel/mtu.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { keepaliveOf, withRestart } from './keepalive.ts';
