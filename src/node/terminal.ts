@@ -61,6 +61,7 @@ function openTty(): number | undefined {
 async function askTty(fd: number, prompt: string, echo: boolean, signal: AbortSignal): Promise<string> {
   const { ReadStream } = await import('node:tty');
   const input = new ReadStream(fd);
+  const isOurs = (readsFrom(input) ?? fd) !== fd;
   const print = (text: string): void => {
     try {
       writeSync(fd, text);
@@ -88,17 +89,17 @@ async function askTty(fd: number, prompt: string, echo: boolean, signal: AbortSi
     input.removeAllListeners();
     input.on('error', () => {});
     input.destroy();
-    closeQuietly(fd);
+    if (isOurs) closeSync(fd);
   }
 }
 
-/** ReadStream may have taken the descriptor with it. */
-function closeQuietly(fd: number): void {
-  try {
-    closeSync(fd);
-  } catch {
-    // It was closed.
-  }
+/**
+ * The descriptor that a stream reads from and closes when it is destroyed. libuv opens a terminal anew where it can, to
+ * have it non-blocking without others noticing; then the descriptor it was given stays its giver's. Closing that one
+ * where it is the stream's would hit whoever has got its number meanwhile.
+ */
+function readsFrom(stream: object): number | undefined {
+  return (stream as { _handle?: { fd?: number } })._handle?.fd;
 }
 
 export interface LineEditor {
