@@ -1,24 +1,18 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
-export type { ClientEnd, ClientObserver } from './client/client.ts';
 export type { CredentialsPort, PartialCredentials } from './client/ports.ts';
 export type { SignalName } from './client/signal.ts';
 export type { Config, Finding, Source } from './config/config.ts';
-export { type ParsedConfig, parseConfig } from './config/parse.ts';
+export { parseConfig } from './config/parse.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
-export {
-  parseInlineCredentials,
-  readCredentialsFile,
-  readPasswordFile,
-  warnIfAccessible,
-} from './node/credentials-file.ts';
+export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
 export { createLogger, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
-export { formatStatus, openStatusFile, type StatusFile } from './node/status-file.ts';
+export { formatStatus, openStatusFile } from './node/status-file.ts';
 export { createTerminal, prompts } from './node/terminal.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';
