@@ -80,6 +80,7 @@ export function missingFileLines(config: Config, directory: string): readonly st
 const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'No such file or directory',
   EACCES: 'Permission denied',
+  EROFS: 'Read-only file system',
   EISDIR: 'Is a directory',
   ENOTDIR: 'Not a directory',
   ELOOP: 'Too many levels of symbolic links',

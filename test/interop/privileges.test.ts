@@ -141,6 +141,20 @@ labSuite('a client in the background', () => {
     }
   });
 
+  it.each(['log', 'log-append'])(
+    'warns when the file of %s can not be opened, and goes on at standard output',
+    async (option) => {
+      await lab().server();
+      const path = `${await lab().directory('log')}/no/where`;
+      const client = await lab().client({ lines: [`${option} ${path}`] });
+      await client.line(up);
+      expect(client.text).toContain(
+        `Warning: Error redirecting stdout/stderr to --log file: ${path}: No such file or directory (errno=2)\n`,
+      );
+      expect(await client.stop()).toEqual({ code: 0, signal: null });
+    },
+  );
+
   it('still finds files named relative to where it was started', async () => {
     await lab().server();
     const dir = await lab().directory('daemon');

@@ -46,6 +46,19 @@ labSuite('the system log', () => {
       await eventually('its last line', () => log.lines().some((text) => /process exiting/.test(text)));
     }
   });
+
+  it('gets the lines of a daemon whose log file can not be opened, the warning about it first', async () => {
+    await lab().server();
+    using log = openSystemLog(join(await lab().directory('syslog'), 'log'));
+    const parent = await lab().client({ lines: ['log /no/where', 'daemon office'], prefix: log.prefix });
+    expect(await parent.exit()).toEqual({ code: 0, signal: null });
+    await eventually('the tunnel', () => log.lines().some((text) => up.test(text)));
+    expect(log.lines()[0]).toMatch(
+      /office\[\d+\]: Warning: Error redirecting stdout\/stderr to --log file: \/no\/where: No such file or directory \(errno=2\)$/,
+    );
+    process.kill(Number(/office\[(\d+)\]/.exec(log.lines()[0] ?? '')?.[1]), 'SIGTERM');
+    await eventually('its last line', () => log.lines().some((text) => /process exiting/.test(text)));
+  });
 });
 
 /** What the C program calls itself there. */
