@@ -21,6 +21,8 @@ await build({
   external: ['koffi'],
   // A bundle of the old module form starts faster, and can be loaded with V8's code cache; it has no import.meta.
   define: { 'import.meta.url': 'bundleUrl' },
+  // A script that is loaded with a code cache can't `import()`; built-in modules come by require.
+  supported: { 'dynamic-import': false },
   banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
   legalComments: 'none',
   minify: true,

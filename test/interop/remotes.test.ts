@@ -53,6 +53,15 @@ labSuite('remotes', () => {
     expect(client.text).toMatch(/TCP: connect to \[AF_INET\]198\.51\.100\.1:1999 failed: Connection refused/);
   });
 
+  it('may be names', async () => {
+    await lab().server();
+    const client = await lab().connect({
+      without: none,
+      lines: ['remote localhost 1999 tcp4', `remote ${live} udp4`, 'connect-retry 1'],
+    });
+    expect(client.text).toMatch(/TCP: connect to \[AF_INET\]127\.0\.0\.1:1999 failed: Connection refused/);
+  });
+
   it('in random order are each tried once in a round, and not always from the same one on', async () => {
     const ports = [1991, 1992, 1993, 1994, 1995, 1996, 1997, 1998];
     const lines = [
