@@ -16,26 +16,36 @@ const NULL_DEVICE = 0x103;
 /** How long to wait for a descriptor that has nothing yet and does not block. */
 const EMPTY_WAIT_MS = 10;
 
-/** A file that can be opened and is not read: a device, or longer than the bound. */
+/** How long a FIFO may be empty: before anybody writes, and while somebody could. */
+export interface Patience {
+  readonly noWriterMs: number;
+  readonly silentMs: number;
+}
+
+/** A process that waits here hears no signal. A writer may be a program that asks somebody for a password. */
+const PATIENCE: Patience = { noWriterMs: 3_000, silentMs: 60_000 };
+
+/** A file that can be opened and is not read: a device, longer than the bound, or a FIFO without a word. */
 export class FileRefusal extends Error {
   override readonly name = 'FileRefusal';
 }
 
 /**
- * The bytes of a file, a FIFO, a terminal, or of standard input (descriptor 0). Throws FileRefusal for other devices
- * and for what is longer than `maxBytes`; else what opening and reading throw.
+ * The bytes of a file, a FIFO, a terminal, or of standard input (descriptor 0). Throws FileRefusal for other devices,
+ * for what is longer than `maxBytes` and for a FIFO that says nothing; else what opening and reading throw.
  */
-export function readBoundedFile(source: string | typeof STDIN, maxBytes: number): Buffer {
-  if (source === STDIN) return readDescriptor(STDIN, maxBytes);
-  const fd = openSync(source, constants.O_RDONLY | constants.O_NOCTTY);
+export function readBoundedFile(source: string | typeof STDIN, maxBytes: number, patience = PATIENCE): Buffer {
+  if (source === STDIN) return readDescriptor(STDIN, maxBytes, { noWriterMs: 0, silentMs: Number.POSITIVE_INFINITY });
+  // Without O_NONBLOCK, opening a FIFO that nobody writes to would never return.
+  const fd = openSync(source, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   try {
-    return readDescriptor(fd, maxBytes);
+    return readDescriptor(fd, maxBytes, patience);
   } finally {
     closeSync(fd);
   }
 }
 
-function readDescriptor(fd: number, maxBytes: number): Buffer {
+function readDescriptor(fd: number, maxBytes: number, patience: Patience): Buffer {
   const stat = fstatSync(fd);
   const harmless = stat.rdev === NULL_DEVICE || isatty(fd);
   if (stat.isBlockDevice() || (stat.isCharacterDevice() && !harmless)) {
@@ -45,10 +55,15 @@ function readDescriptor(fd: number, maxBytes: number): Buffer {
   // A byte more than is wanted tells an end from a bound.
   let bytes = Buffer.alloc(Math.min(FIRST_BYTES, maxBytes + 1));
   let length = 0;
+  const startMs = performance.now();
   for (;;) {
-    const more = readSome(fd, bytes.subarray(length));
+    const more = readSome(fd, bytes.subarray(length), patience.silentMs);
     length += more;
     if (length > maxBytes) throw tooLong(maxBytes);
+    if (more === 0 && length === 0 && stat.isFIFO() && performance.now() - startMs < patience.noWriterMs) {
+      pause();
+      continue;
+    }
     if (more === 0) return bytes.subarray(0, length);
     if (length < bytes.length) continue;
     const larger = Buffer.alloc(Math.min(bytes.length * 2, maxBytes + 1));
@@ -57,16 +72,24 @@ function readDescriptor(fd: number, maxBytes: number): Buffer {
   }
 }
 
-function readSome(fd: number, into: Buffer): number {
+function readSome(fd: number, into: Buffer, silentMs: number): number {
+  const startMs = performance.now();
   for (;;) {
     try {
       return readSync(fd, into);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EMPTY_WAIT_MS);
-      else if (code !== 'EINTR') throw error;
+      if (code !== 'EAGAIN' && code !== 'EINTR') throw error;
     }
+    if (performance.now() - startMs >= silentMs) {
+      throw new FileRefusal(`nothing has come from it for ${silentMs / 1000} seconds`);
+    }
+    pause();
   }
 }
+
+const pause = (): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EMPTY_WAIT_MS);
+};
 
 const tooLong = (maxBytes: number): FileRefusal => new FileRefusal(`it is longer than ${maxBytes} bytes`);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -48,6 +48,26 @@ describe('a file that somebody else named', () => {
   it('may be a FIFO, which has the same bound', async () => {
     expect(await fifo('short', 200_000, (path) => readBoundedFile(path, 200_000).length)).toBe(200_000);
     await expect(fifo('long-fifo', 200_100, (path) => readBoundedFile(path, 200_000))).rejects.toThrow(FileRefusal);
+  });
+
+  it('may be a FIFO whose writer comes late and pauses', () => {
+    const path = join(dir, 'late');
+    execFileSync('mkfifo', [path]);
+    spawn('sh', ['-c', `sleep 0.2; (printf one; sleep 0.2; printf two) > '${path}'`], { stdio: 'ignore' });
+    expect(readBoundedFile(path, 1000).toString()).toBe('onetwo');
+  });
+
+  it('that is a FIFO without a writer is empty, and one whose writer says nothing is refused, both in bounded time', () => {
+    const path = join(dir, 'silent');
+    execFileSync('mkfifo', [path]);
+    const patience = { noWriterMs: 100, silentMs: 100 };
+    expect(readBoundedFile(path, 1000, patience)).toHaveLength(0);
+    // Opened for both, a FIFO has a writer.
+    const writer = openSync(path, 'r+');
+    expect(() => readBoundedFile(path, 1000, patience)).toThrow(
+      new FileRefusal('nothing has come from it for 0.1 seconds'),
+    );
+    closeSync(writer);
   });
 
   it('has the bound also where its length is told as zero', () => {
