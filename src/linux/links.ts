@@ -51,8 +51,10 @@ export function createLinkPort(): LinkPort {
     rcvbufBytes: number | undefined,
   ): OpenLink['buffers'] {
     const before = [number(fd, SO_RCVBUF), number(fd, SO_SNDBUF)] as const;
-    if (sndbufBytes !== undefined) setNumber(fd, SOL_SOCKET, SO_SNDBUF, sndbufBytes);
-    if (rcvbufBytes !== undefined) setNumber(fd, SOL_SOCKET, SO_RCVBUF, rcvbufBytes);
+    // 0 stands for the system's own size, also where it comes of a pushed number that is none; the kernel would take it for
+    // its smallest.
+    if (sndbufBytes) setNumber(fd, SOL_SOCKET, SO_SNDBUF, sndbufBytes);
+    if (rcvbufBytes) setNumber(fd, SOL_SOCKET, SO_RCVBUF, rcvbufBytes);
     return { receive: [before[0], number(fd, SO_RCVBUF)], send: [before[1], number(fd, SO_SNDBUF)] };
   }
 

@@ -89,6 +89,12 @@ describe('links', () => {
     });
   });
 
+  it("leaves the system's buffer sizes where the size is 0", () => {
+    const { buffers } = open({ local: loopback4(0), sndbufBytes: 0, rcvbufBytes: 0 });
+    expect(buffers.send[1]).toBe(buffers.send[0]);
+    expect(buffers.receive[1]).toBe(buffers.receive[0]);
+  });
+
   it('starts a TCP connect without waiting for it', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
