@@ -189,6 +189,12 @@ class Push {
     if (this.#connection?.proto.transport !== 'udp' && tunnel.explicitExitNotify !== undefined) {
       tunnel.explicitExitNotify = 0;
     }
+    if ((tunnel.explicitExitNotify ?? 0) > MAX_PUSHED_EXIT_NOTICES && !this.#keepsExitNotices()) {
+      this.complain(
+        `Options error: explicit-exit-notify ${tunnel.explicitExitNotify} is too long, ${MAX_PUSHED_EXIT_NOTICES} is used`,
+      );
+      tunnel.explicitExitNotify = MAX_PUSHED_EXIT_NOTICES;
+    }
     const settings = { connection: this.#connection, found: this.#found, tunnel };
     for (const verdict of importWords(settings)) this.#log(verdict.flags, verdict.text);
     if (!this.#compressionAllowed()) {
@@ -215,6 +221,11 @@ class Push {
     }
   }
 
+  // The profile itself asks for as many.
+  #keepsExitNotices(): boolean {
+    return this.#tunnel.explicitExitNotify === this.#connection?.explicitExitNotify;
+  }
+
   // Compressed packets are opened only where the profile itself speaks of an algorithm or permits them.
   #compressionAllowed(): boolean {
     const algorithm = this.#tunnel.compress?.algorithm ?? 'none';
@@ -235,6 +246,9 @@ class Push {
     this.#verdicts.push({ flags, text });
   }
 }
+
+/** Seconds for which a server may hold back a client that has been told to end. */
+const MAX_PUSHED_EXIT_NOTICES = 10;
 
 // Part of the reply itself, joined and obeyed before it comes here.
 const INTERNAL: readonly string[] = ['push-continuation'];

@@ -335,6 +335,19 @@ describe('the profile decides what it takes', () => {
     expect(tunnel.explicitExitNotify).toBe(0);
     expect(verdicts[0]?.text).toBe('OPTIONS IMPORT: --explicit-exit-notify can only be used with --proto udp');
   });
+
+  it('can not hold back the end of a client beyond ten seconds, unless the profile says so', () => {
+    const { tunnel, verdicts } = push(['explicit-exit-notify 99999999'], 'proto udp');
+    expect(tunnel.explicitExitNotify).toBe(10);
+    expect(verdicts.map(({ text }) => text)).toContain(
+      'Options error: explicit-exit-notify 99999999 is too long, 10 is used',
+    );
+    expect(push(['explicit-exit-notify 10'], 'proto udp').tunnel.explicitExitNotify).toBe(10);
+    expect(push([], 'proto udp', 'explicit-exit-notify 30').tunnel.explicitExitNotify ?? 30).toBe(30);
+    expect(push(['explicit-exit-notify 30'], 'proto udp', 'explicit-exit-notify 30').tunnel.explicitExitNotify).toBe(
+      30,
+    );
+  });
 });
 
 describe('options without effect here', () => {
