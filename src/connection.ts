@@ -57,7 +57,10 @@ export class Connection implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Bytes, packets and drops by cause, as they are now. */
+  /**
+   * Bytes, packets and drops by cause, as they are now. `peer`: data packets of the tunnel that is up, undefined until
+   * one is; `plane`: everything since the start, the packets of every handshake too.
+   */
   statistics(): ClientStatistics {
     return this.#client.statistics();
   }

@@ -7,6 +7,7 @@ export type Blame = 'peer' | 'config' | 'network' | 'internal';
 export type ErrorCode =
   | 'SALLYPORT_ABORTED'
   | 'SALLYPORT_CONFIG'
+  | 'SALLYPORT_CREDENTIALS'
   | 'SALLYPORT_NETWORK'
   | 'SALLYPORT_NO_ANSWER'
   | 'SALLYPORT_REFUSED'

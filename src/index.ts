@@ -17,7 +17,7 @@ export type { Config, Finding } from './config/config.ts';
 export { Connection, type ConnectionEvent, type ConnectionEventType } from './connection.ts';
 export type { PeerStatistics, PlaneStatistics } from './data/plane.ts';
 export { type Blame, type ErrorCode, SallyportError } from './error.ts';
-export { Level, type Log, type LogFlags } from './log.ts';
+export { Level, type Log, type LogFlags, verbOf } from './log.ts';
 export type { Credentials } from './session/options.ts';
 export type { DnsPlan, PlannedRoute, TunnelPlan } from './tunnel/plan.ts';
 
@@ -47,7 +47,14 @@ export async function connect(profile: string | Config, options: ConnectOptions 
   const composed = await composeClient(config, {
     log: guardedLog(options.log),
     credentials: credentialsPort(options),
-    passphrase: () => untilAborted(options.passphrase?.() ?? Promise.reject(nobodyToAsk('passphrase')), options.signal),
+    passphrase: async () => {
+      const { passphrase } = options;
+      if (passphrase === undefined) throw nobodyToAsk('passphrase');
+      return untilAborted(
+        asked('passphrase', () => passphrase()),
+        options.signal,
+      );
+    },
     configFile: undefined,
     directory: options.directory ?? process.cwd(),
     scriptOutput: 'ignore',
@@ -127,9 +134,26 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
 
 function credentialsPort(options: ConnectOptions): Pick<CredentialsPort, 'ask'> {
   return {
-    ask: (known, signal) =>
-      options.credentials?.(known, signal) ?? Promise.reject(nobodyToAsk('username and password')),
+    ask: async (known, signal) => {
+      const { credentials } = options;
+      if (credentials === undefined) throw nobodyToAsk('username and password');
+      return asked('credentials', () => credentials(known, signal));
+    },
   };
+}
+
+/** Asks the program around; what its function throws is the cause of an error that says whose function it was. */
+async function asked<T>(name: 'credentials' | 'passphrase', ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SallyportError(`\`${name}\` of connect() threw: ${reason}`, {
+      code: 'SALLYPORT_CREDENTIALS',
+      blame: 'config',
+      cause,
+    });
+  }
 }
 
 const nobodyToAsk = (what: string): SallyportError =>

@@ -120,6 +120,28 @@ describe('connect', () => {
     close();
   });
 
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('the keyring is locked');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('the keyring is locked'))],
+  ])('keeps the error of a callback that %s', async (_how, fail) => {
+    const expected = {
+      name: 'SallyportError',
+      code: 'SALLYPORT_CREDENTIALS',
+      blame: 'config',
+      retry: false,
+      cause: { message: 'the keyring is locked' },
+    };
+    const text = profile('remote 127.0.0.1 9', 'auth-user-pass');
+    expect(await rejection(library.connect(text, { credentials: fail }))).toMatchObject(expected);
+    const encrypted = profile('remote 127.0.0.1 9').replace(pki.client.key, pki.encryptedKey);
+    expect(await rejection(library.connect(encrypted, { passphrase: fail }))).toMatchObject(expected);
+  });
+
   it('rejects with the reason of a signal that was aborted before', async () => {
     const reason = new Error('not now');
     expect(await rejection(library.connect(profile('remote 127.0.0.1 9'), { signal: AbortSignal.abort(reason) }))).toBe(
