@@ -6,13 +6,9 @@ import { OPTION_GROUPS } from './option-table.ts';
 const COLUMN = 34;
 const WIDTH = 100;
 
-/** All options in groups, each with its arguments, what it does, its default, and whether it works here. */
-export function usageText(program = 'sallyport'): string {
+/** Every option, in groups, each with its arguments, what it does, its default, and whether it works here. */
+export function usageText(): string {
   const lines = [
-    `Usage: ${program} FILE`,
-    `       ${program} --config FILE [--option value …] …`,
-    `       ${program} check FILE… [--json]`,
-    '',
     'Every option can stand in a file, without the two dashes. Lines that begin with # or ; are comments.',
     'Marks: (-) has no effect here   (x) is refused   (later) comes with a later version',
   ];

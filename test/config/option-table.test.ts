@@ -134,6 +134,8 @@ describe('the help text', () => {
     const text = usageText();
     for (const row of rows) expect(text).toContain(`--${row.name}`);
     expect(text).toContain('The connection:');
+    // How the program is called is for the program to say, once.
+    expect(text).not.toContain('Usage');
   });
 
   it('is not wider than 100 columns, but where an argument text is', () => {
