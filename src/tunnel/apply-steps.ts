@@ -115,7 +115,13 @@ function change(step: HostChange, { device, network }: StepPorts, log: Log): Ste
 function open(step: Extract<TunnelStep, { kind: 'open-device' }>, port: DevicePort, log: Log): OpenDevice {
   const { name, layer, node, txQueueLength } = step;
   if (layer === 'null') return { name: 'null', index: 0, fd: -1, persistent: false };
-  const device = must(`Cannot open TUN/TAP dev ${name}`, () => port.open({ name, layer, node, txQueueLength }));
+  let device: OpenDevice;
+  try {
+    device = port.open({ name, layer, node, txQueueLength });
+  } catch (error) {
+    // The words of the port name the call and the device already.
+    throw failure(`ERROR: ${reasonOf(error)}`, error, hasNoDriver(error) ? missingDriverHint(node) : undefined);
+  }
   log(Level.info, `TUN/TAP device ${device.name} opened`);
   return device;
 }
@@ -135,7 +141,7 @@ function addAddress(step: Extract<TunnelStep, { kind: 'add-address' }>, network:
     return { result: 'changed' };
   } catch (error) {
     if (isHostError(error, 'EEXIST')) return { result: 'existed' };
-    throw failure(`Linux can't add ${version === 6 ? 'IPv6' : 'IP'} to interface ${device}`, error);
+    throw failure(`Linux can't add ${version === 6 ? 'IPv6' : 'IP'} to interface ${device}: ${reasonOf(error)}`, error);
   }
 }
 
@@ -258,21 +264,31 @@ function must<T>(message: string, attempt: () => T): T {
   try {
     return attempt();
   } catch (error) {
-    throw failure(message, error);
+    throw failure(`${message}: ${reasonOf(error)}`, error);
   }
 }
 
-function failure(message: string, cause: unknown): SallyportError {
+function failure(message: string, cause: unknown, hint?: string): SallyportError {
   const denied = isHostError(cause, 'EPERM') || isHostError(cause, 'EACCES');
-  return new SallyportError(`${message}: ${reasonOf(cause)}`, {
+  return new SallyportError(message, {
     code: denied ? 'SALLYPORT_PERMISSION' : 'SALLYPORT_HOST',
     blame: 'config',
     cause,
-    hint: denied
-      ? 'Changing network devices and routes needs root or the capability CAP_NET_ADMIN.'
-      : 'Look at the device and its options; nothing was left behind on the host.',
+    hint:
+      hint ??
+      (denied
+        ? 'Changing network devices and routes needs root or the capability CAP_NET_ADMIN.'
+        : 'Look at the device and its options; nothing was left behind on the host.'),
   });
 }
+
+/** No such file, or one without a driver behind it: `ENODEV` and `ENXIO` are what opening that gives. */
+const hasNoDriver = (error: unknown): boolean => ['ENOENT', 'ENODEV', 'ENXIO'].some((code) => isHostError(error, code));
+
+const missingDriverHint = (node: string | undefined): string =>
+  node === undefined
+    ? 'Load the driver with "modprobe tun"; in a container, pass the device in (--device /dev/net/tun).'
+    : 'Correct dev-node, or leave it out: /dev/net/tun is the usual one.';
 
 function isHostError(error: unknown, code: string): boolean {
   return error instanceof HostError && error.code === code;

@@ -197,6 +197,23 @@ describe('applySteps and undoSteps', () => {
     expect(journal.entries).toEqual([]);
   });
 
+  it.each([
+    ['ENOENT', undefined, 'SALLYPORT_HOST', /modprobe tun.*container/],
+    ['ENODEV', undefined, 'SALLYPORT_HOST', /modprobe tun.*container/],
+    ['ENOENT', '/dev/tunn', 'SALLYPORT_HOST', /dev-node/],
+    ['EPERM', undefined, 'SALLYPORT_PERMISSION', /root or the capability CAP_NET_ADMIN/],
+    ['EBUSY', undefined, 'SALLYPORT_HOST', /Look at the device/],
+  ])('tell %s of the device with node %s once, and what to do', async (errno, node, code, hint) => {
+    const { host, log, ports } = bench();
+    host.refuse = (call) => (call.startsWith('open') ? errno : undefined);
+    const steps = stepsOf(full).map((step) => (step.kind === 'open-device' ? { ...step, node } : step));
+    await expect(applySteps(steps, new Journal(), ports, log)).rejects.toMatchObject({
+      code,
+      message: `ERROR: refused (${errno})`,
+      hint: expect.stringMatching(hint),
+    });
+  });
+
   it('end everything when the up script fails', async () => {
     const { failScript, host, log, ports, scripts } = bench();
     failScript('up');
