@@ -6,20 +6,24 @@ import { compatNumber } from './build-general.ts';
 import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, SHORT_BLOCK_ADVICE } from './ciphers.ts';
 import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, TunnelOptions } from './config.ts';
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
-import { COMMAND_LINE, type Findings, sayFor } from './findings.ts';
+import { type Findings, sayFor } from './findings.ts';
 import type { Drafts } from './parse.ts';
 import { shown } from './values.ts';
 import { verifyConfig } from './verify.ts';
 
-/** Builds the configuration; it may be used only if no error was found. Checks between options need all of its lines. */
+/**
+ * Builds the configuration; it may be used only if no error was found. Checks between options need all of its lines.
+ * `source` is blamed where there is no line to blame.
+ */
 export function finishConfig(
   drafts: Drafts,
   lines: readonly ConfigLine[],
   findings: Findings,
   complete: boolean,
+  source: string,
 ): Config {
   const { general, tls } = drafts;
-  const at = new Lines(lines, findings);
+  const at = new Lines(lines, findings, lines[0]?.origin.file ?? source);
   if (general.clientMacro) {
     general.pull = true;
     if (tls.role === 'server') {
@@ -88,10 +92,12 @@ export function finishConfig(
 export class Lines {
   readonly #lines: readonly ConfigLine[];
   readonly #findings: Findings;
+  readonly #source: string;
 
-  constructor(lines: readonly ConfigLine[], findings: Findings) {
+  constructor(lines: readonly ConfigLine[], findings: Findings, source: string) {
     this.#lines = lines;
     this.#findings = findings;
+    this.#source = source;
   }
 
   has(option: string): boolean {
@@ -101,8 +107,7 @@ export class Lines {
   /** Complains about the last line with one of these options, or about the configuration as a whole. */
   say(...options: readonly string[]) {
     const line = this.#lines.filter((each) => options.includes(each.option)).at(-1);
-    const fallback = this.#lines[0]?.origin ?? { file: COMMAND_LINE, line: 1 };
-    return sayFor(this.#findings, line?.origin ?? { file: fallback.file, line: 1 }, line?.option ?? options[0] ?? '');
+    return sayFor(this.#findings, line?.origin ?? { file: this.#source, line: 1 }, line?.option ?? options[0] ?? '');
   }
 }
 

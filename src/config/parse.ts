@@ -12,7 +12,7 @@ import { tunnelReaders } from './build-tunnel.ts';
 import { type ConfigHost, type ConfigInput, collectLines } from './collect-lines.ts';
 import type { Config, ConfigLine, Finding, KeyWrap } from './config.ts';
 import { type ConnectionDraft, emptyTunnel, type Readers } from './draft.ts';
-import { Findings, type Say, sayFor } from './findings.ts';
+import { COMMAND_LINE, Findings, type Say, sayFor } from './findings.ts';
 import { finishConfig } from './finish.ts';
 import { nonNegative } from './values.ts';
 
@@ -40,7 +40,8 @@ export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: C
   const lines = collectLines(input, host, findings);
   // Where lines are missing, what else is missing says nothing.
   const complete = !findings.all.some((each) => each.severity === 'error' && each.kind !== 'not-yet');
-  const config = finishConfig(readLines(lines, findings), lines, findings, complete);
+  const source = 'text' in input ? input.file : COMMAND_LINE;
+  const config = finishConfig(readLines(lines, findings), lines, findings, complete, source);
   return { config, findings };
 }
 

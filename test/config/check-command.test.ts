@@ -62,6 +62,12 @@ describe('sallyport check', () => {
     expect(out).toContain('endless.ovpn:7: error (invalid): ');
   });
 
+  it('names the file that has nothing in it', () => {
+    expect(runCheck([write('empty.ovpn', '')], io)).toBe(1);
+    expect(out).toContain('empty.ovpn:1: error (invalid): ');
+    expect(out).not.toContain('CMD-LINE');
+  });
+
   it('writes JSON that programs can read', () => {
     expect(runCheck(['--json', write('bad.ovpn', `${PROFILE}nobindd\n`), write('good.ovpn', PROFILE)], io)).toBe(1);
     expect(JSON.parse(out)).toMatchObject([
