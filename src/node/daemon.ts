@@ -1,6 +1,7 @@
 // `daemon`: Node can't fork, so the program starts itself again in a session of its own. The parent asks for secrets
-// first, hands them over a pipe (never in arguments or the environment) and ends when the child says that it is ready,
-// which is where C's daemon() returns.
+// first, hands them over a pipe (never in arguments or the environment) and ends when the child says that it is ready:
+// that certificates and keys are read, too, which is later than where C's daemon() returns. What is wrong with them is an
+// exit code that whoever started the daemon sees.
 //
 //   parent → child on descriptor 3: the secrets as JSON, then end of file; child → parent: one byte when ready.
 
