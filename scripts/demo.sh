@@ -74,7 +74,7 @@ in_client() { ip netns exec "$here-client" "$@"; }
 # wait_for FILE PATTERN PID WHAT: until a log has a line, at most 20 seconds, or until its process is gone.
 wait_for() {
   local end=$((SECONDS + 20))
-  until grep -qE "$2" "$1"; do
+  until grep -qsE "$2" "$1"; do
     if ((SECONDS > end)) || ! kill -0 "$3" 2>/dev/null; then
       tail -n 20 "$1" | show
       stop "$4"
@@ -165,7 +165,7 @@ took=$((($(date +%s%N) - started) / 1000000))
 
 say "5. What happened (from the client's log; $took ms from its start)"
 grep -E 'link remote|TLS: Initial|VERIFY|Control Channel: |Peer Connection|PUSH: Received|TUN/TAP device|net_addr|net_route|Data Channel: cipher|Initialization Seq' \
-  "$dir/client.log" | cut -c 1-150 | show
+  "$dir/client.log" | sed -E 's/^(.{149}).{2,}$/\1…/' | show
 
 say "6. The tunnel on the client's machine"
 ip -n "$here-client" -br addr show dev tun0 | show
