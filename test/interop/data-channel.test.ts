@@ -126,6 +126,15 @@ labSuite('the data channel', () => {
     expect(Number(written.split(',')[1])).toBeGreaterThan(20 * 1300);
   });
 
+  it.each(['2.6', '2.7'] as const)('carries Ethernet frames with dev tap, %s server', async (version) => {
+    await lab().server({ version, without: ['dev', 'topology'], lines: ['dev tap7'] });
+    const client = await lab().connect({ without: ['dev'], lines: ['dev tap'] });
+    await client.line(/TUN\/TAP device tap0 opened/, { from: 0 });
+    expect((await device(lab().net.client, 'tap0'))?.linkType).toBe('ether');
+    await expectHealthy(lab());
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
   it('has the device of a kernel tun: point to point, no ARP, no link address', async () => {
     await lab().server();
     await lab().connect();
