@@ -134,6 +134,12 @@ export class Client {
     }
     await this.#plane.close();
     this.#observer.state({ phase: 'ended' });
+    // A signal that came while all this was taken down counts where it asks for more: SIGTERM after SIGHUP ends.
+    const late = this.#takePending();
+    if (late !== undefined && isStronger(late, signal)) {
+      signal = late;
+      log(Level.info, signalLine(signal));
+    }
     if (signal.name === 'SIGHUP') return { kind: 'reload' };
     return { kind: 'exit', exitCode: signal.exitCode, error: signal.error, signal };
   }

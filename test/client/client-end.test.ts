@@ -80,6 +80,21 @@ describe('two signals in a row', () => {
     }
   });
 
+  it('end, at whatever moment of taking down for SIGHUP the SIGTERM comes', async () => {
+    let caught = 0;
+    for (let turns = 0; turns < 60; turns++) {
+      const lab = await new ClientLab(REMOTE).up();
+      lab.signal('SIGHUP');
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      if (lab.phase === 'ended') break;
+      lab.signal('SIGTERM');
+      expect(await lab.ended(), `after ${turns} turns`).toMatchObject({ kind: 'exit', exitCode: 0 });
+      await lab.gone();
+      caught++;
+    }
+    expect(caught).toBeGreaterThan(5);
+  });
+
   it('do not lose a SIGTERM that comes as the connection ends by itself', async () => {
     const lab = await new ClientLab(REMOTE, 'connect-retry 1').up();
     lab.plane.report({
