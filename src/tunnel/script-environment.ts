@@ -129,7 +129,8 @@ function addSettings(environment: Environment, facts: ScriptFacts): void {
     environment.set(`proto_${n}`, `${transport.replace('tcp', family === undefined ? 'tcp' : `tcp${family}`)}`);
     if (transport === 'udp' && family !== undefined) environment.set(`proto_${n}`, `udp${family}`);
     if (connection.localHost !== undefined) environment.set(`local_${n}`, connection.localHost);
-    if (connection.bindLocal) environment.set(`local_port_${n}`, connection.localPort);
+    // 2.6: of each remote whose socket is bound. 2.7: the profile's own, once, bound or not.
+    if (connection.bindLocal || n === 1) environment.set(`local_port_${n}`, connection.localPort);
     if (connection.remote !== undefined) environment.set(`remote_${n}`, connection.remote);
     environment.set(`remote_port_${n}`, connection.remotePort);
   }

@@ -73,6 +73,7 @@ const settings = {
   daemon_start_time: '1795438668',
   daemon_pid: '9025',
   proto_1: 'udp',
+  local_port_1: '1194',
   remote_1: '198.51.100.1',
   remote_port_1: '1194',
 };
@@ -91,6 +92,15 @@ describe('scriptEnvironment', () => {
       remote_port_2: '443',
       proto_2: 'tcp4-client',
     });
+  });
+
+  it('tells a local port also where none is bound, as 2.7 does, and of further remotes only where one is', () => {
+    const environment = (...lines: string[]) =>
+      scriptEnvironment('up', factsOf(configOf('remote vpn.example 443', ...lines)));
+    const unbound = environment('port 5000', 'nobind');
+    expect(unbound.local_port_1).toBe('5000');
+    expect(unbound.local_port_2).toBeUndefined();
+    expect(environment('bind')).toMatchObject({ local_port_1: '1194', local_port_2: '1194' });
   });
 
   it('grows with each certificate that is verified', () => {
