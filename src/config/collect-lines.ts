@@ -308,8 +308,9 @@ class Walk {
     const shift = (at: Origin): Origin => ({ file: at.file, line: at.line + origin.line });
     for (const error of lexed.errors) this.#error('invalid', shift(error.origin), '', error.message, error.advice);
     const lines = lexed.lines.map((line) => ({ ...line, origin: shift(line.origin) }));
+    const before = this.lines.length;
     this.#lexed(lines, index, level);
-    if (!this.lines.some((line) => line.connection === index && line.option === 'remote')) {
+    if (!this.lines.slice(before).some((line) => line.connection === index && line.option === 'remote')) {
       this.#error(
         'invalid',
         origin,

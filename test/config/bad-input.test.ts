@@ -90,6 +90,13 @@ describe('a profile with', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
+  it('forty thousand blocks take as long as their lines, not the square of it', () => {
+    const started = performance.now();
+    const text = CLIENT + '<connection>\nremote a 1\n</connection>\n'.repeat(40_000);
+    expect(parseConfig({ text, file: 'x' }, { readText: () => undefined }).config?.connections).toHaveLength(40_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
   it('ten thousand routes is read in no time', () => {
     const routes = Array.from({ length: 10_000 }, (_, i) => `route 10.${i >> 8}.${i & 255}.0 255.255.255.0\n`).join('');
     const { config } = parseConfig({ text: CLIENT + routes, file: 'x' }, { readText: () => undefined });
