@@ -133,7 +133,7 @@ class Push {
     }
     const say: Say = {
       error: (message) => this.complain(`Options error: ${message}`),
-      warn: (message) => this.#log(Level.warning, message),
+      warn: (message) => this.complain(message, Level.warning),
     };
     const origin = { file: PUSH_OPTIONS, line };
     const asLine: ConfigLine = { option, words: args, inline: undefined, origin, connection: undefined };
@@ -153,10 +153,10 @@ class Push {
     this.#log(silent ? PUSH_DEBUG : Level.push, `Pushed option '${row.name}' has no effect: ${reason}`);
   }
 
-  /** Logs something that is left out. */
-  complain(text: string): void {
+  /** Logs something that is left out or doubtful, as long as there is not too much of it. */
+  complain(text: string, flags: LogFlags = Level.pushErrors): void {
     this.#complaints++;
-    if (this.#complaints <= COMPLAINT_LIMIT) this.#log(Level.pushErrors, text);
+    if (this.#complaints <= COMPLAINT_LIMIT) this.#log(flags, text);
     else if (this.#complaints === COMPLAINT_LIMIT + 1) {
       this.#log(Level.pushErrors, 'Options error: further errors in pushed options are not logged');
     }

@@ -336,6 +336,14 @@ describe('the profile decides what it takes', () => {
     expect(verdicts[0]?.text).toBe('OPTIONS IMPORT: --explicit-exit-notify can only be used with --proto udp');
   });
 
+  it('can not fill the log with warnings', () => {
+    const { verdicts } = push(Array<string>(1000).fill('dhcp-option DNS 10.0.0.1'));
+    expect(verdicts.length).toBeLessThan(110);
+    expect(verdicts.map(({ text }) => text)).toContain(
+      'Options error: further errors in pushed options are not logged',
+    );
+  });
+
   it('can not hold back the end of a client beyond ten seconds, unless the profile says so', () => {
     const { tunnel, verdicts } = push(['explicit-exit-notify 99999999'], 'proto udp');
     expect(tunnel.explicitExitNotify).toBe(10);
