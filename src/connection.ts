@@ -12,6 +12,8 @@ export type ConnectionEvent =
   | { readonly type: 'connected'; readonly plan: TunnelPlan }
   | { readonly type: 'peer'; readonly commonName: string | undefined }
   | { readonly type: 'message'; readonly kind: string; readonly text: string }
+  /** Every `statisticsMs` while the tunnel is up. */
+  | { readonly type: 'statistics'; readonly statistics: ClientStatistics }
   | { readonly type: 'end'; readonly reason: string; readonly error: SallyportError | undefined };
 
 export type ConnectionEventType = ConnectionEvent['type'];
@@ -30,7 +32,10 @@ export class Connection implements AsyncDisposable {
   #end: EventOf<'end'> | undefined;
 
   /** Use `connect` instead: it composes the client. */
-  constructor(start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> }) {
+  constructor(
+    start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> },
+    options: { readonly statisticsMs?: number | undefined } = {},
+  ) {
     const { client, run } = start({
       state: (state) => {
         this.#state = state;
@@ -41,7 +46,11 @@ export class Connection implements AsyncDisposable {
       info: (kind, text) => this.#emit({ type: 'message', kind, text }),
     });
     this.#client = client;
+    const { statisticsMs } = options;
+    const timer =
+      statisticsMs === undefined ? undefined : setInterval(() => this.#tellStatistics(), statisticsMs).unref();
     this.ended = run().then((end) => {
+      clearInterval(timer);
       const told =
         end.kind === 'exit'
           ? { reason: end.signal.text === '' ? end.signal.name : end.signal.text, error: end.error }
@@ -147,6 +156,10 @@ export class Connection implements AsyncDisposable {
       this.#listeners.add(listener);
       signal?.addEventListener('abort', abort, { once: true });
     });
+  }
+
+  #tellStatistics(): void {
+    if (this.#state.phase === 'connected') this.#emit({ type: 'statistics', statistics: this.statistics() });
   }
 
   #emit(event: ConnectionEvent): void {

@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly credentials?: (known: PartialCredentials, signal: AbortSignal) => Promise<Credentials>;
   /** Asked for the passphrase of an encrypted private key. */
   readonly passphrase?: () => Promise<string>;
+  /** How often a `statistics` event is told while the tunnel is up, in milliseconds; without it, never. */
+  readonly statisticsMs?: number;
   /** Gets the log lines of the C program's wording; nothing is written anywhere without it. */
   readonly log?: Log;
   /** Folder that relative file names of the profile start from; default: the process's. */
@@ -63,7 +65,7 @@ export async function connect(profile: string | Config, options: ConnectOptions 
     options.signal?.throwIfAborted();
     throw error;
   });
-  const connection = new Connection((observer) => composed.start(observer));
+  const connection = new Connection((observer) => composed.start(observer), { statisticsMs: options.statisticsMs });
   const onAbort = (): void => void connection.close();
   options.signal?.addEventListener('abort', onAbort, { once: true });
   void connection.ended.then(() => options.signal?.removeEventListener('abort', onAbort));

@@ -6,15 +6,29 @@ const REMOTE = 'remote 198.51.100.1 1194';
 
 /** A connection over a client in the lab. */
 function connect(...lines: readonly string[]) {
+  return connectWith({}, ...lines);
+}
+
+function connectWith(options: { statisticsMs?: number }, ...lines: readonly string[]) {
   const lab = new ClientLab(...lines);
   const connection = new Connection((observer) => {
     lab.observer = observer;
     return { client: lab.client, run: () => lab.run() };
-  });
+  }, options);
   return { lab, connection };
 }
 
 describe('a connection', () => {
+  it('tells its statistics as often as it is asked to, while it is up', async () => {
+    const { lab, connection } = connectWith({ statisticsMs: 5 }, REMOTE);
+    const counted = new Promise<number>((resolve) => {
+      connection.on('statistics', ({ statistics }) => resolve(statistics.plane.linkReadBytes));
+    });
+    await lab.until(() => lab.isUp, 'up');
+    expect(await counted).toBeGreaterThanOrEqual(0);
+    await connection.close();
+  });
+
   it('tells its events in order, the end as the last one', async () => {
     const { lab, connection } = connect(REMOTE);
     const told: string[] = [];
