@@ -64,6 +64,26 @@ async function connectTimes(): Promise<Map<ClientKind, number[]>> {
   return times;
 }
 
+interface IperfReport {
+  readonly error?: string;
+  readonly end: { readonly sum_received?: { readonly bits_per_second: number } };
+}
+
+/** Mbit/s received. The server may still be closing the run before: then it is asked again, a few times. */
+async function measured(argv: readonly string[]): Promise<number> {
+  let problem = 'no report';
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const { stdout } = await lab.net.client.run([...argv], { timeoutMs: (seconds + 20) * 1000 });
+    const report = JSON.parse(stdout) as IperfReport;
+    if (report.error === undefined && report.end.sum_received !== undefined) {
+      return report.end.sum_received.bits_per_second / 1e6;
+    }
+    problem = report.error ?? problem;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`iperf3 measured nothing: ${problem}`);
+}
+
 async function throughput(direction: 'up' | 'down'): Promise<Map<ClientKind, number[]>> {
   const rates = new Map<ClientKind, number[]>(clients.map((kind) => [kind, []]));
   const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
@@ -75,9 +95,7 @@ async function throughput(direction: 'up' | 'down'): Promise<Map<ClientKind, num
         await client.line(up);
         const argv = ['iperf3', '--client', tunnel.server4, '--time', `${seconds}`, '--json'];
         if (direction === 'down') argv.push('--reverse');
-        const { stdout } = await lab.net.client.run(argv, { timeoutMs: (seconds + 20) * 1000 });
-        const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
-        rates.get(kind)?.push(report.end.sum_received.bits_per_second / 1e6);
+        rates.get(kind)?.push(await measured(argv));
         await client.stop();
         await eventually('the end of the device', async () => !(await lab.net.client.ip('-br link')).includes('tun0'));
       }
