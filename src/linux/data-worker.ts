@@ -6,7 +6,7 @@ import { scratchByteLength } from '../data/plane-state.ts';
 import { createOpenSslPacketCrypto } from './openssl.ts';
 import { PacketLoop } from './packet-loop.ts';
 import { createPacketMemory } from './packet-memory.ts';
-import type { WorkerCall, WorkerStart } from './worker-messages.ts';
+import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
 
 if (parentPort === null) throw new Error('the data worker runs as a worker thread only');
 // The modules above are loaded while the main thread is still reading its configuration; what to do comes as the first
@@ -14,7 +14,19 @@ if (parentPort === null) throw new Error('the data worker runs as a worker threa
 const port = parentPort;
 port.once('message', (start: WorkerStart) => run(start, port));
 
+/** Says when this thread is inside native code, and stays out of it once the process ends. */
 function run(start: WorkerStart, port: MessagePort): void {
+  const control = new Int32Array(start.control);
+  Atomics.store(control, ControlWord.inside, 1);
+  try {
+    if (Atomics.load(control, ControlWord.exit) === 0) movePackets(start, control, port);
+  } finally {
+    Atomics.store(control, ControlWord.inside, 0);
+    Atomics.notify(control, ControlWord.inside);
+  }
+}
+
+function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
   const memory = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
   const counters = new Float64Array(start.counters);
   const packetCrypto = createOpenSslPacketCrypto(memory.arena);
@@ -30,7 +42,7 @@ function run(start: WorkerStart, port: MessagePort): void {
         nowMs,
       }),
     counters,
-    control: new Int32Array(start.control),
+    control,
     wakeFd: start.wakeFd,
     nextCall: () => receiveMessageOnPort(port)?.message as WorkerCall | undefined,
     report: (report) => port.postMessage(report),

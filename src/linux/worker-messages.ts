@@ -28,6 +28,8 @@ export const ControlWord = {
   takenUnknown: 2,
   /** How many calls the main thread has made; wraps around. Raised after the call can be fetched. */
   calls: 3,
+  /** 1 while the worker may be inside native code, where the end of the process would abort it. */
+  inside: 4,
 } as const;
 
 export const CONTROL_WORDS_BYTES = 64;

@@ -66,6 +66,8 @@ const DEFAULT_LANES = { known: 256, unknown: 64 };
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
+/** How long the end of the process waits for the worker; it takes one turn of its loop. */
+const LONGEST_LEAVING_MS = 1000;
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 
 /** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
@@ -91,7 +93,11 @@ class WorkerDataPlane implements WorkerPlane {
   readonly #one = nativeBytes(64);
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
-  readonly #endByExit = (): void => this.#end();
+  /** The process may go only once the worker has left native code: ended inside, it would abort the process. */
+  readonly #endByExit = (): void => {
+    this.#end();
+    Atomics.wait(this.#control, ControlWord.inside, 1, LONGEST_LEAVING_MS);
+  };
   /** What lives: devices and links by id, peers with their place in the counters and their keys. */
   readonly #devices = new Set<number>();
   readonly #links = new Set<number>();
