@@ -6,6 +6,7 @@ import type { PacketCrypto } from '../crypto/provider.ts';
 import { PACKED_ADDRESS_BYTES, readPackedAddress, writePackedAddress } from '../ip/packed-address.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from './arena.ts';
+import { ENGINE_CAPABILITIES } from './capabilities.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from './counters.ts';
 import { type LaneCapacity, laneOf } from './event-lanes.ts';
 import type {
@@ -78,17 +79,6 @@ export interface MemoryPlane extends DataPlane {
   nextDeadlineMs(): number;
 }
 
-const CAPABILITIES: Omit<PlaneCapabilities, 'ciphers' | 'digests'> = {
-  dataV1: true,
-  epoch: false,
-  framings: ['udp', 'tcp', 'socks-udp'],
-  fragment: true,
-  compression: ['none', 'comp-lzo', 'stub', 'stub-v2'],
-  inBand: true,
-  keyLimits: true,
-  float: 'request',
-};
-
 const CIPHERS = [
   ...['AES-256-GCM', 'AES-128-GCM', 'AES-192-GCM', 'CHACHA20-POLY1305'],
   ...['AES-256-CBC', 'AES-192-CBC', 'AES-128-CBC', 'none'],
@@ -101,7 +91,7 @@ export function createMemoryPlane(options: MemoryPlaneOptions): MemoryPlane {
 }
 
 class Plane implements MemoryPlane {
-  readonly capabilities: PlaneCapabilities = { ...CAPABILITIES, ciphers: CIPHERS, digests: DIGESTS };
+  readonly capabilities: PlaneCapabilities = { ...ENGINE_CAPABILITIES, ciphers: CIPHERS, digests: DIGESTS };
   readonly #options: MemoryPlaneOptions;
   readonly #core: PlaneCore;
   readonly #counters = new Float64Array(countersByteLength(MEMORY_PEERS) / 8);

@@ -1,3 +1,4 @@
+import { ENGINE_CAPABILITIES } from '../data/capabilities.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import { availableCiphers, availableDigests } from './openssl.ts';
 
@@ -37,13 +38,6 @@ export function workerCapabilities(): PlaneCapabilities {
   return {
     ciphers: [...availableCiphers(CIPHERS), 'none'],
     digests: [...availableDigests(DIGESTS), 'none'],
-    dataV1: true,
-    epoch: false,
-    framings: ['udp', 'tcp', 'socks-udp'],
-    fragment: true,
-    compression: ['none', 'comp-lzo', 'stub', 'stub-v2'],
-    inBand: true,
-    keyLimits: true,
-    float: 'request',
+    ...ENGINE_CAPABILITIES,
   };
 }

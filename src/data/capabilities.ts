@@ -1,0 +1,15 @@
+// A file of its own: the main thread of a worker plane reads it without loading the engine.
+
+import type { PlaneCapabilities } from './plane.ts';
+
+/** What the engine can do, whichever plane it is in; ciphers and digests are the library's. */
+export const ENGINE_CAPABILITIES: Omit<PlaneCapabilities, 'ciphers' | 'digests'> = {
+  dataV1: true,
+  epoch: false,
+  framings: ['udp', 'tcp', 'socks-udp'],
+  fragment: true,
+  compression: ['none', 'comp-lzo', 'stub', 'stub-v2'],
+  inBand: true,
+  keyLimits: true,
+  float: 'request',
+};
