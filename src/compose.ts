@@ -5,7 +5,6 @@ import { release } from 'node:os';
 import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
-import { Host } from './client/host.ts';
 import type { CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
 import type { Config, Source } from './config/config.ts';
@@ -20,7 +19,6 @@ import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setN
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
-
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
@@ -28,6 +26,7 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts, type ScriptStdio } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import { Host } from './tunnel/host.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
 import { OPENVPN_VERSION } from './version.ts';
 

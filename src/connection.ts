@@ -1,9 +1,9 @@
 // The library's connection: a client as an object with typed events. Nothing is printed, no process-wide handler is set.
 
 import type { Client, ClientEnd, ClientObserver, ClientStatistics } from './client/client.ts';
-import type { PeerFacts } from './client/ports.ts';
 import type { ClientState } from './client/state.ts';
 import { SallyportError } from './error.ts';
+import type { PeerFacts } from './tunnel/host-port.ts';
 import type { TunnelPlan } from './tunnel/plan.ts';
 
 /** What a connection tells its owner. `plan` has addresses, routes, DNS and MTU as the server assigned them. */

@@ -9,3 +9,9 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
   decode(bytes?: Uint8Array): string;
 }
+
+/** Of the language's platforms all: a wait that can be given up. Only what pure rooms ask of it. */
+interface AbortSignal {
+  readonly aborted: boolean;
+  throwIfAborted(): void;
+}

@@ -22,7 +22,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   control: ['wire', 'crypto'],
   data: ['wire', 'crypto', 'ip'],
   session: ['wire', 'crypto', 'control', 'data'],
-  tunnel: ['config', 'ip'],
+  // The plane's port: what kind of thing a device is.
+  tunnel: ['config', 'ip', 'data/plane.ts'],
   // The cipher table is plain facts: the options string states a key size.
   client: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
   server: ['session', 'control', 'crypto', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],

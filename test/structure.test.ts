@@ -8,7 +8,7 @@ import { MAY_IMPORT, PURE_ROOMS } from './import-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const SHARED = new Set(['error.ts', 'log.ts', 'version.ts']);
+const SHARED = new Set(['error.ts', 'log.ts', 'ports.ts', 'version.ts']);
 const LINES_STOP = 600;
 
 /** Names that would let a platform, a clock or chance into a pure room. */

@@ -3,9 +3,11 @@
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane } from '../data/plane.ts';
 import type { Log } from '../log.ts';
+import type { ClockPort } from '../ports.ts';
+import type { ConnectionScripts, TunnelHost } from '../tunnel/host-port.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { PlaneDevice } from './plane-device.ts';
-import type { ClientMaterial, ClockPort, ConnectionScripts, TunnelHost } from './ports.ts';
+import type { ClientMaterial } from './ports.ts';
 import type { AttemptObserver } from './state.ts';
 
 export interface AttemptPorts {

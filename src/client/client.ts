@@ -9,21 +9,14 @@ import type { DataPlane, PeerStatistics, PlaneEvent, PlaneListener, PlaneStatist
 import { SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
+import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
-import type {
-  ClientMaterial,
-  ClockPort,
-  ConnectionScripts,
-  CredentialsPort,
-  LinkPort,
-  PeerFacts,
-  ResolverPort,
-  TunnelHost,
-} from './ports.ts';
+import type { ClientMaterial, CredentialsPort } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveRemote, wait } from './resolve.ts';
 import {

@@ -5,7 +5,7 @@ import type { DataPlane, LinkId } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
-import type { LinkPort, OpenLink } from './ports.ts';
+import type { LinkPort, OpenLink } from '../ports.ts';
 
 export interface LinkContext {
   readonly links: LinkPort;

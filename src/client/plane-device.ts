@@ -1,7 +1,7 @@
 // The tunnel device as the plane knows it. It outlives attempts: with persist-tun the plane goes on holding it.
 
 import type { DataPlane, DeviceId } from '../data/plane.ts';
-import type { OpenTunnel } from './ports.ts';
+import type { OpenTunnel } from '../tunnel/host-port.ts';
 
 export interface PlaneDevice {
   /** Gives an opened device to the plane; a kept one stays what it was. */

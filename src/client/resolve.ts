@@ -4,7 +4,7 @@ import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
-import type { ClockPort, ResolverPort } from './ports.ts';
+import type { ClockPort, ResolverPort } from '../ports.ts';
 import type { RemoteAddress } from './remotes.ts';
 
 export interface ResolveContext {

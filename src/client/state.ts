@@ -1,8 +1,8 @@
 // What a connection is doing, as one value, and the attempt's way of telling.
 
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { PeerFacts } from '../tunnel/host-port.ts';
 import type { TunnelPlan } from '../tunnel/plan.ts';
-import type { PeerFacts } from './ports.ts';
 
 /** The states of a client, in the order in which a connection passes through them. */
 export type ClientState =

@@ -2,7 +2,7 @@
 // while the machine sleeps: after an hour of suspend a tunnel must know that its peer has been silent for an hour. One
 // reading costs 0.1 µs. Both threads of the worker plane read the same clock.
 
-import type { ClockPort } from '../client/ports.ts';
+import type { ClockPort } from '../ports.ts';
 import { libc, nativeBytes } from './libc.ts';
 
 const CLOCK_BOOTTIME = 7;

@@ -1,7 +1,7 @@
 // Sockets for links: made here, moved by the data plane. All are non-blocking and close-on-exec.
 
-import type { LinkPort, LinkRequest, OpenLink } from '../client/ports.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { LinkPort, LinkRequest, OpenLink } from '../ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';

@@ -3,8 +3,8 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { ResolverPort } from '../client/ports.ts';
 import { SallyportError } from '../error.ts';
+import type { ResolverPort } from '../ports.ts';
 
 export type Lookup = (
   host: string,

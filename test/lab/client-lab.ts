@@ -3,15 +3,15 @@
 
 import { expect } from 'vitest';
 import { Client, type ClientEnd, type ClientObserver } from '../../src/client/client.ts';
-import { Host } from '../../src/client/host.ts';
-import type { LinkRequest } from '../../src/client/ports.ts';
 import type { SignalName } from '../../src/client/signal.ts';
 import type { ClientState } from '../../src/client/state.ts';
 import type { Config } from '../../src/config/config.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import type { WrapOptions } from '../../src/control/wrap-options.ts';
 import { parseAddress } from '../../src/ip/address.ts';
+import type { LinkRequest } from '../../src/ports.ts';
 import type { Credentials } from '../../src/session/options.ts';
+import { Host } from '../../src/tunnel/host.ts';
 import { HostError } from '../../src/tunnel/ports.ts';
 import { FakeHost } from '../tunnel/fake-host.ts';
 import { DeterministicTls } from './deterministic-tls.ts';

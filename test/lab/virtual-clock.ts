@@ -1,6 +1,6 @@
 // A clock that stands still until a test lets time pass, and knows who still waits on it.
 
-import type { ClockPort, Instants } from '../../src/client/ports.ts';
+import type { ClockPort, Instants } from '../../src/ports.ts';
 
 interface Timer {
   readonly atMs: number;

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LinkRequest } from '../../src/client/ports.ts';
 import { readPackedAddress } from '../../src/ip/packed-address.ts';
 import { socketAddress } from '../../src/ip/socket-address.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { packSockaddr, parseSockaddr, unpackSockaddr, writeSockaddr } from '../../src/linux/sockaddr.ts';
+import type { LinkRequest } from '../../src/ports.ts';
 
 const port = createLinkPort();
 const loopback4 = (number: number) => socketAddress(Uint8Array.of(127, 0, 0, 1), number);

@@ -1,12 +1,12 @@
 // What tests of the worker plane put around it: devices whose other end the test holds, links on the loopback, peers.
 
 import { randomBytes } from 'node:crypto';
-import type { LinkRequest } from '../../src/client/ports.ts';
 import type { DataKeyMaterial } from '../../src/crypto/data-keys.ts';
 import type { KeyOptions, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
 import { type SocketAddress, socketAddress } from '../../src/ip/socket-address.ts';
 import { checked } from '../../src/linux/errno.ts';
 import { declareFunctions, libc, nativeBytes } from '../../src/linux/libc.ts';
+import type { LinkRequest } from '../../src/ports.ts';
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_NONBLOCK = 5 | 0o4000;

@@ -2,29 +2,30 @@
 // restarts under persist-tun, and undone in reverse. It also holds what scripts are told, which grows with the connection.
 
 import type { Config, TunnelOptions } from '../config/config.ts';
-import type { PeerCertificate } from '../control/tls-engine.ts';
 import { formatAddress } from '../ip/address.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
-import { applySteps, type StepPorts, undoSteps } from '../tunnel/apply-steps.ts';
-import { readHostFacts } from '../tunnel/host-facts.ts';
-import { Journal } from '../tunnel/journal.ts';
-import { makeTunnelPlan } from '../tunnel/make-plan.ts';
-import type { TunnelPlan } from '../tunnel/plan.ts';
-import { type PlannedSteps, planSteps } from '../tunnel/plan-steps.ts';
-import { namesToResolve } from '../tunnel/planning.ts';
-import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from '../tunnel/ports.ts';
-import { applyPrivileges, type PrivilegePort, planPrivileges } from '../tunnel/privileges.ts';
+import type { ResolverPort } from '../ports.ts';
+import { applySteps, type StepPorts, undoSteps } from './apply-steps.ts';
+import { readHostFacts } from './host-facts.ts';
+import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
+import { Journal } from './journal.ts';
+import { makeTunnelPlan } from './make-plan.ts';
+import type { TunnelPlan } from './plan.ts';
+import { type PlannedSteps, planSteps } from './plan-steps.ts';
+import { namesToResolve } from './planning.ts';
+import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
+import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
+  type CertificateFacts,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,
   scriptEnvironment,
   tlsVerifyArguments,
-} from '../tunnel/script-environment.ts';
-import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from '../tunnel/script-plan.ts';
-import type { ScriptHook } from '../tunnel/step.ts';
-import type { ConnectionScripts, OpenTunnel, ResolverPort, TunnelHost, TunnelRequest } from './ports.ts';
+} from './script-environment.ts';
+import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from './script-plan.ts';
+import type { ScriptHook } from './step.ts';
 
 export interface HostPorts {
   readonly devices: DevicePort;
@@ -79,7 +80,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     };
   }
 
-  async verifyPeer(chain: readonly PeerCertificate[], remote: SocketAddress): Promise<boolean> {
+  async verifyPeer(chain: readonly CertificateFacts[], remote: SocketAddress): Promise<boolean> {
     const rootFirst = [...chain].reverse();
     this.#facts = { ...this.#facts, untrusted: remote, certificates: [] };
     for (const certificate of rootFirst) {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { Host } from '../../src/client/host.ts';
 import { parsePush } from '../../src/config/push.ts';
+import { Host } from '../../src/tunnel/host.ts';
 import { clientConfig, SUCCESS } from '../lab/client-lab.ts';
 import { certificateOf } from '../lab/deterministic-tls.ts';
-import { FakeHost } from '../tunnel/fake-host.ts';
+import { FakeHost } from './fake-host.ts';
 
 const SCRIPTS = [
   'script-security 2',

@@ -1,0 +1,58 @@
+// What clients and servers both ask of the platform: clocks, names, sockets. node/ and linux/ answer, tests fake it.
+
+import type { SocketAddress } from './ip/socket-address.ts';
+
+/** Two clocks that are never mixed: monotonic milliseconds that go on through suspend, and Unix seconds. */
+export interface Instants {
+  readonly monoMs: number;
+  readonly unixSeconds: number;
+}
+
+export interface ClockPort {
+  now(): Instants;
+  /** Calls back once, not before `atMs` (monotonic). Returns the cancel function. */
+  at(atMs: number, callback: () => void): () => void;
+}
+
+export interface ResolverPort {
+  /** Addresses in the resolver's order; a literal address resolves to itself at once. Rejects with the resolver's words. */
+  resolve(
+    host: string,
+    family: 4 | 6 | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly { family: 4 | 6; address: Uint8Array }[]>;
+}
+
+export interface LinkRequest {
+  readonly transport: 'udp' | 'tcp-client' | 'tcp-server';
+  /** undefined: unconnected (a server's socket). */
+  readonly remote: SocketAddress | undefined;
+  /** undefined: the system chooses address and port. */
+  readonly local: SocketAddress | undefined;
+  readonly ipv6Only: boolean;
+  readonly sndbufBytes: number | undefined;
+  readonly rcvbufBytes: number | undefined;
+  readonly mark: number | undefined;
+  readonly bindDevice: string | undefined;
+  readonly mtuDiscovery: 'no' | 'maybe' | 'yes' | undefined;
+  readonly tcpNoDelay: boolean;
+}
+
+export interface OpenLink {
+  readonly fd: number;
+  /** A TCP connect is under way. */
+  readonly connecting: boolean;
+  readonly connected: boolean;
+  readonly local: SocketAddress;
+  /** Effective buffer sizes before and after, for the log's `Socket Buffers: R=[a->b] S=[c->d]`. */
+  readonly buffers: { readonly receive: readonly [number, number]; readonly send: readonly [number, number] };
+}
+
+export interface LinkPort {
+  /** Throws HostError (errno name and sentence). */
+  open(request: LinkRequest): OpenLink;
+  /** The local address of a connected socket. */
+  localAddress(fd: number): SocketAddress;
+  setBuffers(fd: number, sndbufBytes: number | undefined, rcvbufBytes: number | undefined): OpenLink['buffers'];
+  close(fd: number): void;
+}
