@@ -1,6 +1,8 @@
 // The typed configuration: what the parser makes of files and command line, and what everybody else reads. A value of
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
+import type { ServerOptions } from './server-options.ts';
+
 /** Where an option stood, for messages. Command line: `file` is `[CMD-LINE]` and `line` the argument's position. */
 export interface Origin {
   readonly file: string;
@@ -245,6 +247,8 @@ export interface DeviceChoice {
 /** A whole configuration of a client, a server or one end of a peer-to-peer tunnel. */
 export interface Config {
   readonly mode: 'p2p' | 'server';
+  /** What is said about serving many clients; exactly under `mode server`. */
+  readonly server: ServerOptions | undefined;
   /** Whether options are taken from the server (`client`, `pull`). */
   readonly pull: boolean;
   readonly connections: readonly ConnectionProfile[];

@@ -26,7 +26,9 @@ export interface ConnectionDraft extends Draft<ConnectionProfile> {
   keyDirection: 0 | 1 | undefined;
 }
 
-export type GeneralDraft = Draft<Omit<Config, 'connections' | 'tunnel' | 'tls' | 'scripts' | 'process' | 'lines'>> & {
+export type GeneralDraft = Draft<
+  Omit<Config, 'connections' | 'server' | 'tunnel' | 'tls' | 'scripts' | 'process' | 'lines'>
+> & {
   clientMacro: boolean;
   keepalive: { readonly interval: number; readonly timeout: number } | undefined;
   keyDirection: 0 | 1 | undefined;

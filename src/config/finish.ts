@@ -45,6 +45,7 @@ export function finishConfig(
   const connections = connectionsOf(drafts, at);
   const config: Config = {
     mode: general.mode,
+    server: undefined,
     pull: general.pull,
     connections,
     remoteRandom: general.remoteRandom,
