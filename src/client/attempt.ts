@@ -244,6 +244,7 @@ export class Attempt {
         this.#ports.observer.renegotiated(event.keyId);
         return;
       case 'push-request':
+      case 'authenticate':
         // Only a server is asked; a client that is gets no further.
         return;
       case 'send-in-band':

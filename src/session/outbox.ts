@@ -5,6 +5,7 @@ import { Level, type Log } from '../log.ts';
 import { redactControlText, writeControlMessage } from '../wire/control-message.ts';
 import { writeControlBody, writeControlHeader } from '../wire/control-packet.ts';
 import { ACKS_WITH_MESSAGE, type KeySlots } from './key-slots.ts';
+import type { SessionKey } from './session-key.ts';
 
 /** Bare acknowledgements carry this many ids; old peers without wrapping take fewer. */
 const ACKS_ALONE = 8;
@@ -43,8 +44,19 @@ export class Outbox {
     if (key === undefined || this.#slots.negotiating !== undefined) return;
     for (const text of this.#texts.splice(0)) {
       key.state.sendPlaintext(writeControlMessage(text));
-      this.#log(Level.push, `SENT CONTROL [${peerName ?? 'UNDEF'}]: '${redactControlText(text)}' (status=1)`);
+      this.#logSent(text, peerName);
     }
+  }
+
+  #logSent(text: string, peerName: string | undefined): void {
+    this.#log(Level.push, `SENT CONTROL [${peerName ?? 'UNDEF'}]: '${redactControlText(text)}' (status=1)`);
+  }
+
+  /** Says something on a key that is not the current one yet: why its peer is refused. */
+  sendLast(key: SessionKey, text: string, peerName: string | undefined): void {
+    this.#texts = [];
+    key.state.sendPlaintext(writeControlMessage(text));
+    this.#logSent(text, peerName);
   }
 
   /** The next packet, wrapped. `running` false: last words and acknowledgements, nothing is repeated. */
