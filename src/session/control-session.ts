@@ -217,11 +217,10 @@ export class ControlSession implements Session {
 
   refuse(reason: string | undefined, now: Instants): void {
     this.#now = now;
-    const { negotiating, current } = this.#rotation.slots;
-    const key = negotiating?.phase.name === 'judging' ? negotiating : current;
-    if (!this.#running || this.#refused || key === undefined) return;
+    if (!this.#running || this.#refused) return;
     this.#refused = true;
-    this.#outbox.sendLast(key, reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, this.#peer.name);
+    this.#outbox.close();
+    this.sendText(reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, now);
   }
 
   sendPushReply(options: readonly string[], now: Instants): void {

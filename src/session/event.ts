@@ -13,7 +13,7 @@ export type SessionEvent =
   | { readonly type: 'need-credentials' }
   /**
    * A judged session: key method 2 is complete and nothing of it counts yet. The driver answers with `admit` or
-   * `refuse`. `refusal` is set when the certificate did not pass: then `refuse` is the only answer.
+   * `refuse`; texts of the peer (a push request, an answer to a challenge) come before that. `refusal` is set when the certificate did not pass: then `refuse` is the only answer.
    */
   | {
       readonly type: 'authenticate';

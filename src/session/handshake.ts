@@ -65,11 +65,7 @@ export class Handshake {
   /** The driver lets the peer of a judged key in: from now on the key counts. */
   admit(key: SessionKey, now: Instants): void {
     if (key.phase.name !== 'judging' || key.refusal !== undefined) return;
-    const { established } = key.phase;
-    this.#ready(key, established, now);
-    const early = key.early;
-    key.early = [];
-    for (const bytes of early) this.#handlePlaintext(key, bytes, now);
+    this.#ready(key, key.phase.established, now);
   }
 
   /** Goes on as far as credentials allow. */
@@ -117,11 +113,13 @@ export class Handshake {
       case 'tls':
       case 'verify':
       case 'credentials':
-      case 'judging':
         if (key.early.length < EARLY_LIMIT) key.early.push(bytes);
         return;
       case 'exchange':
         this.#handleMessage(key, bytes, key.phase.established, now);
+        return;
+      case 'judging':
+        if (key.refusal === undefined) this.#host.onText(key, bytes, now);
         return;
       case 'ready':
         this.#host.onText(key, bytes, now);
@@ -152,7 +150,6 @@ export class Handshake {
       return;
     }
     key.phase = { name: 'judging', established };
-    if (result.rest.length > 0) this.#handlePlaintext(key, result.rest, now);
     this.#host.emit({
       type: 'authenticate',
       keyId: key.state.keyId,
@@ -164,6 +161,7 @@ export class Handshake {
       username: peer.username,
       password: peer.password,
     });
+    if (result.rest.length > 0) this.#handlePlaintext(key, result.rest, now);
   }
 
   #ready(key: SessionKey, established: TlsEstablished, now: Instants): void {

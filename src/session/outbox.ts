@@ -5,7 +5,6 @@ import { Level, type Log } from '../log.ts';
 import { redactControlText, writeControlMessage } from '../wire/control-message.ts';
 import { writeControlBody, writeControlHeader } from '../wire/control-packet.ts';
 import { ACKS_WITH_MESSAGE, type KeySlots } from './key-slots.ts';
-import type { SessionKey } from './session-key.ts';
 
 /** Bare acknowledgements carry this many ids; old peers without wrapping take fewer. */
 const ACKS_ALONE = 8;
@@ -38,25 +37,16 @@ export class Outbox {
     this.flush(peerName);
   }
 
-  /** Texts wait while a key is negotiated: the peer reads none on the old one then. */
+  /** Texts wait while a key is negotiated: the peer reads none on the old one then, and on the new one once it is complete. */
   flush(peerName: string | undefined): void {
-    const key = this.#slots.current;
-    if (key === undefined || this.#slots.negotiating !== undefined) return;
+    const { negotiating, current } = this.#slots;
+    const key =
+      negotiating === undefined || negotiating.phase.name === 'judging' ? (negotiating ?? current) : undefined;
+    if (key === undefined) return;
     for (const text of this.#texts.splice(0)) {
       key.state.sendPlaintext(writeControlMessage(text));
-      this.#logSent(text, peerName);
+      this.#log(Level.push, `SENT CONTROL [${peerName ?? 'UNDEF'}]: '${redactControlText(text)}' (status=1)`);
     }
-  }
-
-  #logSent(text: string, peerName: string | undefined): void {
-    this.#log(Level.push, `SENT CONTROL [${peerName ?? 'UNDEF'}]: '${redactControlText(text)}' (status=1)`);
-  }
-
-  /** Says something on a key that is not the current one yet: why its peer is refused. */
-  sendLast(key: SessionKey, text: string, peerName: string | undefined): void {
-    this.#texts = [];
-    key.state.sendPlaintext(writeControlMessage(text));
-    this.#logSent(text, peerName);
   }
 
   /** The next packet, wrapped. `running` false: last words and acknowledgements, nothing is repeated. */
@@ -78,6 +68,7 @@ export class Outbox {
     return undefined;
   }
 
+  /** Forgets texts that wait. */
   close(): void {
     this.#texts = [];
   }

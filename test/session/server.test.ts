@@ -27,6 +27,10 @@ const admitting = (end: End, event: SessionEvent, now: SessionPair['now']): bool
 
 const EXPIRED = { trusted: false, code: 'CERT_HAS_EXPIRED', text: 'certificate has expired', depth: 0 } as const;
 
+/** Leaves a server's client waiting. */
+const holding = (end: End, event: SessionEvent): boolean =>
+  end.name === 'server' && end.session.state.name === 'handshaking' && event.type !== 'verify-peer';
+
 describe('a judged session', () => {
   it('tells the driver who is there and comes up once the driver admits it', () => {
     const pair = new SessionPair({ server: { judged: true }, onEvent: admitting });
@@ -40,11 +44,12 @@ describe('a judged session', () => {
   });
 
   it('gives no keys, no options and no answer to a push request before it is admitted', () => {
-    const pair = new SessionPair({ server: { judged: true }, onEvent: (_end, event) => event.type === 'authenticate' });
+    const pair = new SessionPair({ server: { judged: true }, onEvent: holding });
     expect(pair.run(() => asked(pair.server).length > 0)).toBe(true);
     pair.runFor(20_000);
     expect(pair.server.session.state.name).toBe('handshaking');
-    expect(pair.server.events.map((event) => event.type)).toEqual(['peer-answered', 'verify-peer', 'authenticate']);
+    const types = new Set(pair.server.events.map((event) => event.type));
+    expect([...types]).toEqual(['peer-answered', 'verify-peer', 'authenticate', 'push-request']);
     pair.server.session.admit(0, 'ann', pair.now);
     expect(pair.connect()).toBe(true);
   });
@@ -52,7 +57,7 @@ describe('a judged session', () => {
   it('waits for the driver beyond the hand-window, but for nobody else', () => {
     const pair = new SessionPair({
       server: { judged: true, handWindowMs: 10_000 },
-      onEvent: (_end, event) => event.type === 'authenticate',
+      onEvent: holding,
     });
     expect(pair.run(() => asked(pair.server).length > 0)).toBe(true);
     pair.runFor(30_000);
@@ -63,6 +68,20 @@ describe('a judged session', () => {
       onEvent: (end, event) => end.name === 'client' && event.type === 'verify-peer',
     });
     expect(stalled.run(() => stalled.server.session.state.name === 'ended', 11_000)).toBe(true);
+  });
+
+  it('asks and hears while the driver makes up its mind: a challenge goes out and its answer comes in', () => {
+    const pair = new SessionPair({
+      server: { judged: true },
+      onEvent: (end, event, now) => {
+        if (event.type === 'authenticate') end.session.sendText('INFO_PRE,CR_TEXT:R,E:token?', now);
+        if (end.name === 'client' && event.type === 'info') end.session.sendText('CR_RESPONSE,MTIz', now);
+        return holding(end, event);
+      },
+    });
+    const heard = () => pair.server.events.find((event) => event.type === 'info');
+    expect(pair.run(() => heard() !== undefined)).toBe(true);
+    expect(heard()).toMatchObject({ kind: 'cr-response', text: 'MTIz' });
   });
 
   it('says AUTH_FAILED with the reason when it is refused, and nothing else ever', () => {
