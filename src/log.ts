@@ -26,6 +26,7 @@ export const Level = {
   replayErrors: level(1, 6, Severity.nonFatal),
   streamErrors: level(1, 7, Severity.nonFatal),
   pushErrors: level(1, 9, Severity.nonFatal),
+  multiErrors: level(1, 9, Severity.nonFatal),
   pingErrors: level(1, 10, Severity.nonFatal),
   restart: level(1, 12, 0),
   handshake: level(2, 20, 0),
@@ -36,7 +37,9 @@ export const Level = {
   push: level(3, 26, 0),
   osiBuffers: level(3, 27, 0),
   script: level(3, 28, 0),
+  genkey: level(3, 31, 0),
   low: level(4, 52, 0),
+  multiMedium: level(4, 58, 0),
   mtuInfo: level(4, 36, 0),
   parameters: level(4, 37, 0),
   packetIdDebugLow: level(4, 38, Severity.debug),
@@ -44,6 +47,8 @@ export const Level = {
   linkRw: level(6, 61, Severity.debug),
   tunRw: level(6, 62, Severity.debug),
   reliableDebug: level(7, 70, Severity.debug),
+  multiDebug: level(7, 70, Severity.debug),
+  tlsStateErrors: level(7, 70, Severity.debug),
   timerDebug: level(7, 71, Severity.debug),
 } as const;
 
