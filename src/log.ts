@@ -38,11 +38,12 @@ export const Level = {
   push: level(3, 26, 0),
   osiBuffers: level(3, 27, 0),
   script: level(3, 28, 0),
+  genkey: level(3, 31, 0),
   pool: level(3, 35, 0),
   multi: level(3, 38, 0),
   delayedExit: level(3, 41, 0),
   low: level(4, 52, 0),
-  multiDebug: level(4, 58, 0),
+  multiMedium: level(4, 58, 0),
   mtuInfo: level(4, 36, 0),
   parameters: level(4, 37, 0),
   packetIdDebugLow: level(4, 38, Severity.debug),
@@ -50,6 +51,8 @@ export const Level = {
   linkRw: level(6, 61, Severity.debug),
   tunRw: level(6, 62, Severity.debug),
   reliableDebug: level(7, 70, Severity.debug),
+  multiDebug: level(7, 70, Severity.debug),
+  tlsStateErrors: level(7, 70, Severity.debug),
   timerDebug: level(7, 71, Severity.debug),
 } as const;
 

@@ -1,5 +1,6 @@
 // The session itself: owns the state, gives each input to the part that knows it, and collects events.
 
+import { randomSessionId } from '../control/session-id.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
 import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
@@ -25,7 +26,6 @@ import { PeerFacts } from './peer-facts.ts';
 import { PushWait } from './push-wait.ts';
 import { receiveControl } from './receive.ts';
 import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
-import { randomSessionId } from './session-id.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
 import { type Deadline, earliest } from './timers.ts';
 
