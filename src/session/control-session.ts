@@ -55,7 +55,11 @@ export class ControlSession implements Session {
   constructor(options: SessionOptions, ports: SessionPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#wrap = createWrap(options.wrap, { ...options, crypto: ports.crypto });
+    this.#wrap = createWrap(options.wrap, {
+      ...options,
+      crypto: ports.crypto,
+      firstSendId: options.resume?.firstSendId,
+    });
     this.#ownSessionId = options.resume?.ownSessionId ?? randomSessionId(ports.crypto);
     this.#keepalive = new Keepalive(options.keepalive, 0);
     this.#credentials = new CredentialStore({

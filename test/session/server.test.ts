@@ -242,7 +242,7 @@ describe('a session that goes on where the stateless handshake ended', () => {
   it('sends no reset of its own, takes the third packet and finishes the handshake under the cookie’s session id', () => {
     const { client, clientTls, peerSessionId, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 6 });
-    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId } }), {
+    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId, firstSendId: 2 } }), {
       crypto: seededCrypto(6),
       tls,
       log: () => {},
@@ -258,7 +258,7 @@ describe('a session that goes on where the stateless handshake ended', () => {
     const { client, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 7 });
     const server = createSession(
-      sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId: new Uint8Array(8).fill(9) } }),
+      sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId: new Uint8Array(8).fill(9), firstSendId: 2 } }),
       { crypto: seededCrypto(7), tls, log: () => {}, wake: () => {} },
     );
     server.start(now, 'client');
@@ -271,7 +271,7 @@ describe('a session that goes on where the stateless handshake ended', () => {
   it('acknowledges a repeated reset of its peer and is not disturbed by it', () => {
     const { client, clientTls, reset, peerSessionId, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 8 });
-    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId } }), {
+    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId, firstSendId: 2 } }), {
       crypto: seededCrypto(8),
       tls,
       log: () => {},
