@@ -131,6 +131,11 @@ describe('an auth-token', () => {
     );
   });
 
+  it.each([0, 10, 90, 92])('has no other length than 91: with %i it is a password', (length) => {
+    expect(isAuthToken(`SESS_ID_AT_${'A'.repeat(200)}`.slice(0, length))).toBe(false);
+    expect(isAuthToken(`SESS_ID_AT_${'A'.repeat(200)}`.slice(0, 91))).toBe(true);
+  });
+
   it('needs 128 bytes of secret', () => {
     expect(tokenKey(new Uint8Array(TOKEN_SECRET_BYTES - 1))).toBeUndefined();
     expect(tokenKey(new Uint8Array(TOKEN_SECRET_BYTES))).toHaveLength(32);
