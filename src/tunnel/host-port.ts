@@ -3,8 +3,8 @@
 import type { ConnectionProfile, TunnelOptions } from '../config/config.ts';
 import type { DeviceOptions } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { CertificateFacts } from './environment.ts';
 import type { TunnelPlan } from './plan.ts';
-import type { CertificateFacts } from './script-environment.ts';
 
 /** What the attempt needs of the host for the tunnel: a device for the plane, and everything around it. */
 export interface TunnelHost {
