@@ -145,6 +145,16 @@ export function noPushReplyError(seconds: number, remoteText: string): Sallyport
   });
 }
 
+/** AUTH_PENDING was all that came: whoever had to confirm the login has not done it in time. */
+export function pendingLoginError(seconds: number, remoteText: string): SallyportError {
+  return new SallyportError(`The login at ${remoteText} was not finished within ${seconds} seconds`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'peer',
+    retry: true,
+    hint: 'Answer its question or log in at its address sooner; the time is set by the server, and at most half of reneg-sec.',
+  });
+}
+
 function wrapHint(kind: WrapOptions['kind']): string {
   switch (kind) {
     case 'tls-auth':
