@@ -15,7 +15,10 @@ export interface ListenOption {
 /** The server's part of a configuration, macros (`server`, `server-ipv6`, `keepalive`) expanded. */
 export interface ServerOptions {
   readonly listens: readonly ListenOption[];
-  /** First and last address for clients; under net30 both are bounds of /30 blocks. undefined: no pool. */
+  /**
+   * First and last address for clients, undefined for no pool. Under net30 a client takes a /30 block, the first one
+   * beginning at `first` with its last two bits cleared. The netmask is what clients are told under subnet.
+   */
   readonly pool4: { readonly first: string; readonly last: string; readonly netmask: string | undefined } | undefined;
   /** The first address for clients, and the length that their prefix is told with. */
   readonly pool6: { readonly first: string; readonly prefixLength: number } | undefined;
@@ -51,7 +54,10 @@ export interface ServerOptions {
   readonly staleRoutesCheck: { readonly ageSeconds: number; readonly intervalSeconds: number } | undefined;
   /** Under 2.7's `explicit-exit-notify N`: 0 none, 1 clients reconnect, 2 clients go to their next server. */
   readonly exitNotify: 0 | 1 | 2;
-  readonly tmpDir: string;
+  /** undefined: the environment's TMPDIR, or /tmp. */
+  readonly tmpDir: string | undefined;
+  /** Where metrics are served: an address to listen on, loopback unless another one is written. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly scripts: ServerScripts;
 }
 
