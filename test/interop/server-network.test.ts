@@ -38,9 +38,8 @@ labSuite('a server and its host', () => {
     ['p2p', ['10.8.0.1 peer 10.8.0.2/32'], ['10.8.0.4 peer 10.8.0.1/32'], ['10.8.0.5 peer 10.8.0.1/32']],
   ] as const)(
     'in topology %s have the addresses and routes that the C program gives',
-    async (topology, ...expected) => {
+    async (topology, serverAddresses, clientAddresses, secondAddresses) => {
       const { client, router, server } = lab().net;
-      const [serverAddresses, clientAddresses, secondAddresses] = expected;
       const before = comparable(await hostState(server));
       const play = async (program: Program) => {
         const process = await lab().serve({
