@@ -29,17 +29,9 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     ),
     'Keep keys out of swap by locking memory.',
   ),
-  row(
-    'tmp-dir',
-    'dir',
-    1,
-    'general',
-    silently('no script of a client exchanges files with it'),
-    'Directory for files exchanged with scripts.',
-    {
-      default: '$TMPDIR or /tmp',
-    },
-  ),
+  row('tmp-dir', 'dir', 1, 'general', WORKS, 'Directory for files exchanged with scripts.', {
+    default: '$TMPDIR or /tmp',
+  }),
   row('remap-usr1', 'SIGHUP|SIGTERM', 1, 'general', WORKS, 'Treat a soft restart as SIGHUP or SIGTERM.'),
   row('persist-tun', '', 0, 'persist', WORKS, 'Keep the tun device over soft restarts.'),
   row(
@@ -108,9 +100,6 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'setenv',
     WORKS,
     'Set the variable OPENVPN_name for scripts; may be pushed.',
-    {
-      contexts: ['ccd'],
-    },
   ),
   row(
     'ignore-unknown-option',
