@@ -3,7 +3,7 @@
 
 import type { PeerCertificate } from '../control/tls-engine.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import { type ClientAddresses, NO_ADDRESSES } from './client-addresses.ts';
+import type { ClientAddresses } from './client-addresses.ts';
 
 export interface ClientFacts {
   readonly id: number;
@@ -45,7 +45,7 @@ export function newClientFacts(id: number, transport: 'udp' | 'tcp', untrusted: 
     peerInfoText: '',
     optionsString: '',
     name: undefined,
-    addresses: NO_ADDRESSES,
+    addresses: { v4: undefined, v6: undefined },
     routes: [],
     connectedUnixSeconds: 0,
   };

@@ -46,6 +46,8 @@ export interface ServerPorts {
   readonly host: TunnelHost;
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
+  /** `2026-11-28 21:16:35` in the host's time zone. */
+  localTime(unixSeconds: number): string;
   readonly material: ServerMaterial;
   readonly hooks: ServerHooks;
   readonly log: Log;

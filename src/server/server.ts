@@ -23,6 +23,7 @@ import type { ServerPorts } from './ports.ts';
 import { Routes } from './routes.ts';
 import { createScriptCalls } from './script-calls.ts';
 import { serverEndOf } from './server-end.ts';
+import { serverBase } from './server-environment.ts';
 
 export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
 
@@ -175,7 +176,14 @@ export class Server {
       crypto,
       log,
     );
-    const calls = createScriptCalls(config, server, { scripts, files, clock, log, listeners });
+    const calls = createScriptCalls(config, server, {
+      scripts,
+      files,
+      clock,
+      log,
+      localTime: (unixSeconds) => this.#ports.localTime(unixSeconds),
+      base: () => serverBase(this.#ports.host.scriptEnvironment('up'), server.listens),
+    });
     const { tokenKey } = material;
     const token = server.authGenToken;
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
