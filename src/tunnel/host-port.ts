@@ -24,9 +24,8 @@ export interface TunnelHost {
 export interface TunnelRequest {
   readonly profile: ConnectionProfile;
   readonly tunnel: TunnelOptions;
-  readonly remote: SocketAddress;
-  readonly local: SocketAddress;
-  readonly peer: PeerFacts;
+  /** undefined for a server, which has many. */
+  readonly remote: SocketAddress | undefined;
   /** Called when a kept device does not fit what was pushed now and must be closed first. */
   readonly letGo: () => Promise<void>;
   /** The attempt is over: what has not been begun need not be. */

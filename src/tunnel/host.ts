@@ -179,7 +179,7 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async #plan({ profile, tunnel, remote, signal }: TunnelRequest): Promise<TunnelPlan> {
     const { log, network } = this.#ports;
-    const server = formatAddress(unmapSocketAddress(remote).address);
+    const server = remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
     const { plan, log: lines } = makeTunnelPlan({
       device: this.#config.device,
       options: tunnel,
