@@ -49,8 +49,6 @@ function verifyRole({ config, drafts, at }: ServerCheck, server: ServerOptions):
       'dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
       'Write dev tun.',
     );
-  } else if (device.type === 'null') {
-    at.say('dev', 'dev-type').error('--mode server only works with --dev tun or --dev tap', 'Write dev tun.');
   }
   const open = ['tcp', 'tcp4', 'tcp6'].includes(drafts.base.protoName);
   if (open && drafts.server.network === undefined) {

@@ -221,6 +221,13 @@ describe('the macros', () => {
     expect(tunnel.routeGateway).toBeUndefined();
   });
 
+  it('mean the same where there is no device', () => {
+    const { tunnel, server, device } = served(NET, 'dev null');
+    expect(device.type).toBe('null');
+    expect(tunnel).toMatchObject({ topology: 'subnet', ifconfig: { local: '10.8.0.1' } });
+    expect(server.push).toEqual(['route-gateway 10.8.0.1', 'topology subnet']);
+  });
+
   it('keep a route-gateway that is written', () => {
     expect(served(NET, 'route-gateway 10.8.0.77').tunnel.routeGateway).toBe('10.8.0.77');
   });
@@ -497,7 +504,6 @@ describe('wrong options of a server', () => {
       [NET, 'auth-user-pass login.txt'],
       '7: --auth-user-pass cannot be used with --mode server (it should be used on the client side only)',
     ],
-    [[NET, 'dev null'], '6: --server directive only makes sense with --dev tun or --dev tap'],
     [
       [NET, 'dev tap'],
       '7: dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
