@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
-import type { CredentialsPort } from './client/ports.ts';
+import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
 import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
@@ -34,6 +34,8 @@ export interface ComposeOptions {
   readonly log: Log;
   /** Asks for what the profile's own file or block does not give. */
   readonly credentials: Pick<CredentialsPort, 'ask'>;
+  /** Whoever answers questions beside username and password, if there is anybody. */
+  readonly challenges?: ChallengePort | undefined;
   /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
   passphrase(): Promise<string>;
   /** The profile's file name as scripts see it. */
@@ -113,6 +115,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
                   : readCredentialsFile(pathOf(source.path), 'Auth', warn),
               ask: options.credentials.ask,
             },
+            challenges: options.challenges,
             log,
             plane: plane.listenedBy,
           },

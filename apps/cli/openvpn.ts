@@ -122,6 +122,7 @@ async function runOnce(
   const composed = await composeClient(config, {
     log,
     credentials,
+    challenges: credentials.challenges,
     passphrase: () => credentials.passphrase(),
     configFile: configFileOf(argv),
     directory: process.cwd(),

@@ -3,8 +3,8 @@
 import type { Config, ScriptOptions } from '../config/config.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import type { ScriptEnvironment } from './environment.ts';
 import type { ScriptPort } from './ports.ts';
-import type { ScriptEnvironment } from './script-environment.ts';
 
 /** Everything of the profile that may start a program on the client. */
 export type ScriptOccasion = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchange' | 'tls-verify';

@@ -360,7 +360,7 @@ const CASES: readonly Case[] = [
   { name: 'a Windows option', text: with_('block-outside-dns'), differs: 'a profile for all systems must not fail' },
   { name: 'route-method', text: with_('route-method exe') },
   { name: 'a proxy', text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080'), differs: 'not yet' },
-  { name: 'static-challenge', text: with_('static-challenge Code 1'), differs: 'not yet' },
+  { name: 'static-challenge', text: with_('static-challenge Code 1') },
   {
     name: 'a port that cannot be',
     text: with_('port 99999'),
