@@ -534,6 +534,30 @@ describe('wrong options of a server', () => {
     }
   });
 
+  it.each([
+    ['verify-client-cert none', 'WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept'],
+    ['duplicate-cn|client-config-dir ccd', 'WARNING: using --duplicate-cn and --client-config-dir together'],
+    ['duplicate-cn|ifconfig-pool-persist x', 'WARNING: --ifconfig-pool-persist will not work with --duplicate-cn'],
+    ['topology net30', 'WARNING: --topology net30 support for server configs with IPv4 pools will be removed'],
+    ['auth-user-pass-verify x via-file', 'auth-user-pass-verify with script-security 1 refuses every client'],
+    ['auth-user-pass-verify x via-env|script-security 2', 'auth-user-pass-verify via-env with script-security 2 gives'],
+    ['client-connect x', 'client-connect with script-security 1 refuses every client'],
+    ['explicit-exit-notify 3', 'explicit-exit-notify 3 counts as 1 on a server'],
+    ['pull-filter ignore x', '--pull-filter ignored for --mode server'],
+  ])('may be only doubtful: %s', (lines, message) => {
+    const { findings } = parse([...FILES, NET, 'keepalive 10 60', ...lines.split('|')], true);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatchObject({ severity: 'warning', message: expect.stringContaining(message) });
+  });
+
+  it('are in order with keepalive, and told so without', () => {
+    const rest = [...FILES, NET, 'auth-user-pass-verify x via-env', 'script-security 3', 'client-connect x'];
+    expect(parse([...rest, 'keepalive 10 60']).findings).toEqual([]);
+    expect(parse(rest).findings.map((each) => each.message)).toEqual([
+      'WARNING: --keepalive option is missing from server config',
+    ]);
+  });
+
   it('lack nothing where the program checks logins itself', () => {
     const lines = [...FILES, NET, 'verify-client-cert none', 'username-as-common-name', 'auth-user-pass-optional'];
     expect(errorsOf(parse(lines).findings)).toHaveLength(3);
