@@ -11,8 +11,3 @@ export { expiryWarning } from './node/expiry.ts';
 export { parsePem } from './node/pem.ts';
 export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 export { createTerminal } from './node/terminal.ts';
-export {
-  parseTlsCryptV2ServerKey,
-  writeTlsCryptV2ClientKey,
-  writeTlsCryptV2ServerKey,
-} from './wire/tls-crypt-v2.ts';
