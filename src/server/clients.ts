@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import type { Claim } from '../control/first-contact.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
+import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
@@ -23,9 +24,11 @@ import type { Judge } from './judge.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
+import { givesAddress, makePushUpdate, takesUpdates } from './push-update.ts';
 import { ConnectRateLimit, connectFreqLine } from './rate-limit.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
+import { serverEndOf } from './server-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { Streams } from './streams.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
@@ -42,6 +45,14 @@ export interface ClientsOptions {
   readonly connector: Connector;
   readonly scripts: ServerScripts;
   readonly routes: Routes;
+  readonly observer: ClientsObserver;
+}
+
+/** Whoever is told of clients that are in. */
+export interface ClientsObserver {
+  connected?(client: ClientInfo): void;
+  /** Only of those that were told as connected. */
+  disconnected?(client: ClientInfo, reason: string): void;
 }
 
 /** Counts since the start, for metrics. */
@@ -60,12 +71,10 @@ export class Clients implements InstanceServer {
   readonly clock: ServerPorts['clock'];
   readonly plane: DataPlane;
   readonly log: Log;
-  readonly handWindowMs: number;
-  readonly waitLimitSeconds: number;
-  readonly #options: ClientsOptions;
+  #options: ClientsOptions;
   readonly #table: InstanceTable;
   readonly #streams: Streams;
-  readonly #connectFreq: ConnectRateLimit;
+  #connectFreq: ConnectRateLimit;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
   #nextSerial = 1;
@@ -78,13 +87,11 @@ export class Clients implements InstanceServer {
   #cancelTokens = new Map<Instance, () => void>();
 
   constructor(options: ClientsOptions) {
-    const { config, server, ports } = options;
+    const { server, ports } = options;
     this.#options = options;
     this.clock = ports.clock;
     this.plane = options.plane;
     this.log = ports.log;
-    this.handWindowMs = config.tls.handWindowSeconds * 1000;
-    this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
     this.#table = new InstanceTable(server.maxClients);
     this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     this.#streams = new Streams({
@@ -97,6 +104,15 @@ export class Clients implements InstanceServer {
       queuePackets: server.tcpQueueLimit,
       onlyOpenVpn: server.portShare !== undefined,
     });
+  }
+
+  get handWindowMs(): number {
+    return this.#options.config.tls.handWindowSeconds * 1000;
+  }
+
+  get waitLimitSeconds(): number {
+    const { handWindowSeconds, renegSeconds } = this.#options.config.tls;
+    return Math.max(handWindowSeconds, Math.floor(renegSeconds / 2));
   }
 
   get size(): number {
@@ -159,6 +175,49 @@ export class Clients implements InstanceServer {
       default:
         event satisfies never;
     }
+  }
+
+  /** Goes by another configuration from now on; who is in stays in. */
+  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+    const { judge, connector, routes } = this.#options;
+    if (JSON.stringify(server.connectFreq) !== JSON.stringify(this.#options.server.connectFreq)) {
+      this.#connectFreq = new ConnectRateLimit(server.connectFreq);
+    }
+    this.#options = { ...this.#options, config, server, scripts };
+    this.#table.capacity = server.maxClients;
+    judge.reload(server, scripts);
+    connector.reload(config, server, scripts);
+    routes.reload(server, scripts);
+  }
+
+  /** Ends those whose certificate is not good any more; they are told. */
+  endRevoked(isRevoked: (chain: ClientFacts['chain']) => boolean): void {
+    for (const instance of this.#table) if (isRevoked(instance.facts.chain)) instance.revoke();
+  }
+
+  /** Changes options of clients that are up. Returns the ids of those that were told; see Server.pushUpdate. */
+  async pushUpdate(options: readonly string[], to: Instance | undefined): Promise<readonly number[]> {
+    const { config, server, routes } = this.#options;
+    if (to !== undefined && !takesUpdates(to.facts.peerInfo)) throw notUpdatable(to);
+    const some = [...this.#table].filter(({ phase, facts }) => phase === 'up' && takesUpdates(facts.peerInfo));
+    const targets = to === undefined ? some : [to];
+    if (targets.length > 1 && givesAddress(options)) throw oneAddress();
+    // All are checked before anybody is told.
+    const end = serverEndOf(config, server);
+    const updates = targets.map((instance) => {
+      const update = makePushUpdate(options, instance.facts.addresses, config, end);
+      for (const own of [update.addresses.v4?.local, update.addresses.v6?.local]) {
+        if (own !== undefined && routes.isTaken(instance, own)) throw takenAddress(own);
+      }
+      return { instance, update };
+    });
+    for (const { instance, update } of updates) {
+      const before = instance.facts.addresses;
+      for (const text of update.texts) instance.sendText(text);
+      instance.facts.addresses = update.addresses;
+      await routes.readdress(instance, before, update.addresses);
+    }
+    return updates.map(({ instance }) => instance.id);
   }
 
   /** Says `text` to every client that is up (undefined: nothing) and ends them all; no new ones are taken. */
@@ -233,10 +292,11 @@ export class Clients implements InstanceServer {
     if (instance.transport === 'tcp') this.#later(this.#streams.end(instance.link));
     routes.release(instance);
     connector.release(instance);
+    if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
     if (!introduced) return;
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
     this.#later(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
-    this.#later(Promise.resolve(ports.hooks.onDisconnect?.(info, reason)));
+    this.#later((async () => ports.hooks.onDisconnect?.(info, reason))());
   }
 
   #handleControl({ link, address, bytes }: Extract<PlaneEvent, { type: 'control' }>): void {
@@ -367,6 +427,7 @@ export class Clients implements InstanceServer {
     instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     await this.#options.routes.learn(instance, grant);
     this.#renewTokens(instance);
+    if (instance.phase === 'up') this.#options.observer.connected?.(this.#info(instance));
   }
 
   /** A token that is used must not grow old: it is replaced while the session lasts. */
@@ -461,6 +522,27 @@ function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
   if (one === undefined || other === undefined) return one === other && a.name === b.name;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
+
+const notUpdatable = ({ label }: Instance): SallyportError =>
+  new SallyportError(`pushUpdate: ${label} does not announce that it takes updates (IV_PROTO)`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'peer',
+    hint: 'Its options change when it connects again: kick it with reconnect "here".',
+  });
+
+const oneAddress = (): SallyportError =>
+  new SallyportError('pushUpdate: an address can be given to one client only', {
+    code: 'SALLYPORT_PUSH',
+    blame: 'config',
+    hint: 'Name the client: { to: id }.',
+  });
+
+const takenAddress = (address: string): SallyportError =>
+  new SallyportError(`pushUpdate: another client has ${address}`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'config',
+    hint: 'Give an address that is free.',
+  });
 
 function count(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1;

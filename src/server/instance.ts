@@ -205,6 +205,12 @@ export class Instance {
     this.#leaving(end);
   }
 
+  /** A client that was let in has proven itself with a certificate that is not good any more. */
+  revoke(): void {
+    this.log(Level.tlsErrors, 'VERIFY ERROR: the certificate was revoked while the client was connected');
+    this.refuse(refusal('certificate revoked'));
+  }
+
   /** Tells the client that it is refused, and ends. */
   refuse({ text }: Refusal): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
@@ -429,6 +435,8 @@ export class Instance {
   #leaving(end: InstanceEnd | undefined): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
+    // Its packets end now, its words take a moment longer.
+    this.#server.plane.setPeer(this.peer, { prefixes: [], pingIntervalMs: 0 });
     this.#dialog?.end('the client was refused');
     this.#aborter.abort();
     this.#lastEnd = () => this.close(end);

@@ -6,6 +6,7 @@ import type { DataPlane } from '../data/plane.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
+import type { ClientAddresses } from './client-addresses.ts';
 import type { Grant } from './connect.ts';
 import type { ServerHooks } from './hooks.ts';
 import { clientInfo } from './identity.ts';
@@ -25,8 +26,8 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  readonly #maxRoutes: number;
-  readonly #ports: RoutesPorts;
+  #maxRoutes: number;
+  #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
   #cancelReap: (() => void) | undefined;
@@ -35,6 +36,11 @@ export class Routes {
     this.#maxRoutes = server.maxRoutesPerClient;
     this.#ports = ports;
     this.#table = new RouteTable(own);
+  }
+
+  reload(server: Pick<ServerOptions, 'maxRoutesPerClient'>, scripts: ServerScripts): void {
+    this.#maxRoutes = server.maxRoutesPerClient;
+    this.#ports = { ...this.#ports, scripts };
   }
 
   entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
@@ -58,6 +64,25 @@ export class Routes {
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
     else this.release(instance);
+  }
+
+  /** Whether another client that is there has an address. */
+  isTaken(instance: Instance, address: string): boolean {
+    const owner = this.#table.ownerOf(routeAddress(address));
+    return owner !== undefined && owner !== instance.serial;
+  }
+
+  /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
+  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses): Promise<void> {
+    for (const [old, next] of [
+      [before.v4?.local, now.v4?.local],
+      [before.v6?.local, now.v6?.local],
+    ]) {
+      if (old === next) continue;
+      if (old !== undefined) await this.#forget(instance, old);
+      if (next !== undefined) await this.#learn(instance, next);
+    }
+    if (instance.phase === 'up') this.#tellPlane(instance);
   }
 
   /** The client is gone. Its addresses are forgotten a little later: it may come back. */
@@ -93,6 +118,13 @@ export class Routes {
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
+  }
+
+  async #forget(instance: Instance, text: string): Promise<void> {
+    const address = routeAddress(text);
+    if (!this.#table.forget(instance.serial, address)) return;
+    await this.#ports.scripts.learnAddress('delete', address, undefined);
+    await this.#tellHook('delete', address, undefined);
   }
 
   #tellPlane(instance: Instance): void {
