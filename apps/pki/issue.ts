@@ -3,7 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { createNodeCrypto, parseAddress } from '../../src/pki.ts';
+import { parseAddress } from '../../src/pki.ts';
 import {
   type Authority,
   type Issue,
@@ -20,7 +20,7 @@ import { isEncryptedKey, type KeyKind, likeAuthority, makeKey, publicDer, readKe
 import { checkCase, checkName } from './names.ts';
 import { profileText } from './profile.ts';
 import { clean, refuse } from './refuse.ts';
-import { changeSettings, type Protocol, type Remote, readSettings } from './settings.ts';
+import { changeSettings, DEFAULT_PORT, type Protocol, type Remote, readSettings } from './settings.ts';
 import { makeTunnelClientKey, makeTunnelServerKey } from './tunnel-key.ts';
 import { dayOf } from './words.ts';
 
@@ -49,6 +49,7 @@ export interface ProfileOptions {
 
 /** `pki server NAME`. */
 export async function issueServer(options: IssueOptions, io: PkiIo): Promise<void> {
+  checkName(options.name);
   const folder = openAuthority(options.directory);
   await whileLocked(folder, async () => {
     const authority = await unlockAuthority(folder, options.passFile, io);
@@ -184,6 +185,7 @@ function keyFits(folder: PkiFolder, name: string, publicKey: Buffer): boolean {
 export interface ProfilePlan {
   readonly name: string;
   readonly remote: Remote;
+  readonly port: number;
   readonly protocol: Protocol;
   readonly serverName: string | undefined;
   readonly path: string;
@@ -213,7 +215,8 @@ export function planProfile(folder: PkiFolder, name: string, options: ProfileOpt
     );
   }
   const protocol = options.protocol ?? settings.protocol ?? 'udp';
-  return { name, remote, protocol, serverName, path, tlsCryptV2: options.tlsCryptV2 };
+  const port = remote.port ?? settings.port ?? DEFAULT_PORT;
+  return { name, remote, port, protocol, serverName, path, tlsCryptV2: options.tlsCryptV2 };
 }
 
 /** Writes the profile, mode 0600. */
@@ -234,7 +237,7 @@ export function writeProfile(folder: PkiFolder, plan: ProfilePlan, io: PkiIo): v
     certificate: need('issued', `${name}.crt`),
     key: need('private', `${name}.key`),
     tlsCryptV2: plan.tlsCryptV2
-      ? makeTunnelClientKey(createNodeCrypto(), need(TUNNEL_KEY), folder.path(TUNNEL_KEY), io.nowUnix())
+      ? makeTunnelClientKey(need(TUNNEL_KEY), folder.path(TUNNEL_KEY), io.nowUnix())
       : undefined,
   });
   writeAtomically(plan.path, text, SECRET);
@@ -248,7 +251,7 @@ export function writeProfile(folder: PkiFolder, plan: ProfilePlan, io: PkiIo): v
 /** Makes the servers' tls-crypt-v2 key if the folder has none; true if it did. */
 export function tunnelServerKey(folder: PkiFolder): boolean {
   if (folder.has(TUNNEL_KEY)) return false;
-  folder.write(SECRET, makeTunnelServerKey(createNodeCrypto()), TUNNEL_KEY);
+  folder.write(SECRET, makeTunnelServerKey(), TUNNEL_KEY);
   return true;
 }
 
