@@ -58,6 +58,8 @@ export interface Libc {
   bind(fd: number, address: number, length: number): number;
   connect(fd: number, address: number, length: number): number;
   listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: number, lengthAddress: number, flags: number): number;
+  getpeername(fd: number, address: number, lengthAddress: number): number;
   getsockname(fd: number, address: number, lengthAddress: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, lengthAddress: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
@@ -95,6 +97,8 @@ export const libc: Libc = declareFunctions<Libc>({
   bind: 'int bind(int, uintptr_t, unsigned int)',
   connect: 'int connect(int, uintptr_t, unsigned int)',
   listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
+  getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
