@@ -1,6 +1,6 @@
 // Entry point for apps/pki: what making keys, certificates and configurations needs of the rooms.
 
-export { sealWrappedKey } from './crypto/wrapped-key.ts';
+export type { CryptoProvider } from './crypto/provider.ts';
 export { SallyportError } from './error.ts';
 export { parseAddress } from './ip/address.ts';
 export { parsePrefix } from './ip/prefix.ts';
@@ -10,11 +10,3 @@ export { expiryWarning } from './node/expiry.ts';
 export { parsePem } from './node/pem.ts';
 export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 export { createTerminal } from './node/terminal.ts';
-export { STATIC_KEY_BYTES } from './wire/static-key.ts';
-export {
-  parseTlsCryptV2ServerKey,
-  TLS_CRYPT_V2_SERVER_KEY_BYTES,
-  timestampMetadata,
-  writeTlsCryptV2ClientKey,
-  writeTlsCryptV2ServerKey,
-} from './wire/tls-crypt-v2.ts';

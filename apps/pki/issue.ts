@@ -3,7 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parseAddress } from '../../src/pki.ts';
+import { createNodeCrypto, parseAddress } from '../../src/pki.ts';
 import {
   type Authority,
   type Issue,
@@ -237,7 +237,7 @@ export function writeProfile(folder: PkiFolder, plan: ProfilePlan, io: PkiIo): v
     certificate: need('issued', `${name}.crt`),
     key: need('private', `${name}.key`),
     tlsCryptV2: plan.tlsCryptV2
-      ? makeTunnelClientKey(need(TUNNEL_KEY), folder.path(TUNNEL_KEY), io.nowUnix())
+      ? makeTunnelClientKey(createNodeCrypto(), need(TUNNEL_KEY), folder.path(TUNNEL_KEY), io.nowUnix())
       : undefined,
   });
   writeAtomically(plan.path, text, SECRET);
@@ -251,7 +251,7 @@ export function writeProfile(folder: PkiFolder, plan: ProfilePlan, io: PkiIo): v
 /** Makes the servers' tls-crypt-v2 key if the folder has none; true if it did. */
 export function tunnelServerKey(folder: PkiFolder): boolean {
   if (folder.has(TUNNEL_KEY)) return false;
-  folder.write(SECRET, makeTunnelServerKey(), TUNNEL_KEY);
+  folder.write(SECRET, makeTunnelServerKey(createNodeCrypto()), TUNNEL_KEY);
   return true;
 }
 

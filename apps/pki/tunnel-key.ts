@@ -1,31 +1,27 @@
 // tls-crypt-v2 keys: one for the servers of a folder, and a client key of its own for each client's profile.
 
 import {
-  createNodeCrypto,
+  generateTlsCryptV2ClientKey,
+  generateTlsCryptV2ServerKey,
   parseTlsCryptV2ServerKey,
-  STATIC_KEY_BYTES,
-  sealWrappedKey,
-  TLS_CRYPT_V2_SERVER_KEY_BYTES,
   timestampMetadata,
-  writeTlsCryptV2ClientKey,
-  writeTlsCryptV2ServerKey,
-} from '../../src/pki.ts';
+} from '../../src/keys.ts';
+import type { CryptoProvider } from '../../src/pki.ts';
 import { refuse } from './refuse.ts';
 
 /** The text of a new server key file. */
-export function makeTunnelServerKey(): string {
-  return writeTlsCryptV2ServerKey(createNodeCrypto().randomBytes(TLS_CRYPT_V2_SERVER_KEY_BYTES));
+export function makeTunnelServerKey(crypto: CryptoProvider): string {
+  return generateTlsCryptV2ServerKey(crypto);
 }
 
-/**
- * The text of a new client key file, wrapped by the server key in `serverKeyText` with the time as metadata, which
- * `tls-crypt-v2-max-age` reads. `file` is for the refusal.
- */
-export function makeTunnelClientKey(serverKeyText: string, file: string, nowUnix: number): string {
-  const crypto = createNodeCrypto();
+/** The text of a new client key file, wrapped by the server key in `serverKeyText`; `file` is for the refusal. */
+export function makeTunnelClientKey(
+  crypto: CryptoProvider,
+  serverKeyText: string,
+  file: string,
+  nowUnix: number,
+): string {
   const server = parseTlsCryptV2ServerKey(serverKeyText);
-  if ('problem' in server) return refuse(`${file} is not a tls-crypt-v2 server key: ${server.problem}`);
-  const clientKey = crypto.randomBytes(STATIC_KEY_BYTES);
-  const wrappedKey = sealWrappedKey(clientKey, timestampMetadata(nowUnix), server.serverKey, crypto);
-  return writeTlsCryptV2ClientKey({ clientKey, wrappedKey });
+  if ('problem' in server) refuse(`${file} is not a tls-crypt-v2 server key: ${server.problem}`);
+  return generateTlsCryptV2ClientKey(server.serverKey, timestampMetadata(nowUnix), crypto);
 }
