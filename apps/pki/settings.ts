@@ -59,7 +59,7 @@ export function publishRevocationList(folder: PkiFolder, text: string): readonly
       writeAtomically(path, text, PUBLIC);
     } catch (error) {
       refuse(
-        `the revocation list is made, but its copy ${path} could not be written: ${error instanceof Error ? error.message : String(error)}`,
+        `the revocation list is made, but ${error instanceof Error ? error.message : String(error)}`,
         `Copy ${folder.path('crl.pem')} there, or take the path out of ${folder.path(FILE)}; until then the server does not know the list.`,
       );
     }

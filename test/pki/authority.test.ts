@@ -423,6 +423,16 @@ describe('the folder', () => {
     expect(files.filter((name) => /\.tmp$|\.next$/.test(name))).toEqual([]);
   });
 
+  it('is rid of what a killed command had begun to write, by the next one', async () => {
+    await started();
+    for (const folder of ['pki', 'pki/private', 'pki/revoked/private_by_serial']) {
+      writeFileSync(bench.path(folder, '.alice.key.0123456789ab.tmp'), 'half');
+    }
+    expect(await bench.pki('client', 'alice')).toMatchObject({ code: 0 });
+    const files = readdirSync(bench.path('pki'), { recursive: true, encoding: 'utf8' });
+    expect(files.filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
   it('is one that `openssl ca` goes on with', async () => {
     await started('alice');
     writeFileSync(

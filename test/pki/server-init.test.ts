@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostFacts } from '../../apps/pki/host-facts.ts';
 import { serverConfigText } from '../../apps/pki/server-config.ts';
@@ -100,6 +100,19 @@ describe('sallyport server init', () => {
     await bench.pki('revoke', 'alice');
     expect(bench.read('etc', 'crl.pem')).not.toBe(before);
     expect(bench.read('etc', 'crl.pem')).toBe(bench.read('pki', 'crl.pem'));
+  });
+
+  it('has a revocation fail aloud where the copy can no longer be written, and come through when it can', async () => {
+    await bench.server('init', '--out', 'etc', '--remote', 'h');
+    await bench.pki('client', 'alice');
+    renameSync(bench.path('etc'), bench.path('gone'));
+    const { code, err } = await bench.pki('revoke', 'alice');
+    expect(code).toBe(1);
+    expect(err).toContain(`${bench.path('etc', 'crl.pem')} can't be written: no such file or directory`);
+    renameSync(bench.path('gone'), bench.path('etc'));
+    expect(await bench.pki('revoke', 'alice')).toMatchObject({ code: 0 });
+    expect(bench.read('etc', 'crl.pem')).toBe(bench.read('pki', 'crl.pem'));
+    expect(existsSync(bench.path('pki', 'issued', 'alice.crt'))).toBe(false);
   });
 
   it('says that a folder which is closed to nobody keeps the server from rereading the list', async () => {
