@@ -1,9 +1,5 @@
-// The commands, checked by the openssl command on the files they make.
-
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockFolder } from '../../src/pki.ts';
 import { openWorkbench, serialIn, type Workbench } from './workbench.ts';
 
 const DAY = 86_400;
@@ -14,25 +10,13 @@ beforeEach(() => {
 });
 afterEach(() => bench.remove());
 
-/** An authority with a server and clients, no word lost on it. */
-async function started(...clients: readonly string[]): Promise<void> {
-  expect(await bench.pki('init', '--remote', 'vpn.example.org:1195', '--proto', 'tcp')).toMatchObject({ code: 0 });
-  expect(await bench.pki('server', 'vpn.example.org')).toMatchObject({ code: 0, err: '' });
-  for (const name of clients) expect(await bench.pki('client', name)).toMatchObject({ code: 0, err: '' });
-}
-
 const mode = (...parts: readonly string[]): string => (statSync(bench.path(...parts)).mode & 0o777).toString(8);
 const text = (...parts: readonly string[]): string =>
   bench.openssl('x509', '-in', bench.path(...parts), '-noout', '-text');
-const verify = (file: string, purpose = 'any'): string =>
-  bench.openssl(
-    ...['verify', '-x509_strict', '-purpose', purpose, '-CAfile', 'pki/ca.crt'],
-    ...['-crl_check', '-CRLfile', 'pki/crl.pem', file],
-  );
 
 describe('sallyport pki init', () => {
   it('makes an authority that openssl takes strictly, with an empty revocation list', async () => {
-    await started();
+    await bench.start();
     const ca = text('pki', 'ca.crt');
     expect(ca).toMatch(/Basic Constraints: critical\s+CA:TRUE/);
     expect(ca).toMatch(/Key Usage: critical\s+Certificate Sign, CRL Sign/);
@@ -44,14 +28,14 @@ describe('sallyport pki init', () => {
   });
 
   it('lets nobody else read keys, nor look into the folder', async () => {
-    await started('alice');
+    await bench.start('alice');
     for (const folder of [['pki'], ['pki', 'private']]) expect(mode(...folder)).toBe('700');
     for (const key of ['ca', 'vpn.example.org', 'alice']) expect(mode('pki', 'private', `${key}.key`)).toBe('600');
     expect([mode('pki', 'tls-crypt-v2-server.key'), mode('alice.ovpn')]).toEqual(['600', '600']);
   });
 
   it('leaves an authority that is there alone', async () => {
-    await started();
+    await bench.start();
     const before = bench.read('pki', 'ca.crt');
     const { code, err } = await bench.pki('init');
     expect(code).toBe(1);
@@ -60,7 +44,7 @@ describe('sallyport pki init', () => {
   });
 
   it('goes on with the key of an init that was interrupted', async () => {
-    await started();
+    await bench.start();
     const key = bench.read('pki', 'private', 'ca.key');
     rmSync(bench.path('pki', 'ca.crt'));
     expect(await bench.pki('init')).toMatchObject({ code: 0, err: expect.stringContaining('it is used') });
@@ -97,9 +81,9 @@ function verifyKey(certificate: string, key: string): boolean {
 
 describe('a certificate', () => {
   it('of a server is one for servers only', async () => {
-    await started();
-    expect(verify('pki/issued/vpn.example.org.crt', 'sslserver')).toContain('OK');
-    expect(() => verify('pki/issued/vpn.example.org.crt', 'sslclient')).toThrow();
+    await bench.start();
+    expect(bench.verify('pki/issued/vpn.example.org.crt', 'sslserver')).toContain('OK');
+    expect(() => bench.verify('pki/issued/vpn.example.org.crt', 'sslclient')).toThrow();
     const facts = text('pki', 'issued', 'vpn.example.org.crt');
     expect(facts).toMatch(/Basic Constraints: critical\s+CA:FALSE/);
     expect(facts).toMatch(/Key Usage: critical\s+Digital Signature, Key Agreement/);
@@ -110,16 +94,16 @@ describe('a certificate', () => {
   });
 
   it('of a client is one for clients only', async () => {
-    await started('alice');
-    expect(verify('pki/issued/alice.crt', 'sslclient')).toContain('OK');
-    expect(() => verify('pki/issued/alice.crt', 'sslserver')).toThrow();
+    await bench.start('alice');
+    expect(bench.verify('pki/issued/alice.crt', 'sslclient')).toContain('OK');
+    expect(() => bench.verify('pki/issued/alice.crt', 'sslserver')).toThrow();
     const facts = text('pki', 'issued', 'alice.crt');
     expect(facts).toMatch(/Key Usage: critical\s+Digital Signature\n/);
     expect(facts).not.toContain('Subject Alternative Name');
   });
 
   it('has a random serial of 128 bits that the index has, too', async () => {
-    await started('alice', 'bob');
+    await bench.start('alice', 'bob');
     const serials = ['alice', 'bob'].map((name) =>
       bench.openssl('x509', '-in', `pki/issued/${name}.crt`, '-noout', '-serial').trim().replace('serial=', ''),
     );
@@ -139,11 +123,11 @@ describe('a certificate', () => {
       /Public-Key: \(2048 bit\)[\s\S]*Digital Signature, Key Encipherment/,
     );
     expect(text('pki', 'issued', 'alice.crt')).toContain('prime256v1');
-    expect(verify('pki/issued/s.crt') + verify('pki/issued/alice.crt')).toMatch(/OK[\s\S]*OK/);
+    expect(bench.verify('pki/issued/s.crt') + bench.verify('pki/issued/alice.crt')).toMatch(/OK[\s\S]*OK/);
   });
 
   it('takes alternative names', async () => {
-    await started();
+    await bench.start();
     const { code } = await bench.pki('server', 'b', '--san', 'ip:203.0.113.5', '--san', 'dns:b.example.org');
     expect(code).toBe(0);
     expect(text('pki', 'issued', 'b.crt')).toContain('DNS:b, IP Address:203.0.113.5, DNS:b.example.org');
@@ -153,11 +137,11 @@ describe('a certificate', () => {
     expect(await bench.pki('init', '--days', '10', '--remote', 'h')).toMatchObject({ code: 0 });
     const { err } = await bench.pki('server', 's');
     expect(err).toContain('ends with the authority');
-    expect(verify('pki/issued/s.crt')).toContain('OK');
+    expect(bench.verify('pki/issued/s.crt')).toContain('OK');
   });
 
   it('is not made twice for a name, nor for one that differs by case', async () => {
-    await started('alice');
+    await bench.start('alice');
     const index = bench.read('pki', 'index.txt');
     const again = await bench.pki('client', 'alice', '--force');
     expect(again).toMatchObject({ code: 1, err: expect.stringContaining('alice has a certificate already') });
@@ -168,7 +152,7 @@ describe('a certificate', () => {
 
 describe('sallyport pki client', () => {
   it('writes a profile with everything inline', async () => {
-    await started('alice');
+    await bench.start('alice');
     const profile = bench.read('alice.ovpn');
     for (const line of [
       'remote vpn.example.org 1195',
@@ -182,7 +166,7 @@ describe('sallyport pki client', () => {
   });
 
   it('gives every profile a tls-crypt-v2 key of its own', async () => {
-    await started('alice', 'bob');
+    await bench.start('alice', 'bob');
     const keys = ['alice', 'bob'].map(
       (name) => /<tls-crypt-v2>([\s\S]*)<\/tls-crypt-v2>/.exec(bench.read(`${name}.ovpn`))?.[1],
     );
@@ -202,7 +186,7 @@ describe('sallyport pki client', () => {
   });
 
   it('does not overwrite a profile unasked, and writes one again when asked', async () => {
-    await started();
+    await bench.start();
     writeFileSync(bench.path('alice.ovpn'), 'mine');
     expect(await bench.pki('client', 'alice')).toMatchObject({ code: 1, err: expect.stringContaining('--force') });
     expect(bench.read('alice.ovpn')).toBe('mine');
@@ -222,12 +206,12 @@ describe('sallyport pki client', () => {
 
 describe('sallyport pki revoke', () => {
   it('puts the certificate on the list, for openssl as well', async () => {
-    await started('alice', 'bob');
+    await bench.start('alice', 'bob');
     const { code, out } = await bench.pki('revoke', 'alice', '--reason', 'keycompromise');
     expect(code).toBe(0);
     const serial = serialIn(out);
-    expect(() => verify(`pki/revoked/certs_by_serial/${serial}.crt`)).toThrow('certificate revoked');
-    expect(verify('pki/issued/bob.crt')).toContain('OK');
+    expect(() => bench.verify(`pki/revoked/certs_by_serial/${serial}.crt`)).toThrow('certificate revoked');
+    expect(bench.verify('pki/issued/bob.crt')).toContain('OK');
     const crl = bench.openssl('crl', '-in', 'pki/crl.pem', '-noout', '-text', '-CAfile', 'pki/ca.crt');
     expect(crl).toMatch(new RegExp(`Serial Number: ${serial}[\\s\\S]*Key Compromise`));
     expect(crl).toMatch(/CRL Number:\s+2\b/);
@@ -237,14 +221,14 @@ describe('sallyport pki revoke', () => {
   });
 
   it('frees the name', async () => {
-    await started('alice');
+    await bench.start('alice');
     await bench.pki('revoke', 'alice');
     expect(await bench.pki('client', 'alice', '--force')).toMatchObject({ code: 0 });
-    expect(verify('pki/issued/alice.crt')).toContain('OK');
+    expect(bench.verify('pki/issued/alice.crt')).toContain('OK');
   });
 
   it('revokes what was superseded and is still good, too', async () => {
-    await started('alice');
+    await bench.start('alice');
     await bench.pki('renew', 'alice', '--force');
     const { out } = await bench.pki('revoke', 'alice');
     expect(out.match(/is revoked/g)).toHaveLength(2);
@@ -252,7 +236,7 @@ describe('sallyport pki revoke', () => {
   });
 
   it('given again brings a list up to date that a crash left behind', async () => {
-    await started('alice');
+    await bench.start('alice');
     const before = bench.read('pki', 'crl.pem');
     await bench.pki('revoke', 'alice');
     writeFileSync(bench.path('pki', 'crl.pem'), before);
@@ -262,7 +246,7 @@ describe('sallyport pki revoke', () => {
   });
 
   it('refuses what is not the name of a certificate', async () => {
-    await started('alice');
+    await bench.start('alice');
     const index = bench.read('pki', 'index.txt');
     for (const name of ['nobody', '../alice', '', '.', 'private/ca']) {
       expect(await bench.pki('revoke', name), name).toMatchObject({ code: 1 });
@@ -271,7 +255,7 @@ describe('sallyport pki revoke', () => {
   });
 
   it('refuses a reason that is none', async () => {
-    await started('alice');
+    await bench.start('alice');
     expect(await bench.pki('revoke', 'alice', '--reason', 'boredom')).toMatchObject({ code: 1 });
     expect(bench.read('pki', 'index.txt')).not.toMatch(/^R/m);
   });
@@ -279,7 +263,7 @@ describe('sallyport pki revoke', () => {
 
 describe('sallyport pki renew', () => {
   it('makes a successor with a new key; the old certificate stays good', async () => {
-    await started('alice');
+    await bench.start('alice');
     const key = bench.read('pki', 'private', 'alice.key');
     const old = bench.read('pki', 'issued', 'alice.crt');
     bench.nowUnix += 100 * DAY;
@@ -289,38 +273,38 @@ describe('sallyport pki renew', () => {
     expect(verifyKey('pki/issued/alice.crt', 'pki/private/alice.key')).toBe(true);
     expect(bench.read('alice.ovpn')).toContain(bench.read('pki', 'issued', 'alice.crt'));
     writeFileSync(bench.path('old.crt'), old);
-    expect(verify('old.crt')).toContain('OK');
+    expect(bench.verify('old.crt')).toContain('OK');
     expect((await bench.pki('list')).out).toMatch(/alice .*superseded\nalice .*valid\n/);
     expect(serialIn(out)).toMatch(/^[0-9A-F]{32}$/);
   });
 
   it('keeps the key when asked, subject, role and alternative names always', async () => {
-    await started();
+    await bench.start();
     const key = bench.read('pki', 'private', 'vpn.example.org.key');
     expect(await bench.pki('renew', 'vpn.example.org', '--same-key')).toMatchObject({ code: 0 });
     expect(bench.read('pki', 'private', 'vpn.example.org.key')).toBe(key);
     expect(verifyKey('pki/issued/vpn.example.org.crt', 'pki/private/vpn.example.org.key')).toBe(true);
-    expect(verify('pki/issued/vpn.example.org.crt', 'sslserver')).toContain('OK');
+    expect(bench.verify('pki/issued/vpn.example.org.crt', 'sslserver')).toContain('OK');
     expect(text('pki', 'issued', 'vpn.example.org.crt')).toContain('DNS:vpn.example.org');
   });
 
   it('ends the old certificate at once when asked', async () => {
-    await started('alice');
+    await bench.start('alice');
     writeFileSync(bench.path('old.crt'), bench.read('pki', 'issued', 'alice.crt'));
     expect(await bench.pki('renew', 'alice', '--revoke-old', '--force')).toMatchObject({ code: 0 });
-    expect(() => verify('old.crt')).toThrow('certificate revoked');
-    expect(verify('pki/issued/alice.crt')).toContain('OK');
+    expect(() => bench.verify('old.crt')).toThrow('certificate revoked');
+    expect(bench.verify('pki/issued/alice.crt')).toContain('OK');
     expect(bench.read('pki', 'index.txt')).toMatch(/,superseded\t/);
   });
 
   it('does not bring back what is revoked', async () => {
-    await started('alice');
+    await bench.start('alice');
     await bench.pki('revoke', 'alice');
     expect(await bench.pki('renew', 'alice', '--force')).toMatchObject({ code: 1 });
   });
 
   it('is finished by the next command when it was interrupted between index and files', async () => {
-    await started('alice');
+    await bench.start('alice');
     const oldKey = bench.read('pki', 'private', 'alice.key');
     const oldCertificate = bench.read('pki', 'issued', 'alice.crt');
     await bench.pki('renew', 'alice', '--force');
@@ -337,7 +321,7 @@ describe('sallyport pki renew', () => {
 
 describe('sallyport pki list', () => {
   it('shows name, role, serial, expiry and state', async () => {
-    await started('alice');
+    await bench.start('alice');
     const { code, out } = await bench.pki('list');
     expect(code).toBe(0);
     expect(out).toMatch(/^name +role +serial +expires +state\n/m);
@@ -347,7 +331,7 @@ describe('sallyport pki list', () => {
   });
 
   it('warns 30 days before an end, with exit code 0, and not of what has a successor', async () => {
-    await started('alice', 'bob');
+    await bench.start('alice', 'bob');
     bench.nowUnix += 800 * DAY;
     expect(await bench.pki('renew', 'bob', '--force')).toMatchObject({ code: 0 });
     const { code, out } = await bench.pki('list');
@@ -367,7 +351,7 @@ describe('sallyport pki list', () => {
   });
 
   it('writes JSON for programs', async () => {
-    await started('alice');
+    await bench.start('alice');
     await bench.pki('revoke', 'alice', '--reason', 'superseded');
     const { out } = await bench.pki('list', '--json');
     expect(JSON.parse(out)).toMatchObject({
@@ -382,216 +366,16 @@ describe('sallyport pki list', () => {
   });
 
   it('shows nothing of an index that steers a terminal', async () => {
-    await started();
+    await bench.start();
     writeFileSync(bench.path('pki', 'index.txt'), 'V\t290302211310Z\t\t01\tunknown\t/CN=a\x1b[2J\n');
     expect((await bench.pki('list')).out).not.toContain('\x1b');
   });
 
   it('refuses a folder that is none, and an index that is damaged', async () => {
     expect(await bench.pki('list')).toMatchObject({ code: 1, err: expect.stringContaining('sallyport pki init') });
-    await started('alice');
+    await bench.start('alice');
     writeFileSync(bench.path('pki', 'index.txt'), 'V\t29');
     expect(await bench.pki('list')).toMatchObject({ code: 1, err: expect.stringContaining('line 1') });
     expect(await bench.pki('revoke', 'alice')).toMatchObject({ code: 1, err: expect.stringContaining('line 1') });
-  });
-});
-
-describe('the folder', () => {
-  it('is for one command at a time', async () => {
-    await started();
-    const release = await lockFolder(bench.path('pki'), 0);
-    expect(release).toBeDefined();
-    expect(await lockFolder(bench.path('pki'), 0)).toBeUndefined();
-    const waiting = bench.pki('client', 'alice');
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(bench.read('pki', 'index.txt')).not.toContain('alice');
-    release?.();
-    expect(await waiting).toMatchObject({ code: 0 });
-  });
-
-  it('has every name of commands that ran at once', async () => {
-    await started();
-    const names = ['a1', 'a2', 'a3', 'a4', 'a5'];
-    const outcomes = await Promise.all(names.map((name) => bench.pki('client', name)));
-    expect(outcomes.map(({ code }) => code)).toEqual(names.map(() => 0));
-    for (const name of names) expect(bench.read('pki', 'index.txt')).toContain(`/CN=${name}\n`);
-  });
-
-  it('keeps no unfinished file', async () => {
-    await started('alice');
-    const files = readdirSync(bench.path('pki'), { recursive: true, encoding: 'utf8' });
-    expect(files.filter((name) => /\.tmp$|\.next$/.test(name))).toEqual([]);
-  });
-
-  it('is rid of what a killed command had begun to write, by the next one', async () => {
-    await started();
-    for (const folder of ['pki', 'pki/private', 'pki/revoked/private_by_serial']) {
-      writeFileSync(bench.path(folder, '.alice.key.0123456789ab.tmp'), 'half');
-    }
-    expect(await bench.pki('client', 'alice')).toMatchObject({ code: 0 });
-    const files = readdirSync(bench.path('pki'), { recursive: true, encoding: 'utf8' });
-    expect(files.filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
-
-  it('is one that `openssl ca` goes on with', async () => {
-    await started('alice');
-    writeFileSync(
-      bench.path('ca.cnf'),
-      [
-        '[ca]\ndefault_ca=d\n[d]\ndatabase=pki/index.txt\nnew_certs_dir=pki/certs_by_serial\ncertificate=pki/ca.crt',
-        'private_key=pki/private/ca.key\nserial=pki/serial\ncrlnumber=pki/crlnumber\ndefault_md=sha256\ndefault_days=99',
-        'default_crl_days=60\npolicy=p\n[p]\ncommonName=supplied\n',
-      ].join('\n'),
-    );
-    bench.openssl(
-      ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-      ...['-keyout', 'dave.key', '-subj', '/CN=dave', '-out', 'dave.csr'],
-    );
-    bench.openssl('ca', '-batch', '-notext', '-config', 'ca.cnf', '-in', 'dave.csr', '-out', 'dave.crt');
-    bench.openssl('ca', '-config', 'ca.cnf', '-revoke', 'pki/issued/alice.crt', '-crl_reason', 'keyCompromise');
-    bench.openssl('ca', '-config', 'ca.cnf', '-gencrl', '-out', 'pki/crl.pem');
-    const { out } = await bench.pki('list');
-    expect(out).toMatch(/^dave .* valid$/m);
-    expect(out).toMatch(/^alice .* revoked .*\(keyCompromise\)$/m);
-    expect(await bench.pki('revoke', 'dave')).toMatchObject({ code: 0 });
-    expect(() => verify('dave.crt')).toThrow('certificate revoked');
-    expect(() => verify('pki/issued/alice.crt')).toThrow('certificate revoked');
-  });
-
-  it('of an authority that openssl made, with a name in PrintableString and RSA, is one to go on with', async () => {
-    mkdirSync(bench.path('pki', 'private'), { recursive: true });
-    bench.openssl(
-      ...['req', '-x509', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'pki/private/ca.key', '-days', '99'],
-      ...[
-        '-subj',
-        '/C=DE/O=Example Ltd/CN=Old CA',
-        '-out',
-        'pki/ca.crt',
-        '-addext',
-        'keyUsage=critical,keyCertSign,cRLSign',
-      ],
-    );
-    writeFileSync(bench.path('pki', 'index.txt'), '');
-    expect(await bench.pki('client', 'alice', '--remote', 'h')).toMatchObject({ code: 0 });
-    expect(verify('pki/issued/alice.crt')).toContain('OK');
-    expect(await bench.pki('revoke', 'alice')).toMatchObject({ code: 0 });
-    expect(bench.openssl('crl', '-in', 'pki/crl.pem', '-noout', '-text', '-CAfile', 'pki/ca.crt')).toContain(
-      'CN = Old CA',
-    );
-  });
-});
-
-describe('the command line', () => {
-  const bad = [
-    [[], 'Usage'],
-    [['frobnicate'], "no command 'frobnicate'"],
-    [['constructor'], "no command 'constructor'"],
-    [['client'], 'a name is missing'],
-    [['client', 'a', 'b'], "'b' is one word too many"],
-    [['list', '--jsno'], "unknown option '--jsno'"],
-    [['server', 's', '--days', '0'], 'not a number of days'],
-    [['server', 's', '--days', '1e3'], 'not a number of days'],
-    [['server', 's', '--rsa', '512'], '2048 to 8192'],
-    [['server', 's', '--rsa', '--ec'], 'exclude each other'],
-    [['server', 's', '--san', 'dns:a,IP:1.2.3.4'], '--san'],
-    [['server', '../s'], "can't be the name"],
-    [['init', '--proto', 'sctp'], '--proto takes udp or tcp'],
-    [['init', '--cn', 'a/CN=b'], '--cn takes'],
-    [['init', '--dir'], '--dir'],
-  ] as const;
-  it.each(bad)('%j is refused with a sentence', async (words, sentence) => {
-    // A folder that seems to be one, so that nothing else is the reason.
-    mkdirSync(bench.path('pki'));
-    for (const file of ['ca.crt', 'index.txt']) writeFileSync(bench.path('pki', file), '');
-    const { code, err } = await bench.pki(...words);
-    expect(code).toBe(1);
-    expect(err).toContain(sentence);
-    expect(err).not.toMatch(/^\s+at /m);
-  });
-
-  it.each(['init', 'server', 'client', 'revoke', 'renew', 'list', 'crl'])('has help for %s', async (command) => {
-    const { code, out } = await bench.pki(command, '--help');
-    expect(code).toBe(0);
-    expect(out).toContain(`Usage: sallyport pki ${command}`);
-    expect((await bench.pki('--help')).out).toContain(`sallyport pki ${command}`);
-  });
-});
-
-describe('TLS with these files', () => {
-  it('joins s_server and s_client, and refuses the revoked client', async () => {
-    await started('alice', 'bob');
-    const serial = serialIn((await bench.pki('revoke', 'bob')).out);
-    const server = spawn(
-      'openssl',
-      [
-        ...['s_server', '-accept', '127.0.0.1:0', '-cert', 'pki/issued/vpn.example.org.crt'],
-        ...['-key', 'pki/private/vpn.example.org.key', '-CAfile', 'pki/ca.crt', '-CRL', 'pki/crl.pem', '-crl_check'],
-        ...['-Verify', '1', '-verify_return_error', '-tls1_3', '-naccept', '2', '-rev'],
-      ],
-      { cwd: bench.dir, stdio: ['ignore', 'pipe', 'ignore'] },
-    );
-    try {
-      const port = await new Promise<string>((resolve, reject) => {
-        let said = '';
-        server.on('error', reject);
-        server.on('exit', () => reject(new Error(`openssl s_server ended: ${said}`)));
-        server.stdout.on('data', (bytes) => {
-          said += String(bytes);
-          const found = /ACCEPT \S*:(\d+)/.exec(said)?.[1];
-          if (found !== undefined) resolve(found);
-        });
-      });
-      const reach = async (certificate: string, key: string): Promise<string> => {
-        const client = spawn(
-          'openssl',
-          [
-            ...[
-              's_client',
-              '-connect',
-              `127.0.0.1:${port}`,
-              '-cert',
-              certificate,
-              '-key',
-              key,
-              '-CAfile',
-              'pki/ca.crt',
-            ],
-            ...[
-              '-verify_return_error',
-              '-verify_hostname',
-              'vpn.example.org',
-              '-purpose',
-              'sslserver',
-              '-tls1_3',
-              '-quiet',
-              '-no_ign_eof',
-            ],
-          ],
-          { cwd: bench.dir, stdio: ['pipe', 'pipe', 'pipe'] },
-        );
-        let said = '';
-        for (const stream of [client.stdout, client.stderr]) {
-          stream.on('data', (bytes) => {
-            said += String(bytes);
-            if (said.includes('olleh')) client.stdin.end();
-          });
-        }
-        client.stdin.on('error', () => {});
-        client.stdin.write('hello\n');
-        const ended = new Promise<void>((resolve) => client.on('close', () => resolve()));
-        const bound = setTimeout(() => client.kill('SIGKILL'), 10_000);
-        await ended;
-        clearTimeout(bound);
-        return said;
-      };
-      expect(await reach('pki/issued/alice.crt', 'pki/private/alice.key')).toContain('olleh');
-      const refused = await reach(
-        `pki/revoked/certs_by_serial/${serial}.crt`,
-        `pki/revoked/private_by_serial/${serial}.key`,
-      );
-      expect(refused).toContain('alert certificate revoked');
-    } finally {
-      server.kill('SIGKILL');
-    }
   });
 });

@@ -22,6 +22,10 @@ export interface Workbench {
   /** `pki('client', 'alice')` is `sallyport pki client alice`. */
   pki(...words: readonly string[]): Promise<Outcome>;
   server(...words: readonly string[]): Promise<Outcome>;
+  /** An authority with a server and these clients; throws when a command has anything against it. */
+  start(...clients: readonly string[]): Promise<void>;
+  /** What `openssl verify` says of a certificate, strictly and with the revocation list; throws when it is not good. */
+  verify(file: string, purpose?: string): string;
   /** Runs openssl in the folder; throws with its words when it fails. */
   openssl(...words: readonly string[]): string;
   remove(): void;
@@ -54,6 +58,21 @@ export function openWorkbench(): Workbench {
     read: (...parts) => readFileSync(path(...parts), 'utf8'),
     pki: (...words) => run(['pki', ...words]),
     server: (...words) => run(['server', ...words]),
+    start: async (...clients) => {
+      for (const words of [
+        ['init', '--remote', 'vpn.example.org:1195', '--proto', 'tcp'],
+        ['server', 'vpn.example.org'],
+        ...clients.map((name) => ['client', name]),
+      ]) {
+        const { code, err } = await bench.pki(...words);
+        if (code !== 0 || err !== '') throw new Error(`pki ${words.join(' ')} ended with ${code}: ${err}`);
+      }
+    },
+    verify: (file, purpose = 'any') =>
+      bench.openssl(
+        ...['verify', '-x509_strict', '-purpose', purpose, '-CAfile', 'pki/ca.crt'],
+        ...['-crl_check', '-CRLfile', 'pki/crl.pem', file],
+      ),
     openssl: (...words) =>
       execFileSync('openssl', words, { cwd: dir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
     remove: () => rmSync(dir, { recursive: true, force: true }),
