@@ -1,4 +1,4 @@
-// Files that `sallyport pki` and `sallyport server init` made, in the hands of the real program at both ends: the server's
+// Files that `sallyport pki` and `sallyport server init` made, in the hands of the real program and of ours: the server's
 // configuration as it was written, the client's profile as it was written.
 
 import { chmodSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { up, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
 import type { WatchedProcess } from '../lab/process.ts';
-import { clientUnderTest, labSuite, type PeerVersion, peerProgram } from '../lab/requirements.ts';
+import { clientCommand, clientUnderTest, labSuite, type PeerVersion, peerProgram } from '../lab/requirements.ts';
 import { openWorkbench, type Workbench } from '../pki/workbench.ts';
 
 labSuite('keys and certificates made by sallyport', () => {
@@ -24,9 +24,10 @@ labSuite('keys and certificates made by sallyport', () => {
     bench.remove();
   });
 
-  async function server(version: PeerVersion): Promise<WatchedProcess> {
-    const process = lab().net.server.watch([peerProgram(version), '--config', bench.path('etc', 'server.conf')], {
-      name: `openvpn ${version} (server)`,
+  async function server(version: PeerVersion | 'sallyport'): Promise<WatchedProcess> {
+    const program = version === 'sallyport' ? clientCommand('sallyport') : [peerProgram(version)];
+    const process = lab().net.server.watch([...program, '--config', bench.path('etc', 'server.conf')], {
+      name: `${version} (server)`,
       cwd: '/',
     });
     started.push(process);
@@ -43,8 +44,10 @@ labSuite('keys and certificates made by sallyport', () => {
     ['2.7', 'udp', clientUnderTest, ['--rsa', '2048']],
     ['2.6', 'tcp', 'openvpn', []],
     ['2.7', 'tcp', 'openvpn-2.7', []],
+    ['sallyport', 'udp', 'openvpn', []],
+    ['sallyport', 'tcp', 'sallyport', ['--rsa', '2048']],
   ] as const)(
-    'openvpn %s serves over %s with the configuration as written, to %s %j',
+    '%s serves over %s with the configuration as written, to %s %j',
     async (version, protocol, kind, words) => {
       const remote = ['--remote', address.server4, '--proto', protocol];
       expect(await bench.server('init', '--out', 'etc', ...remote, ...words)).toMatchObject({ code: 0 });
@@ -58,21 +61,24 @@ labSuite('keys and certificates made by sallyport', () => {
     },
   );
 
-  it('a client that is revoked while the server runs is refused, one that is renewed comes in', async () => {
-    expect(await bench.server('init', '--out', 'etc', '--remote', address.server4)).toMatchObject({ code: 0 });
-    for (const name of ['alice', 'bob']) expect(await bench.pki('client', name)).toMatchObject({ code: 0 });
-    const serving = await server('2.6');
-    const before = await client('bob.ovpn');
-    await before.line(up);
-    await before.stop();
-    expect(await bench.pki('revoke', 'bob')).toMatchObject({ code: 0 });
-    const mark = serving.mark();
-    await client('bob.ovpn');
-    await serving.line(/VERIFY ERROR: depth=0, error=certificate revoked: CN=bob/, { from: mark });
-    expect(await bench.pki('renew', 'alice', '--revoke-old', '--force')).toMatchObject({ code: 0 });
-    const renewed = await client('alice.ovpn');
-    await renewed.line(up);
-  });
+  it.each(['2.6', 'sallyport'] as const)(
+    'a client that is revoked while %s serves is refused, one that is renewed comes in',
+    async (version) => {
+      expect(await bench.server('init', '--out', 'etc', '--remote', address.server4)).toMatchObject({ code: 0 });
+      for (const name of ['alice', 'bob']) expect(await bench.pki('client', name)).toMatchObject({ code: 0 });
+      const serving = await server(version);
+      const before = await client('bob.ovpn');
+      await before.line(up);
+      await before.stop();
+      expect(await bench.pki('revoke', 'bob')).toMatchObject({ code: 0 });
+      const mark = serving.mark();
+      await client('bob.ovpn');
+      await serving.line(/VERIFY ERROR: depth=0, error=certificate revoked: CN=bob/, { from: mark });
+      expect(await bench.pki('renew', 'alice', '--revoke-old', '--force')).toMatchObject({ code: 0 });
+      const renewed = await client('alice.ovpn');
+      await renewed.line(up);
+    },
+  );
 
   it('a client takes no other client for the server, and no server of another name', async () => {
     expect(await bench.server('init', '--out', 'etc', '--remote', address.server4)).toMatchObject({ code: 0 });
