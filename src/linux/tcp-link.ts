@@ -10,8 +10,7 @@ import { socketError } from './udp-link.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-/** What waits for a slow stream at most, in packets (the C program's default) and in bytes; more would only be delay. */
-const QUEUE_PACKETS = 64;
+/** What waits for a slow stream at most, whatever the option says; more would only be delay. */
 const QUEUE_BYTES = 262_144;
 /** What a queue keeps when it is empty. */
 const KEPT_QUEUE_BYTES = 16_384;
@@ -39,7 +38,7 @@ export class TcpLink implements Pump {
       firstPacket: options.firstPacket,
       limit: () => core.packetLimit(id, unprovenLimit),
     });
-    this.#queue = new SendQueue(options.queuePackets ?? QUEUE_PACKETS);
+    this.#queue = new SendQueue(options.queuePackets ?? Number.POSITIVE_INFINITY);
     const { bytes: arenaBytes } = memory.arena;
     this.#take = (bytes, offset, length) => {
       if (bytes === arenaBytes) arenaBytes.copyWithin(memory.streamPacket, offset, offset + length);

@@ -12,6 +12,7 @@ import { Worker } from 'node:worker_threads';
 import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from '../data/counters.ts';
 import { isAeadCipher } from '../data/data-key.ts';
+import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
 import type {
   DataPlane,
   DeviceId,
@@ -52,7 +53,7 @@ export interface WorkerPlaneOptions {
   readonly worker?: Worker | undefined;
   readonly listener: PlaneListener;
   /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. */
-  readonly laneCapacity?: { readonly known: number; readonly unknown: number };
+  readonly laneCapacity?: LaneCapacity;
   /** How many peers can live at once. */
   readonly peerSlots?: number;
   /** Node options of the worker, for tests that run it from source. */
@@ -355,10 +356,7 @@ class WorkerDataPlane implements WorkerPlane {
       }
     }
     if (this.#state !== 'closing' && this.#state !== 'ended') this.#listener(event);
-    if (event.type === 'control' || event.type === 'in-band') {
-      const known = event.type === 'in-band' || event.known;
-      Atomics.add(this.#control, known ? ControlWord.takenKnown : ControlWord.takenUnknown, 1);
-    }
+    if (takesRoom(event)) Atomics.add(this.#control, ControlWord.taken, 1);
   }
 
   #handleEnd(failure: string): void {
