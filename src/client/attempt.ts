@@ -8,6 +8,8 @@ import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
+import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
@@ -15,9 +17,8 @@ import type { PeerFacts } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { bringUp, type UpTunnel } from './bring-up.ts';
-import { endsStream, logDrop } from './drop-words.ts';
 import type { AttemptLink } from './link.ts';
-import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
+import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
@@ -47,6 +48,7 @@ export class Attempt {
   /** The exit notice is being said. */
   #leaving = false;
   readonly #hostWork = new Set<Promise<void>>();
+  readonly #login: PendingLogin;
 
   constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
     this.#config = config;
@@ -57,7 +59,7 @@ export class Attempt {
       this.#settle = resolve;
     });
     this.#session = createSession(
-      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities),
+      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities, ports.challenges),
       {
         crypto: ports.crypto,
         tls: ports.material.tls,
@@ -65,6 +67,13 @@ export class Attempt {
         wake: () => this.#drive((now) => this.#session.handleWake(now)),
       },
     );
+    this.#login = new PendingLogin({
+      challenges: ports.challenges,
+      log: ports.log,
+      signal: this.#aborter.signal,
+      tell: (state) => ports.observer.loginPending(state),
+      send: (text) => this.#drive((now) => this.#session.sendText(text, now)),
+    });
   }
 
   /** Begins: at once on a datagram link, after `link-open` on a stream. */
@@ -229,7 +238,13 @@ export class Attempt {
         this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
         if (!this.#config.pull) this.#onHost(this.#bringUp([]));
         return;
+      case 'login-pending': {
+        const leftMs = event.deadlineMs - this.#ports.clock.now().monoMs;
+        this.#background(this.#login.handle(event.request, leftMs / 1000));
+        return;
+      }
       case 'push-reply':
+        this.#login.stop();
         this.#onHost(this.#bringUp(event.options));
         return;
       case 'data-key':
@@ -247,6 +262,7 @@ export class Attempt {
         this.#ports.observer.renegotiated(event.keyId);
         return;
       case 'push-request':
+      case 'authenticate':
         // Only a server is asked; a client that is gets no further.
         return;
       case 'send-in-band':
@@ -254,6 +270,8 @@ export class Attempt {
         return;
       case 'auth-token':
         credentials.setToken(event.token, event.user);
+        return;
+      case 'push-update':
         return;
       case 'info':
         this.#ports.observer.info(event.kind, event.text);
@@ -263,6 +281,8 @@ export class Attempt {
           signalOfEnd(event.end, {
             config: this.#config,
             forgetToken: () => credentials.forgetToken(),
+            challenges: this.#ports.challenges,
+            setChallenge: (challenge) => credentials.setChallenge(challenge),
           }),
         );
         return;

@@ -5,19 +5,17 @@ import type { Config, ConnectionProfile, TunnelOptions } from '../config/config.
 import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
+import { keepaliveOf } from '../peer/keepalive.ts';
+import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
+import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
 import type { PeerFacts } from '../tunnel/host-port.ts';
-import { mssLimit } from '../tunnel/mtu.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { keepaliveOf, withRestart } from './keepalive.ts';
 import type { AttemptLink } from './link.ts';
+import { withRestart } from './ping-restart.ts';
 import { wait } from './resolve.ts';
-import { logResults } from './results.ts';
 import { type ClientSignal, softRestart } from './signal.ts';
-
-const IPV4_UDP_BYTES = 20 + 8;
-const IPV6_UDP_BYTES = 40 + 8;
 
 export interface UpTunnel {
   readonly peer: PeerHandle;
@@ -42,15 +40,13 @@ export interface BringUpContext {
 
 /** Brings the tunnel up. Rejects when the host refuses; `failed` takes what only ends this attempt. */
 export async function bringUp(pushed: readonly string[], context: BringUpContext): Promise<void> {
-  const { profile, link, ports, facts } = context;
+  const { profile, link, ports } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
   const opened = await ports.host.open({
     profile,
     tunnel,
     remote: link.remote,
-    local: link.local(),
-    peer: facts,
     letGo: () => ports.device.release(),
     signal: context.signal,
   });
@@ -94,7 +90,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     sendPeerId: tunnel.peerId,
     compression,
     decompress: tunnel.compress?.algorithm ?? 'none',
-    fragmentBytes: fragmentBytesOf(profile, link),
+    fragmentBytes: fragmentBytesOf(profile, link.remote.family),
     mssBytes4: 0,
     mssBytes6: 0,
     pingIntervalMs: (tunnel.ping ?? 0) * 1000,
@@ -107,29 +103,15 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     push: sessionPush(tunnel),
     explicitExitNotify: tunnel.explicitExitNotify,
     keyed({ cipher, digest }) {
-      const limit = mssLimit(
-        {
-          cipher,
-          digest,
-          transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-          outerFamily: link.remote.family,
-          peerId: tunnel.peerId !== undefined,
-          epochFormat: false,
-          socksUdp: false,
-          compressionByte: compression === 'comp-lzo' || compression === 'stub',
-        },
-        { ...profile, tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes },
+      plane.setPeer(
+        peer,
+        mssOf(
+          { cipher, digest, outerFamily: link.remote.family, peerId: tunnel.peerId !== undefined, compression },
+          { ...profile, tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes },
+        ),
       );
-      const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
-      plane.setPeer(peer, { mssBytes4, mssBytes6 });
     },
   };
-}
-
-/** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
-function fragmentBytesOf({ fragment }: ConnectionProfile, { remote }: AttemptLink): number {
-  if (fragment === undefined) return 0;
-  return fragment.mtuMode ? fragment.bytes - (remote.family === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
 }
 
 function sessionPush(tunnel: TunnelOptions): SessionPush {

@@ -2,16 +2,15 @@
 // judged.
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
-import { cipherFacts } from '../crypto/cipher-table.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import type { SessionOptions, VerifyOptions } from '../session/options.ts';
-import { optionsLinkMtu } from '../tunnel/mtu.ts';
-import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
+import { keepaliveOf } from '../peer/keepalive.ts';
+import { optionsStringOf } from '../peer/options-string.ts';
+import { peerChecksOf } from '../peer/peer-checks.ts';
+import type { SessionOptions } from '../session/options.ts';
 import { IvProto } from '../wire/peer-info.ts';
-import { keepaliveOf, withRestart } from './keepalive.ts';
-import { protocolName } from './link.ts';
-import type { ClientMaterial, PeerInfoFacts } from './ports.ts';
+import { withRestart } from './ping-restart.ts';
+import type { ChallengePort, ClientMaterial, PeerInfoFacts } from './ports.ts';
 
 const PUSH_REQUEST_MS = 5000;
 
@@ -22,6 +21,7 @@ export function sessionOptionsOf(
   remote: SocketAddress,
   material: ClientMaterial,
   capabilities: PlaneCapabilities,
+  challenges?: ChallengePort | undefined,
 ): SessionOptions {
   const { tls } = config;
   const role = tls.role ?? 'client';
@@ -40,8 +40,11 @@ export function sessionOptionsOf(
     optionsString: optionsStringOf(config, profile, role, false),
     // Nothing to compare with: no warnings (disable-occ).
     expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, role, true),
-    peerInfo: peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
-    verify: verifyOf(config),
+    peerInfo: [
+      ...peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
+      ...(config.pull ? loginMethods(config, challenges) : []),
+    ],
+    verify: peerChecksOf(config.tls),
     dataCiphers: config.dataCiphers.filter((name) => capabilities.ciphers.includes(name)),
     dataCiphersFallback: config.dataCiphersFallback,
     digest: config.auth,
@@ -52,72 +55,6 @@ export function sessionOptionsOf(
     needsCredentials: config.authUserPass !== undefined,
     forgetCredentials: config.authNocache,
   };
-}
-
-function verifyOf({ tls }: Config): VerifyOptions {
-  return {
-    requireCertificate: true,
-    keyUsages: tls.remoteCertKu,
-    extendedKeyUsage: tls.remoteCertEku,
-    netscapeCertType: tls.nsCertType,
-    name: tls.verifyX509Name,
-    fingerprints: tls.peerFingerprints,
-    withoutCa:
-      tls.peerFingerprints.length > 0 && tls.ca === undefined && tls.caPath === undefined && tls.pkcs12 === undefined,
-    issuerHash: tls.verifyHash,
-  };
-}
-
-/** This side's options string, or with `expected` what a peer that fits would send. */
-function optionsStringOf(
-  config: Config,
-  profile: ConnectionProfile,
-  role: 'client' | 'server',
-  expected: boolean,
-): string {
-  const { tunnel, device } = config;
-  const name = config.cipher;
-  const facts = name === undefined ? undefined : cipherFacts(name);
-  const aead = facts?.kind === 'aead';
-  const peerToPeer = config.mode === 'p2p' && !config.pull;
-  const cipher = name !== undefined && (peerToPeer || config.dataCiphers.includes(name)) ? name : undefined;
-  const direction = profile.wrap?.kind === 'tls-auth' ? profile.wrap.direction : undefined;
-  const compression = tunnel.compress !== undefined && tunnel.compress.framing !== 'none';
-  const options: OptionsStringFacts = {
-    deviceType: device.type,
-    linkMtuBytes: optionsLinkMtu(
-      {
-        cipher: name,
-        digest: config.auth,
-        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        socksUdp: false,
-        compressionByte: compression,
-      },
-      profile,
-    ),
-    tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
-    proto: optionsStringProto(profile, expected),
-    tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,
-    ifconfig: undefined,
-    compression,
-    fragment: profile.fragment !== undefined,
-    keyDirection: direction === undefined ? undefined : expected ? (direction === 0 ? 1 : 0) : direction,
-    cipher,
-    auth: aead ? '[null-digest]' : config.auth === 'none' ? '[null-digest]' : config.auth,
-    // The C program announces 128 bits where no cipher is configured.
-    keySizeBits: facts === undefined ? 128 : facts.keyBytes * 8,
-    tlsAuth: profile.wrap?.kind === 'tls-auth',
-    tlsRole: expected ? (role === 'client' ? 'server' : 'client') : role,
-  };
-  return writeOptionsString(options);
-}
-
-/** UDP is written as UDPv4 whatever the family; TCP names the role of whoever sends the string. */
-function optionsStringProto(profile: ConnectionProfile, expected: boolean): string {
-  if (profile.proto.transport === 'udp') return 'UDPv4';
-  const own = protocolName(profile, 4);
-  if (!expected) return own;
-  return own.endsWith('CLIENT') ? 'TCPv4_SERVER' : 'TCPv4_CLIENT';
 }
 
 function peerInfoOf(
@@ -155,6 +92,13 @@ function peerInfoOf(
     if (always || (config.pushPeerInfo && name.startsWith('UV_'))) lines.push(`${name}=${value}`);
   }
   return lines;
+}
+
+/** IV_SSO: how a pending login may be confirmed here. What the profile states (`setenv IV_SSO`) is the answer, whatever it is. */
+function loginMethods(config: Config, challenges: ChallengePort | undefined): readonly string[] {
+  if (config.setenv.some(([name]) => name === 'IV_SSO')) return [];
+  const methods = challenges?.announced ?? [];
+  return methods.length === 0 ? [] : [`IV_SSO=${methods.join(',')}`];
 }
 
 /** What this side can unpack. `allow-compression no` announces the stubs alone, as the C program does. */

@@ -74,6 +74,7 @@ export interface Libc {
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
   isatty(fd: number): number;
+  flock(fd: number, operation: number): number;
   getpwnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   getgrnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   strerror(number: number): string;
@@ -112,6 +113,7 @@ export const libc: Libc = declareFunctions<Libc>({
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
   isatty: 'int isatty(int)',
+  flock: 'int flock(int, int)',
   getpwnamR: 'int getpwnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   getgrnamR: 'int getgrnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   strerror: 'const char *strerror(int)',

@@ -3,6 +3,7 @@
 import type { PeerCertificate, TlsEstablished } from '../control/tls-engine.ts';
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { SallyportError } from '../error.ts';
+import type { PendingRequest } from '../wire/auth-challenge.ts';
 
 export type SessionEvent =
   /** First authentic answer of the peer: it lives at the address the driver sent to. */
@@ -11,6 +12,24 @@ export type SessionEvent =
   | { readonly type: 'verify-peer'; readonly established: TlsEstablished; readonly keyId: number }
   /** A key exchange is about to send credentials that the session does not have (auth-nocache); the driver calls `setCredentials`. */
   | { readonly type: 'need-credentials' }
+  /**
+   * A judged session: key method 2 is complete and nothing of it counts yet. The driver answers with `admit` or
+   * `refuse`; texts of the peer (a push request, an answer to a challenge) come before that. `refusal` is set when the certificate did not pass: then `refuse` is the only answer.
+   */
+  | {
+      readonly type: 'authenticate';
+      readonly keyId: number;
+      /** The first key of the connection; others are renegotiations. */
+      readonly first: boolean;
+      readonly established: TlsEstablished;
+      readonly refusal: SallyportError | undefined;
+      readonly peerOptionsString: string;
+      readonly peerInfo: ReadonlyMap<string, string>;
+      /** The lines as they came. */
+      readonly peerInfoText: string;
+      readonly username: string | undefined;
+      readonly password: string | undefined;
+    }
   /** Key method 2 is complete for the first key: `Peer Connection Initiated`. */
   | {
       readonly type: 'peer-connected';
@@ -50,6 +69,13 @@ export type SessionEvent =
       readonly kind: 'info' | 'info-pre' | 'auth-pending' | 'cr-response' | 'other';
       readonly text: string;
     }
+  /**
+   * The server holds the login back until `deadlineMs` (monotonic): for nothing that this side does (AUTH_PENDING), or
+   * for what it asks here. The driver answers CR_TEXT with `sendText`.
+   */
+  | { readonly type: 'login-pending'; readonly request: PendingRequest | undefined; readonly deadlineMs: number }
+  /** All fragments of a PUSH_UPDATE joined: options in order, with their `-` and `?`. */
+  | { readonly type: 'push-update'; readonly options: readonly string[] }
   /** auth-token or auth-token-user arrived outside a push reply. */
   | { readonly type: 'auth-token'; readonly token: string; readonly user: string | undefined }
   /** The session is over. Nothing follows. */
