@@ -52,7 +52,7 @@ export interface WorkerPlaneOptions {
   /** That worker, started ahead so that it loads while the main thread is busy; used once. */
   readonly worker?: Worker | undefined;
   readonly listener: PlaneListener;
-  /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. */
+  /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. By `peerSlots` when absent. */
   readonly laneCapacity?: LaneCapacity;
   /** How many peers can live at once. */
   readonly peerSlots?: number;
@@ -66,7 +66,6 @@ export interface WorkerPlane extends DataPlane {
   readonly ready: Promise<void>;
 }
 
-const DEFAULT_LANES = { known: 256, unknown: 64 };
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
@@ -77,6 +76,12 @@ const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 /** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
   return new WorkerDataPlane(options);
+}
+
+/** Room for one packet of each peer where all move at once; a packet is some hundred bytes, 4 KiB at most. */
+function lanesFor(peerSlots: number): LaneCapacity {
+  const within = (least: number, most: number) => Math.min(Math.max(peerSlots, least), most);
+  return { known: within(256, 4096), unknown: within(64, 1024), perPeer: 64 };
 }
 
 function startWorker({ workerUrl, execArgv }: WorkerPlaneOptions): Worker {
@@ -129,7 +134,7 @@ class WorkerDataPlane implements WorkerPlane {
       counters: this.#counters.buffer as SharedArrayBuffer,
       peerSlots,
       linkSlots: this.#linkSlots,
-      laneCapacity: options.laneCapacity ?? DEFAULT_LANES,
+      laneCapacity: options.laneCapacity ?? lanesFor(peerSlots),
       wakeFd: this.#wakeFd,
     };
     this.#worker = options.worker ?? startWorker(options);
