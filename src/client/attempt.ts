@@ -14,9 +14,10 @@ import { createSession, type Session, type Traffic } from '../session/session.ts
 import type { PeerFacts } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { bringUp, type UpTunnel } from './bring-up.ts';
+import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
 import { endsStream, logDrop } from './drop-words.ts';
 import type { AttemptLink } from './link.ts';
+import { updateTunnel } from './live-update.ts';
 import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
@@ -24,6 +25,8 @@ import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
 
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
+/** Updates of the server that may wait for each other. */
+const UPDATE_LIMIT = 32;
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 
 export class Attempt {
@@ -45,6 +48,9 @@ export class Attempt {
   #tunnel: UpTunnel | undefined;
   #facts: PeerFacts = NO_PEER;
   #up = false;
+  /** The tunnel's last change, to be waited for by the next. */
+  #broughtUp: Promise<void> = Promise.resolve();
+  #updates = 0;
   /** The exit notice is being said. */
   #leaving = false;
   readonly #hostWork = new Set<Promise<void>>();
@@ -242,7 +248,8 @@ export class Attempt {
       }
       case 'push-reply':
         this.#login.stop();
-        this.#onHost(this.#bringUp(event.options));
+        this.#broughtUp = this.#bringUp(event.options);
+        this.#onHost(this.#broughtUp);
         return;
       case 'data-key':
         this.#keys?.add(event);
@@ -268,6 +275,7 @@ export class Attempt {
         credentials.setToken(event.token, event.user);
         return;
       case 'push-update':
+        this.#onHost(this.#update(event.options));
         return;
       case 'info':
         this.#ports.observer.info(event.kind, event.text);
@@ -305,7 +313,28 @@ export class Attempt {
   async #bringUp(pushed: readonly string[]): Promise<void> {
     if (this.#tunnel !== undefined) return;
     this.#ports.observer.configuring();
-    await bringUp(pushed, {
+    await bringUp(pushed, this.#bringUpContext());
+    if (this.#over || this.#tunnel === undefined) return;
+    this.#up = true;
+  }
+
+  /** Each after the one before, the first after the tunnel is up. */
+  async #update(pushed: readonly string[]): Promise<void> {
+    const before = this.#broughtUp;
+    this.#updates++;
+    const update = async (): Promise<void> => {
+      await before;
+      if (this.#over) return;
+      const tunnel = this.#up && this.#updates <= UPDATE_LIMIT ? this.#tunnel : undefined;
+      await updateTunnel(pushed, tunnel, this.#bringUpContext());
+      this.#updates--;
+    };
+    this.#broughtUp = update();
+    await this.#broughtUp;
+  }
+
+  #bringUpContext(): BringUpContext {
+    return {
       config: this.#config,
       profile: this.#profile,
       link: this.#link,
@@ -323,9 +352,7 @@ export class Attempt {
       },
       stillWanted: () => !this.#over,
       failed: (signal) => this.#end(signal),
-    });
-    if (this.#over || this.#tunnel === undefined) return;
-    this.#up = true;
+    };
   }
 
   #traffic(): Traffic {

@@ -7,7 +7,7 @@ import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
-import type { PeerFacts } from '../tunnel/host-port.ts';
+import type { OpenTunnel, PeerFacts, TunnelRequest } from '../tunnel/host-port.ts';
 import { mssLimit } from '../tunnel/mtu.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { keepaliveOf, withRestart } from './keepalive.ts';
@@ -24,6 +24,10 @@ export interface UpTunnel {
   /** What the session has to know of the push reply, or of the profile where nothing is pulled. */
   readonly push: SessionPush;
   readonly explicitExitNotify: number | undefined;
+  /** The options in force. */
+  readonly options: TunnelOptions;
+  /** Other options are in force on the host: the plane fits them. */
+  changed(opened: OpenTunnel, options: TunnelOptions): void;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
 }
@@ -42,18 +46,10 @@ export interface BringUpContext {
 
 /** Brings the tunnel up. Rejects when the host refuses; `failed` takes what only ends this attempt. */
 export async function bringUp(pushed: readonly string[], context: BringUpContext): Promise<void> {
-  const { profile, link, ports, facts } = context;
+  const { profile, link, ports } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
-  const opened = await ports.host.open({
-    profile,
-    tunnel,
-    remote: link.remote,
-    local: link.local(),
-    peer: facts,
-    letGo: () => ports.device.release(),
-    signal: context.signal,
-  });
+  const opened = await ports.host.open(tunnelRequest(tunnel, context));
   if (!context.stillWanted()) return;
   const up = addPeer(ports.device.attach(opened), tunnel, context);
   context.peerAdded(up);
@@ -68,6 +64,13 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   ports.log(Level.info, 'Initialization Sequence Completed');
   logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
   ports.observer.connected(link.remote, opened.plan);
+}
+
+/** What the host is asked for. */
+export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): TunnelRequest {
+  const { profile, link, ports, facts, signal } = context;
+  const letGo = () => ports.device.release();
+  return { profile, tunnel, remote: link.remote, local: link.local(), peer: facts, letGo, signal };
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
@@ -102,26 +105,41 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     dropRecursive: !config.allowRecursiveRouting,
     mayFloat: profile.float,
   });
+  let options = tunnel;
+  let key: { readonly cipher: string; readonly digest: string } | undefined;
+  const clampMss = (): void => {
+    if (key === undefined) return;
+    const limit = mssLimit(
+      {
+        cipher: key.cipher,
+        digest: key.digest,
+        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+        outerFamily: link.remote.family,
+        peerId: tunnel.peerId !== undefined,
+        epochFormat: false,
+        socksUdp: false,
+        compressionByte: compression === 'comp-lzo' || compression === 'stub',
+      },
+      { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes },
+    );
+    const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
+    plane.setPeer(peer, { mssBytes4, mssBytes6 });
+  };
   return {
     peer,
     push: sessionPush(tunnel),
     explicitExitNotify: tunnel.explicitExitNotify,
+    get options() {
+      return options;
+    },
+    changed(opened, changed) {
+      options = changed;
+      ports.device.attach(opened);
+      clampMss();
+    },
     keyed({ cipher, digest }) {
-      const limit = mssLimit(
-        {
-          cipher,
-          digest,
-          transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-          outerFamily: link.remote.family,
-          peerId: tunnel.peerId !== undefined,
-          epochFormat: false,
-          socksUdp: false,
-          compressionByte: compression === 'comp-lzo' || compression === 'stub',
-        },
-        { ...profile, tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes },
-      );
-      const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
-      plane.setPeer(peer, { mssBytes4, mssBytes6 });
+      key = { cipher, digest };
+      clampMss();
     },
   };
 }
