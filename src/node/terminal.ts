@@ -62,7 +62,7 @@ export function createTerminal(): TerminalPort {
       const tty = openTty();
       if (tty === undefined) return;
       try {
-        writeSync(tty, `${cleaned(text)}\r\n`);
+        writeSync(tty, `${cleaned(text)}\n`);
       } catch {
         // A terminal that went away has nobody to read it.
       } finally {
