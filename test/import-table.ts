@@ -10,6 +10,7 @@ export const PORT_FILES: readonly string[] = [
   'data/plane.ts',
   'tunnel/ports.ts',
   'client/ports.ts',
+  'server/ports.ts',
   'ip/socket-address.ts',
 ];
 
@@ -19,17 +20,29 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   config: ['ip'],
   crypto: ['wire'],
-  control: ['wire', 'crypto'],
+  // Whose packet it is: a cookie is made over the address.
+  control: ['wire', 'crypto', 'ip/socket-address.ts'],
   data: ['wire', 'crypto', 'ip'],
   session: ['wire', 'crypto', 'control', 'data'],
   // The plane's port: what kind of thing a device is.
   tunnel: ['config', 'ip', 'data/plane.ts'],
   // The cipher table is plain facts: the options string states a key size.
-  client: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
-  server: ['session', 'control', 'crypto', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
+  peer: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
+  client: ['peer', 'session', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
+  server: ['peer', 'session', 'control', 'crypto', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
   linux: ['ip', 'data', 'wire', ...PORT_FILES],
   node: ['wire', ...PORT_FILES],
 };
 
 /** Rooms that know no platform: no `node:*`, no clock, no chance. */
-export const PURE_ROOMS: readonly string[] = ['ip', 'wire', 'config', 'crypto', 'control', 'data', 'session', 'tunnel'];
+export const PURE_ROOMS: readonly string[] = [
+  'ip',
+  'wire',
+  'config',
+  'crypto',
+  'control',
+  'data',
+  'session',
+  'tunnel',
+  'peer',
+];

@@ -8,6 +8,8 @@ import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
+import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
@@ -15,10 +17,8 @@ import type { PeerFacts } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
-import { endsStream, logDrop } from './drop-words.ts';
 import type { AttemptLink } from './link.ts';
 import { updateTunnel } from './live-update.ts';
-import { createPeerKeys, type PeerKeys } from './peer-keys.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
@@ -129,6 +129,9 @@ export class Attempt {
       case 'plane-failed':
         this.#end(planeFailure(event.text));
         return;
+      case 'accepted':
+      case 'foreign-stream':
+        return; // a client has no listeners
       default:
         event satisfies never;
     }
@@ -266,6 +269,7 @@ export class Attempt {
         this.#ports.observer.renegotiated(event.keyId);
         return;
       case 'push-request':
+      case 'authenticate':
         // Only a server is asked; a client that is gets no further.
         return;
       case 'send-in-band':
@@ -339,7 +343,6 @@ export class Attempt {
       profile: this.#profile,
       link: this.#link,
       ports: this.#ports,
-      facts: this.#facts,
       signal: this.#aborter.signal,
       /** The peer exists and its keys may come: from here on the session's keys go to the plane. */
       peerAdded: (tunnel) => {

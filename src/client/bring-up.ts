@@ -5,19 +5,17 @@ import type { Config, ConnectionProfile, TunnelOptions } from '../config/config.
 import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
+import { keepaliveOf } from '../peer/keepalive.ts';
+import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
+import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
-import type { OpenTunnel, PeerFacts, TunnelRequest } from '../tunnel/host-port.ts';
-import { mssLimit } from '../tunnel/mtu.ts';
+import type { OpenTunnel, TunnelRequest } from '../tunnel/host-port.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { keepaliveOf, withRestart } from './keepalive.ts';
 import type { AttemptLink } from './link.ts';
+import { withRestart } from './ping-restart.ts';
 import { wait } from './resolve.ts';
-import { logResults } from './results.ts';
 import { type ClientSignal, softRestart } from './signal.ts';
-
-const IPV4_UDP_BYTES = 20 + 8;
-const IPV6_UDP_BYTES = 40 + 8;
 
 export interface UpTunnel {
   readonly peer: PeerHandle;
@@ -37,7 +35,6 @@ export interface BringUpContext {
   readonly profile: ConnectionProfile;
   readonly link: AttemptLink;
   readonly ports: AttemptPorts;
-  readonly facts: PeerFacts;
   readonly signal: AbortSignal;
   peerAdded(tunnel: UpTunnel): void;
   stillWanted(): boolean;
@@ -68,9 +65,8 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
 
 /** What the host is asked for. */
 export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): TunnelRequest {
-  const { profile, link, ports, facts, signal } = context;
-  const letGo = () => ports.device.release();
-  return { profile, tunnel, remote: link.remote, local: link.local(), peer: facts, letGo, signal };
+  const { profile, link, ports, signal } = context;
+  return { profile, tunnel, remote: link.remote, letGo: () => ports.device.release(), signal };
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
@@ -97,7 +93,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     sendPeerId: tunnel.peerId,
     compression,
     decompress: tunnel.compress?.algorithm ?? 'none',
-    fragmentBytes: fragmentBytesOf(profile, link),
+    fragmentBytes: fragmentBytesOf(profile, link.remote.family),
     mssBytes4: 0,
     mssBytes6: 0,
     pingIntervalMs: (tunnel.ping ?? 0) * 1000,
@@ -109,21 +105,9 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
   let key: { readonly cipher: string; readonly digest: string } | undefined;
   const clampMss = (): void => {
     if (key === undefined) return;
-    const limit = mssLimit(
-      {
-        cipher: key.cipher,
-        digest: key.digest,
-        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        outerFamily: link.remote.family,
-        peerId: tunnel.peerId !== undefined,
-        epochFormat: false,
-        socksUdp: false,
-        compressionByte: compression === 'comp-lzo' || compression === 'stub',
-      },
-      { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes },
-    );
-    const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
-    plane.setPeer(peer, { mssBytes4, mssBytes6 });
+    const peerId = tunnel.peerId !== undefined;
+    const sizes = { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes };
+    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.remote.family, peerId, compression }, sizes));
   };
   return {
     peer,
@@ -142,12 +126,6 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
       clampMss();
     },
   };
-}
-
-/** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
-function fragmentBytesOf({ fragment }: ConnectionProfile, { remote }: AttemptLink): number {
-  if (fragment === undefined) return 0;
-  return fragment.mtuMode ? fragment.bytes - (remote.family === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
 }
 
 function sessionPush(tunnel: TunnelOptions): SessionPush {

@@ -5,6 +5,7 @@ import type { DataPlane, LinkId } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import { protocolName } from '../peer/protocol-name.ts';
 import type { LinkPort, OpenLink } from '../ports.ts';
 
 export interface LinkContext {
@@ -71,7 +72,7 @@ export function openAttemptLink(
     connected: opened.connected,
     local: () => links.localAddress(opened.fd),
     announce() {
-      const name = protocolName(profile, remote.family);
+      const name = protocolName(profile.proto, remote.family);
       log(Level.info, `${name} link local${localText(profile, local)}`);
       log(Level.info, `${name} link remote: ${formatLogAddress(remote)}`);
     },
@@ -90,20 +91,6 @@ function unboundLocal(profile: ConnectionProfile, remote: SocketAddress): Socket
   if (!profile.bindLocal) return undefined;
   const port = Number(profile.localPort);
   return { family: remote.family, address: new Uint8Array(remote.family === 4 ? 4 : 16), port, scopeId: 0 };
-}
-
-/** `UDPv4`, `TCPv6_CLIENT` … as in the log and in the environment of scripts. */
-export function protocolName(profile: ConnectionProfile, family: 4 | 6): string {
-  switch (profile.proto.transport) {
-    case 'udp':
-      return `UDPv${family}`;
-    case 'tcp-client':
-      return `TCPv${family}_CLIENT`;
-    case 'tcp-server':
-      return `TCPv${family}_SERVER`;
-    default:
-      return profile.proto.transport satisfies never;
-  }
 }
 
 function localText(profile: ConnectionProfile, local: SocketAddress | undefined): string {

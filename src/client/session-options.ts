@@ -2,15 +2,14 @@
 // judged.
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
-import { cipherFacts } from '../crypto/cipher-table.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import type { SessionOptions, VerifyOptions } from '../session/options.ts';
-import { optionsLinkMtu } from '../tunnel/mtu.ts';
-import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
+import { keepaliveOf } from '../peer/keepalive.ts';
+import { optionsStringOf } from '../peer/options-string.ts';
+import { peerChecksOf } from '../peer/peer-checks.ts';
+import type { SessionOptions } from '../session/options.ts';
 import { IvProto } from '../wire/peer-info.ts';
-import { keepaliveOf, withRestart } from './keepalive.ts';
-import { protocolName } from './link.ts';
+import { withRestart } from './ping-restart.ts';
 import type { ChallengePort, ClientMaterial, PeerInfoFacts } from './ports.ts';
 
 const PUSH_REQUEST_MS = 5000;
@@ -45,7 +44,7 @@ export function sessionOptionsOf(
       ...peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
       ...(config.pull ? loginMethods(config, challenges) : []),
     ],
-    verify: verifyOf(config),
+    verify: peerChecksOf(config.tls),
     dataCiphers: config.dataCiphers.filter((name) => capabilities.ciphers.includes(name)),
     dataCiphersFallback: config.dataCiphersFallback,
     digest: config.auth,
@@ -56,72 +55,6 @@ export function sessionOptionsOf(
     needsCredentials: config.authUserPass !== undefined,
     forgetCredentials: config.authNocache,
   };
-}
-
-function verifyOf({ tls }: Config): VerifyOptions {
-  return {
-    requireCertificate: true,
-    keyUsages: tls.remoteCertKu,
-    extendedKeyUsage: tls.remoteCertEku,
-    netscapeCertType: tls.nsCertType,
-    name: tls.verifyX509Name,
-    fingerprints: tls.peerFingerprints,
-    withoutCa:
-      tls.peerFingerprints.length > 0 && tls.ca === undefined && tls.caPath === undefined && tls.pkcs12 === undefined,
-    issuerHash: tls.verifyHash,
-  };
-}
-
-/** This side's options string, or with `expected` what a peer that fits would send. */
-function optionsStringOf(
-  config: Config,
-  profile: ConnectionProfile,
-  role: 'client' | 'server',
-  expected: boolean,
-): string {
-  const { tunnel, device } = config;
-  const name = config.cipher;
-  const facts = name === undefined ? undefined : cipherFacts(name);
-  const aead = facts?.kind === 'aead';
-  const peerToPeer = config.mode === 'p2p' && !config.pull;
-  const cipher = name !== undefined && (peerToPeer || config.dataCiphers.includes(name)) ? name : undefined;
-  const direction = profile.wrap?.kind === 'tls-auth' ? profile.wrap.direction : undefined;
-  const compression = tunnel.compress !== undefined && tunnel.compress.framing !== 'none';
-  const options: OptionsStringFacts = {
-    deviceType: device.type,
-    linkMtuBytes: optionsLinkMtu(
-      {
-        cipher: name,
-        digest: config.auth,
-        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        socksUdp: false,
-        compressionByte: compression,
-      },
-      profile,
-    ),
-    tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
-    proto: optionsStringProto(profile, expected),
-    tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,
-    ifconfig: undefined,
-    compression,
-    fragment: profile.fragment !== undefined,
-    keyDirection: direction === undefined ? undefined : expected ? (direction === 0 ? 1 : 0) : direction,
-    cipher,
-    auth: aead ? '[null-digest]' : config.auth === 'none' ? '[null-digest]' : config.auth,
-    // The C program announces 128 bits where no cipher is configured.
-    keySizeBits: facts === undefined ? 128 : facts.keyBytes * 8,
-    tlsAuth: profile.wrap?.kind === 'tls-auth',
-    tlsRole: expected ? (role === 'client' ? 'server' : 'client') : role,
-  };
-  return writeOptionsString(options);
-}
-
-/** UDP is written as UDPv4 whatever the family; TCP names the role of whoever sends the string. */
-function optionsStringProto(profile: ConnectionProfile, expected: boolean): string {
-  if (profile.proto.transport === 'udp') return 'UDPv4';
-  const own = protocolName(profile, 4);
-  if (!expected) return own;
-  return own.endsWith('CLIENT') ? 'TCPv4_SERVER' : 'TCPv4_CLIENT';
 }
 
 function peerInfoOf(

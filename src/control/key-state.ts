@@ -19,6 +19,8 @@ export interface KeyStateOptions {
   readonly tlsRole: 'client' | 'server';
   /** The reset that this side starts with. */
   readonly resetOpcode: Opcode;
+  /** Both resets were exchanged before this key state was made (a server's stateless handshake). */
+  readonly resetDone?: boolean;
   readonly tlsTimeoutMs: number;
   /** Largest payload of a packet of this opcode. */
   readonly payloadLimit: (opcode: Opcode) => number;
@@ -47,7 +49,7 @@ export class KeyState {
   readonly keyId: KeyId;
   readonly #options: KeyStateOptions;
   readonly #send: ReliableSend;
-  readonly #receive = new ReliableReceive();
+  readonly #receive: ReliableReceive;
   #engine: TlsEngine | undefined;
   #events: KeyStateEvent[] = [];
   #waiting: Uint8Array[] = [];
@@ -62,8 +64,11 @@ export class KeyState {
   constructor(options: KeyStateOptions, nowMs: number) {
     this.keyId = options.keyId;
     this.#options = options;
-    this.#send = new ReliableSend(options.tlsTimeoutMs);
-    this.#send.queue(options.resetOpcode, NO_PAYLOAD, nowMs);
+    const firstId = options.resetDone === true ? 1 : 0;
+    this.#send = new ReliableSend(options.tlsTimeoutMs, firstId);
+    this.#receive = new ReliableReceive(firstId);
+    this.#resetAcked = firstId > 0;
+    if (firstId === 0) this.#send.queue(options.resetOpcode, NO_PAYLOAD, nowMs);
   }
 
   /** The peer has acknowledged our reset. */

@@ -15,10 +15,15 @@ export interface ReceivedPacket {
 
 /** Messages of one direction of one key state. */
 export class ReliableReceive {
-  #next = 0;
+  #next: number;
   readonly #stored = new Map<number, ReceivedPacket>();
   #pendingAcks: number[] = [];
   #recentAcks: number[] = [];
+
+  /** Messages before `firstId` were received and acknowledged elsewhere. */
+  constructor(firstId = 0) {
+    this.#next = firstId;
+  }
 
   get hasPendingAcks(): boolean {
     return this.#pendingAcks.length > 0;

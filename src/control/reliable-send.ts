@@ -30,11 +30,13 @@ export interface ReliablePacket {
 export class ReliableSend {
   readonly #timeoutMs: number;
   #entries: Entry[] = [];
-  #nextId = 0;
+  #nextId: number;
   #retransmits = 0;
 
-  constructor(timeoutMs: number) {
+  /** Messages before `firstId` were sent and acknowledged elsewhere. */
+  constructor(timeoutMs: number, firstId = 0) {
     this.#timeoutMs = timeoutMs;
+    this.#nextId = firstId;
   }
 
   /** Places that are free in the window. */

@@ -1,11 +1,11 @@
 // The session itself: owns the state, gives each input to the part that knows it, and collects events.
 
+import { randomSessionId } from '../control/session-id.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
 import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
 import { SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
-import type { ControlPacket } from '../wire/control-packet.ts';
 import { formatSessionId } from '../wire/hex.ts';
 import { writePushReply } from '../wire/push-reply.ts';
 import { type ControlDrop, Counters, type SessionCounters } from './counters.ts';
@@ -18,7 +18,7 @@ import { handWindowError, keyDerivationError } from './failure.ts';
 import { Handshake, type HandshakeHost, initiatedLine, peerConnected } from './handshake.ts';
 import type { Instants } from './instants.ts';
 import { Keepalive, keepaliveLine, type Traffic } from './keepalive.ts';
-import { KeyRotation } from './key-rotation.ts';
+import { handWindowEndMs, KeyRotation } from './key-rotation.ts';
 import { type MessageHost, Messages } from './messages.ts';
 import type { Credentials, SessionOptions, SessionPush } from './options.ts';
 import { Outbox } from './outbox.ts';
@@ -26,7 +26,6 @@ import { PeerFacts } from './peer-facts.ts';
 import { PushWait } from './push-wait.ts';
 import { receiveControl } from './receive.ts';
 import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
-import { randomSessionId } from './session-id.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
 import { type Deadline, earliest } from './timers.ts';
 
@@ -50,12 +49,18 @@ export class ControlSession implements Session {
   #keepalive: Keepalive;
   #events: SessionEvent[] = [];
   #closed = false;
+  /** AUTH_FAILED was said. */
+  #refused = false;
 
   constructor(options: SessionOptions, ports: SessionPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#wrap = createWrap(options.wrap, { ...options, crypto: ports.crypto });
-    this.#ownSessionId = randomSessionId(ports.crypto);
+    this.#wrap = createWrap(options.wrap, {
+      ...options,
+      crypto: ports.crypto,
+      firstSendId: options.resume?.firstSendId,
+    });
+    this.#ownSessionId = options.resume?.ownSessionId ?? randomSessionId(ports.crypto);
     this.#keepalive = new Keepalive(options.keepalive, 0);
     this.#credentials = new CredentialStore({
       needed: options.needsCredentials ?? false,
@@ -96,7 +101,9 @@ export class ControlSession implements Session {
     this.#remoteText = remoteText;
     this.#keepalive = new Keepalive(this.#options.keepalive, now.monoMs);
     this.#state = { name: 'handshaking', sinceMs: now.monoMs };
-    if (this.#options.tlsRole === 'client') this.#rotation.beginFirst(now.monoMs);
+    const { resume, tlsRole } = this.#options;
+    if (resume !== undefined) this.#meetPeer(resume.peerSessionId, now);
+    else if (tlsRole === 'client') this.#rotation.beginFirst(now.monoMs);
   }
 
   handleControl(bytes: Uint8Array, now: Instants): void {
@@ -121,7 +128,7 @@ export class ControlSession implements Session {
       return;
     }
     const { packet, firstOfPeer } = received;
-    if (firstOfPeer) this.#meetPeer(packet, now);
+    if (firstOfPeer) this.#meetPeer(packet.sessionId.slice(), now);
     const key = this.#rotation.keyOf(packet.opcode, packet.keyId, now.monoMs);
     if (typeof key === 'string') {
       this.#drop(key);
@@ -139,10 +146,12 @@ export class ControlSession implements Session {
 
   handleInBand(bytes: Uint8Array, now: Instants): void {
     this.#now = now;
-    if (!this.#running) return;
+    if (!this.#running || this.#refused) return;
     const answer = answerInBand(bytes, this.#options.optionsString);
     if (answer.type === 'reply') this.#emit({ type: 'send-in-band', bytes: answer.bytes });
-    if (answer.type === 'peer-exit') this.#end({ reason: 'peer-exit' });
+    if (answer.type !== 'peer-exit') return;
+    this.#ports.log(Level.streamErrors, 'OCC exit message received by peer');
+    this.#end({ reason: 'peer-exit' });
   }
 
   handleWake(now: Instants): void {
@@ -154,7 +163,8 @@ export class ControlSession implements Session {
     this.#now = now;
     if (!this.#running) return;
     const { negotiating } = this.#rotation.slots;
-    if (negotiating !== undefined && now.monoMs >= negotiating.startedMs + this.#options.handWindowMs) {
+    const windowEndMs = negotiating && handWindowEndMs(negotiating, this.#options);
+    if (negotiating !== undefined && windowEndMs !== undefined && now.monoMs >= windowEndMs) {
       this.#handWindowOver(negotiating);
     }
     this.#tickPush();
@@ -162,7 +172,7 @@ export class ControlSession implements Session {
     this.#rotation.handleTime(now.monoMs, traffic.payloadBytes);
     const verdict = this.#keepalive.handleTime(now.monoMs, traffic);
     if (verdict === undefined) return;
-    this.#ports.log(Level.info, keepaliveLine(verdict, this.#peer.commonName));
+    this.#ports.log(Level.info, keepaliveLine(verdict, this.#peer.name));
     this.#end({ reason: verdict });
   }
 
@@ -203,13 +213,29 @@ export class ControlSession implements Session {
     this.#state = { name: 'up', sinceMs: now.monoMs, cipher: channel.cipher.name };
   }
 
+  admit(keyId: number, name: string | undefined, now: Instants): void {
+    this.#now = now;
+    const key = this.#rotation.slots.negotiating;
+    if (!this.#running || this.#refused || key?.state.keyId !== keyId) return;
+    this.#peer.name = name;
+    this.#handshake.admit(key, now);
+  }
+
+  refuse(reason: string | undefined, now: Instants): void {
+    this.#now = now;
+    if (!this.#running || this.#refused) return;
+    this.#refused = true;
+    this.#outbox.close();
+    this.sendText(reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, now);
+  }
+
   sendPushReply(options: readonly string[], now: Instants): void {
     for (const text of writePushReply(options)) this.sendText(text, now);
   }
 
   sendText(text: string, now: Instants): void {
     this.#now = now;
-    if (this.#running) this.#outbox.sendText(text, this.#peer.commonName);
+    if (this.#running) this.#outbox.sendText(text, this.#peer.name);
   }
 
   sendExit(now: Instants): void {
@@ -260,8 +286,7 @@ export class ControlSession implements Session {
     return !this.#closed && this.#state.name !== 'starting' && this.#state.name !== 'ended';
   }
 
-  #meetPeer(packet: ControlPacket, now: Instants): void {
-    const sessionId = packet.sessionId.slice();
+  #meetPeer(sessionId: Uint8Array, now: Instants): void {
     this.#peer.sessionId = sessionId;
     this.#ports.log(
       Level.tlsDebugLow,
@@ -272,7 +297,9 @@ export class ControlSession implements Session {
   }
 
   #advance(now: Instants): void {
-    for (const key of this.#rotation.slots.speaking) if (this.#running) this.#handshake.advance(key, now);
+    for (const key of this.#rotation.slots.speaking) {
+      if (this.#running && !this.#refused) this.#handshake.advance(key, now);
+    }
   }
 
   #onReady(key: SessionKey, established: TlsEstablished, now: Instants): void {
@@ -285,12 +312,12 @@ export class ControlSession implements Session {
       this.#counters.renegotiations++;
       this.#emit({ type: 'renegotiated', keyId: key.state.keyId });
     });
-    if (done) this.#outbox.flush(this.#peer.commonName);
+    if (done) this.#outbox.flush(this.#peer.name);
   }
 
   #connect(key: SessionKey, established: TlsEstablished, now: Instants): void {
-    this.#peer.commonName = established.chain[0]?.commonName;
-    this.#ports.log(Level.info, initiatedLine(this.#peer.commonName, this.#remoteText));
+    if (this.#options.judged !== true) this.#peer.name = established.chain[0]?.commonName;
+    this.#ports.log(Level.info, initiatedLine(this.#peer.name, this.#remoteText));
     this.#state = { name: 'waiting-for-push', sinceMs: now.monoMs };
     this.#emit(peerConnected(key, established));
     if (!this.#options.pull) return;
@@ -324,7 +351,7 @@ export class ControlSession implements Session {
       slots.abandon();
       this.#counters.abandonedRenegotiations++;
       log('TLS Error: the peer began a renegotiation and did not go on with it, ignored');
-      this.#outbox.flush(this.#peer.commonName);
+      this.#outbox.flush(this.#peer.name);
       return;
     }
     const seconds = Math.floor(this.#options.handWindowMs / 1000);
@@ -354,9 +381,10 @@ export class ControlSession implements Session {
         return session.#remoteText;
       },
       emit: (event) => this.#emit(event),
+      isFirst: () => this.#rotation.slots.current === undefined,
       onReady: (key, established, now) => this.#onReady(key, established, now),
       onText: (_key, plaintext) => {
-        if (this.#running) this.#messages.handlePlaintext(plaintext);
+        if (this.#running && !this.#refused) this.#messages.handlePlaintext(plaintext);
       },
       onFailed: (_key, error) => this.#fail(error),
     };

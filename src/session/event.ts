@@ -12,6 +12,24 @@ export type SessionEvent =
   | { readonly type: 'verify-peer'; readonly established: TlsEstablished; readonly keyId: number }
   /** A key exchange is about to send credentials that the session does not have (auth-nocache); the driver calls `setCredentials`. */
   | { readonly type: 'need-credentials' }
+  /**
+   * A judged session: key method 2 is complete and nothing of it counts yet. The driver answers with `admit` or
+   * `refuse`; texts of the peer (a push request, an answer to a challenge) come before that. `refusal` is set when the certificate did not pass: then `refuse` is the only answer.
+   */
+  | {
+      readonly type: 'authenticate';
+      readonly keyId: number;
+      /** The first key of the connection; others are renegotiations. */
+      readonly first: boolean;
+      readonly established: TlsEstablished;
+      readonly refusal: SallyportError | undefined;
+      readonly peerOptionsString: string;
+      readonly peerInfo: ReadonlyMap<string, string>;
+      /** The lines as they came. */
+      readonly peerInfoText: string;
+      readonly username: string | undefined;
+      readonly password: string | undefined;
+    }
   /** Key method 2 is complete for the first key: `Peer Connection Initiated`. */
   | {
       readonly type: 'peer-connected';

@@ -163,6 +163,8 @@ function wrapHint(kind: WrapOptions['kind']): string {
       return 'Check that tls-crypt has the server’s key file.';
     case 'tls-crypt-v2-client':
       return 'Check that tls-crypt-v2 has the client key that this server issued.';
+    case 'tls-crypt-v2-server':
+      return 'The packets are not made with the key that this client proved to have.';
     case 'none':
       return 'The server seems to use tls-auth or tls-crypt; add its key.';
     default:

@@ -25,6 +25,8 @@ export interface HandshakeHost {
   readonly credentials: CredentialStore;
   readonly remoteText: string;
   emit(event: SessionEvent): void;
+  /** Whether a key would be the first of the connection. */
+  isFirst(key: SessionKey): boolean;
   onReady(key: SessionKey, established: TlsEstablished, now: Instants): void;
   onText(key: SessionKey, plaintext: Uint8Array, now: Instants): void;
   onFailed(key: SessionKey, error: SallyportError, now: Instants): void;
@@ -53,11 +55,17 @@ export class Handshake {
         blame: 'peer',
         hint: 'The tls-verify script or the program that embeds Sallyport decides this.',
       });
-      this.#failTls(key, error, now);
+      if (!this.#refuseLater(key, key.phase.established, error, now)) this.#failTls(key, error, now);
       return;
     }
     key.phase = { name: 'credentials', established: key.phase.established };
     this.proceed(key, now);
+  }
+
+  /** The driver lets the peer of a judged key in: from now on the key counts. */
+  admit(key: SessionKey, now: Instants): void {
+    if (key.phase.name !== 'judging' || key.refusal !== undefined) return;
+    this.#ready(key, key.phase.established, now);
   }
 
   /** Goes on as far as credentials allow. */
@@ -93,7 +101,7 @@ export class Handshake {
     const judgement = verifyPeer(info, options.verify, now.unixSeconds);
     for (const [flags, text] of judgement.lines) log(flags, text);
     if (judgement.error !== undefined) {
-      this.#failTls(key, judgement.error, now);
+      if (!this.#refuseLater(key, info, judgement.error, now)) this.#failTls(key, judgement.error, now);
       return;
     }
     key.phase = { name: 'verify', established: info };
@@ -109,6 +117,9 @@ export class Handshake {
         return;
       case 'exchange':
         this.#handleMessage(key, bytes, key.phase.established, now);
+        return;
+      case 'judging':
+        if (key.refusal === undefined) this.#host.onText(key, bytes, now);
         return;
       case 'ready':
         this.#host.onText(key, bytes, now);
@@ -133,10 +144,41 @@ export class Handshake {
     for (const line of compareOptionsStrings(peer.optionsString, options.expectedOptionsString)) {
       log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
     }
+    if (options.judged !== true) {
+      this.#ready(key, established, now);
+      if (result.rest.length > 0 && key.phase.name === 'ready') this.#host.onText(key, result.rest, now);
+      return;
+    }
+    key.phase = { name: 'judging', established };
+    this.#host.emit({
+      type: 'authenticate',
+      keyId: key.state.keyId,
+      first: this.#host.isFirst(key),
+      established,
+      refusal: key.refusal,
+      peerOptionsString: peer.optionsString,
+      peerInfo: parsePeerInfo(peer.peerInfo ?? ''),
+      peerInfoText: peer.peerInfo ?? '',
+      username: peer.username,
+      password: peer.password,
+    });
+    if (result.rest.length > 0) this.#handlePlaintext(key, result.rest, now);
+  }
+
+  #ready(key: SessionKey, established: TlsEstablished, now: Instants): void {
     key.phase = { name: 'ready', established, readyMs: now.monoMs };
-    log(Level.handshake, controlChannelLine(established));
+    this.#host.log(Level.handshake, controlChannelLine(established));
     this.#host.onReady(key, established, now);
-    if (result.rest.length > 0 && key.phase.name === 'ready') this.#host.onText(key, result.rest, now);
+  }
+
+  /** A judged session goes on as far as a text can be said; only then the peer is refused. */
+  #refuseLater(key: SessionKey, established: TlsEstablished, error: SallyportError, now: Instants): boolean {
+    if (this.#host.options.judged !== true) return false;
+    this.#logTlsError(error);
+    key.refusal = error;
+    key.phase = { name: 'credentials', established };
+    this.proceed(key, now);
+    return true;
   }
 
   /** Sends our key method 2; false while credentials are missing. */
@@ -158,6 +200,11 @@ export class Handshake {
   }
 
   #failTls(key: SessionKey, error: SallyportError, now: Instants): void {
+    this.#logTlsError(error);
+    this.#host.onFailed(key, error, now);
+  }
+
+  #logTlsError(error: SallyportError): void {
     const { log } = this.#host;
     if (error.code === 'SALLYPORT_TLS' || error.code === 'SALLYPORT_CERTIFICATE') {
       log(Level.tlsErrors, `OpenSSL: error: ${error.message}`);
@@ -165,7 +212,6 @@ export class Handshake {
       log(Level.tlsErrors, 'TLS Error: TLS object -> incoming plaintext read error');
     }
     log(Level.tlsErrors, 'TLS Error: TLS handshake failed');
-    this.#host.onFailed(key, error, now);
   }
 }
 

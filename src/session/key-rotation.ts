@@ -44,23 +44,25 @@ export class KeyRotation {
     return this.#channel;
   }
 
-  /** Begins the first key with this side's hard reset. */
+  /** Begins the first key with this side's hard reset, which a resumed handshake has behind it. */
   beginFirst(nowMs: number): void {
     const { options, wrap } = this.#host;
-    if (options.tlsRole === 'server') this.#begin(0, Opcode.hardResetServerV2, true, nowMs);
-    else {
+    if (options.tlsRole === 'server') {
+      this.#begin(0, Opcode.hardResetServerV2, true, nowMs, options.resume !== undefined);
+    } else {
       const v3 = wrap.kind === 'tls-crypt-v2-client';
       this.#begin(0, v3 ? Opcode.hardResetClientV3 : Opcode.hardResetClientV2, false, nowMs);
     }
   }
 
-  #begin(keyId: number, resetOpcode: Opcode, byPeer: boolean, nowMs: number): SessionKey {
+  #begin(keyId: number, resetOpcode: Opcode, byPeer: boolean, nowMs: number, resetDone = false): SessionKey {
     const { options, wrap, tls, crypto } = this.#host;
     const state = new KeyState(
       {
         keyId,
         tlsRole: options.tlsRole,
         resetOpcode,
+        resetDone,
         tlsTimeoutMs: options.tlsTimeoutMs,
         payloadLimit: (opcode) => payloadLimit(options.maxControlPacketBytes, wrap, opcode),
         tls,
@@ -74,6 +76,7 @@ export class KeyRotation {
       startedMs: nowMs,
       byPeer,
       phase: { name: 'tls' },
+      refusal: undefined,
       early: [],
       handle: undefined,
       renegotiateAtMs: Number.POSITIVE_INFINITY,
@@ -151,7 +154,7 @@ export class KeyRotation {
     const waits = current?.handle !== undefined && sending !== current;
     return [
       ...this.slots.speaking.map((key) => deadline(key.state.nextDueMs(), 'retransmit')),
-      deadline(negotiating && negotiating.startedMs + this.#host.options.handWindowMs, 'hand-window'),
+      deadline(negotiating && handWindowEndMs(negotiating, this.#host.options), 'hand-window'),
       deadline(lameDuck?.dieAtMs, 'lame-duck'),
       deadline(mayRenegotiate ? current?.renegotiateAtMs : undefined, 'renegotiate'),
       deadline(waits ? current.useAtMs : undefined, 'use-key'),
@@ -184,4 +187,9 @@ export class KeyRotation {
     if (this.slots.sending === key && current !== undefined) this.#use(current);
     if (key.handle !== undefined) this.#host.emit({ type: 'drop-key', handle: key.handle });
   }
+}
+
+/** When a negotiated key has taken too long; never while it waits for the driver's judgement, which has its own limit. */
+export function handWindowEndMs(key: SessionKey, options: Pick<SessionOptions, 'handWindowMs'>): number | undefined {
+  return key.phase.name === 'judging' ? undefined : key.startedMs + options.handWindowMs;
 }

@@ -38,8 +38,25 @@ export interface SessionOptions {
   readonly pushRequestMs: number;
   /** Whether a key exchange waits for credentials (`auth-user-pass`); without it those that happen to be set are sent. */
   readonly needsCredentials?: boolean;
+  /** A server's session that goes on where the stateless handshake ended: both resets are behind it. */
+  readonly resume?: ResumedHandshake | undefined;
+  /**
+   * A server for many: every key exchange waits for the driver's judgement (`authenticate`, answered by `admit` or
+   * `refuse`), and a peer whose certificate does not pass is told so on the finished channel instead of being left in
+   * silence.
+   */
+  readonly judged?: boolean;
   /** Forget the credentials once they are sent (`auth-nocache`). An auth-token is kept. */
   readonly forgetCredentials?: boolean;
+}
+
+/** What the stateless handshake agreed on. */
+export interface ResumedHandshake {
+  /** The session id that the cookie made. */
+  readonly ownSessionId: Uint8Array;
+  readonly peerSessionId: Uint8Array;
+  /** The packet-id with which the wrap goes on after the stateless answer. */
+  readonly firstSendId: number;
 }
 
 export interface KeepaliveOptions {

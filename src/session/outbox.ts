@@ -37,10 +37,12 @@ export class Outbox {
     this.flush(peerName);
   }
 
-  /** Texts wait while a key is negotiated: the peer reads none on the old one then. */
+  /** Texts wait while a key is negotiated: the peer reads none on the old one then, and on the new one once it is complete. */
   flush(peerName: string | undefined): void {
-    const key = this.#slots.current;
-    if (key === undefined || this.#slots.negotiating !== undefined) return;
+    const { negotiating, current } = this.#slots;
+    const key =
+      negotiating === undefined || negotiating.phase.name === 'judging' ? (negotiating ?? current) : undefined;
+    if (key === undefined) return;
     for (const text of this.#texts.splice(0)) {
       key.state.sendPlaintext(writeControlMessage(text));
       this.#log(Level.push, `SENT CONTROL [${peerName ?? 'UNDEF'}]: '${redactControlText(text)}' (status=1)`);
@@ -66,6 +68,7 @@ export class Outbox {
     return undefined;
   }
 
+  /** Forgets texts that wait. */
   close(): void {
     this.#texts = [];
   }

@@ -3,8 +3,8 @@
 export class PeerFacts {
   /** Set by its first packet. */
   sessionId: Uint8Array | undefined;
-  /** Of its certificate, once verified. */
-  commonName: string | undefined;
+  /** What logs know it by: the common name of its certificate, or what the driver of a judged session says. */
+  name: string | undefined;
   /** When its last authentic control packet came, and how many did. */
   heardMs = 0;
   packets = 0;

@@ -3,12 +3,13 @@
 import type { KeyExchange } from '../control/key-exchange.ts';
 import type { KeyState } from '../control/key-state.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
+import type { SallyportError } from '../error.ts';
 import type { HandshakeStep } from './failure.ts';
 
 /** Where a key is. Before `ready` it is negotiated, after that it carries text and data. */
 export type KeyPhase =
   | { readonly name: 'tls' }
-  | { readonly name: 'verify' | 'credentials' | 'exchange'; readonly established: TlsEstablished }
+  | { readonly name: 'verify' | 'credentials' | 'exchange' | 'judging'; readonly established: TlsEstablished }
   | { readonly name: 'ready'; readonly established: TlsEstablished; readonly readyMs: number };
 
 /** A key's state, exchange and place in the session. */
@@ -19,6 +20,8 @@ export interface SessionKey {
   /** The peer asked for it (a renegotiation). */
   readonly byPeer: boolean;
   phase: KeyPhase;
+  /** Why the peer of a judged session will be refused, once that is known. */
+  refusal: SallyportError | undefined;
   /** Plaintext that came before the driver had judged the peer. */
   early: Uint8Array[];
   /** Names the data key in events; undefined until there is one. */
@@ -40,6 +43,7 @@ export function stepOf(key: SessionKey): HandshakeStep {
     case 'credentials':
     case 'exchange':
       return key.phase.name;
+    case 'judging':
     case 'ready':
       return 'exchange';
     default:

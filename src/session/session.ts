@@ -56,6 +56,13 @@ export interface Session {
   acceptPeer(verdict: PeerVerdict, now: Instants): void;
   /** Answers `push-reply` (or `peer-connected` where nothing is pulled): data keys follow. */
   applyPush(push: SessionPush, now: Instants): void;
+  /** Answers `authenticate`: the key counts. `name` is what the peer is known by from now on. */
+  admit(keyId: number, name: string | undefined, now: Instants): void;
+  /**
+   * Says AUTH_FAILED with the reason and hears nothing more but acknowledgements. The driver closes the session once it
+   * is `drained`, or after a while.
+   */
+  refuse(reason: string | undefined, now: Instants): void;
   /** Answers `push-request` with options; long lists are split. */
   sendPushReply(options: readonly string[], now: Instants): void;
   /** Sends a text message on the control channel. */

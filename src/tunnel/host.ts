@@ -7,6 +7,7 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
+import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal } from './journal.ts';
@@ -17,7 +18,6 @@ import { namesToResolve } from './planning.ts';
 import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
-  type CertificateFacts,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,
@@ -161,6 +161,10 @@ export class Host implements TunnelHost, ConnectionScripts {
     return refusedRoutes === 0;
   }
 
+  scriptEnvironment(type: string): ScriptEnvironment {
+    return scriptEnvironment(type, this.#facts);
+  }
+
   dropPrivileges(): void {
     if (this.#dropped) return;
     this.#dropped = true;
@@ -263,7 +267,8 @@ export class Host implements TunnelHost, ConnectionScripts {
   }
 }
 
-const serverOf = ({ remote }: TunnelRequest): string => formatAddress(unmapSocketAddress(remote).address);
+const serverOf = ({ remote }: TunnelRequest): string | undefined =>
+  remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
 
 function opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
   return {

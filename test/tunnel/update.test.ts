@@ -53,8 +53,6 @@ async function bench(lines: readonly string[] = [], pushed: readonly string[] = 
     profile: config.connections[0]!,
     tunnel,
     remote,
-    local: remote,
-    peer: { commonName: 'server', chain: [] },
     letGo: async () => {},
     signal: new AbortController().signal,
   });

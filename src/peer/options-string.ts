@@ -1,0 +1,59 @@
+// The options string of key method 2: what this side says of itself, and what a peer that fits would say.
+
+import type { Config, ConnectionProfile } from '../config/config.ts';
+import { cipherFacts } from '../crypto/cipher-table.ts';
+import { optionsLinkMtu } from '../tunnel/mtu.ts';
+import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
+import { protocolName } from './protocol-name.ts';
+
+/** This side's options string, or with `expected` what a peer that fits would send. */
+export function optionsStringOf(
+  config: Config,
+  profile: ConnectionProfile,
+  role: 'client' | 'server',
+  expected: boolean,
+): string {
+  const { tunnel, device } = config;
+  const name = config.cipher;
+  const facts = name === undefined ? undefined : cipherFacts(name);
+  const aead = facts?.kind === 'aead';
+  const peerToPeer = config.mode === 'p2p' && !config.pull;
+  const cipher = name !== undefined && (peerToPeer || config.dataCiphers.includes(name)) ? name : undefined;
+  const direction = profile.wrap?.kind === 'tls-auth' ? profile.wrap.direction : undefined;
+  const compression = tunnel.compress !== undefined && tunnel.compress.framing !== 'none';
+  const options: OptionsStringFacts = {
+    deviceType: device.type,
+    linkMtuBytes: optionsLinkMtu(
+      {
+        cipher: name,
+        digest: config.auth,
+        transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+        socksUdp: false,
+        compressionByte: compression,
+      },
+      profile,
+    ),
+    tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
+    proto: optionsStringProto(profile, expected),
+    tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,
+    ifconfig: undefined,
+    compression,
+    fragment: profile.fragment !== undefined,
+    keyDirection: direction === undefined ? undefined : expected ? (direction === 0 ? 1 : 0) : direction,
+    cipher,
+    auth: aead ? '[null-digest]' : config.auth === 'none' ? '[null-digest]' : config.auth,
+    // The C program announces 128 bits where no cipher is configured.
+    keySizeBits: facts === undefined ? 128 : facts.keyBytes * 8,
+    tlsAuth: profile.wrap?.kind === 'tls-auth',
+    tlsRole: expected ? (role === 'client' ? 'server' : 'client') : role,
+  };
+  return writeOptionsString(options);
+}
+
+/** UDP is written as UDPv4 whatever the family; TCP names the role of whoever sends the string. */
+function optionsStringProto(profile: ConnectionProfile, expected: boolean): string {
+  if (profile.proto.transport === 'udp') return 'UDPv4';
+  const own = protocolName(profile.proto, 4);
+  if (!expected) return own;
+  return own.endsWith('CLIENT') ? 'TCPv4_SERVER' : 'TCPv4_CLIENT';
+}

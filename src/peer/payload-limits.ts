@@ -1,0 +1,40 @@
+// What must fit into one packet to a peer: the MSS of inner TCP, and the parts of `fragment`.
+
+import type { ConnectionProfile } from '../config/config.ts';
+import type { CompressionFraming, PeerSettings } from '../data/plane.ts';
+import { mssLimit } from '../tunnel/mtu.ts';
+
+const IPV4_UDP_BYTES = 20 + 8;
+const IPV6_UDP_BYTES = 40 + 8;
+
+export interface PacketFacts {
+  readonly cipher: string;
+  readonly digest: string;
+  readonly outerFamily: 4 | 6;
+  /** Whether packets carry a peer-id (DATA_V2). */
+  readonly peerId: boolean;
+  readonly compression: CompressionFraming;
+}
+
+/** The MSS limits of a peer once its cipher is known; 0 for none. */
+export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
+  const { compression, ...rest } = facts;
+  const limit = mssLimit(
+    {
+      ...rest,
+      transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+      epochFormat: false,
+      socksUdp: false,
+      compressionByte: compression === 'comp-lzo' || compression === 'stub',
+    },
+    profile,
+  );
+  const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
+  return { mssBytes4, mssBytes6 };
+}
+
+/** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
+export function fragmentBytesOf({ fragment }: Pick<ConnectionProfile, 'fragment'>, outerFamily: 4 | 6): number {
+  if (fragment === undefined) return 0;
+  return fragment.mtuMode ? fragment.bytes - (outerFamily === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
+}
