@@ -1,11 +1,12 @@
 // What a login may take beside name and password: a code asked before, after a refusal, or while the server waits, and a
 // login in a browser. A program behind the server's management socket decides.
 
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { type ClientEvent, Management } from '../lab/management.ts';
-import type { WatchedProcess } from '../lab/process.ts';
+import { eventually, type WatchedProcess } from '../lab/process.ts';
 import { clientUnderTest, isOurs, itOurs, labSuite, type PeerVersion } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
@@ -58,6 +59,20 @@ labSuite('a login on a terminal', () => {
     await admit(management, login);
     await expectTunnel(client);
     expect(client.text.includes('123456')).toBe(words === '1');
+  });
+
+  it('static-challenge is asked before the program goes to the background', async () => {
+    const log = await lab().file('daemon.log', '');
+    const { management, client } = await start({ lines: [`log ${log}`, 'daemon', 'static-challenge Code? 0'] });
+    await client.prompt(/CHALLENGE: Code\?/);
+    client.write('123456\r');
+    const login = await management.event('CONNECT');
+    expect(login.env.password).toBe('SCRV1:czNjcmV0:MTIzNDU2');
+    if (isOurs) expect(login.env).not.toHaveProperty('IV_SSO');
+    await admit(management, login);
+    await eventually('the tunnel is up', async () => up.test(await readFile(log, 'utf8')));
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    expect(await client.exit()).toEqual({ code: 0, signal: null });
   });
 
   it.each(['2.6', '2.7'] as const)('%s: a dynamic challenge is answered by the next login', async (version) => {
