@@ -22,7 +22,7 @@ export function parseEmbedded(
 }
 
 /** All errors among the findings as one. */
-export function configurationError(findings: readonly Finding[]): SallyportError {
+function configurationError(findings: readonly Finding[]): SallyportError {
   const errors = findings.filter(({ severity }) => severity === 'error');
   const advice = errors.find((finding) => finding.advice !== undefined)?.advice;
   return new SallyportError(errors.map(placed).join('\n'), {
