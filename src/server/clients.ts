@@ -280,7 +280,8 @@ export class Clients implements InstanceServer {
     this.#later(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
-  closed(instance: Instance, reason: string, introduced: boolean): void {
+  closed(instance: Instance, why: string, introduced: boolean): void {
+    const reason = this.#leaving && why === 'replaced' ? 'server-exit' : why;
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
@@ -412,7 +413,7 @@ export class Clients implements InstanceServer {
       for (const other of this.#table.named(name)) others.add(other);
     }
     others.delete(instance);
-    if ([...others].some((other) => other.name === name && name !== undefined)) {
+    if ([...others].some((other) => other.name === name && name !== undefined && other.phase !== 'leaving')) {
       this.log(
         Level.multi,
         `MULTI: new connection by client '${name}' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.`,

@@ -112,6 +112,8 @@ export class Instance {
   #cipher = '';
   #settings: Connected['settings'] | undefined;
   #driving = false;
+  /** Why it is leaving. */
+  #leavingEnd: InstanceEnd | undefined;
 
   constructor(options: InstanceOptions, server: InstanceServer) {
     this.id = options.id;
@@ -219,9 +221,10 @@ export class Instance {
     this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' });
   }
 
-  /** Ends at once; undefined: without a word in the log. */
-  close(end: InstanceEnd | undefined): void {
+  /** Ends at once; undefined: without a word in the log, unless it is on its way out already. */
+  close(reason: InstanceEnd | undefined): void {
     if (this.#phase === 'closed') return;
+    const end = reason ?? this.#leavingEnd;
     this.#phase = 'closed';
     this.#cancelTimer();
     this.#cancelLimit();
@@ -229,7 +232,7 @@ export class Instance {
     this.#aborter.abort();
     if (end !== undefined) this.log(Level.multi, endLine(end));
     this.#session.close();
-    this.#server.closed(this, end?.text ?? 'replaced', this.#introduced);
+    this.#server.closed(this, (this.#leavingEnd ?? end)?.text ?? 'replaced', this.#introduced);
     this.#settleEnd();
   }
 
@@ -258,7 +261,7 @@ export class Instance {
       }
     }
     if (this.#phase === 'leaving' && this.#session.drained) {
-      this.#lastEnd();
+      this.close(this.#leavingEnd);
       return;
     }
     this.#cancelTimer();
@@ -429,7 +432,7 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
-    this.close(this.#phase === 'leaving' ? { signal: 'SIGTERM', text: 'delayed-exit' } : instanceEndOf(end));
+    this.close(this.#phase === 'leaving' ? undefined : instanceEndOf(end));
   }
 
   #leaving(end: InstanceEnd | undefined): void {
@@ -439,13 +442,11 @@ export class Instance {
     this.#server.plane.setPeer(this.peer, { prefixes: [], pingIntervalMs: 0 });
     this.#dialog?.end('the client was refused');
     this.#aborter.abort();
-    this.#lastEnd = () => this.close(end);
+    this.#leavingEnd = end;
     this.#cancelLimit();
     this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + LEAVING_MS, () => this.close(end));
     this.#drive((now) => this.#session.handleWake(now));
   }
-
-  #lastEnd = (): void => {};
 
   /** Ends the instance, or the judgement it waits for, when this much time is over. */
   #limit(ms: number, of: 'handshake' | 'judgement'): void {
