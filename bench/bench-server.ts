@@ -15,6 +15,7 @@ export const SERVER_PORT = 1194;
 /** What the tables call each program. */
 export const serverLabel: Readonly<Record<ClientKind, string>> = {
   sallyport: 'sallyport',
+  'openvpn-2.5': 'openvpn 2.5',
   openvpn: 'openvpn 2.6',
   'openvpn-2.7': 'openvpn 2.7',
 };

@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util';
 import { Lab, tunnel, up } from '../test/lab/lab.ts';
 import { eventually } from '../test/lab/process.ts';
-import { type ClientKind, clientCommand, missing } from '../test/lab/requirements.ts';
+import { clientCommand, missing, type Program } from '../test/lab/requirements.ts';
 import { machineLine, median } from './report.ts';
 
 const { values: options } = parseArgs({
@@ -16,9 +16,9 @@ const { values: options } = parseArgs({
 });
 const runs = Number(options.runs);
 const seconds = Number(options.seconds);
-const clients = options.clients.split(',') as ClientKind[];
+const clients = options.clients.split(',') as Program[];
 
-const label: Readonly<Record<ClientKind, string>> = {
+const label: Readonly<Record<Program, string>> = {
   sallyport: 'sallyport',
   openvpn: 'openvpn 2.6',
   'openvpn-2.7': 'openvpn 2.7',
@@ -47,8 +47,8 @@ try {
 process.exit(code);
 
 /** Clients take turns, so that whatever else the machine does meets all of them alike. */
-async function connectTimes(): Promise<Map<ClientKind, number[]>> {
-  const times = new Map<ClientKind, number[]>(clients.map((kind) => [kind, []]));
+async function connectTimes(): Promise<Map<Program, number[]>> {
+  const times = new Map<Program, number[]>(clients.map((kind) => [kind, []]));
   const config = await lab.clientConfig();
   // One run each beforehand fills the caches of files.
   for (let run = -1; run < runs; run += 1) {
@@ -83,8 +83,8 @@ async function measured(argv: readonly string[]): Promise<number> {
   throw new Error(`iperf3 measured nothing: ${problem}`);
 }
 
-async function throughput(direction: 'up' | 'down'): Promise<Map<ClientKind, number[]>> {
-  const rates = new Map<ClientKind, number[]>(clients.map((kind) => [kind, []]));
+async function throughput(direction: 'up' | 'down'): Promise<Map<Program, number[]>> {
+  const rates = new Map<Program, number[]>(clients.map((kind) => [kind, []]));
   const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
   await sink.line(/Server listening/);
   try {
@@ -105,7 +105,7 @@ async function throughput(direction: 'up' | 'down'): Promise<Map<ClientKind, num
   return rates;
 }
 
-function print(figures: Map<ClientKind, number[]>, title: string, reading: string): void {
+function print(figures: Map<Program, number[]>, title: string, reading: string): void {
   const first = clients[0];
   if (first === undefined) return;
   const mine = median(figures.get(first) ?? []);

@@ -20,6 +20,11 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
       directory: process.cwd(),
     });
   }
+  if (first === 'pki' || first === 'server') {
+    // A bundle of its own: a start that connects never loads it.
+    const { processIo, runPki } = await import('../pki/main.ts');
+    return runPki(argv, processIo());
+  }
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const { printUsage } = await import('./usage.ts');
     return printUsage();

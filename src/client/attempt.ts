@@ -123,6 +123,9 @@ export class Attempt {
       case 'plane-failed':
         this.#end(planeFailure(event.text));
         return;
+      case 'accepted':
+      case 'foreign-stream':
+        return; // a client has no listeners
       default:
         event satisfies never;
     }

@@ -130,16 +130,9 @@ export const SERVER_READERS: Readers<ServerDraft> = {
     draft.network6 = network6Of(text, 'server-ipv6', 'parameter', say) ?? draft.network6;
   },
   push: (draft, [option = ''], say) => {
-    if (option.includes(',')) {
-      say.error(
-        `PUSH OPTION FAILED (illegal comma (',') in string): '${shown(option)}'`,
-        'Write an option without a comma: commas separate the options of a push reply.',
-      );
-    } else if (/[\0-\x1f\x7f]/.test(option)) {
-      say.error(`PUSH OPTION FAILED (control character in string): '${shown(option)}'`, 'Remove the character.');
-    } else if (draft.push.length >= PUSH_LIMIT) {
-      say.error(`more than ${PUSH_LIMIT} options to push`, 'Push fewer options, or to single clients only.');
-    } else draft.push.push(option);
+    if (!pushableOption(option, say)) return;
+    if (draft.push.length < PUSH_LIMIT) draft.push.push(option);
+    else say.error(`more than ${PUSH_LIMIT} options to push`, 'Push fewer options, or to single clients only.');
   },
   'ifconfig-pool': (draft, [first = '', last = '', netmask], say) => {
     const start = ipv4ToNumber(first);
@@ -288,6 +281,19 @@ export const SERVER_READERS: Readers<ServerDraft> = {
 
 /** Extensions that may name a client: alternative names of the subject and of the issuer. */
 const EXTENSION_FIELDS: readonly string[] = ['subjectAltName', 'issuerAltName'];
+
+/** Whether an option can travel in a push reply; complains if not. */
+export function pushableOption(option: string, say: Say): boolean {
+  if (option.includes(',')) {
+    say.error(
+      `PUSH OPTION FAILED (illegal comma (',') in string): '${shown(option)}'`,
+      'Write an option without a comma: commas separate the options of a push reply.',
+    );
+  } else if (/[\0-\x1f\x7f]/.test(option)) {
+    say.error(`PUSH OPTION FAILED (control character in string): '${shown(option)}'`, 'Remove the character.');
+  } else return true;
+  return false;
+}
 
 /** Whether a pool of addresses is one; complains if not. */
 export function poolRangeFits(start: number, end: number, say: Say): boolean {

@@ -100,9 +100,6 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'setenv',
     WORKS,
     'Set the variable OPENVPN_name for scripts; may be pushed.',
-    {
-      contexts: ['ccd'],
-    },
   ),
   row(
     'ignore-unknown-option',

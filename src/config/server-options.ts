@@ -87,7 +87,10 @@ export interface ServerScripts {
 /** One change of the list that is pushed to a client; they count in their order. */
 export type PushChange =
   | { readonly type: 'add'; readonly option: string }
-  /** Every option that begins so. */
+  /**
+   * Every option that begins so. `ifconfig` and `ifconfig-ipv6` are special: this client is not told its address of that
+   * family, and nothing else is removed.
+   */
   | { readonly type: 'remove'; readonly prefix: string }
   | { readonly type: 'reset' };
 
@@ -106,8 +109,7 @@ export interface ClientOptions {
   readonly push: readonly PushChange[];
   readonly maxRoutes: number | undefined;
   readonly overrideUsername: string | undefined;
-  readonly authToken: string | undefined;
-  /** Timers of the server's end of this client; undefined leaves the server's own. */
+  /** Timers of the server's end of this client; undefined leaves the server's own, pingRestart and pingExit as one. */
   readonly ping: number | undefined;
   readonly pingRestart: number | undefined;
   readonly pingExit: number | undefined;
@@ -115,7 +117,10 @@ export interface ClientOptions {
   readonly sessionTimeoutSeconds: number | undefined;
   /** Ciphers allowed to this client, in place of the server's. */
   readonly dataCiphers: readonly string[] | undefined;
+  /** For a client that does not negotiate, if the server has a fallback; then in its place. */
   readonly cipher: string | undefined;
+  /** As `cipher`, and makes a fallback where the server has none. */
+  readonly dataCiphersFallback: string | undefined;
   readonly compress: CompressOption | undefined;
 }
 
@@ -129,7 +134,6 @@ export const NO_CLIENT_OPTIONS: ClientOptions = {
   push: [],
   maxRoutes: undefined,
   overrideUsername: undefined,
-  authToken: undefined,
   ping: undefined,
   pingRestart: undefined,
   pingExit: undefined,
@@ -137,5 +141,6 @@ export const NO_CLIENT_OPTIONS: ClientOptions = {
   sessionTimeoutSeconds: undefined,
   dataCiphers: undefined,
   cipher: undefined,
+  dataCiphersFallback: undefined,
   compress: undefined,
 };

@@ -151,7 +151,7 @@ export class FirstContact {
     const verdict = isReset(opened.packet.opcode)
       ? this.#judgeReset(opened, bytes, source, unixSeconds)
       : this.#judgeThird(opened, bytes, source, unixSeconds);
-    if (verdict.kind !== 'claim') forget(opened);
+    forget(opened, verdict);
     return verdict;
   }
 
@@ -162,7 +162,7 @@ export class FirstContact {
     const verdict = isFirstReset(opened.packet)
       ? this.#claim('stream', opened, bytes, randomSessionId(this.#ports.crypto), unixSeconds)
       : badReset(opened.packet, bytes);
-    if (verdict.kind !== 'claim') forget(opened);
+    forget(opened, verdict);
     return verdict;
   }
 
@@ -287,11 +287,11 @@ function openWith(
   return packet === undefined ? drop('malformed', bytes) : { wrap, codec, packet, id: opened.id, metadata };
 }
 
-/** Wipes what a packet brought with it. */
-function forget({ wrap, codec }: Opened): void {
+/** Wipes what a packet brought with it; a claim keeps the key. */
+function forget({ wrap, codec }: Opened, verdict: ContactVerdict): void {
   if (wrap.kind !== 'tls-crypt-v2-server') return;
   codec.close();
-  wrap.clientKey.fill(0);
+  if (verdict.kind !== 'claim') wrap.clientKey.fill(0);
 }
 
 /** What `tls-crypt-v2-max-age` has against a key, in the C program's words. */

@@ -2,6 +2,7 @@
 // net30 the n-th block of four) of both pools, so a client that keeps its slot keeps both. Facts: OpenVPN 2.7.8.
 
 import { formatAddress, parseAddress } from '../ip/address.ts';
+import { addressPlus, ipv4FromNumber, ipv4ToNumber } from '../ip/address-arithmetic.ts';
 
 /** Addresses that a pool may span. */
 const SLOTS_LIMIT = 65_536;
@@ -52,8 +53,8 @@ export function makeAddressPool(
   let base4: number | undefined;
   let size4: number | undefined;
   if (shape.pool4 !== undefined) {
-    const first = number4(shape.pool4.first);
-    const last = number4(shape.pool4.last);
+    const first = ipv4ToNumber(shape.pool4.first);
+    const last = ipv4ToNumber(shape.pool4.last);
     if (first === undefined || last === undefined || first > last) {
       return {
         problem: `--ifconfig-pool start IP [${shape.pool4.first}] is greater than end IP [${shape.pool4.last}]`,
@@ -159,9 +160,9 @@ export class AddressPool {
     const first = base === undefined ? undefined : base + slot * (this.#blocks ? 4 : 1);
     return {
       slot,
-      address4: first === undefined ? undefined : text4(first + (this.#blocks ? 2 : 0)),
-      serverAddress4: first === undefined || !this.#blocks ? undefined : text4(first + 1),
-      address6: this.#base6 === undefined ? undefined : formatAddress(plus(this.#base6, slot)),
+      address4: first === undefined ? undefined : ipv4FromNumber(first + (this.#blocks ? 2 : 0)),
+      serverAddress4: first === undefined || !this.#blocks ? undefined : ipv4FromNumber(first + 1),
+      address6: this.#base6 === undefined ? undefined : formatAddress(addressPlus(this.#base6, slot)),
     };
   }
 
@@ -179,7 +180,7 @@ export class AddressPool {
     for (const [slot, entry] of this.#slots.entries()) {
       if (entry?.name === undefined) continue;
       const { address4, address6 } = this.lease(slot);
-      const first = this.#blocks && this.#base4 !== undefined ? text4(this.#base4 + slot * 4) : address4;
+      const first = this.#blocks && this.#base4 !== undefined ? ipv4FromNumber(this.#base4 + slot * 4) : address4;
       records.push({ name: entry.name, slot, address4: first, address6 });
     }
     return records;
@@ -223,31 +224,11 @@ function start6(first: string, prefixLength: number): { base: Uint8Array; size: 
   let base = address;
   if (host === 0) {
     host = 1;
-    base = plus(address, 1);
+    base = addressPlus(address, 1);
   }
   return { base, size: prefixLength >= 112 ? 2 ** hostBits - host : SLOTS_LIMIT };
 }
 
-function plus(address: Uint8Array, count: number): Uint8Array {
-  const sum = Uint8Array.from(address);
-  let carry = count;
-  for (let index = sum.length - 1; index >= 0 && carry > 0; index--) {
-    carry += sum[index] as number;
-    sum[index] = carry & 0xff;
-    carry = Math.floor(carry / 256);
-  }
-  return sum;
-}
-
-function number4(text: string): number | undefined {
-  const bytes = parseAddress(text);
-  return bytes?.length === 4 ? number32(bytes, 0) : undefined;
-}
-
 function number32(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
-}
-
-function text4(value: number): string {
-  return [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff].join('.');
 }

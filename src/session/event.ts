@@ -25,6 +25,8 @@ export type SessionEvent =
       readonly refusal: SallyportError | undefined;
       readonly peerOptionsString: string;
       readonly peerInfo: ReadonlyMap<string, string>;
+      /** The lines as they came. */
+      readonly peerInfoText: string;
       readonly username: string | undefined;
       readonly password: string | undefined;
     }

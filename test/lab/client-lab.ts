@@ -106,6 +106,7 @@ export class ClientLab {
         resolver: { resolve: (name, _family, signal) => this.#resolve(name, signal) },
         links: {
           open: (request) => this.#openLink(request),
+          remoteAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 }),
           localAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 2), port: 40_000, scopeId: 0 }),
           setBuffers: () => ({ receive: [1, 1], send: [1, 1] }),
           close: (fd) => {

@@ -4,10 +4,18 @@ import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { address, createNet, type Net } from './net.ts';
-import { makePki, type Pki } from './pki.ts';
+import { address, createNet, type Namespace, type Net } from './net.ts';
+import { type Credential, makePki, type Pki } from './pki.ts';
 import type { WatchedProcess } from './process.ts';
-import { type ClientKind, clientCommand, clientUnderTest, type PeerVersion, peerProgram } from './requirements.ts';
+import {
+  type ClientKind,
+  clientCommand,
+  clientUnderTest,
+  type PeerVersion,
+  type Program,
+  peerProgram,
+  serverUnderTest,
+} from './requirements.ts';
 import { makeStaticKeys, type StaticKeys } from './static-keys.ts';
 
 export type Transport = 'udp4' | 'udp6' | 'tcp4' | 'tcp6';
@@ -24,6 +32,8 @@ export const tunnel = {
 
 export interface ServerOptions {
   readonly version?: PeerVersion;
+  /** Instead of `version`: the program to be tried as a server. */
+  readonly program?: Program;
   readonly transport?: Transport;
   readonly port?: number;
   /** Lines beside the base ones. */
@@ -34,7 +44,13 @@ export interface ServerOptions {
 
 export interface ClientOptions {
   readonly kind?: ClientKind;
+  /** Where it runs; the router can be a second client's host. */
+  readonly namespace?: Namespace;
   readonly transport?: Transport;
+  readonly port?: number;
+  readonly device?: string;
+  /** Whose certificate it shows, in place of `client`'s; null for none. */
+  readonly certificate?: Credential | null;
   readonly lines?: readonly string[];
   readonly without?: readonly string[];
   /** Arguments after `--config FILE`. */
@@ -126,30 +142,42 @@ export class Lab {
 
   /** Starts a real server and waits until it serves. */
   async server(options: ServerOptions = {}): Promise<WatchedProcess> {
-    const version = options.version ?? '2.6';
+    const server = await this.startServer(options);
+    await server.line(up);
+    return server;
+  }
+
+  /** Starts the server under test and waits until it serves. */
+  async serve(options: ServerOptions = {}): Promise<WatchedProcess> {
+    return this.server({ program: serverUnderTest, ...options });
+  }
+
+  /** Starts a server; it may be starting, or about to refuse its configuration, when this resolves. */
+  async startServer(options: ServerOptions = {}): Promise<WatchedProcess> {
+    const { program, version = '2.6' } = options;
+    const command = program === undefined ? [peerProgram(version)] : clientCommand(program);
     const config = await this.file('server.conf', `${this.serverLines(options).join('\n')}\n`);
-    const server = this.net.server.watch([peerProgram(version), '--config', config], {
-      name: `openvpn ${version} (server)`,
+    const server = this.net.server.watch([...command, '--config', config], {
+      name: `${program ?? `openvpn ${version}`} (server)`,
       cwd: this.dir,
     });
     this.#started.add(server);
-    await server.line(up);
     return server;
   }
 
   clientLines(options: ClientOptions = {}): readonly string[] {
     const { transport = 'udp4' } = options;
     const host = transport.endsWith('6') ? address.server6 : address.server4;
+    const certificate = options.certificate === undefined ? this.pki.client : options.certificate;
     return [
       ...without(
         [
           'client',
-          'dev tun',
+          `dev ${options.device ?? 'tun'}`,
           'nobind',
-          `remote ${host} ${port} ${transport.startsWith('tcp') ? `tcp${transport.slice(3)}-client` : transport}`,
+          `remote ${host} ${options.port ?? port} ${transport.startsWith('tcp') ? `tcp${transport.slice(3)}-client` : transport}`,
           `ca ${this.pki.ca.cert}`,
-          `cert ${this.pki.client.cert}`,
-          `key ${this.pki.client.key}`,
+          ...(certificate === null ? [] : [`cert ${certificate.cert}`, `key ${certificate.key}`]),
           'remote-cert-tls server',
           'verb 4',
         ],
@@ -167,12 +195,15 @@ export class Lab {
   async client(options: ClientOptions = {}): Promise<WatchedProcess> {
     const argv = options.argv ?? ['--config', await this.clientConfig(options), ...(options.args ?? [])];
     const kind = options.kind ?? clientUnderTest;
-    const client = this.net.client.watch([...(options.prefix ?? []), ...clientCommand(kind), ...argv], {
-      name: `${kind} (client)`,
-      cwd: options.cwd ?? this.dir,
-      env: options.env,
-      stdin: options.stdin,
-    });
+    const client = (options.namespace ?? this.net.client).watch(
+      [...(options.prefix ?? []), ...clientCommand(kind), ...argv],
+      {
+        name: `${kind} (client)`,
+        cwd: options.cwd ?? this.dir,
+        env: options.env,
+        stdin: options.stdin,
+      },
+    );
     this.#started.add(client);
     return client;
   }
@@ -188,7 +219,7 @@ export class Lab {
   async endTest(): Promise<void> {
     await Promise.all([...this.#started].map((process) => process.kill()));
     this.#started.clear();
-    for (const namespace of [this.net.client, this.net.server]) await namespace.killAllButAgent();
+    for (const namespace of [this.net.client, this.net.router, this.net.server]) await namespace.killAllButAgent();
     await this.net.resetClient();
   }
 

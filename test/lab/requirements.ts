@@ -23,12 +23,20 @@ export function peerProgram(version: PeerVersion): string {
 /** Sallyport's command: of this checkout, or of an installed package that SALLYPORT_BIN names. */
 const sallyportBin = process.env.SALLYPORT_BIN ?? join(projectRoot, 'bin/sallyport.js');
 
-/** Which client the suite runs: `sallyport` (default), `openvpn` or `openvpn-2.7` to prove the suite itself. */
-export type ClientKind = 'sallyport' | 'openvpn' | 'openvpn-2.7';
+/** A program at one end of a connection: ours, or a real one (`openvpn` is 2.6). */
+export type Program = 'sallyport' | 'openvpn' | 'openvpn-2.7';
 
-export const clientUnderTest = clientKind(process.env.SALLYPORT_CLIENT);
+/** Which client the suite runs: `sallyport` (default), `openvpn` or `openvpn-2.7` to prove the suite itself. */
+export type ClientKind = Program | 'openvpn-2.5';
+
+export const clientUnderTest = program('SALLYPORT_CLIENT');
 
 export const isOurs = clientUnderTest === 'sallyport';
+
+/** Which server the suite of the server runs, likewise. */
+export const serverUnderTest = program('SALLYPORT_SERVER');
+
+export const isOurServer = serverUnderTest === 'sallyport';
 
 /** The command line prefix of a client. */
 export function clientCommand(kind: ClientKind = clientUnderTest): readonly string[] {
@@ -39,8 +47,15 @@ export function clientCommand(kind: ClientKind = clientUnderTest): readonly stri
       return ['openvpn'];
     case 'openvpn-2.7':
       return [peerProgram('2.7')];
+    case 'openvpn-2.5':
+      return [peerProgram('2.5')];
   }
 }
+
+/** Every client that can be tried on a server; 2.5 may be missing, ours where it has not been built. */
+export const clientKinds: readonly ClientKind[] = (
+  ['openvpn', 'openvpn-2.7', 'openvpn-2.5', 'sallyport'] as const
+).filter((kind) => kind !== 'openvpn-2.5' || existsSync(peerProgram('2.5')));
 
 /** The peers that are there; 2.5 may be missing where the mirror no longer has it. */
 export const peerVersions: readonly PeerVersion[] = (['2.5', '2.6', '2.6-deaf', '2.7'] as const).filter(
@@ -60,7 +75,13 @@ export function itOurs(name: string, body: () => Promise<void>): void {
   it.skipIf(!isOurs)(name, body);
 }
 
-function clientKind(name: string | undefined): ClientKind {
+/** `it` for what only Sallyport's server does, or does better. */
+export function itOurServer(name: string, body: () => Promise<void>): void {
+  it.skipIf(!isOurServer)(name, body);
+}
+
+function program(variable: string): Program {
+  const name = process.env[variable];
   switch (name) {
     case undefined:
     case '':
@@ -70,7 +91,7 @@ function clientKind(name: string | undefined): ClientKind {
     case 'openvpn-2.7':
       return name;
     default:
-      throw new Error(`SALLYPORT_CLIENT=${name}: sallyport, openvpn or openvpn-2.7`);
+      throw new Error(`${variable}=${name}: sallyport, openvpn or openvpn-2.7`);
   }
 }
 
@@ -93,7 +114,7 @@ function reasons(): string[] {
   for (const version of ['2.7', '2.6-deaf'] as const) {
     if (!existsSync(peerProgram(version))) found.push(`openvpn ${version} has not been fetched (scripts/peers.sh)`);
   }
-  if (isOurs && !existsSync(join(dirname(sallyportBin), '../dist/bin/sallyport.js')))
+  if ((isOurs || isOurServer) && !existsSync(join(dirname(sallyportBin), '../dist/bin/sallyport.js')))
     found.push('the command has not been built');
   return found;
 }

@@ -1,7 +1,7 @@
 // Pre-shared keys of the control channel, made for one test run.
 
-import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './process.ts';
 
@@ -39,6 +39,26 @@ export async function makeStaticKeys(dir: string): Promise<StaticKeys> {
     keys.v2ForeignClient,
   ]);
   return keys;
+}
+
+/** A tls-crypt-v2 client key of a chosen age: the programs can only make new ones. */
+export async function writeAgedClientKey(path: string, serverKey: string, unixSeconds: number): Promise<void> {
+  const server = Buffer.from((await readFile(serverKey, 'utf8')).replace(/-----.*-----/g, ''), 'base64');
+  const metadata = Buffer.alloc(9);
+  // Type 1: a timestamp.
+  metadata[0] = 1;
+  metadata.writeBigInt64BE(BigInt(unixSeconds), 1);
+  const clientKey = randomBytes(256);
+  const plain = Buffer.concat([clientKey, metadata]);
+  // Wrapped: tag (32) | AES-256-CTR of key and metadata | length of all (2). The tag is over length, key and metadata.
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(32 + plain.length + 2);
+  const tag = createHmac('sha256', server.subarray(64, 96)).update(length).update(plain).digest();
+  const cipher = createCipheriv('aes-256-ctr', server.subarray(0, 32), tag.subarray(0, 16));
+  const wrapped = Buffer.concat([tag, cipher.update(plain), cipher.final(), length]);
+  const text = Buffer.concat([clientKey, wrapped]).toString('base64').replace(/.{64}/g, '$&\n');
+  const name = 'OpenVPN tls-crypt-v2 client key';
+  await writeFile(path, `-----BEGIN ${name}-----\n${text}\n-----END ${name}-----\n`);
 }
 
 function staticKeyText(): string {

@@ -31,6 +31,15 @@ describe('an auth-token', () => {
     expect([...bytes.subarray(28)]).toEqual([...proof]);
   });
 
+  it('that OpenVPN 2.7.8 issued under the same secret is accepted', () => {
+    const theirs = 'SESS_ID_AT_WHywNamZ+H45USOPAAAAAGsLRjwAAAAAawtGPEycOV5hipM7XOah3EFSvbTLgRPQTA5o3iMktBsSmQec';
+    const issued = 1_795_900_988;
+    expect(tokensOf().verify('män', theirs, issued + 5)).toMatchObject({ state: 'Authenticated', accepted: true });
+    expect(tokensOf().verify('man', theirs, issued + 5).state).toBe('Invalid');
+    const first = parseBase64(theirs.slice(11))?.subarray(0, 12) ?? new Uint8Array();
+    expect(tokensOf().write('män', first, issued, issued)).toBe(theirs);
+  });
+
   it('keeps times beyond 32 bits', () => {
     const tokens = tokensOf();
     const late = 2 ** 33;
@@ -120,6 +129,11 @@ describe('an auth-token', () => {
         tokens.forClient().handlePassword(user, password, start);
       }),
     );
+  });
+
+  it.each([0, 10, 90, 92])('has no other length than 91: with %i it is a password', (length) => {
+    expect(isAuthToken(`SESS_ID_AT_${'A'.repeat(200)}`.slice(0, length))).toBe(false);
+    expect(isAuthToken(`SESS_ID_AT_${'A'.repeat(200)}`.slice(0, 91))).toBe(true);
   });
 
   it('needs 128 bytes of secret', () => {

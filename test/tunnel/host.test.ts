@@ -78,8 +78,6 @@ function bench(...lines: readonly string[]) {
         profile: config.connections[0]!,
         tunnel: parsePush(pushed, config, 'push-reply').tunnel,
         remote,
-        local,
-        peer: { commonName: 'server', chain: [] },
         letGo: letting,
         signal: aborter.signal,
       }),

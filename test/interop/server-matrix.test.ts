@@ -1,0 +1,111 @@
+// The matrix with the server under test on the other end: every pair of client, transport, control channel wrap,
+// cipher and way to agree on it.
+
+import { beforeAll, expect, it } from 'vitest';
+import { type Lab, type Transport, tunnel, useLab } from '../lab/lab.ts';
+import { device } from '../lab/net.ts';
+import { type ClientKind, clientKinds, labSuite } from '../lab/requirements.ts';
+import { expectTransfer, pings, serveTraffic } from '../lab/traffic.ts';
+import { pairwise } from './pairwise.ts';
+
+const ciphers = {
+  'AES-128-GCM': [],
+  'AES-192-GCM': [],
+  'AES-256-GCM': [],
+  'CHACHA20-POLY1305': [],
+  'AES-256-CBC': ['auth SHA256'],
+  'AES-128-CBC': ['auth SHA1'],
+} as const;
+type Cipher = keyof typeof ciphers;
+
+const cases = pairwise({
+  cipher: Object.keys(ciphers) as Cipher[],
+  wrap: ['no wrap', 'tls-auth with direction', 'tls-auth without direction', 'tls-crypt', 'tls-crypt-v2'],
+  client: clientKinds,
+  transport: ['udp4', 'udp6', 'tcp4', 'tcp6'] satisfies Transport[],
+  agreement: ['negotiation', 'fallback'],
+});
+
+function wrapLines(lab: Lab, wrap: (typeof cases)[number]['wrap']): { client: string; server: string } | undefined {
+  const { shared, v2Client, v2Server } = lab.keys;
+  switch (wrap) {
+    case 'tls-auth with direction':
+      return { client: `tls-auth ${shared} 1`, server: `tls-auth ${shared} 0` };
+    case 'tls-auth without direction':
+      return { client: `tls-auth ${shared}`, server: `tls-auth ${shared}` };
+    case 'tls-crypt':
+      return { client: `tls-crypt ${shared}`, server: `tls-crypt ${shared}` };
+    case 'tls-crypt-v2':
+      return { client: `tls-crypt-v2 ${v2Client}`, server: `tls-crypt-v2 ${v2Server}` };
+    default:
+      return undefined;
+  }
+}
+
+/** By fallback the client says nothing of what it can (2.5), or hears nothing of what is chosen (later ones). */
+function agreementLines(each: (typeof cases)[number]): { client: readonly string[]; server: readonly string[] } {
+  const { cipher } = each;
+  if (each.agreement === 'negotiation') {
+    return { client: [`data-ciphers ${Object.keys(ciphers).join(':')}`], server: [`data-ciphers ${cipher}`] };
+  }
+  if (each.client === 'openvpn-2.5') {
+    return {
+      client: ['ncp-disable', `cipher ${cipher}`],
+      server: [`data-ciphers ${cipher}`, `data-ciphers-fallback ${cipher}`],
+    };
+  }
+  return {
+    client: ['pull-filter ignore "cipher "', `data-ciphers ${cipher}`, `data-ciphers-fallback ${cipher}`],
+    server: [`data-ciphers AES-256-GCM:${cipher}`],
+  };
+}
+
+labSuite('every pair of client, transport, wrap, cipher and agreement is served', () => {
+  const lab = useLab();
+  beforeAll(() => serveTraffic(lab()));
+
+  it.each(cases.map((each) => [Object.values(each).join(', '), each] as const))('%s', async (_title, each) => {
+    const transport = each.transport as Transport;
+    const wrap = wrapLines(lab(), each.wrap);
+    const agreement = agreementLines(each);
+    const auth = ciphers[each.cipher as Cipher];
+    const exitNotice = transport.startsWith('udp');
+
+    const server = await lab().serve({
+      transport,
+      lines: [...agreement.server, ...auth, ...(wrap ? [wrap.server] : []), 'keepalive 10 60'],
+    });
+    const client = await lab().connect({
+      kind: each.client as ClientKind,
+      transport,
+      lines: [
+        ...agreement.client,
+        ...auth,
+        ...(wrap ? [wrap.client] : []),
+        ...(exitNotice ? ['explicit-exit-notify 1'] : []),
+      ],
+    });
+
+    expect((await device(lab().net.client, 'tun0'))?.addresses).toEqual(['10.8.0.2/24', 'fd00:8::1000/64']);
+    await client.line(new RegExp(`Cipher '${each.cipher}' initialized|[Cc]ipher '${each.cipher}'`));
+    await server.line(/\[client\] Peer Connection Initiated with \[AF_INET6?\]/);
+    const { client: here, server: there } = lab().net;
+    for (const sizeBytes of [56, 1300, 3000]) {
+      expect(await pings(here, tunnel.server4, { sizeBytes }), `ping of ${sizeBytes} bytes`).toBe(true);
+    }
+    expect(await pings(there, tunnel.client4, { sizeBytes: 1300 }), 'ping from the server').toBe(true);
+    expect(await pings(here, tunnel.server6, { sizeBytes: 1300 }), 'ping by IPv6').toBe(true);
+    await expectTransfer(here, tunnel.server4, 1 << 20);
+    await expectTransfer(there, tunnel.client4, 1 << 20);
+
+    const mark = server.mark();
+    expect(await client.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+    await server.line(
+      exitNotice
+        ? /exit message received by peer|SIGUSR1\[soft,remote-exit\] received/
+        : /Connection reset, restarting|SIGUSR1\[soft,connection-reset\] received/,
+      { from: mark },
+    );
+    expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+});
