@@ -10,6 +10,7 @@ export const PORT_FILES: readonly string[] = [
   'data/plane.ts',
   'tunnel/ports.ts',
   'client/ports.ts',
+  'server/ports.ts',
   'ip/socket-address.ts',
 ];
 

@@ -141,12 +141,6 @@ const LINE_RULES: readonly LineRule[] = [
     severity: 'notice',
   },
   {
-    option: 'verify-client-cert',
-    when: (line) => first(line) === 'none' || first(line) === 'optional',
-    why: 'A client needs no certificate: whoever learns a password can log in.',
-    instead: 'Write verify-client-cert require, or remove the line.',
-  },
-  {
     option: 'duplicate-cn',
     when: () => true,
     why: 'Many clients may share one certificate: it cannot be told who is connected, and to lock one out is to lock out all.',

@@ -31,9 +31,9 @@ export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): v
     tls.role = 'server';
   }
   if (server.network6 !== undefined) expandServer6(drafts, server.network6, at);
-  if (server.network !== undefined) expandServer4(drafts, server.network, device, at);
+  if (server.network !== undefined) expandServer4(drafts, server.network, at);
   if (general.mode !== 'server') return;
-  if (device.type === 'tun') tunnel.topology ??= 'subnet';
+  if (device.type !== 'tap') tunnel.topology ??= 'subnet';
   if (general.keepalive !== undefined) {
     const { interval, timeout } = general.keepalive;
     if (timeout > KEEPALIVE_MAX_SECONDS) {
@@ -69,12 +69,7 @@ function expandServer6(drafts: Drafts, macro: NonNullable<ServerDraft['network6'
   server.push.push('tun-ipv6');
 }
 
-function expandServer4(
-  drafts: Drafts,
-  macro: NonNullable<ServerDraft['network']>,
-  device: DeviceChoice,
-  at: Lines,
-): void {
+function expandServer4(drafts: Drafts, macro: NonNullable<ServerDraft['network']>, at: Lines): void {
   const { general, tunnel, server } = drafts;
   const say = at.say('server');
   if (general.clientMacro) say.error('--server and --client cannot be used together', 'Remove one of them.');
@@ -83,10 +78,6 @@ function expandServer4(
       "--server already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly",
       'Remove ifconfig-pool, or write nopool after the netmask of server.',
     );
-    return;
-  }
-  if (device.type === 'null') {
-    say.error('--server directive only makes sense with --dev tun or --dev tap', 'Write dev tun.');
     return;
   }
   const network = macro.network;
@@ -138,7 +129,7 @@ function expandServer4(
     if (server.clientToClient) server.push.push(`route ${whole.network} ${netmask}`);
     else if (tunnel.topology === 'net30') server.push.push(`route ${own}`);
     if (tunnel.topology === 'net30' && macro.pool) {
-      at.say('topology', 'server').warn(
+      at.say('topology').warn(
         'WARNING: --topology net30 support for server configs with IPv4 pools will be removed in a future release. Please migrate to --topology subnet as soon as possible.',
         'Write topology subnet, unless clients older than OpenVPN 2.1 have to be served.',
         'deprecated',

@@ -49,8 +49,6 @@ function verifyRole({ config, drafts, at }: ServerCheck, server: ServerOptions):
       'dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
       'Write dev tun.',
     );
-  } else if (device.type === 'null') {
-    at.say('dev', 'dev-type').error('--mode server only works with --dev tun or --dev tap', 'Write dev tun.');
   }
   const open = ['tcp', 'tcp4', 'tcp6'].includes(drafts.base.protoName);
   if (open && drafts.server.network === undefined) {
@@ -171,7 +169,22 @@ function verifyLogins({ config, at, checksLogins }: ServerCheck, server: ServerO
   if (server.authUserPassOptional) need('auth-user-pass-optional', 'auth-user-pass-optional');
 }
 
-function warnOfCombinations({ drafts, at }: ServerCheck, server: ServerOptions): void {
+function warnOfCombinations({ config, drafts, at }: ServerCheck, server: ServerOptions): void {
+  if (server.verifyClientCert !== 'require') {
+    at.say('verify-client-cert').warn(
+      'WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept clients which do not present a certificate',
+      'Write verify-client-cert require, or remove the line, unless a password is enough for you.',
+      'unsafe',
+    );
+  }
+  warnOfScripts(config, server, at);
+  const notices = drafts.base.explicitExitNotify;
+  if (notices > 2) {
+    at.say('explicit-exit-notify').warn(
+      `explicit-exit-notify ${notices} counts as 1 on a server`,
+      'Write 1 to let clients come back, 2 to send them to their next server.',
+    );
+  }
   if (server.duplicateCn && server.clientConfigDir !== undefined) {
     at.say('duplicate-cn').warn(
       'WARNING: using --duplicate-cn and --client-config-dir together is probably not what you want',
@@ -189,6 +202,35 @@ function warnOfCombinations({ drafts, at }: ServerCheck, server: ServerOptions):
     at.say('server', 'mode').warn(
       'WARNING: --keepalive option is missing from server config',
       'Write keepalive 10 60: without it a client that has gone away is never noticed.',
+    );
+  }
+}
+
+// A login that cannot be checked is a login that fails: better said at start than to every client.
+function warnOfScripts(config: Config, server: ServerOptions, at: Lines): void {
+  const { security } = config.scripts;
+  const check = server.scripts.authUserPassVerify;
+  if (check !== undefined && security < 2) {
+    at.say('auth-user-pass-verify').warn(
+      `auth-user-pass-verify with script-security ${security} refuses every client: the program may not be run`,
+      'Write script-security 2.',
+    );
+  } else if (check?.by === 'env' && security < 3) {
+    at.say('auth-user-pass-verify').warn(
+      `auth-user-pass-verify via-env with script-security ${security} gives the program no password`,
+      'Write via-file, or script-security 3.',
+    );
+  }
+  for (const [option, argv] of [
+    ['client-connect', server.scripts.clientConnect],
+    ['tls-crypt-v2-verify', server.scripts.tlsCryptV2Verify],
+    ['tls-verify', config.scripts.tlsVerify],
+    ['learn-address', server.scripts.learnAddress],
+  ] as const) {
+    if (argv === undefined || security >= 2) continue;
+    at.say(option).warn(
+      `${option} with script-security ${security} refuses every client: the program may not be run`,
+      'Write script-security 2.',
     );
   }
 }

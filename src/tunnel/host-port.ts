@@ -3,7 +3,7 @@
 import type { ConnectionProfile, TunnelOptions } from '../config/config.ts';
 import type { DeviceOptions } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import type { CertificateFacts } from './environment.ts';
+import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import type { TunnelPlan } from './plan.ts';
 
 /** What the attempt needs of the host for the tunnel: a device for the plane, and everything around it. */
@@ -12,6 +12,8 @@ export interface TunnelHost {
   open(request: TunnelRequest): Promise<OpenTunnel>;
   /** Routes and the scripts that follow them; called after route-delay. Resolves true when every route was set. */
   route(): Promise<boolean>;
+  /** What a script of this type would see now. */
+  scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */
   dropPrivileges(): void;
   /**

@@ -7,7 +7,7 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applySteps, type StepPorts, undoSteps } from './apply-steps.ts';
-import type { CertificateFacts } from './environment.ts';
+import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal } from './journal.ts';
@@ -134,6 +134,10 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
     this.#standing = { ...this.#standing, complete: true };
     return refusedRoutes === 0;
+  }
+
+  scriptEnvironment(type: string): ScriptEnvironment {
+    return scriptEnvironment(type, this.#facts);
   }
 
   dropPrivileges(): void {

@@ -221,6 +221,13 @@ describe('the macros', () => {
     expect(tunnel.routeGateway).toBeUndefined();
   });
 
+  it('mean the same where there is no device', () => {
+    const { tunnel, server, device } = served(NET, 'dev null');
+    expect(device.type).toBe('null');
+    expect(tunnel).toMatchObject({ topology: 'subnet', ifconfig: { local: '10.8.0.1' } });
+    expect(server.push).toEqual(['route-gateway 10.8.0.1', 'topology subnet']);
+  });
+
   it('keep a route-gateway that is written', () => {
     expect(served(NET, 'route-gateway 10.8.0.77').tunnel.routeGateway).toBe('10.8.0.77');
   });
@@ -497,7 +504,6 @@ describe('wrong options of a server', () => {
       [NET, 'auth-user-pass login.txt'],
       '7: --auth-user-pass cannot be used with --mode server (it should be used on the client side only)',
     ],
-    [[NET, 'dev null'], '6: --server directive only makes sense with --dev tun or --dev tap'],
     [
       [NET, 'dev tap'],
       '7: dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
@@ -526,6 +532,30 @@ describe('wrong options of a server', () => {
     )) {
       expect(each.advice, each.message).toMatch(/^[A-Z].*\.$/);
     }
+  });
+
+  it.each([
+    ['verify-client-cert none', 'WARNING: POTENTIALLY DANGEROUS OPTION --verify-client-cert none|optional may accept'],
+    ['duplicate-cn|client-config-dir ccd', 'WARNING: using --duplicate-cn and --client-config-dir together'],
+    ['duplicate-cn|ifconfig-pool-persist x', 'WARNING: --ifconfig-pool-persist will not work with --duplicate-cn'],
+    ['topology net30', 'WARNING: --topology net30 support for server configs with IPv4 pools will be removed'],
+    ['auth-user-pass-verify x via-file', 'auth-user-pass-verify with script-security 1 refuses every client'],
+    ['auth-user-pass-verify x via-env|script-security 2', 'auth-user-pass-verify via-env with script-security 2 gives'],
+    ['client-connect x', 'client-connect with script-security 1 refuses every client'],
+    ['explicit-exit-notify 3', 'explicit-exit-notify 3 counts as 1 on a server'],
+    ['pull-filter ignore x', '--pull-filter ignored for --mode server'],
+  ])('may be only doubtful: %s', (lines, message) => {
+    const { findings } = parse([...FILES, NET, 'keepalive 10 60', ...lines.split('|')], true);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatchObject({ severity: 'warning', message: expect.stringContaining(message) });
+  });
+
+  it('are in order with keepalive, and told so without', () => {
+    const rest = [...FILES, NET, 'auth-user-pass-verify x via-env', 'script-security 3', 'client-connect x'];
+    expect(parse([...rest, 'keepalive 10 60']).findings).toEqual([]);
+    expect(parse(rest).findings.map((each) => each.message)).toEqual([
+      'WARNING: --keepalive option is missing from server config',
+    ]);
   });
 
   it('lack nothing where the program checks logins itself', () => {
