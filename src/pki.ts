@@ -1,6 +1,5 @@
 // Entry point for apps/pki: what making keys, certificates and configurations needs of the rooms.
 
-export { parseConfig } from './config/parse.ts';
 export type { CryptoProvider } from './crypto/provider.ts';
 export { SallyportError } from './error.ts';
 export { parseAddress } from './ip/address.ts';
@@ -11,8 +10,3 @@ export { expiryWarning } from './node/expiry.ts';
 export { parsePem } from './node/pem.ts';
 export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 export { createTerminal } from './node/terminal.ts';
-export {
-  parseTlsCryptV2ServerKey,
-  writeTlsCryptV2ClientKey,
-  writeTlsCryptV2ServerKey,
-} from './wire/tls-crypt-v2.ts';

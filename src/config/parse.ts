@@ -95,6 +95,10 @@ function readProfileLine(drafts: Drafts, tunnel: ReturnType<typeof tunnelReaders
     if (readRemote(emptyConnection(), line, say)) drafts.remotes.push(line);
     return;
   }
+  if (option === 'genkey') {
+    say.error('genkey makes a key and ends: it is no part of a configuration', 'Write it alone: --genkey secret FILE.');
+    return;
+  }
   if (option === 'connection') {
     if (line.inline === undefined) say.warn('connection without a block has no effect', 'Write <connection>.');
     else drafts.blocks.push({ ...drafts.base, origin: line.origin });

@@ -136,7 +136,15 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'Export keying material to plug-ins.',
   ),
 
-  row('genkey', '[type] [file] [extra]', [0, 3], 'general', notYet(STANDALONE), 'Make a key file.'),
+  row(
+    'genkey',
+    '[type] [file] [metadata]',
+    [0, 3],
+    'general',
+    WORKS,
+    'Make a key file: secret, tls-auth, tls-crypt, tls-crypt-v2-server, tls-crypt-v2-client or auth-token.',
+    { default: 'secret' },
+  ),
   row('mktun', '', 0, 'general', notYet(STANDALONE), 'Make a persistent tun device.'),
   row('rmtun', '', 0, 'general', notYet(STANDALONE), 'Remove a persistent tun device.'),
   row('show-gateway', '[address]', [0, 1], 'general', notYet(STANDALONE), 'Show the default gateways.'),

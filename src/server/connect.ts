@@ -3,6 +3,7 @@
 
 import { clientFileName, parseClientOptions } from '../config/client-options.ts';
 import type { Config, Finding } from '../config/config.ts';
+import { optionsErrorText } from '../config/findings.ts';
 import { type ClientOptions, NO_CLIENT_OPTIONS, type ServerOptions } from '../config/server-options.ts';
 import type { PeerSettings, PlaneCapabilities } from '../data/plane.ts';
 import { parsePrefix } from '../ip/prefix.ts';
@@ -155,11 +156,15 @@ export class Connector {
     return options;
   }
 
-  #complain({ log }: Instance, { severity, message, origin }: Finding): void {
-    log(
-      severity === 'error' ? Level.importErrors : Level.warning,
-      `Options error: ${message} (${origin.file}:${origin.line})`,
-    );
+  #complain({ log }: Instance, finding: Finding): void {
+    if (finding.severity === 'error') log(Level.importErrors, optionsErrorText(finding));
+    else log(Level.warning, finding.message);
+  }
+
+  /** A client's own `cipher` counts only where a fallback is allowed at all. */
+  #fallback({ dataCiphersFallback, cipher }: ClientOptions): string | undefined {
+    const own = this.#config.dataCiphersFallback;
+    return dataCiphersFallback ?? (own === undefined ? undefined : (cipher ?? own));
   }
 
   #addresses(instance: Instance, options: ClientOptions, lease: PoolLease | undefined): ClientAddresses {
@@ -218,7 +223,7 @@ export class Connector {
     const own = {
       dataCiphers: (options.dataCiphers ?? this.#config.dataCiphers).filter((name) => ciphers.includes(name)),
       dataCiphersWritten: undefined,
-      fallback: options.cipher ?? this.#config.dataCiphersFallback,
+      fallback: this.#fallback(options),
     };
     const chosen = chooseCipher(own, facts);
     for (const line of chosen.lines) log(Level.info, line);
@@ -250,11 +255,15 @@ export class Connector {
     });
     for (const note of list.notes) log(Level.pushErrors, note);
     const compress = options.compress ?? tunnel.compress;
+    // Either of the two that judge silence takes the other's place.
+    const silence =
+      options.pingExit !== undefined || options.pingRestart !== undefined
+        ? { pingExit: options.pingExit, pingRestart: options.pingRestart }
+        : {};
     const timers = {
       ...tunnel,
+      ...silence,
       ping: options.ping ?? tunnel.ping,
-      pingRestart: options.pingRestart ?? tunnel.pingRestart,
-      pingExit: options.pingExit ?? tunnel.pingExit,
       inactive: options.inactive ?? tunnel.inactive,
       sessionTimeoutSeconds: options.sessionTimeoutSeconds ?? tunnel.sessionTimeoutSeconds,
     };
