@@ -104,6 +104,15 @@ export function tlsEngineConformance(name: string, makeFactory: MakeTlsFactory):
         }
       });
 
+      it('makes a record of its own of each message, however many are said at once', async () => {
+        const joined = await pair();
+        const { client, server } = await joined.establish();
+        const messages = [700, 800, 900, 1000].map((length) => new Uint8Array(length).fill(length & 0xff));
+        for (const message of messages) client.engine.handlePlaintext(message);
+        await joined.until(() => server.plaintextBytes() === 3400);
+        expect(server.received.map(({ length }) => length)).toEqual([700, 800, 900, 1000]);
+      });
+
       it('carries bytes both ways however the wire cuts them', async () => {
         await fc.assert(
           fc.asyncProperty(
