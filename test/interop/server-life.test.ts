@@ -109,25 +109,37 @@ labSuite('a served client', () => {
     await server.line(farewells[kind]);
   });
 
-  it('is not disturbed by what comes from its own address: garbage, resets, another one who is refused', async () => {
-    // Through a relay everybody has one address; answers go to who spoke last.
+  /** A relay through which everybody has one address; answers go to who spoke last. */
+  async function oneAddress(port: number) {
     const relay = await lab().net.router.agent();
-    await relay.ask('relay', { port: 2010, targetHost: address.server4, targetPort: 1194 });
+    await relay.ask('relay', { port, targetHost: address.server4, targetPort: 1194 });
+    return { without: ['remote'], lines: [`remote ${address.gateway4} ${port} udp4`] };
+  }
+
+  it('is not disturbed by garbage and resets that come from its own address', async () => {
     const server = await lab().serve({ lines: ['keepalive 10 60'] });
-    const remote = { without: ['remote'], lines: [`remote ${address.gateway4} 2010 udp4`] };
-    await lab().connect({ ...first, ...remote });
+    await lab().connect({ ...first, ...(await oneAddress(2010)) });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     const reset = `printf '\\x38ABCDEFGH\\x00\\x00\\x00\\x00\\x00' >/dev/udp/${address.gateway4}/2010`;
     await lab().net.client.run(['bash', '-c', `for i in 1 2 3; do ${reset}; done`]);
     const agent = await lab().net.client.agent();
     await agent.ask('udpGarbage', { host: address.gateway4, port: 2010, count: 40 });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    expect(await pings(lab().net.server, tunnel.client4)).toBe(true);
+    expect(server.count(/\[client\] Peer Connection Initiated/)).toBe(1);
+  });
+
+  it('is not disturbed by another one at its own address who is refused', async () => {
+    const remote = await oneAddress(2011);
+    const server = await lab().serve({ lines: ['keepalive 10 60'] });
+    await lab().connect({ ...first, ...remote });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     const stranger = await lab().client({
       ...first,
       ...remote,
       device: 'tun9',
       certificate: lab().pki.foreign,
-      lines: [...remote.lines, 'hand-window 5', 'connect-retry-max 1'],
+      lines: [...remote.lines, 'hand-window 10', 'connect-retry-max 1'],
     });
     await server.line(/VERIFY ERROR: depth=0, error=unable to get local issuer certificate: CN=foreign/);
     await stranger.kill();
