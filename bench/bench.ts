@@ -1,12 +1,11 @@
 // Time to connect and throughput, ours beside OpenVPN 2.6 and 2.7 in the same run against the same server; the figures
 // that count are the ratios. `npm run bench`, as root. Everything happens in namespaces of its own.
 
-import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Lab, tunnel, up } from '../test/lab/lab.ts';
 import { eventually } from '../test/lab/process.ts';
 import { clientCommand, missing, type Program } from '../test/lab/requirements.ts';
+import { machineLine, median } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -119,20 +118,9 @@ function print(figures: Map<Program, number[]>, title: string, reading: string):
   }
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? Number.NaN)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-}
-
 function describeMachine(): void {
-  const [processor] = cpus();
-  const system = /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? process.platform;
   process.stdout.write(
-    `${cpus().length} x ${processor?.model.trim()}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${system}, Linux ${release()}, ` +
-      `Node ${process.version}\nserver: openvpn 2.6 in a namespace of the same machine, AES-256-GCM, UDP over IPv4, no kernel offload; ` +
+    `${machineLine()}\nserver: openvpn 2.6 in a namespace of the same machine, AES-256-GCM, UDP over IPv4, no kernel offload; ` +
       `${runs} connections and 2 x ${seconds} s of traffic each\n`,
   );
   process.stdout.write(

@@ -11,7 +11,8 @@ const [first] = args;
 if (first === '--version') {
   require(join(bundles, 'version.js')).printVersion();
 } else {
-  const connects = first !== undefined && !['check', '--help', '-h', 'help'].includes(first);
+  const own = ['check', 'pki', 'server', '--help', '-h', 'help'];
+  const connects = first !== undefined && !own.includes(first) && !args.includes('--genkey');
   const worker = connects ? startWorker() : undefined;
   const { loadCommand } = require('./load-command.js');
   loadCommand(join(bundles, 'sallyport.js')).command.main(args, worker);

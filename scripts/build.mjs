@@ -1,9 +1,17 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
-// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker.
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for `pki` and `server init`.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+
+// What the command loads when it is used, from a file of its own beside the command's.
+const loadedWhenUsed = {
+  name: 'loaded-when-used',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.\/pki\/main\.ts$/ }, () => ({ path: './pki.js', external: true }));
+  },
+};
 
 rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
@@ -11,6 +19,7 @@ await build({
   entryPoints: {
     sallyport: 'apps/cli/main.ts',
     version: 'apps/cli/version.ts',
+    pki: 'apps/pki/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
   },
   outdir: 'dist/bin',
@@ -19,6 +28,7 @@ await build({
   platform: 'node',
   target: 'node20',
   external: ['koffi'],
+  plugins: [loadedWhenUsed],
   // A bundle of the old module form starts faster, and can be loaded with V8's code cache; it has no import.meta.
   define: { 'import.meta.url': 'bundleUrl' },
   // A script that is loaded with a code cache can't `import()`; built-in modules come by require.

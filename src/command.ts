@@ -1,6 +1,6 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
-export type { CredentialsPort, PartialCredentials } from './client/ports.ts';
+export type { Challenge, ChallengePort, CredentialsPort, PartialCredentials, WebLogin } from './client/ports.ts';
 export type { SignalName } from './client/signal.ts';
 export type { Config, Finding, Source } from './config/config.ts';
 export { parseConfig } from './config/parse.ts';
@@ -13,6 +13,6 @@ export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
 export { createLogger, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 export { formatStatus, openStatusFile } from './node/status-file.ts';
-export { createTerminal, prompts } from './node/terminal.ts';
+export { createTerminal, hasTerminal, prompts } from './node/terminal.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

@@ -5,35 +5,34 @@ import { release } from 'node:os';
 import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
-import type { CredentialsPort } from './client/ports.ts';
+import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
+import { privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
-import type { PlaneListener } from './data/plane.ts';
-import { SallyportError } from './error.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
-import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
+import { setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
-import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
-import { createNodeScripts, type ScriptStdio } from './node/scripts.ts';
+import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { Host } from './tunnel/host.ts';
-import type { PrivilegePort } from './tunnel/privileges.ts';
 import { OPENVPN_VERSION } from './version.ts';
 
 export interface ComposeOptions {
   readonly log: Log;
   /** Asks for what the profile's own file or block does not give. */
   readonly credentials: Pick<CredentialsPort, 'ask'>;
+  /** Whoever answers questions beside username and password, if there is anybody. */
+  readonly challenges?: ChallengePort | undefined;
   /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
   passphrase(): Promise<string>;
   /** The profile's file name as scripts see it. */
@@ -113,6 +112,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
                   : readCredentialsFile(pathOf(source.path), 'Auth', warn),
               ask: options.credentials.ask,
             },
+            challenges: options.challenges,
             log,
             plane: plane.listenedBy,
           },
@@ -126,45 +126,3 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     throw error;
   }
 }
-
-/** The worker starts at once, beside everything else; who listens to it is known later. */
-function startPlane({ workerUrl, worker }: Pick<ComposeOptions, 'workerUrl' | 'worker'>): {
-  listenedBy(listener: PlaneListener): WorkerPlane;
-  close(): Promise<void>;
-} {
-  let listener: PlaneListener = () => {};
-  const plane = createWorkerPlane({ workerUrl, worker, listener: (event) => listener(event) });
-  return {
-    listenedBy(known) {
-      listener = known;
-      return plane;
-    },
-    close: () => plane.close(),
-  };
-}
-
-const scriptStdio = (output: ComposeOptions['scriptOutput']): ScriptStdio =>
-  output === undefined ? {} : { stdout: output, stderr: output };
-
-/** Names are looked up now: after chroot there may be no /etc to look into. */
-function privilegePort(config: Config): PrivilegePort {
-  const { user, group } = config.process;
-  const account = user === undefined ? undefined : lookupUser(user);
-  const gid = group === undefined ? undefined : lookupGroup(group);
-  if (user !== undefined && account === undefined) throw unknownName('user', 'UID', user);
-  if (group !== undefined && gid === undefined) throw unknownName('group', 'GID', group);
-  return {
-    chroot: enterChroot,
-    changeIdentity({ keep }) {
-      dropPrivileges({ uid: account?.uid, gid, keepNetAdmin: keep.includes('CAP_NET_ADMIN') });
-      return hasNetAdmin() ? ['CAP_NET_ADMIN'] : [];
-    },
-  };
-}
-
-const unknownName = (option: string, id: string, name: string): SallyportError =>
-  new SallyportError(`failed to find ${id} for ${option} ${name}`, {
-    code: 'SALLYPORT_CONFIG',
-    blame: 'config',
-    hint: `Name a ${option} that exists on this machine.`,
-  });

@@ -16,4 +16,5 @@ export { quoteWord } from './config/lexer.ts';
 export type { OptionRow, OptionStatus } from './config/option-row.ts';
 export { OPTION_GROUPS, OPTIONS } from './config/option-table.ts';
 export { type ConfigHost, type ConfigInput, type ParsedConfig, parseConfig } from './config/parse.ts';
+export type { ListenOption, ServerOptions } from './config/server-options.ts';
 export { usageText } from './config/usage.ts';

@@ -2,7 +2,7 @@
 // installed; the platform is loaded when `connect` is called.
 
 import { resolve } from 'node:path';
-import type { CredentialsPort, PartialCredentials } from './client/ports.ts';
+import type { Challenge, ChallengePort, CredentialsPort, PartialCredentials, WebLogin } from './client/ports.ts';
 import type { Config, Finding } from './config/config.ts';
 import { parseConfig } from './config/parse.ts';
 import { Connection, guarded } from './connection.ts';
@@ -12,7 +12,8 @@ import { MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { Credentials } from './session/options.ts';
 
 export type { ClientStatistics } from './client/client.ts';
-export type { ClientState } from './client/state.ts';
+export type { Challenge, WebLogin } from './client/ports.ts';
+export type { ClientState, LoginPending } from './client/state.ts';
 export type { Config, Finding } from './config/config.ts';
 export { Connection, type ConnectionEvent, type ConnectionEventType } from './connection.ts';
 export type { PeerStatistics, PlaneStatistics } from './data/plane.ts';
@@ -26,6 +27,16 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** Asked for what `auth-user-pass` does not give; what is known already is handed in. */
   readonly credentials?: (known: PartialCredentials, signal: AbortSignal) => Promise<Credentials>;
+  /**
+   * Answers questions beside username and password: of `static-challenge`, of a login refused with a dynamic challenge
+   * (whatever `auth-retry` says), and of one that is pending. The signal aborts when the answer is not wanted any more.
+   */
+  readonly onChallenge?: (challenge: Challenge, signal: AbortSignal) => Promise<string> | string;
+  /**
+   * Shows an address to log in at, in a browser for example; the connection goes on by itself once that is done there.
+   * The signal aborts when the login is over, one way or the other.
+   */
+  readonly onWebLogin?: (login: WebLogin, signal: AbortSignal) => Promise<void> | void;
   /** Asked for the passphrase of an encrypted private key. */
   readonly passphrase?: () => Promise<string>;
   /** How often a `statistics` event is told while the tunnel is up, in milliseconds; without it, never. */
@@ -49,6 +60,7 @@ export async function connect(profile: string | Config, options: ConnectOptions 
   const composed = await composeClient(config, {
     log: guardedLog(options.log),
     credentials: credentialsPort(options),
+    challenges: challengePort(options),
     passphrase: async () => {
       const { passphrase } = options;
       if (passphrase === undefined) throw nobodyToAsk('passphrase');
@@ -144,8 +156,24 @@ function credentialsPort(options: ConnectOptions): Pick<CredentialsPort, 'ask'> 
   };
 }
 
+/** What the program can't do is not announced to the server. */
+function challengePort({ onChallenge, onWebLogin }: ConnectOptions): ChallengePort {
+  return {
+    respond: onChallenge && ((challenge, signal) => asked('onChallenge', async () => onChallenge(challenge, signal))),
+    webLogin: onWebLogin && ((login, signal) => asked('onWebLogin', async () => onWebLogin(login, signal))),
+    announced: [
+      ...(onWebLogin === undefined ? [] : (['openurl', 'webauth'] as const)),
+      ...(onChallenge === undefined ? [] : (['crtext'] as const)),
+    ],
+    ignoresAuthRetry: onChallenge !== undefined,
+  };
+}
+
 /** Asks the program around; what its function throws is the cause of an error that says whose function it was. */
-async function asked<T>(name: 'credentials' | 'passphrase', ask: () => Promise<T>): Promise<T> {
+async function asked<T>(
+  name: 'credentials' | 'passphrase' | 'onChallenge' | 'onWebLogin',
+  ask: () => Promise<T>,
+): Promise<T> {
   try {
     return await ask();
   } catch (cause) {

@@ -53,6 +53,8 @@ export interface LinkPort {
   open(request: LinkRequest): OpenLink;
   /** The local address of a connected socket. */
   localAddress(fd: number): SocketAddress;
+  /** The address of the far end of a connected or accepted socket. Throws HostError (ENOTCONN once it is gone). */
+  remoteAddress(fd: number): SocketAddress;
   setBuffers(fd: number, sndbufBytes: number | undefined, rcvbufBytes: number | undefined): OpenLink['buffers'];
   close(fd: number): void;
 }

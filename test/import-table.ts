@@ -10,6 +10,7 @@ export const PORT_FILES: readonly string[] = [
   'data/plane.ts',
   'tunnel/ports.ts',
   'client/ports.ts',
+  'server/ports.ts',
   'ip/socket-address.ts',
 ];
 
@@ -19,7 +20,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   config: ['ip'],
   crypto: ['wire'],
-  control: ['wire', 'crypto'],
+  // Whose packet it is: a cookie is made over the address.
+  control: ['wire', 'crypto', 'ip/socket-address.ts'],
   data: ['wire', 'crypto', 'ip'],
   session: ['wire', 'crypto', 'control', 'data'],
   // The plane's port: what kind of thing a device is.

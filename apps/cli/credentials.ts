@@ -2,6 +2,7 @@
 // over, or a person at the terminal.
 
 import {
+  type ChallengePort,
   type Config,
   type CredentialsPort,
   createTerminal,
@@ -12,15 +13,19 @@ import {
   readPasswordFile,
   type Source,
 } from '../../src/command.ts';
+import { terminalChallenges } from './challenges.ts';
 
 export interface CommandCredentials extends Pick<CredentialsPort, 'ask'> {
   passphrase(): Promise<string>;
+  /** undefined where no person can be asked. */
+  readonly challenges: ChallengePort | undefined;
 }
 
 /** Names under which a daemon's parent hands over what it asked for. */
 const USERNAME = 'username';
 const PASSWORD = 'password';
 const PASSPHRASE = 'passphrase';
+const STATIC_RESPONSE = 'static-response';
 
 /** `secrets`: what a parent asked before this process became a daemon. They are used once. */
 export function commandCredentials(
@@ -41,6 +46,7 @@ export function commandCredentials(
       const password = take(PASSWORD) ?? known.password ?? (await terminal.ask(prompts.password('Auth'), signal));
       return { username, password };
     },
+    challenges: terminalChallenges(take(STATIC_RESPONSE)),
     async passphrase() {
       const file = config.tls.askpass?.file;
       if (file !== undefined) return readPasswordFile(file, 'Private Key', warn);
@@ -64,6 +70,10 @@ export async function secretsForDaemon(config: Config, warn: (text: string) => v
     if (known.password === undefined && !authUserPass.usernameOnly) {
       secrets[PASSWORD] = await terminal.ask(prompts.password('Auth'), signal);
     }
+  }
+  if (authUserPass !== undefined && config.staticChallenge !== undefined) {
+    const { text, echo } = config.staticChallenge;
+    secrets[STATIC_RESPONSE] = await terminal.ask(prompts.challenge(text, echo), signal);
   }
   if (config.tls.askpass !== undefined && config.tls.askpass.file === undefined) {
     secrets[PASSPHRASE] = await terminal.ask(prompts.password('Private Key'), signal);

@@ -1,6 +1,7 @@
 // The command. The first word decides: a subcommand of our own, or OpenVPN's command line.
 
 import type { Worker } from 'node:worker_threads';
+import { asksForKey } from '../../src/keys.ts';
 import { runOpenVpn } from './openvpn.ts';
 import { catchSignals, type SignalInbox } from './signals.ts';
 
@@ -20,9 +21,18 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
       directory: process.cwd(),
     });
   }
+  if (first === 'pki' || first === 'server') {
+    // A bundle of its own: a start that connects never loads it.
+    const { processIo, runPki } = await import('../pki/main.ts');
+    return runPki(argv, processIo());
+  }
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const { printUsage } = await import('./usage.ts');
     return printUsage();
+  }
+  if (asksForKey(argv)) {
+    const { runGenkey } = await import('./genkey.ts');
+    return runGenkey(argv);
   }
   return runOpenVpn(argv, signals, worker);
 }

@@ -5,8 +5,11 @@ import { accessSync, constants } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config, Finding, Source } from '../../src/config.ts';
 
-/** What is done with it: read, run as a program, or written in a folder that has to exist. */
-export type FileNeed = 'read' | 'run' | 'write';
+/**
+ * What is done with it: read, run as a program, written in a folder that has to exist; or a folder, of which files are
+ * read, or in which files are made.
+ */
+export type FileNeed = 'read' | 'run' | 'write' | 'look-into' | 'fill';
 
 export interface NamedFile {
   readonly option: string;
@@ -19,7 +22,7 @@ export interface NamedFile {
 
 /** Every file that has to be there at start, in the order in which the C program looks. */
 export function namedFiles(config: Config): readonly NamedFile[] {
-  const { tls, scripts } = config;
+  const { tls, scripts, server } = config;
   const found: NamedFile[] = [];
   const originOf = (option: string): Finding['origin'] =>
     config.lines.filter((line) => line.option === option).at(-1)?.origin ?? { file: '', line: 0 };
@@ -31,6 +34,7 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   const addPath = (option: string, path: string | undefined, need: FileNeed, secret = false): void => {
     if (path !== undefined) found.push({ option, path, origin: originOf(option), need, secret });
   };
+  add('dh', server === undefined ? undefined : tls.dh, false);
   add('ca', tls.ca, false);
   add('cert', tls.cert, false);
   add('extra-certs', tls.extraCerts, false);
@@ -38,6 +42,8 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   add('pkcs12', tls.pkcs12, true);
   add('crl-verify', tls.crlVerify?.source, false);
   for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
+  for (const { kind, source } of server?.wraps ?? []) add(kind, source, true);
+  add('auth-gen-token-secret', server?.authGenTokenSecret, true);
   add('auth-user-pass', config.authUserPass?.source, true);
   addPath('askpass', tls.askpass?.file, 'read', true);
   addPath('up', scripts.up?.[0], 'run');
@@ -46,8 +52,16 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   addPath('route-pre-down', scripts.routePreDown?.[0], 'run');
   addPath('ipchange', scripts.ipChange?.[0], 'run');
   addPath('tls-verify', scripts.tlsVerify?.[0], 'run');
+  addPath('auth-user-pass-verify', server?.scripts.authUserPassVerify?.argv[0], 'run');
+  addPath('client-connect', server?.scripts.clientConnect?.[0], 'run');
+  addPath('client-disconnect', server?.scripts.clientDisconnect?.[0], 'run');
+  addPath('client-crresponse', server?.scripts.clientCrResponse?.[0], 'run');
+  addPath('learn-address', server?.scripts.learnAddress?.[0], 'run');
+  addPath('tls-crypt-v2-verify', server?.scripts.tlsCryptV2Verify?.[0], 'run');
   addPath('writepid', config.process.writepid, 'write');
   addPath('status', config.process.status?.path, 'write');
+  addPath('client-config-dir', server?.clientConfigDir, 'look-into');
+  addPath('tmp-dir', server?.tmpDir, 'fill');
   return found;
 }
 
@@ -56,11 +70,18 @@ export interface AccessProblem {
   readonly errno: number;
 }
 
+const MODES: Readonly<Record<FileNeed, number>> = {
+  read: constants.R_OK,
+  run: constants.X_OK,
+  write: constants.W_OK | constants.X_OK,
+  'look-into': constants.R_OK | constants.X_OK,
+  fill: constants.R_OK | constants.W_OK | constants.X_OK,
+};
+
 /** Why a file can't be had for what it is needed for; undefined when it can. */
 export function accessProblem(path: string, need: FileNeed): AccessProblem | undefined {
   try {
-    if (need === 'write') accessSync(dirname(path), constants.W_OK | constants.X_OK);
-    else accessSync(path, need === 'run' ? constants.X_OK : constants.R_OK);
+    accessSync(need === 'write' ? dirname(path) : path, MODES[need]);
     return undefined;
   } catch (error) {
     return { sentence: sentenceOf(error), errno: Math.abs((error as NodeJS.ErrnoException).errno ?? 0) };
@@ -72,7 +93,8 @@ export function missingFileLines(config: Config, directory: string): readonly st
   return namedFiles(config).flatMap(({ option, path, need }) => {
     const problem = accessProblem(resolve(directory, path), need);
     if (problem === undefined) return [];
-    const what = need === 'run' ? `--${option} script` : `--${option}`;
+    const what =
+      need === 'run' ? `--${option} script` : need === 'fill' ? `Temporary directory (--${option})` : `--${option}`;
     return [`Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})`];
   });
 }

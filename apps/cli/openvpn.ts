@@ -17,7 +17,6 @@ import {
   SallyportError,
   stdoutSink,
 } from '../../src/command.ts';
-import { composeClient } from '../../src/compose.ts';
 import { optionsErrorText } from '../../src/config.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
@@ -25,7 +24,8 @@ import { commandCredentials, secretsForDaemon } from './credentials.ts';
 import { chooseSink } from './log-sink.ts';
 import { missingFileLines } from './named-files.ts';
 import { writePidFile } from './pid-file.ts';
-import { startReports } from './reports.ts';
+import { type RunSetting, runClient } from './run-client.ts';
+import { runServer } from './run-server.ts';
 import type { SignalInbox } from './signals.ts';
 
 /** Exit code of every end that is an error. */
@@ -119,29 +119,29 @@ async function runOnce(
   announce(config, warnings, log, first);
   if (first) once.removePidFile = writePidFile(config.process.writepid);
   const credentials = commandCredentials(config, warn, child?.secrets ?? {});
-  const composed = await composeClient(config, {
-    log,
+  const setting: RunSetting = {
+    config,
+    logger,
     credentials,
-    passphrase: () => credentials.passphrase(),
     configFile: configFileOf(argv),
     directory: process.cwd(),
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
-  });
-  if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
-  const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
-  const reports = startReports(config, client, logger);
-  signals.listen({ signal: (name) => client.signal(name), statistics: () => reports.toLog() });
-  const running = run();
-  emergency.undo = async () => {
-    client.signal('SIGTERM');
-    await running;
+    ready: () => {
+      if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
+    },
   };
-  const end = await running;
+  const running = config.mode === 'server' ? await runServer(setting) : await runClient(setting);
+  signals.listen(running);
+  emergency.undo = async () => {
+    running.signal('SIGTERM');
+    await running.ended;
+  };
+  const end = await running.ended;
   signals.listen(undefined);
   emergency.undo = undefined;
-  reports.stop();
+  running.stop();
   if (end.kind === 'reload') return 'reload';
   if (end.error !== undefined && end.exitCode !== 0) sayFatal(end.error, logger);
   return end.exitCode;

@@ -11,6 +11,8 @@ Usage:
   sallyport --config FILE [--option value …]   connect, as openvpn does
   sallyport FILE                               the same
   sallyport check FILE… [--json]               what in profiles is unknown, ignored, deprecated or unsafe
+  sallyport pki COMMAND                        keys and certificates: a small authority in a folder
+  sallyport server init                        a server's configuration for this host
   sallyport --version
 
 ${usageText()}`);

@@ -7,7 +7,7 @@ import type { ClockPort } from '../ports.ts';
 import type { ConnectionScripts, TunnelHost } from '../tunnel/host-port.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { PlaneDevice } from './plane-device.ts';
-import type { ClientMaterial } from './ports.ts';
+import type { ChallengePort, ClientMaterial } from './ports.ts';
 import type { AttemptObserver } from './state.ts';
 
 export interface AttemptPorts {
@@ -18,6 +18,7 @@ export interface AttemptPorts {
   readonly scripts: ConnectionScripts;
   readonly material: ClientMaterial;
   readonly credentials: CredentialStore;
+  readonly challenges: ChallengePort | undefined;
   readonly device: PlaneDevice;
   readonly log: Log;
   readonly observer: AttemptObserver;

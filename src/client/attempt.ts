@@ -18,6 +18,7 @@ import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { bringUp, type UpTunnel } from './bring-up.ts';
 import type { AttemptLink } from './link.ts';
+import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
@@ -47,6 +48,7 @@ export class Attempt {
   /** The exit notice is being said. */
   #leaving = false;
   readonly #hostWork = new Set<Promise<void>>();
+  readonly #login: PendingLogin;
 
   constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
     this.#config = config;
@@ -57,7 +59,7 @@ export class Attempt {
       this.#settle = resolve;
     });
     this.#session = createSession(
-      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities),
+      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities, ports.challenges),
       {
         crypto: ports.crypto,
         tls: ports.material.tls,
@@ -65,6 +67,13 @@ export class Attempt {
         wake: () => this.#drive((now) => this.#session.handleWake(now)),
       },
     );
+    this.#login = new PendingLogin({
+      challenges: ports.challenges,
+      log: ports.log,
+      signal: this.#aborter.signal,
+      tell: (state) => ports.observer.loginPending(state),
+      send: (text) => this.#drive((now) => this.#session.sendText(text, now)),
+    });
   }
 
   /** Begins: at once on a datagram link, after `link-open` on a stream. */
@@ -114,6 +123,9 @@ export class Attempt {
       case 'plane-failed':
         this.#end(planeFailure(event.text));
         return;
+      case 'accepted':
+      case 'foreign-stream':
+        return; // a client has no listeners
       default:
         event satisfies never;
     }
@@ -226,7 +238,13 @@ export class Attempt {
         this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
         if (!this.#config.pull) this.#onHost(this.#bringUp([]));
         return;
+      case 'login-pending': {
+        const leftMs = event.deadlineMs - this.#ports.clock.now().monoMs;
+        this.#background(this.#login.handle(event.request, leftMs / 1000));
+        return;
+      }
       case 'push-reply':
+        this.#login.stop();
         this.#onHost(this.#bringUp(event.options));
         return;
       case 'data-key':
@@ -253,6 +271,8 @@ export class Attempt {
       case 'auth-token':
         credentials.setToken(event.token, event.user);
         return;
+      case 'push-update':
+        return;
       case 'info':
         this.#ports.observer.info(event.kind, event.text);
         return;
@@ -261,6 +281,8 @@ export class Attempt {
           signalOfEnd(event.end, {
             config: this.#config,
             forgetToken: () => credentials.forgetToken(),
+            challenges: this.#ports.challenges,
+            setChallenge: (challenge) => credentials.setChallenge(challenge),
           }),
         );
         return;

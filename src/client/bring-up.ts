@@ -40,15 +40,13 @@ export interface BringUpContext {
 
 /** Brings the tunnel up. Rejects when the host refuses; `failed` takes what only ends this attempt. */
 export async function bringUp(pushed: readonly string[], context: BringUpContext): Promise<void> {
-  const { profile, link, ports, facts } = context;
+  const { profile, link, ports } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
   const opened = await ports.host.open({
     profile,
     tunnel,
     remote: link.remote,
-    local: link.local(),
-    peer: facts,
     letGo: () => ports.device.release(),
     signal: context.signal,
   });

@@ -16,7 +16,7 @@ import { Attempt } from './attempt.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
-import type { ClientMaterial, CredentialsPort } from './ports.ts';
+import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveRemote, wait } from './resolve.ts';
 import {
@@ -41,6 +41,8 @@ export interface ClientPorts {
   readonly scripts: ConnectionScripts;
   readonly material: ClientMaterial;
   readonly credentials: CredentialsPort;
+  /** Whoever answers questions beside username and password, if there is anybody. */
+  readonly challenges?: ChallengePort | undefined;
   readonly log: Log;
   /** Makes the data plane; its events come back through the listener. */
   plane(listener: PlaneListener): DataPlane;
@@ -100,7 +102,7 @@ export class Client {
   /** Runs until an exit or a reload. Everything done to the host is undone by then. Rejects never. */
   async run(): Promise<ClientEnd> {
     const { log, host } = this.#ports;
-    const credentials = createCredentialStore(this.#config, this.#ports.credentials);
+    const credentials = createCredentialStore(this.#config, this.#ports.credentials, this.#challenges());
     const device = createPlaneDevice(this.#plane);
     let signal: ClientSignal;
     for (;;) {
@@ -224,6 +226,7 @@ export class Client {
       scripts,
       material,
       credentials,
+      challenges: this.#ports.challenges,
       device,
       log,
       observer: this.#attemptObserver(),
@@ -257,6 +260,7 @@ export class Client {
       connecting: (remote) => observer.state({ phase: 'connecting', remote }),
       handshaking: (remote) => observer.state({ phase: 'authenticating', remote }),
       peerConnected: (peer) => observer.peerConnected(peer),
+      loginPending: (state) => observer.state(state),
       configuring: () => observer.state({ phase: 'configuring' }),
       connected: (remote, plan) => {
         this.#remotes.succeeded();
@@ -264,6 +268,20 @@ export class Client {
       },
       renegotiated: () => {},
       info: (kind, text) => observer.info(kind, text),
+    };
+  }
+
+  /** Questions of the profile and of a refused login come between attempts; they are told as a state, too. */
+  #challenges(): Pick<ChallengePort, 'respond'> | undefined {
+    const { challenges } = this.#ports;
+    const respond = challenges?.respond;
+    if (respond === undefined) return undefined;
+    return {
+      respond: (challenge, signal) => {
+        const { text, secondsLeft } = challenge;
+        this.#observer.state({ phase: 'login-pending', needs: 'response', text, url: undefined, secondsLeft });
+        return respond(challenge, signal);
+      },
     };
   }
 

@@ -1,9 +1,11 @@
-// Username and password over a connection's life: read or asked for once, replaced by the server's token, forgotten when
-// the profile or the server says so.
+// Username and password over a connection's life: read or asked for once, completed by the answer to a challenge,
+// replaced by the server's token, forgotten when the profile or the server says so.
 
 import type { Config } from '../config/config.ts';
 import type { Credentials } from '../session/options.ts';
-import type { CredentialsPort } from './ports.ts';
+import { type DynamicChallenge, writeDynamicResponse, writeStaticResponse } from '../wire/auth-challenge.ts';
+import { nobodyToAsk } from './pending-login.ts';
+import type { Challenge, ChallengePort, CredentialsPort } from './ports.ts';
 
 export interface CredentialStore {
   /** What the key exchange sends: the token if the server gave one, else what was read or asked for. */
@@ -13,21 +15,60 @@ export interface CredentialStore {
   setToken(token: string, user: string | undefined): void;
   /** Drops the token; true when there was one. */
   forgetToken(): boolean;
+  /** The answer to this is what is sent instead of a password, once nothing else is known. */
+  setChallenge(challenge: DynamicChallenge): void;
   /** The key exchange has been sent: under auth-nocache the password is forgotten. */
   used(): void;
-  /** Forgets everything cached: the server refused it, or just wants it given anew. */
+  /** Forgets everything cached: the server refused it, or just wants it given anew. A challenge outlives its refusal. */
   purge(because: 'refused' | 'told'): void;
 }
 
 /** The store for one configuration; without `auth-user-pass` it never has anything but a token. */
-export function createCredentialStore(config: Config, port: CredentialsPort): CredentialStore {
+export function createCredentialStore(
+  config: Config,
+  port: CredentialsPort,
+  challenges?: Pick<ChallengePort, 'respond'> | undefined,
+): CredentialStore {
   const wanted = config.authUserPass;
   let cached: Credentials | undefined;
   let token: Credentials | undefined;
+  let dynamic: DynamicChallenge | undefined;
   let refused = false;
   let lastUsername = '';
 
   const current = (): Credentials | undefined => token ?? cached;
+
+  const respond = async (challenge: Omit<Challenge, 'secondsLeft'>, signal: AbortSignal): Promise<string> => {
+    if (challenges?.respond === undefined) throw nobodyToAsk(challenge.text);
+    const response = await unlessAborted(challenges.respond({ ...challenge, secondsLeft: undefined }, signal), signal);
+    return challenge.responseRequired ? response : '';
+  };
+
+  const readOrAsked = async (
+    { source, usernameOnly }: typeof wanted & {},
+    signal: AbortSignal,
+  ): Promise<Credentials> => {
+    const read = source === undefined ? { username: undefined, password: undefined } : port.read(source);
+    // After a refusal with `auth-retry interact` a stored password is not tried again: a person is asked.
+    const usable = refused ? { username: read.username, password: undefined } : read;
+    const { username, password } = usable;
+    if (username !== undefined && (password !== undefined || usernameOnly))
+      return { username, password: password ?? '' };
+    return unlessAborted(port.ask(usable, signal), signal);
+  };
+
+  const withStaticResponse = async (given: Credentials, signal: AbortSignal): Promise<Credentials> => {
+    if (config.staticChallenge === undefined) return given;
+    const { text, echo, format } = config.staticChallenge;
+    const response = await respond({ kind: 'static', text, echo, responseRequired: true }, signal);
+    return { ...given, password: writeStaticResponse(given.password, response, format) };
+  };
+
+  const dynamicResponse = async (challenge: DynamicChallenge, signal: AbortSignal): Promise<Credentials> => {
+    const { text, echo, responseRequired, stateId, username } = challenge;
+    const response = await respond({ kind: 'dynamic', text, echo, responseRequired }, signal);
+    return { username, password: writeDynamicResponse(stateId, response) };
+  };
 
   return {
     get known() {
@@ -36,16 +77,9 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
     async obtain(signal) {
       const have = current();
       if (have !== undefined || wanted === undefined) return have;
-      const read =
-        wanted.source === undefined ? { username: undefined, password: undefined } : port.read(wanted.source);
-      // After a refusal with `auth-retry interact` a stored password is not tried again: a person is asked.
-      const usable = refused ? { username: read.username, password: undefined } : read;
-      const { username, password } = usable;
-      if (username !== undefined && (password !== undefined || wanted.usernameOnly)) {
-        cached = { username, password: password ?? '' };
-      } else {
-        cached = await unlessAborted(port.ask(usable, signal), signal);
-      }
+      if (dynamic === undefined) cached = await withStaticResponse(await readOrAsked(wanted, signal), signal);
+      else cached = await dynamicResponse(dynamic, signal);
+      dynamic = undefined;
       refused = false;
       lastUsername = cached.username;
       return cached;
@@ -58,6 +92,9 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
       token = undefined;
       return had;
     },
+    setChallenge(challenge) {
+      dynamic = challenge;
+    },
     used() {
       if (config.authNocache) cached = undefined;
     },
@@ -65,6 +102,7 @@ export function createCredentialStore(config: Config, port: CredentialsPort): Cr
       refused = because === 'refused' && config.authRetry === 'interact';
       cached = undefined;
       token = undefined;
+      if (because === 'told') dynamic = undefined;
     },
   };
 }

@@ -19,6 +19,41 @@ export interface CredentialsPort {
   ask(known: PartialCredentials, signal: AbortSignal): Promise<Credentials>;
 }
 
+/** A question beside username and password. */
+export interface Challenge {
+  /** The profile's own (`static-challenge`), the server's after a refused login, or the server's while the login is pending. */
+  readonly kind: 'static' | 'dynamic' | 'pending';
+  /** Of the server or the profile, without control characters. */
+  readonly text: string;
+  /** Whether the answer may be shown while it is typed. */
+  readonly echo: boolean;
+  /** Without it the text is only to be shown; what is returned is not sent. */
+  readonly responseRequired: boolean;
+  /** How long the server waits; undefined where it did not say. */
+  readonly secondsLeft: number | undefined;
+}
+
+/** An address to log in at. The tunnel comes up by itself once that is done; nobody tells this side. */
+export interface WebLogin {
+  /** http or https, printable ASCII. */
+  readonly url: string;
+  /** What the server says about the browser: `external`, `hidden` … */
+  readonly flags: readonly string[];
+  readonly secondsLeft: number | undefined;
+}
+
+/** Whoever answers questions; what is missing can't be asked. */
+export interface ChallengePort {
+  /** Resolves to the response. Rejects with SallyportError when it can't be had. */
+  readonly respond: ((challenge: Challenge, signal: AbortSignal) => Promise<string>) | undefined;
+  /** Shows the address; the signal says that the login is over, one way or the other. */
+  readonly webLogin: ((login: WebLogin, signal: AbortSignal) => Promise<void>) | undefined;
+  /** The ways to confirm a pending login that are named to the server (IV_SSO). */
+  readonly announced: readonly ('openurl' | 'webauth' | 'crtext')[];
+  /** A dynamic challenge is asked whatever `auth-retry` says, which otherwise has to be `interact`, as for the C program. */
+  readonly ignoresAuthRetry: boolean;
+}
+
 /** Key material that was read and checked at start. */
 export interface ClientMaterial {
   wrapOf(profile: ConnectionProfile): WrapOptions;

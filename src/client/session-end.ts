@@ -3,12 +3,19 @@
 import type { Config } from '../config/config.ts';
 import { SallyportError } from '../error.ts';
 import type { SessionEnd } from '../session/event.ts';
+import { type DynamicChallenge, parseDynamicChallenge } from '../wire/auth-challenge.ts';
+import { nobodyToAsk } from './pending-login.ts';
+import type { ChallengePort } from './ports.ts';
 import { type ClientSignal, softExit, softRestart } from './signal.ts';
 
 export interface EndContext {
   readonly config: Config;
   /** Drops a token that the server no longer takes; true when there was one. */
   forgetToken(): boolean;
+  /** Whether a person can be asked, and whether that needs no `auth-retry interact`. */
+  readonly challenges: Pick<ChallengePort, 'respond' | 'ignoresAuthRetry'> | undefined;
+  /** The next login answers this. */
+  setChallenge(challenge: DynamicChallenge): void;
 }
 
 /** The signal that follows from a session's end. The session itself has said in the log why. */
@@ -79,6 +86,9 @@ function authFailed(end: Extract<SessionEnd, { reason: 'auth-failed' }>, context
     });
   }
   if (context.forgetToken()) return softRestart('auth-failure (auth-token)', { error, advice: { advance: 'stay' } });
+  // Under `nointeract` nobody is asked, and the same password goes again.
+  const asks = context.config.authRetry !== 'nointeract' || context.challenges?.ignoresAuthRetry === true;
+  if (end.dynamicChallenge !== undefined && asks) return challenged(end.dynamicChallenge, context);
   switch (context.config.authRetry) {
     case 'none':
       return softExit('auth-failure', { error });
@@ -89,6 +99,32 @@ function authFailed(end: Extract<SessionEnd, { reason: 'auth-failed' }>, context
     default:
       return context.config.authRetry satisfies never;
   }
+}
+
+/** The server asks a question. As with the C program, `auth-retry` has to be `interact` for a person to be asked. */
+function challenged(text: string, { config, challenges, setChallenge }: EndContext): ClientSignal {
+  const fail = (message: string, hint: string): ClientSignal =>
+    softExit('auth-failure', {
+      error: new SallyportError(message, { code: 'SALLYPORT_AUTH_FAILED', blame: 'config', hint }),
+    });
+  const challenge = parseDynamicChallenge(text);
+  if (challenge === undefined) {
+    return fail('The server sent a malformed challenge', 'Ask the administrator of the server.');
+  }
+  if (config.authRetry !== 'interact' && challenges?.ignoresAuthRetry !== true) {
+    return fail(
+      `The server asks a question (${challenge.text}), and the profile does not let anybody be asked again`,
+      'Write auth-retry interact into the profile.',
+    );
+  }
+  if (challenges?.respond === undefined) return softExit('auth-failure', { error: nobodyToAsk(challenge.text) });
+  setChallenge(challenge);
+  const error = new SallyportError(`The server asks: ${challenge.text}`, {
+    code: 'SALLYPORT_AUTH_FAILED',
+    blame: 'config',
+    retry: true,
+  });
+  return softRestart('auth-failure', { error, purge: true, advice: { advance: 'stay' } });
 }
 
 const silence = (): SallyportError =>

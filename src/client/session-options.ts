@@ -10,7 +10,7 @@ import { peerChecksOf } from '../peer/peer-checks.ts';
 import type { SessionOptions } from '../session/options.ts';
 import { IvProto } from '../wire/peer-info.ts';
 import { withRestart } from './ping-restart.ts';
-import type { ClientMaterial, PeerInfoFacts } from './ports.ts';
+import type { ChallengePort, ClientMaterial, PeerInfoFacts } from './ports.ts';
 
 const PUSH_REQUEST_MS = 5000;
 
@@ -21,6 +21,7 @@ export function sessionOptionsOf(
   remote: SocketAddress,
   material: ClientMaterial,
   capabilities: PlaneCapabilities,
+  challenges?: ChallengePort | undefined,
 ): SessionOptions {
   const { tls } = config;
   const role = tls.role ?? 'client';
@@ -39,7 +40,10 @@ export function sessionOptionsOf(
     optionsString: optionsStringOf(config, profile, role, false),
     // Nothing to compare with: no warnings (disable-occ).
     expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, role, true),
-    peerInfo: peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
+    peerInfo: [
+      ...peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
+      ...(config.pull ? loginMethods(config, challenges) : []),
+    ],
     verify: peerChecksOf(config.tls),
     dataCiphers: config.dataCiphers.filter((name) => capabilities.ciphers.includes(name)),
     dataCiphersFallback: config.dataCiphersFallback,
@@ -88,6 +92,13 @@ function peerInfoOf(
     if (always || (config.pushPeerInfo && name.startsWith('UV_'))) lines.push(`${name}=${value}`);
   }
   return lines;
+}
+
+/** IV_SSO: how a pending login may be confirmed here. What the profile states (`setenv IV_SSO`) is the answer, whatever it is. */
+function loginMethods(config: Config, challenges: ChallengePort | undefined): readonly string[] {
+  if (config.setenv.some(([name]) => name === 'IV_SSO')) return [];
+  const methods = challenges?.announced ?? [];
+  return methods.length === 0 ? [] : [`IV_SSO=${methods.join(',')}`];
 }
 
 /** What this side can unpack. `allow-compression no` announces the stubs alone, as the C program does. */

@@ -9,16 +9,30 @@ export type ClientState =
   | { readonly phase: 'resolving'; readonly host: string }
   | { readonly phase: 'connecting'; readonly remote: SocketAddress }
   | { readonly phase: 'authenticating'; readonly remote: SocketAddress }
+  | LoginPending
   | { readonly phase: 'configuring' }
   | { readonly phase: 'connected'; readonly remote: SocketAddress; readonly plan: TunnelPlan }
   | { readonly phase: 'reconnecting'; readonly reason: string; readonly pauseSeconds: number }
   | { readonly phase: 'ended' };
+
+/** Name and password are not enough: somebody is asked, here or elsewhere. */
+export interface LoginPending {
+  readonly phase: 'login-pending';
+  readonly needs: 'nothing' | 'response' | 'web-login';
+  /** The question of `response`. */
+  readonly text: string | undefined;
+  /** The address of `web-login`. */
+  readonly url: string | undefined;
+  /** How long the server waits; undefined where it did not say. */
+  readonly secondsLeft: number | undefined;
+}
 
 /** Hears what one attempt goes through. */
 export interface AttemptObserver {
   connecting(remote: SocketAddress): void;
   handshaking(remote: SocketAddress): void;
   peerConnected(peer: PeerFacts): void;
+  loginPending(state: LoginPending): void;
   configuring(): void;
   /** `plan` is in force; what was pushed stands behind it. */
   connected(remote: SocketAddress, plan: TunnelPlan): void;

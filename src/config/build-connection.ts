@@ -45,6 +45,7 @@ export const emptyConnection = (): ConnectionDraft => ({
   bindStated: false,
   tunMtuStated: false,
   keyDirection: undefined,
+  locals: [],
 });
 
 /** What a protocol name says; `tcp` without a role is settled when the role is known. */
@@ -151,11 +152,16 @@ export const CONNECTION_READERS: Readers<ConnectionDraft> = {
   rport: (draft, [port = ''], say) => {
     if (readPort(port, 'rport', say)) draft.remotePort = port;
   },
-  local: (draft, [host = '', port, proto], say) => {
-    if (host !== '*') draft.localHost = host;
+  local: (draft, [host = '', port, proto], say, line) => {
+    if (port !== undefined && !readPort(port, 'local', say)) return;
+    if (proto !== undefined && protoOf(proto) === undefined) {
+      say.error(`Bad protocol: '${shown(proto)}' in local`, `Write one of ${PROTO_NAMES}.`);
+      return;
+    }
+    const own = host === '*' ? undefined : host;
+    if (own !== undefined) draft.localHost = own;
     draft.bindStated = true;
-    if (port !== undefined && readPort(port, 'local', say)) draft.localPort = port;
-    if (proto !== undefined && protoOf(proto) === undefined) say.error(`Bad protocol: '${shown(proto)}' in local`);
+    draft.locals = [...draft.locals, { host: own, port, protoName: proto, origin: line.origin }];
   },
   bind: (draft, [mode]) => {
     draft.bindStated = true;

@@ -78,10 +78,7 @@ const on =
 
 export const GENERAL_READERS: Readers<GeneralDraft> = {
   mode: (draft, [mode = ''], say) => {
-    if (mode === 'server') {
-      draft.mode = mode;
-      say.error('--mode server does not work in this version: it is a client', 'Use openvpn for the server.');
-    } else if (mode === 'p2p') draft.mode = mode;
+    if (mode === 'server' || mode === 'p2p') draft.mode = mode;
     else say.error(`Bad --mode parameter: ${shown(mode)}`, 'Write p2p or server.');
   },
   client: on('clientMacro'),

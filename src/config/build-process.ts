@@ -131,7 +131,8 @@ const command =
     draft[name] = argvOf(commas ? line.replaceAll(',', ' ') : line, option, say);
   };
 
-const argvOf = (line: string, option: string, say: Say): readonly string[] | undefined => {
+/** The argv of a command that stands in one word of a line; undefined after a complaint. */
+export const argvOf = (line: string, option: string, say: Say): readonly string[] | undefined => {
   const lexed = lexLine(line, `--${option}`);
   if (!lexed.ok) {
     say.error(lexed.problem, 'Quote the command so that it splits into program and arguments.');

@@ -141,6 +141,19 @@ const LINE_RULES: readonly LineRule[] = [
     severity: 'notice',
   },
   {
+    option: 'duplicate-cn',
+    when: () => true,
+    why: 'Many clients may share one certificate: it cannot be told who is connected, and to lock one out is to lock out all.',
+    instead: 'Give each client a certificate of its own and remove the line.',
+    severity: 'notice',
+  },
+  {
+    option: 'metrics',
+    when: (line) => first(line).includes(':') && !/^(127\.|localhost:|\[::1\])/.test(first(line)),
+    why: 'The counters are served without a password to whoever can reach the address.',
+    instead: 'Write the port alone, or keep others away with a firewall.',
+  },
+  {
     option: 'management',
     when: (line) => line.words[1] !== 'unix' && line.words[2] === undefined,
     why: 'Using --management on a TCP port WITHOUT passwords is STRONGLY discouraged and considered insecure',

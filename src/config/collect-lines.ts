@@ -24,6 +24,8 @@ export type ConfigInput = { readonly argv: readonly string[] } | { readonly text
 export interface ConfigHost {
   /** The text of a file of options, `stdin` included; undefined when it cannot be read. May throw an Error that says why. */
   readText(path: string): string | undefined;
+  /** The program that embeds the server checks user names and passwords itself, so that no script has to. */
+  readonly checksLogins?: boolean;
 }
 
 /** All lines in the order in which they count. */

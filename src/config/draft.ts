@@ -1,6 +1,6 @@
 // The configuration while it is being read: the same shapes as in config.ts, but open to change.
 
-import type { Config, ConfigLine, ConnectionProfile, TunnelOptions } from './config.ts';
+import type { Config, ConfigLine, ConnectionProfile, Origin, TunnelOptions } from './config.ts';
 import type { Say } from './findings.ts';
 
 /** A record whose fields may be set and whose lists may be appended to. */
@@ -24,6 +24,16 @@ export interface ConnectionDraft extends Draft<ConnectionProfile> {
   bindStated: boolean;
   tunMtuStated: boolean;
   keyDirection: 0 | 1 | undefined;
+  /** `local` lines, each with its own words: what is missing comes from `port` and `proto`, wherever they stand. */
+  locals: readonly LocalDraft[];
+}
+
+export interface LocalDraft {
+  /** undefined for `*`. */
+  readonly host: string | undefined;
+  readonly port: string | undefined;
+  readonly protoName: string | undefined;
+  readonly origin: Origin;
 }
 
 export type GeneralDraft = Draft<

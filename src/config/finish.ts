@@ -4,24 +4,30 @@
 import { readRemote } from './build-connection.ts';
 import { compatNumber } from './build-general.ts';
 import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, SHORT_BLOCK_ADVICE } from './ciphers.ts';
-import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, TunnelOptions } from './config.ts';
+import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, Origin, TunnelOptions } from './config.ts';
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
 import { type Findings, sayFor } from './findings.ts';
+import { expandServer, serverOf } from './finish-server.ts';
 import type { Drafts } from './parse.ts';
 import { shown } from './values.ts';
 import { verifyConfig } from './verify.ts';
+import { verifyServer } from './verify-server.ts';
 
-/**
- * Builds the configuration; it may be used only if no error was found. Checks between options need all of its lines.
- * `source` is blamed where there is no line to blame.
- */
-export function finishConfig(
-  drafts: Drafts,
-  lines: readonly ConfigLine[],
-  findings: Findings,
-  complete: boolean,
-  source: string,
-): Config {
+export interface ReadConfig {
+  readonly drafts: Drafts;
+  readonly lines: readonly ConfigLine[];
+  readonly findings: Findings;
+  /** No line is missing: only then do checks between options mean anything. */
+  readonly complete: boolean;
+  /** What is blamed where there is no line to blame. */
+  readonly source: string;
+  /** See ConfigHost. */
+  readonly checksLogins: boolean;
+}
+
+/** Builds the configuration; it may be used only if no error was found. */
+export function finishConfig(read: ReadConfig): Config {
+  const { drafts, lines, findings, source } = read;
   const { general, tls } = drafts;
   const at = new Lines(lines, findings, lines[0]?.origin.file ?? source);
   if (general.clientMacro) {
@@ -31,12 +37,8 @@ export function finishConfig(
     }
     tls.role = 'client';
   }
-  const serverMacro = lines.some((line) => line.option === 'server' || line.option === 'server-bridge');
-  if (serverMacro) {
-    general.mode = 'server';
-    tls.role = 'server';
-  }
   const device = deviceOf(general, at);
+  expandServer(drafts, device, at);
   if (device.type === 'tap') {
     drafts.base.tunMtuExtraBytes ||= 32;
     for (const block of drafts.blocks) block.tunMtuExtraBytes ||= 32;
@@ -45,7 +47,7 @@ export function finishConfig(
   const connections = connectionsOf(drafts, at);
   const config: Config = {
     mode: general.mode,
-    server: undefined,
+    server: general.mode === 'server' ? serverOf(drafts, connections, at) : undefined,
     pull: general.pull,
     connections,
     remoteRandom: general.remoteRandom,
@@ -85,7 +87,10 @@ export function finishConfig(
     compatMode: general.compatMode,
     lines,
   };
-  if (complete) verifyConfig(config, drafts, at);
+  if (read.complete) {
+    verifyConfig(config, drafts, at);
+    verifyServer({ config, drafts, at, checksLogins: read.checksLogins });
+  }
   return config;
 }
 
@@ -107,8 +112,24 @@ export class Lines {
 
   /** Complains about the last line with one of these options, or about the configuration as a whole. */
   say(...options: readonly string[]) {
+    const { origin, option } = this.#blame(options);
+    return sayFor(this.#findings, origin, option);
+  }
+
+  /** Refuses something that a later version is to have. */
+  notYet(options: readonly string[], message: string, advice: string): void {
+    const { origin, option } = this.#blame(options);
+    this.#findings.add('error', 'not-yet', origin, option, message, advice);
+  }
+
+  /** Where the last line with one of these options stands, or the configuration as a whole. */
+  origin(...options: readonly string[]): Origin {
+    return this.#blame(options).origin;
+  }
+
+  #blame(options: readonly string[]): { readonly origin: Origin; readonly option: string } {
     const line = this.#lines.filter((each) => options.includes(each.option)).at(-1);
-    return sayFor(this.#findings, line?.origin ?? { file: this.#source, line: 1 }, line?.option ?? options[0] ?? '');
+    return { origin: line?.origin ?? { file: this.#source, line: 1 }, option: line?.option ?? options[0] ?? '' };
   }
 }
 
@@ -211,7 +232,7 @@ function globalWrap(drafts: Drafts, at: Lines): KeyWrap | undefined {
       '--tls-auth and --tls-crypt are mutually exclusive',
       'Keep the one that the server has.',
     );
-  } else if (kinds.has('tls-crypt-v2') && kinds.size > 1) {
+  } else if (kinds.has('tls-crypt-v2') && kinds.size > 1 && drafts.tls.role !== 'server') {
     at.say('tls-crypt-v2').error(
       '--tls-crypt-v2, --tls-auth and --tls-crypt are mutually exclusive in client mode',
       'Keep the one that the server has.',
@@ -242,9 +263,18 @@ function finishConnection(
       'ignored',
     );
   }
-  const { localPortStated: _a, bindStated: _b, tunMtuStated, protoName: _c, keyDirection: _d, ...profile } = draft;
+  const {
+    localPortStated: _a,
+    bindStated: _b,
+    tunMtuStated,
+    protoName: _c,
+    keyDirection: _d,
+    locals,
+    ...profile
+  } = draft;
   return {
     ...profile,
+    localPort: locals.at(-1)?.port ?? draft.localPort,
     proto: { transport, family: draft.proto.family },
     bindLocal,
     explicitExitNotify: udp ? draft.explicitExitNotify : 0,
@@ -270,8 +300,11 @@ function tunnelOf(drafts: Drafts, at: Lines): TunnelOptions {
         'Remove the ping lines.',
       );
     }
-    tunnel.ping = general.keepalive.interval;
-    tunnel.pingRestart = general.keepalive.timeout;
+    const { interval, timeout } = general.keepalive;
+    const serves = general.mode === 'server';
+    tunnel.ping = interval;
+    // A server waits longer, so that it is the client that begins anew.
+    tunnel.pingRestart = serves ? timeout * 2 : timeout;
   }
   tunnel.verb = undefined;
   tunnel.mute = undefined;

@@ -115,6 +115,19 @@ export const PULL_CLASSES: readonly OptionClass[] = [
   'any',
 ];
 
+/** Classes that may stand in a file of client-config-dir or in the output of a client-connect script. */
+export const CLIENT_CLASSES: readonly OptionClass[] = [
+  'instance',
+  'inherit',
+  'push',
+  'timer',
+  'config',
+  'echo',
+  'comp',
+  'sockflags',
+  'any',
+];
+
 export const WORKS: OptionStatus = { kind: 'works' };
 
 export const noEffect = (reason: string, advice?: string): OptionStatus => ({

@@ -7,6 +7,7 @@
 import { CONNECTION_READERS, directionOf, emptyConnection, readRemote, wrapOf } from './build-connection.ts';
 import { emptyGeneral, GENERAL_READERS } from './build-general.ts';
 import { emptyProcess, emptyScripts, PROCESS_READERS, SCRIPT_READERS } from './build-process.ts';
+import { emptyServer, SERVER_READERS } from './build-server.ts';
 import { emptyTls, TLS_READERS } from './build-tls.ts';
 import { tunnelReaders } from './build-tunnel.ts';
 import { type ConfigHost, type ConfigInput, collectLines } from './collect-lines.ts';
@@ -41,7 +42,14 @@ export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: C
   // Where lines are missing, what else is missing says nothing.
   const complete = !findings.all.some((each) => each.severity === 'error' && each.kind !== 'not-yet');
   const source = 'text' in input ? input.file : COMMAND_LINE;
-  const config = finishConfig(readLines(lines, findings), lines, findings, complete, source);
+  const config = finishConfig({
+    drafts: readLines(lines, findings),
+    lines,
+    findings,
+    complete,
+    source,
+    checksLogins: host.checksLogins === true,
+  });
   return { config, findings };
 }
 
@@ -54,6 +62,7 @@ const emptyDrafts = () => ({
   tls: emptyTls(),
   scripts: emptyScripts(),
   process: emptyProcess(),
+  server: emptyServer(),
   /** What `remote` lines start from. */
   base: emptyConnection(),
   /** `<connection>` blocks. */
@@ -86,11 +95,16 @@ function readProfileLine(drafts: Drafts, tunnel: ReturnType<typeof tunnelReaders
     if (readRemote(emptyConnection(), line, say)) drafts.remotes.push(line);
     return;
   }
+  if (option === 'genkey') {
+    say.error('genkey makes a key and ends: it is no part of a configuration', 'Write it alone: --genkey secret FILE.');
+    return;
+  }
   if (option === 'connection') {
     if (line.inline === undefined) say.warn('connection without a block has no effect', 'Write <connection>.');
     else drafts.blocks.push({ ...drafts.base, origin: line.origin });
     return;
   }
+  apply(SERVER_READERS, drafts.server, line, say);
   const wrap = wrapOf(line, say);
   if (wrap !== undefined) {
     if (wrap.direction !== undefined) drafts.general.keyDirection = wrap.direction;

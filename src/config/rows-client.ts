@@ -28,15 +28,7 @@ export const CLIENT_ROWS: readonly OptionRow[] = [
     side: 'client',
     default: 'none',
   }),
-  row(
-    'static-challenge',
-    'text echo [format]',
-    [2, 3],
-    'general',
-    notYet('questions beyond user name and password are not asked yet'),
-    'Ask for a one-time code too.',
-    CLIENT,
-  ),
+  row('static-challenge', 'text echo [format]', [2, 3], 'general', WORKS, 'Ask for a one-time code too.', CLIENT),
   row('auth-token', 'token', 1, 'echo', WORKS, 'Log in with this instead of the password from now on.', {
     side: 'client',
     contexts: ['ccd'],

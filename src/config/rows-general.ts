@@ -29,17 +29,9 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     ),
     'Keep keys out of swap by locking memory.',
   ),
-  row(
-    'tmp-dir',
-    'dir',
-    1,
-    'general',
-    silently('no script of a client exchanges files with it'),
-    'Directory for files exchanged with scripts.',
-    {
-      default: '$TMPDIR or /tmp',
-    },
-  ),
+  row('tmp-dir', 'dir', 1, 'general', WORKS, 'Directory for files exchanged with scripts.', {
+    default: '$TMPDIR or /tmp',
+  }),
   row('remap-usr1', 'SIGHUP|SIGTERM', 1, 'general', WORKS, 'Treat a soft restart as SIGHUP or SIGTERM.'),
   row('persist-tun', '', 0, 'persist', WORKS, 'Keep the tun device over soft restarts.'),
   row(
@@ -108,9 +100,6 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'setenv',
     WORKS,
     'Set the variable OPENVPN_name for scripts; may be pushed.',
-    {
-      contexts: ['ccd'],
-    },
   ),
   row(
     'ignore-unknown-option',
@@ -147,7 +136,15 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'Export keying material to plug-ins.',
   ),
 
-  row('genkey', '[type] [file] [extra]', [0, 3], 'general', notYet(STANDALONE), 'Make a key file.'),
+  row(
+    'genkey',
+    '[type] [file] [metadata]',
+    [0, 3],
+    'general',
+    WORKS,
+    'Make a key file: secret, tls-auth, tls-crypt, tls-crypt-v2-server, tls-crypt-v2-client or auth-token.',
+    { default: 'secret' },
+  ),
   row('mktun', '', 0, 'general', notYet(STANDALONE), 'Make a persistent tun device.'),
   row('rmtun', '', 0, 'general', notYet(STANDALONE), 'Remove a persistent tun device.'),
   row('show-gateway', '[address]', [0, 1], 'general', notYet(STANDALONE), 'Show the default gateways.'),

@@ -91,15 +91,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('compat-mode', 'version', [1, 2], 'general', WORKS, 'Choose defaults that fit a peer of this version.'),
 
   row('tls-client', '', 0, 'general', WORKS, 'Use TLS, as its client.', { side: 'client' }),
-  row(
-    'tls-server',
-    '',
-    0,
-    'general',
-    notYet('the server is not built in yet; this version is a client'),
-    'Use TLS, as its server.',
-    { side: 'server' },
-  ),
+  row('tls-server', '', 0, 'general', WORKS, 'Use TLS, as its server.', { side: 'server' }),
   row('ca', 'file', 1, 'general', WORKS, 'Certificates of the authorities that may vouch for the peer.', INLINE),
   row('capath', 'dir', 1, 'general', WORKS, 'Directory of authority certificates, named by hash.'),
   row('cert', 'file', 1, 'general', WORKS, 'Own certificate.', INLINE),
@@ -192,7 +184,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     '',
     0,
     'general',
-    silently('a client has one session'),
+    silently('a session is never displaced before another one has authenticated'),
     'Take no second session from the peer.',
   ),
   row('tls-auth', 'file [direction]', [1, 2], 'general', WORKS, 'Sign control packets with this key.', {

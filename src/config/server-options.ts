@@ -15,7 +15,10 @@ export interface ListenOption {
 /** The server's part of a configuration, macros (`server`, `server-ipv6`, `keepalive`) expanded. */
 export interface ServerOptions {
   readonly listens: readonly ListenOption[];
-  /** First and last address for clients; under net30 both are bounds of /30 blocks. undefined: no pool. */
+  /**
+   * First and last address for clients, undefined for no pool. Under net30 a client takes a /30 block, the first one
+   * beginning at `first` with its last two bits cleared. The netmask is what clients are told under subnet.
+   */
   readonly pool4: { readonly first: string; readonly last: string; readonly netmask: string | undefined } | undefined;
   /** The first address for clients, and the length that their prefix is told with. */
   readonly pool6: { readonly first: string; readonly prefixLength: number } | undefined;
@@ -51,7 +54,10 @@ export interface ServerOptions {
   readonly staleRoutesCheck: { readonly ageSeconds: number; readonly intervalSeconds: number } | undefined;
   /** Under 2.7's `explicit-exit-notify N`: 0 none, 1 clients reconnect, 2 clients go to their next server. */
   readonly exitNotify: 0 | 1 | 2;
-  readonly tmpDir: string;
+  /** undefined: the environment's TMPDIR, or /tmp. */
+  readonly tmpDir: string | undefined;
+  /** Where metrics are served: an address to listen on, loopback unless another one is written. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly scripts: ServerScripts;
 }
 
@@ -81,7 +87,10 @@ export interface ServerScripts {
 /** One change of the list that is pushed to a client; they count in their order. */
 export type PushChange =
   | { readonly type: 'add'; readonly option: string }
-  /** Every option that begins so. */
+  /**
+   * Every option that begins so. `ifconfig` and `ifconfig-ipv6` are special: this client is not told its address of that
+   * family, and nothing else is removed.
+   */
   | { readonly type: 'remove'; readonly prefix: string }
   | { readonly type: 'reset' };
 
@@ -100,8 +109,7 @@ export interface ClientOptions {
   readonly push: readonly PushChange[];
   readonly maxRoutes: number | undefined;
   readonly overrideUsername: string | undefined;
-  readonly authToken: string | undefined;
-  /** Timers of the server's end of this client; undefined leaves the server's own. */
+  /** Timers of the server's end of this client; undefined leaves the server's own, pingRestart and pingExit as one. */
   readonly ping: number | undefined;
   readonly pingRestart: number | undefined;
   readonly pingExit: number | undefined;
@@ -109,7 +117,10 @@ export interface ClientOptions {
   readonly sessionTimeoutSeconds: number | undefined;
   /** Ciphers allowed to this client, in place of the server's. */
   readonly dataCiphers: readonly string[] | undefined;
+  /** For a client that does not negotiate, if the server has a fallback; then in its place. */
   readonly cipher: string | undefined;
+  /** As `cipher`, and makes a fallback where the server has none. */
+  readonly dataCiphersFallback: string | undefined;
   readonly compress: CompressOption | undefined;
 }
 
@@ -123,7 +134,6 @@ export const NO_CLIENT_OPTIONS: ClientOptions = {
   push: [],
   maxRoutes: undefined,
   overrideUsername: undefined,
-  authToken: undefined,
   ping: undefined,
   pingRestart: undefined,
   pingExit: undefined,
@@ -131,5 +141,6 @@ export const NO_CLIENT_OPTIONS: ClientOptions = {
   sessionTimeoutSeconds: undefined,
   dataCiphers: undefined,
   cipher: undefined,
+  dataCiphersFallback: undefined,
   compress: undefined,
 };

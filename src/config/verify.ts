@@ -34,8 +34,8 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
   }
   for (const connection of config.connections) verifyConnection(config, connection, at);
   verifyIfconfig(config, at);
-  if (config.tls.role === undefined) verifyNoTls(config, at);
-  else verifyTls(config, at);
+  if (config.tls.role !== undefined) verifyTls(config, at);
+  else if (config.server === undefined) verifyNoTls(config, at);
   if (config.tls.role === 'client' && config.tls.dh !== undefined) {
     at.say('dh').warn(
       "WARNING: Ignoring option 'dh' in tls-client mode, please only include this in your server configuration",
@@ -43,7 +43,7 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
       'ignored',
     );
   }
-  if (config.authUserPass !== undefined && !config.pull) {
+  if (config.authUserPass !== undefined && !config.pull && config.server === undefined) {
     at.say('auth-user-pass').error('--auth-user-pass requires --pull', 'Write client, which includes pull.');
   }
   if (config.authUserPass?.usernameOnly === true && config.staticChallenge !== undefined) {

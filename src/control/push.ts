@@ -27,6 +27,11 @@ export class PushRequester {
     return this.#startedMs;
   }
 
+  /** When waiting ends at the latest, as far as the server's own words go. */
+  get limitMs(): number {
+    return this.#limitMs;
+  }
+
   /** When to look next. */
   get dueMs(): number {
     return Math.min(this.#nextMs, this.#limitMs);

@@ -2,11 +2,10 @@
 
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';
 import { concatBytes } from '../wire/writer.ts';
-import type { ControlWrap } from './wrap.ts';
+import type { WrapCodec } from './wrap-codec.ts';
 
-export function createNoWrap(): ControlWrap {
+export function createNoWrap(): WrapCodec {
   return {
-    kind: 'none',
     overheadBytes: 0,
     appendedBytes: () => 0,
     seal: (header, body) => concatBytes(header, body),
@@ -16,6 +15,7 @@ export function createNoWrap(): ControlWrap {
         ok: true,
         header: packet.subarray(0, CONTROL_HEADER_BYTES),
         body: packet.subarray(CONTROL_HEADER_BYTES),
+        id: undefined,
       };
     },
     close() {},

@@ -15,4 +15,6 @@ export type WrapOptions =
       /** Kc, 256 bytes, and the wrapped key to append. */
       readonly clientKey: Uint8Array;
       readonly wrappedKey: Uint8Array;
-    };
+    }
+  /** One client's Kc, 256 bytes, as its wrapped key said it; what that client appends is taken off. */
+  | { readonly kind: 'tls-crypt-v2-server'; readonly clientKey: Uint8Array };

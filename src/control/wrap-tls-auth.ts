@@ -5,40 +5,35 @@
 //
 // Source: docs/WIRE.md 3.2; observed with OpenVPN 2.6.14.
 
+import type { CryptoProvider } from '../crypto/provider.ts';
 import { staticKeyDirections } from '../crypto/static-key-directions.ts';
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';
 import { Reader } from '../wire/reader.ts';
 import { concatBytes, Writer } from '../wire/writer.ts';
-import { ReplayWindow } from './replay-window.ts';
-import { SendCounter } from './send-counter.ts';
-import type { ControlWrap, WrapContext } from './wrap.ts';
+import type { WrapCodec } from './wrap-codec.ts';
 import type { WrapOptions } from './wrap-options.ts';
 
 const PACKET_ID_BYTES = 8;
 
 /** Throws for a digest that the library does not know: the configuration is checked before. */
-export function createTlsAuthWrap(
+export function createTlsAuth(
   options: Extract<WrapOptions, { kind: 'tls-auth' }>,
-  { crypto, replayWindowPackets, replayWindowSeconds }: WrapContext,
-): ControlWrap {
+  { crypto }: { readonly crypto: CryptoProvider },
+): WrapCodec {
   const macBytes = crypto.digestLength(options.digest);
   if (macBytes === undefined) throw new TypeError(`unknown digest ${options.digest}`);
   const halves = staticKeyDirections(options.staticKey, options.direction);
   const sendKey = halves.out.hmac.slice(0, macBytes);
   const receiveKey = halves.in.hmac.slice(0, macBytes);
-  const counter = new SendCounter();
-  const window = new ReplayWindow(replayWindowPackets, replayWindowSeconds);
 
   return {
-    kind: 'tls-auth',
     overheadBytes: macBytes + PACKET_ID_BYTES,
     appendedBytes: () => 0,
-    seal(header, body, unixSeconds) {
-      const { packetId, time } = counter.take(unixSeconds);
+    seal(header, body, { packetId, time }) {
       const id = new Writer(PACKET_ID_BYTES).u32(packetId).u32(time).finish();
       return concatBytes(header, crypto.hmac(options.digest, sendKey, id, header, body), id, body);
     },
-    open(packet, unixSeconds) {
+    open(packet) {
       const reader = new Reader(packet);
       const header = reader.bytes(CONTROL_HEADER_BYTES);
       const mac = reader.bytes(macBytes);
@@ -49,10 +44,7 @@ export function createTlsAuthWrap(
         return { ok: false, drop: 'bad-hmac' };
       }
       const fields = new Reader(id);
-      const packetId = fields.u32();
-      const time = fields.u32();
-      if (!window.accept(packetId, time, unixSeconds)) return { ok: false, drop: 'replay', packetId, time };
-      return { ok: true, header, body };
+      return { ok: true, header, body, id: { packetId: fields.u32(), time: fields.u32() } };
     },
     close() {
       sendKey.fill(0);

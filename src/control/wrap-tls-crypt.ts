@@ -1,4 +1,4 @@
-// tls-crypt and the client's side of tls-crypt-v2: control packets encrypted and authenticated.
+// tls-crypt, and both sides of tls-crypt-v2: control packets encrypted and authenticated.
 //
 //   op(1) | sid(8) | packet id(4) | time(4) | tag(32) | ciphertext [| WKc under opcodes 10 and 11 of tls-crypt-v2]
 //   tag = HMAC-SHA256(Ka, the first 17 bytes | plaintext);  ciphertext = AES-256-CTR(Ke, IV = tag[0..15], plaintext)
@@ -10,82 +10,94 @@ import { staticKeyDirections, tlsCryptDirection } from '../crypto/static-key-dir
 import { CONTROL_HEADER_BYTES } from '../wire/control-packet.ts';
 import { Opcode, parseOpcode } from '../wire/opcode.ts';
 import { Reader } from '../wire/reader.ts';
+import { splitWrappedKey } from '../wire/tls-crypt-v2.ts';
 import { concatBytes, Writer } from '../wire/writer.ts';
-import { ReplayWindow } from './replay-window.ts';
-import { SendCounter } from './send-counter.ts';
-import type { ControlWrap, WrapContext } from './wrap.ts';
-import type { WrapOptions } from './wrap-options.ts';
+import type { PacketId, Unwrapped, WrapCodec } from './wrap-codec.ts';
 
 const PACKET_ID_BYTES = 8;
 const TAG_BYTES = 32;
 const IV_BYTES = 16;
 const KEY_BYTES = 32;
-/** A client that can do early negotiation says so by the top byte of its first packet-id. */
-const EARLY_NEGOTIATION_FIRST_ID = 0x0f000001;
+
+/** Whose key, and which end of the TLS connection we are: it decides the direction. */
+export interface TlsCryptContext {
+  readonly crypto: CryptoProvider;
+  readonly tlsRole: 'client' | 'server';
+}
 
 /** tls-crypt with one static key for everybody. */
-export function createTlsCryptWrap(staticKey: Uint8Array, context: WrapContext): ControlWrap {
-  const crypt = new TlsCrypt(staticKey, context, new SendCounter());
-  return {
-    kind: 'tls-crypt',
-    overheadBytes: PACKET_ID_BYTES + TAG_BYTES,
-    appendedBytes: () => 0,
-    seal: (header, body, unixSeconds) => crypt.seal(header, body, unixSeconds),
-    open: (packet, unixSeconds) => crypt.open(packet, unixSeconds),
-    close: () => crypt.close(),
-  };
+export function createTlsCrypt(staticKey: Uint8Array, context: TlsCryptContext): WrapCodec {
+  return new TlsCrypt(staticKey, context);
 }
 
-/** tls-crypt-v2 with this client's own key, whose wrapped form the server asks for. */
-export function createTlsCryptV2ClientWrap(
-  options: Extract<WrapOptions, { kind: 'tls-crypt-v2-client' }>,
-  context: WrapContext,
-): ControlWrap {
-  const crypt = new TlsCrypt(options.clientKey, context, new SendCounter(EARLY_NEGOTIATION_FIRST_ID));
-  const wrappedKey = options.wrappedKey.slice();
-  const carriesKey = (opcode: number | undefined) =>
-    opcode === Opcode.hardResetClientV3 || opcode === Opcode.controlWkcV1;
+/** tls-crypt-v2 with this client's own key, whose wrapped form is appended where the server needs it. */
+export function createTlsCryptV2Client(
+  clientKey: Uint8Array,
+  wrapped: Uint8Array,
+  context: TlsCryptContext,
+): WrapCodec {
+  const crypt = new TlsCrypt(clientKey, context);
+  const wrappedKey = wrapped.slice();
   return {
-    kind: 'tls-crypt-v2-client',
-    overheadBytes: PACKET_ID_BYTES + TAG_BYTES,
-    appendedBytes: (opcode) => (carriesKey(opcode) ? wrappedKey.length : 0),
-    seal(header, body, unixSeconds) {
-      const sealed = crypt.seal(header, body, unixSeconds);
-      return carriesKey(parseOpcode(header[0] ?? 0)) ? concatBytes(sealed, wrappedKey) : sealed;
+    overheadBytes: crypt.overheadBytes,
+    appendedBytes: (opcode) => (carriesWrappedKey(opcode) ? wrappedKey.length : 0),
+    seal(header, body, id) {
+      const sealed = crypt.seal(header, body, id);
+      return carriesWrappedKey(parseOpcode(header[0] ?? 0)) ? concatBytes(sealed, wrappedKey) : sealed;
     },
-    open: (packet, unixSeconds) => crypt.open(packet, unixSeconds),
+    open: (packet) => crypt.open(packet),
     close: () => crypt.close(),
   };
 }
 
-class TlsCrypt {
+/** tls-crypt-v2 with the key of one client: what that client appends is taken off, and looked at no more. */
+export function createTlsCryptV2Server(clientKey: Uint8Array, context: TlsCryptContext): WrapCodec {
+  const crypt = new TlsCrypt(clientKey, context);
+  return {
+    overheadBytes: crypt.overheadBytes,
+    appendedBytes: () => 0,
+    seal: (header, body, id) => crypt.seal(header, body, id),
+    open(packet) {
+      if (!carriesWrappedKey(parseOpcode(packet[0] ?? 0))) return crypt.open(packet);
+      const split = splitWrappedKey(packet);
+      return split === undefined ? { ok: false, drop: 'bad-wrapped-key' } : crypt.open(split.packet);
+    },
+    close: () => crypt.close(),
+  };
+}
+
+/** Whether packets of this opcode end in a wrapped key. */
+export const carriesWrappedKey = (opcode: number | undefined): boolean =>
+  opcode === Opcode.hardResetClientV3 || opcode === Opcode.controlWkcV1;
+
+class TlsCrypt implements WrapCodec {
+  readonly overheadBytes = PACKET_ID_BYTES + TAG_BYTES;
   readonly #crypto: CryptoProvider;
   readonly #sendCipher: Uint8Array;
   readonly #sendMac: Uint8Array;
   readonly #receiveCipher: Uint8Array;
   readonly #receiveMac: Uint8Array;
-  readonly #counter: SendCounter;
-  readonly #window: ReplayWindow;
 
-  constructor(staticKey: Uint8Array, context: WrapContext, counter: SendCounter) {
-    const halves = staticKeyDirections(staticKey, tlsCryptDirection(context.tlsRole));
-    this.#crypto = context.crypto;
+  constructor(staticKey: Uint8Array, { crypto, tlsRole }: TlsCryptContext) {
+    const halves = staticKeyDirections(staticKey, tlsCryptDirection(tlsRole));
+    this.#crypto = crypto;
     this.#sendCipher = halves.out.cipher.slice(0, KEY_BYTES);
     this.#sendMac = halves.out.hmac.slice(0, KEY_BYTES);
     this.#receiveCipher = halves.in.cipher.slice(0, KEY_BYTES);
     this.#receiveMac = halves.in.hmac.slice(0, KEY_BYTES);
-    this.#counter = counter;
-    this.#window = new ReplayWindow(context.replayWindowPackets, context.replayWindowSeconds);
   }
 
-  seal(header: Uint8Array, body: Uint8Array, unixSeconds: number): Uint8Array {
-    const { packetId, time } = this.#counter.take(unixSeconds);
+  appendedBytes(): number {
+    return 0;
+  }
+
+  seal(header: Uint8Array, body: Uint8Array, { packetId, time }: PacketId): Uint8Array {
     const id = new Writer(PACKET_ID_BYTES).u32(packetId).u32(time).finish();
     const tag = this.#crypto.hmac('SHA256', this.#sendMac, header, id, body);
     return concatBytes(header, id, tag, this.#crypto.aes256Ctr(this.#sendCipher, tag.subarray(0, IV_BYTES), body));
   }
 
-  open(packet: Uint8Array, unixSeconds: number): ReturnType<ControlWrap['open']> {
+  open(packet: Uint8Array): Unwrapped {
     const reader = new Reader(packet);
     const header = reader.bytes(CONTROL_HEADER_BYTES);
     const id = reader.bytes(PACKET_ID_BYTES);
@@ -97,10 +109,7 @@ class TlsCrypt {
       return { ok: false, drop: 'bad-hmac' };
     }
     const fields = new Reader(id);
-    const packetId = fields.u32();
-    const time = fields.u32();
-    if (!this.#window.accept(packetId, time, unixSeconds)) return { ok: false, drop: 'replay', packetId, time };
-    return { ok: true, header, body };
+    return { ok: true, header, body, id: { packetId: fields.u32(), time: fields.u32() } };
   }
 
   close(): void {

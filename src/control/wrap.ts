@@ -6,13 +6,16 @@
 
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { Level, type LogFlags } from '../log.ts';
+import { ReplayWindow } from './replay-window.ts';
+import { SendCounter } from './send-counter.ts';
+import type { CodecDrop, WrapCodec } from './wrap-codec.ts';
 import { createNoWrap } from './wrap-none.ts';
 import type { WrapOptions } from './wrap-options.ts';
-import { createTlsAuthWrap } from './wrap-tls-auth.ts';
-import { createTlsCryptV2ClientWrap, createTlsCryptWrap } from './wrap-tls-crypt.ts';
+import { createTlsAuth } from './wrap-tls-auth.ts';
+import { createTlsCrypt, createTlsCryptV2Client, createTlsCryptV2Server } from './wrap-tls-crypt.ts';
 
 /** Why a packet was dropped before it was parsed. */
-export type WrapDrop = 'short' | 'bad-hmac' | 'replay';
+export type WrapDrop = CodecDrop | 'replay';
 
 export type WrapVerdict =
   /** Authentic and fresh: opcode, key-id and session id in `header`, the rest in clear in `body`. */
@@ -36,19 +39,50 @@ export interface WrapContext {
   readonly tlsRole: 'client' | 'server';
   readonly replayWindowPackets: number;
   readonly replayWindowSeconds: number;
+  /** The packet-id of the first packet sent, where one went out before this wrap was made; else the kind's own. */
+  readonly firstSendId?: number | undefined;
 }
+
+/** A client that can do early negotiation says so by the top byte of its first packet-id. */
+const EARLY_NEGOTIATION_FIRST_ID = 0x0f000001;
 
 /** The wrapping that the options name. The key bytes are copied. */
 export function createWrap(options: WrapOptions, context: WrapContext): ControlWrap {
+  const codec = createWrapCodec(options, context);
+  const ownFirst = options.kind === 'tls-crypt-v2-client' ? EARLY_NEGOTIATION_FIRST_ID : 1;
+  const counter = new SendCounter(context.firstSendId ?? ownFirst);
+  const window = new ReplayWindow(context.replayWindowPackets, context.replayWindowSeconds);
+  return {
+    kind: options.kind,
+    overheadBytes: codec.overheadBytes,
+    appendedBytes: (opcode) => codec.appendedBytes(opcode),
+    seal: (header, body, unixSeconds) => codec.seal(header, body, counter.take(unixSeconds)),
+    open(packet, unixSeconds) {
+      const opened = codec.open(packet);
+      if (!opened.ok) return opened;
+      const { header, body, id } = opened;
+      if (id !== undefined && !window.accept(id.packetId, id.time, unixSeconds)) {
+        return { ok: false, drop: 'replay', ...id };
+      }
+      return { ok: true, header, body };
+    },
+    close: () => codec.close(),
+  };
+}
+
+/** The same without packet-ids of its own and without a replay window. The key bytes are copied. */
+export function createWrapCodec(options: WrapOptions, context: Pick<WrapContext, 'crypto' | 'tlsRole'>): WrapCodec {
   switch (options.kind) {
     case 'none':
       return createNoWrap();
     case 'tls-auth':
-      return createTlsAuthWrap(options, context);
+      return createTlsAuth(options, context);
     case 'tls-crypt':
-      return createTlsCryptWrap(options.staticKey, context);
+      return createTlsCrypt(options.staticKey, context);
     case 'tls-crypt-v2-client':
-      return createTlsCryptV2ClientWrap(options, context);
+      return createTlsCryptV2Client(options.clientKey, options.wrappedKey, context);
+    case 'tls-crypt-v2-server':
+      return createTlsCryptV2Server(options.clientKey, context);
     default:
       return options satisfies never;
   }
@@ -60,7 +94,7 @@ export function wrapDropLines(
   verdict: Extract<WrapVerdict, { ok: false }>,
   remoteText: string,
 ): readonly (readonly [LogFlags, string])[] {
-  const crypt = kind === 'tls-crypt' || kind === 'tls-crypt-v2-client';
+  const crypt = kind !== 'none' && kind !== 'tls-auth';
   const prefix = crypt ? 'tls-crypt unwrap error' : 'Authenticate/Decrypt packet error';
   const failed = crypt
     ? `TLS Error: tls-crypt unwrapping failed from ${remoteText}`
@@ -79,6 +113,11 @@ export function wrapDropLines(
       return [
         [Level.cryptErrors, `${prefix}: packet ${crypt ? 'authentication' : 'HMAC authentication'} failed`],
         [Level.tlsErrors, failed],
+      ];
+    case 'bad-wrapped-key':
+      return [
+        [Level.tlsErrors, 'Can not locate tls-crypt-v2 client key'],
+        [Level.tlsErrors, `TLS Error: can not extract tls-crypt-v2 client key from ${remoteText}`],
       ];
     case 'replay': {
       const where = `[ #${verdict.packetId ?? 0} / time = (${verdict.time ?? 0}) ]`;

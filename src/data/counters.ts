@@ -17,6 +17,12 @@ export const PlaneCounter = {
   linkWriteBytes: PLANE_TOTALS + 1,
   deviceReadBytes: PLANE_TOTALS + 2,
   deviceWriteBytes: PLANE_TOTALS + 3,
+  linkReadPackets: PLANE_TOTALS + 4,
+  linkWritePackets: PLANE_TOTALS + 5,
+  deviceReadPackets: PLANE_TOTALS + 6,
+  deviceWritePackets: PLANE_TOTALS + 7,
+  /** Packets for which the way into a device in memory had no room; written by the thread at its other end. */
+  deviceEndDrops: PLANE_TOTALS + 8,
 } as const;
 
 /** Places of a peer's counters, from its base. */
@@ -71,13 +77,21 @@ export function readPeerStatistics(counters: Float64Array, slot: number): PeerSt
 
 /** The plane's counters as they are now. */
 export function readPlaneStatistics(counters: Float64Array): PlaneStatistics {
-  const drops = Object.fromEntries(DROP_CAUSES.map((cause, index) => [cause, counters[index] ?? 0]));
+  const drops = Object.fromEntries(DROP_CAUSES.map((cause, index) => [cause, counters[index] ?? 0])) as Record<
+    DropCause,
+    number
+  >;
+  drops['device-full'] += counters[PlaneCounter.deviceEndDrops] ?? 0;
   return {
-    drops: drops as Record<DropCause, number>,
+    drops,
     linkReadBytes: counters[PlaneCounter.linkReadBytes] ?? 0,
     linkWriteBytes: counters[PlaneCounter.linkWriteBytes] ?? 0,
     deviceReadBytes: counters[PlaneCounter.deviceReadBytes] ?? 0,
     deviceWriteBytes: counters[PlaneCounter.deviceWriteBytes] ?? 0,
+    linkReadPackets: counters[PlaneCounter.linkReadPackets] ?? 0,
+    linkWritePackets: counters[PlaneCounter.linkWritePackets] ?? 0,
+    deviceReadPackets: counters[PlaneCounter.deviceReadPackets] ?? 0,
+    deviceWritePackets: counters[PlaneCounter.deviceWritePackets] ?? 0,
   };
 }
 

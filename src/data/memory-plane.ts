@@ -8,6 +8,7 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import { BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from './arena.ts';
 import { ENGINE_CAPABILITIES } from './capabilities.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from './counters.ts';
+import { DeviceQueue } from './device-queue.ts';
 import { type LaneCapacity, laneOf } from './event-lanes.ts';
 import type {
   DataPlane,
@@ -17,6 +18,8 @@ import type {
   KeyOptions,
   LinkId,
   LinkOptions,
+  ListenerOptions,
+  MemoryDeviceEnd,
   PeerHandle,
   PeerOptions,
   PeerSettings,
@@ -28,6 +31,7 @@ import type {
 } from './plane.ts';
 import { createPlaneCore, type PlaneCore } from './plane-core.ts';
 import { scratchByteLength } from './plane-state.ts';
+import { handshakeLimit, StreamIn } from './stream-in.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** Peers and links that one memory plane holds. */
@@ -37,10 +41,9 @@ const MEMORY_LINKS = 256;
 const SOURCE = 64;
 const INPUT = SOURCE + PACKED_ADDRESS_BYTES + 40 + HEADROOM_BYTES;
 const SCRATCH = INPUT - HEADROOM_BYTES + BUFFER_BYTES;
-/** Packets that a device end keeps for its reader; more are dropped as a full device queue drops them. */
-const DEVICE_QUEUE_PACKETS = 1024;
 
 const DEVICE_ERROR = dropCode('device-error');
+const DEVICE_FULL = dropCode('device-full');
 const LINK_ERROR = dropCode('link-error');
 
 /** Bytes of arena that the packet crypto of a memory plane must have. */
@@ -59,20 +62,15 @@ export interface MemoryPlaneOptions {
   readonly onSend?: (link: LinkId, address: SocketAddress, bytes: Uint8Array) => void;
 }
 
-/** The other end of a memory device: what an application or the kernel would be. */
-export interface MemoryDeviceEnd {
-  /** Gives the device a packet, as if it came from the host. */
-  write(packet: Uint8Array): void;
-  /** The next packet that the plane wrote, oldest first. */
-  read(): Uint8Array | undefined;
-}
-
 export interface MemoryPlane extends DataPlane {
   /** A packet comes in over a link; without an address, from the link's own remote. */
   inject(link: LinkId, from: SocketAddress | undefined, bytes: Uint8Array): void;
   /** What the links send from now on goes here. */
   onSend(send: (link: LinkId, address: SocketAddress, bytes: Uint8Array) => void): void;
-  deviceEnd(device: DeviceId): MemoryDeviceEnd;
+  /** A stream comes in at a listener: its `accepted` event has a number for an fd, which `addLink` takes. */
+  acceptStream(listener: LinkId, from: SocketAddress): void;
+  /** The next piece of a stream that was accepted and given to `addLink`, cut anyhow. */
+  injectStream(link: LinkId, bytes: Uint8Array): void;
   /** Ends a link as a stream's end would. */
   closeLink(link: LinkId, code: string, text: string): void;
   handleTick(nowMs: number): void;
@@ -96,7 +94,11 @@ class Plane implements MemoryPlane {
   readonly #core: PlaneCore;
   readonly #counters = new Float64Array(countersByteLength(MEMORY_PEERS) / 8);
   readonly #slots = new CounterSlots(MEMORY_PEERS);
-  readonly #devices = new Map<DeviceId, Uint8Array[]>();
+  readonly #devices = new Map<DeviceId, DeviceQueue>();
+  readonly #listeners = new Set<LinkId>();
+  /** Accepted and not yet given to `addLink`. */
+  readonly #accepted = new Set<number>();
+  readonly #streams = new Map<LinkId, StreamIn>();
   readonly #links = new Map<LinkId, LinkOptions>();
   readonly #peers = new Map<PeerHandle, number>();
   #send: (link: LinkId, address: SocketAddress, bytes: Uint8Array) => void;
@@ -127,7 +129,7 @@ class Plane implements MemoryPlane {
     expectMemory(options.endpoint.kind, 'device');
     const id = this.#nextId();
     this.#core.addDevice(id, options);
-    this.#devices.set(id, []);
+    this.#devices.set(id, new DeviceQueue());
     return id;
   }
 
@@ -141,18 +143,30 @@ class Plane implements MemoryPlane {
   }
 
   addLink(options: LinkOptions): LinkId {
-    expectMemory(options.endpoint.kind, 'link');
+    const { endpoint } = options;
+    const isStream = endpoint.kind === 'fd' && this.#accepted.delete(endpoint.fd);
+    if (!isStream) expectMemory(endpoint.kind, 'link');
     const id = this.#nextId();
     this.#links.set(id, options);
     this.#core.addLink(id, options);
+    if (isStream) this.#streams.set(id, this.#streamIn(id, options));
     if (options.connecting) this.#core.report({ type: 'link-open', link: id });
     this.#deliver();
     return id;
   }
 
+  addListener({ endpoint }: ListenerOptions): LinkId {
+    expectMemory(endpoint.kind, 'listener');
+    const id = this.#nextId();
+    this.#listeners.add(id);
+    return id;
+  }
+
   async removeLink(link: LinkId): Promise<void> {
+    if (this.#listeners.delete(link)) return;
     this.#core.removeLink(link);
     this.#links.delete(link);
+    this.#streams.delete(link);
   }
 
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void {
@@ -235,9 +249,42 @@ class Plane implements MemoryPlane {
         if (packet.length > MAX_PACKET_BYTES) throw new RangeError(`a packet of ${packet.length} bytes`);
         this.#core.arena.bytes.set(packet, INPUT);
         this.#run(() => this.#core.handleDevicePacket(device, INPUT, packet.length));
+        return true;
       },
-      read: () => written.shift(),
+      read: () => written.read(),
+      onReadable: (handle) => written.onReadable(handle),
     };
+  }
+
+  acceptStream(listener: LinkId, from: SocketAddress): void {
+    if (!this.#listeners.has(listener)) return;
+    const fd = this.#nextId();
+    this.#accepted.add(fd);
+    this.#run(() => this.#core.report({ type: 'accepted', listener, fd, address: from }));
+  }
+
+  injectStream(link: LinkId, bytes: Uint8Array): void {
+    const stream = this.#streams.get(link);
+    if (stream === undefined) return;
+    this.#run(() => {
+      const verdict = stream.handleBytes(bytes, 0, bytes.length, (source, offset, length) => {
+        this.#core.arena.bytes.set(source.subarray(offset, offset + length), INPUT);
+        this.#core.handleLinkPacket(link, 0, INPUT, length);
+      });
+      if (verdict !== 'packets') this.#endStream(link, stream, verdict);
+    });
+  }
+
+  #endStream(link: LinkId, stream: StreamIn, verdict: 'foreign' | 'broken'): void {
+    this.#streams.delete(link);
+    const text = 'the peer sent a packet length out of bounds';
+    if (verdict === 'broken') this.#core.report({ type: 'link-closed', link, code: 'BAD_FRAME', text });
+    else this.#core.report({ type: 'foreign-stream', link, bytes: stream.takeForeign() });
+  }
+
+  #streamIn(link: LinkId, { firstPacket, handshakePacketBytes }: LinkOptions): StreamIn {
+    const unprovenLimit = handshakeLimit(handshakePacketBytes);
+    return new StreamIn({ firstPacket, limit: () => this.#core.packetLimit(link, unprovenLimit) });
   }
 
   closeLink(link: LinkId, code: string, text: string): void {
@@ -264,15 +311,15 @@ class Plane implements MemoryPlane {
 
   #writeDevice(device: DeviceId, offset: number, length: number): Verdict {
     const written = this.#devices.get(device);
-    if (written === undefined || written.length >= DEVICE_QUEUE_PACKETS) return DEVICE_ERROR;
-    written.push(this.#core.arena.bytes.slice(offset, offset + length));
-    return PASS;
+    if (written === undefined) return DEVICE_ERROR;
+    return written.push(this.#core.arena.bytes.slice(offset, offset + length)) ? PASS : DEVICE_FULL;
   }
 
   #run(action: () => void): void {
     this.#core.setNow(this.#options.now());
     action();
     this.#flush();
+    for (const device of this.#devices.values()) device.notify();
     this.#deliver();
   }
 

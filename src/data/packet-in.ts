@@ -4,6 +4,7 @@ import { copyPackedAddress, readPackedAddress, samePackedAddress } from '../ip/p
 import { ETHERNET_BYTES, ethernetHeaderLength } from '../ip/packet.ts';
 import { unframe } from './compression.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
+import { forwardToPeers } from './forward.ts';
 import { INCOMPLETE, Reassembly } from './fragment.ts';
 import { isOcc, isPing } from './in-band.ts';
 import { openPacket } from './open.ts';
@@ -37,6 +38,7 @@ const BAD_TAG = dropCode('bad-tag');
 const BAD_MAC = dropCode('bad-mac');
 const BAD_PADDING = dropCode('bad-padding');
 const BAD_INNER_PACKET = dropCode('bad-inner-packet');
+const BAD_SOURCE = dropCode('bad-source');
 const LANE_KNOWN_FULL = dropCode('lane-known-full');
 const LANE_UNKNOWN_FULL = dropCode('lane-unknown-full');
 const DEVICE_ERROR = dropCode('device-error');
@@ -53,6 +55,7 @@ export function handleLinkPacket(
   if (link === undefined) return LINK_ERROR;
   const from = source === 0 ? link.remote : source;
   state.counters[PlaneCounter.linkReadBytes]! += length;
+  state.counters[PlaneCounter.linkReadPackets]!++;
   if (length < 1) return state.drop(SHORT, undefined, from, undefined);
   if (from === 0) return state.drop(UNKNOWN_PEER, undefined, 0, undefined);
 
@@ -110,9 +113,15 @@ function findPeer(state: PlaneState, link: Link, from: number, opcode: number, o
     const peerId = view.getUint32(offset) & 0xffffff;
     const named = state.peersById.get(peerId);
     if (named !== undefined) return named;
-    if (peerId !== NO_PEER_ID) return link.solePeer;
+    if (peerId !== NO_PEER_ID) return onlyPeer(link);
   }
-  return state.addresses.find(view, link.id, from) ?? link.solePeer;
+  return state.addresses.find(view, link.id, from) ?? onlyPeer(link);
+}
+
+/** A client's peer. Where a link serves many, nobody is meant by a packet from elsewhere without an id. */
+function onlyPeer(link: Link): Peer | undefined {
+  const { unnamed } = link;
+  return unnamed.length === 1 || link.remote !== 0 ? unnamed[unnamed.length - 1] : undefined;
 }
 
 /** Opens with the peer's keys of the packet's key-id. It is not unique over a peer's life: newest first, then the others. */
@@ -157,8 +166,8 @@ export function releaseEarly(state: PlaneState, peer: Peer, keyId: number): void
   state.early.release(peer.handle, keyId, state.nowMs, (id, held, offset, length) => {
     const link = state.links.get(id);
     if (link === undefined) return;
-    bytes.set(held.subarray(offset, offset + length), state.staging);
-    handleData(state, link, peer.address, view.getUint8(state.staging) >> 3, state.staging, length);
+    bytes.set(held.subarray(offset, offset + length), state.waited);
+    handleData(state, link, peer.address, view.getUint8(state.waited) >> 3, state.waited, length);
   });
   countLate(state, peer);
 }
@@ -228,8 +237,9 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
   if (device.layer === 'tun') {
     if (!inner.parse(view, offset, length)) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
     const owner = device.prefixes.lookup(view, inner.source, inner.version);
-    if (owner !== peer.handle) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
+    if (owner !== peer.handle) return dropSource(state, peer, from);
     clampToPeer(view, inner, peer);
+    if (device.clientToClient && forwardToPeers(state, device, peer)) return PASS;
   } else {
     if (length < ETHERNET_BYTES) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
     const frameHeader = ethernetHeaderLength(view, offset, length);
@@ -240,10 +250,20 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
   const written = state.io.writeDevice(device.id, offset, length);
   if (written !== PASS) return state.drop(written, peer, 0, undefined);
   state.counters[PlaneCounter.deviceWriteBytes]! += length;
+  state.counters[PlaneCounter.deviceWritePackets]!++;
   state.counters[peer.counterBase + PeerCounter.deviceWriteBytes]! += length;
   state.counters[peer.counterBase + PeerCounter.deviceWritePackets]!++;
   state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return PASS;
+}
+
+/** A link-local source is every IPv6 host's small talk with its router: counted, and nobody is told of it. */
+function dropSource(state: PlaneState, peer: Peer, from: number): Verdict {
+  const { inner } = state;
+  const isLinkLocal = inner.version === 6 && (state.arena.view.getUint16(inner.source) & 0xffc0) === 0xfe80;
+  if (!isLinkLocal) return state.drop(BAD_SOURCE, peer, from, undefined, inner.source);
+  state.countDrop(BAD_SOURCE);
+  return BAD_SOURCE;
 }
 
 function isControl(opcode: number): boolean {

@@ -7,6 +7,7 @@ import type { PacketSpan } from './arena.ts';
 import { frameUncompressed } from './compression.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import { type DataKey, payloadCapacity } from './data-key.ts';
+import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
 import type { DeviceId } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
@@ -31,6 +32,7 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (device === undefined) return DEVICE_ERROR;
   if (device.layer === 'null' || length === 0) return PASS;
   state.counters[PlaneCounter.deviceReadBytes]! += length;
+  state.counters[PlaneCounter.deviceReadPackets]!++;
 
   const { inner } = state;
   const view = state.arena.view;
@@ -41,7 +43,11 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (length > device.mtuBytes + (tap ? TAP_HEADER_BYTES : 0)) return state.drop(TOO_BIG, undefined, 0, undefined);
   if (isIp && inner.version === 6 && device.blockIpv6) return answerUnreachable(state, device, offset, frameHeader);
 
-  const peer = tap ? device.solePeer : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
+  const toAll = tap || isMulticast(view, inner);
+  if (toAll && !tap && device.peers.length > 1) return sendToAll(state, device, undefined, offset, length);
+  const peer = toAll
+    ? device.peers.at(-1)
+    : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (peer === undefined) return state.drop(NO_PEER, undefined, 0, undefined);
   if (isIp && peer.dropRecursive && isRecursive(state, peer, inner)) {
     return state.drop(RECURSIVE, peer, peer.address, undefined);

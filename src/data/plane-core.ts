@@ -6,7 +6,7 @@
 // Packet out reads in packet-out.ts, packet in in packet-in.ts. No call of the packet path allocates.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
-import { copyPackedAddress, samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
+import { samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
 import { IpProtocol } from '../ip/packet.ts';
 import { type Prefix, parsePrefix } from '../ip/prefix.ts';
 import { PrefixTable } from '../ip/prefix-table.ts';
@@ -85,7 +85,7 @@ export interface PlaneCore {
   /** Counts a packet that was lost outside the engine, for instance in a batch that the kernel refused. */
   countDrop(cause: DropCause): void;
 
-  addDevice(id: DeviceId, options: Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6'>): void;
+  addDevice(id: DeviceId, options: CoreDeviceOptions): void;
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
   removeDevice(id: DeviceId): void;
   addLink(id: LinkId, options: Pick<LinkOptions, 'framing' | 'remote'>): void;
@@ -100,9 +100,13 @@ export interface PlaneCore {
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+  /** The longest packet that a stream may announce; a stranger's may be held to less. */
+  packetLimit(link: LinkId, handshakePacketBytes: number): number;
   /** Wipes all keys. */
   close(): void;
 }
+
+type CoreDeviceOptions = Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6' | 'clientToClient'>;
 
 /** Keys that a peer may hold at once: two of the session, two of the one before it. */
 const KEYS_MAX = 4;
@@ -136,22 +140,24 @@ class Core implements PlaneCore {
   handleTick(nowMs: number): void {
     const state = this.#state;
     state.nowMs = nowMs;
-    if (nowMs < state.nextPingMs) return;
-    let next = Number.POSITIVE_INFINITY;
-    for (const peer of state.peers.values()) {
-      if (!mayPing(peer)) continue;
+    for (let peer = state.pings.first; peer !== undefined && peer.dueMs <= nowMs; peer = state.pings.first) {
+      if (!mayPing(peer)) {
+        state.pings.remove(peer);
+        continue;
+      }
       if (nowMs - peer.quietSinceMs >= peer.pingIntervalMs) {
         this.sendInBand(peer.handle, PING);
         // A ping that could not be sent is not tried again before the next is due.
         peer.quietSinceMs = nowMs;
       }
-      next = Math.min(next, peer.quietSinceMs + peer.pingIntervalMs);
+      // It has sent something meanwhile, or just now: only here its place is brought up to date, not for every packet.
+      const dueMs = peer.quietSinceMs + peer.pingIntervalMs;
+      state.pings.set(peer, dueMs > nowMs ? dueMs : nowMs + 1);
     }
-    state.nextPingMs = next;
   }
 
   nextDeadlineMs(): number {
-    return this.#state.nextPingMs;
+    return this.#state.pings.firstMs;
   }
 
   pollEvent(): PlaneEvent | undefined {
@@ -170,16 +176,17 @@ class Core implements PlaneCore {
     this.#state.drop(dropCode(cause), undefined, 0, undefined);
   }
 
-  addDevice(id: DeviceId, options: Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6'>): void {
-    const { layer, mtuBytes, blockIpv6 } = options;
+  addDevice(id: DeviceId, options: CoreDeviceOptions): void {
+    const { layer, mtuBytes, blockIpv6, clientToClient = false } = options;
     const prefixes = new PrefixTable();
-    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, prefixes, solePeer: undefined });
+    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers: [] });
   }
 
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
-    Object.assign(this.#device(id), change);
+    const device = this.#device(id);
+    Object.assign(device, change);
     // What is in reassembly was bounded by the old MTU.
-    for (const peer of this.#state.peers.values()) if (peer.device === id) peer.reassembly = undefined;
+    for (const peer of device.peers) peer.reassembly = undefined;
   }
 
   removeDevice(id: DeviceId): void {
@@ -194,7 +201,7 @@ class Core implements PlaneCore {
       writePackedAddress(state.arena.view, remote, options.remote);
     }
     const protocol = options.framing === 'tcp' ? IpProtocol.tcp : IpProtocol.udp;
-    state.links.set(id, { id, protocol, remote, solePeer: undefined });
+    state.links.set(id, { id, protocol, remote, unnamed: [], hadKey: false });
   }
 
   removeLink(id: LinkId): void {
@@ -238,6 +245,10 @@ class Core implements PlaneCore {
       counterBase: peerCounterBase(counterSlot),
       address,
       hasAddress: false,
+      devicePlace: 0,
+      sameId: undefined,
+      dueMs: 0,
+      duePlace: -1,
       mssBytes4: options.mssBytes4,
       mssBytes6: options.mssBytes6,
       pingIntervalMs: options.pingIntervalMs,
@@ -252,7 +263,7 @@ class Core implements PlaneCore {
       floatState: 'none',
       floatSinceMs: 0,
     };
-    state.peers.set(id, peer);
+    state.join(peer);
     this.setPeer(id, options);
   }
 
@@ -263,9 +274,8 @@ class Core implements PlaneCore {
     if (prefixes !== undefined) this.#replacePrefixes(peer, prefixes);
     copySettings(peer, settings);
     if (settings.fragmentBytes === 0) peer.reassembly = undefined;
-    if ('address' in change) this.#moveTo(peer, address);
+    if ('address' in change) state.moveTo(peer, address);
     this.#expectPing(peer);
-    state.reindex();
   }
 
   removePeer(id: PeerHandle): void {
@@ -274,17 +284,17 @@ class Core implements PlaneCore {
     discardEarly(state, peer);
     for (const key of peer.keys) closeDataKey(key);
     state.openedKey = undefined;
-    state.devices.get(peer.device)?.prefixes.replace(id, []);
-    state.peers.delete(id);
+    state.leave(peer);
     state.addressSlots.give(peer.address);
     state.addressSlots.give(peer.floatAddress);
-    state.reindex();
   }
 
   addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions): void {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
     peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+    const link = this.#state.links.get(peer.link);
+    if (link !== undefined) link.hadKey = true;
     releaseEarly(this.#state, peer, options.keyId);
   }
 
@@ -317,8 +327,7 @@ class Core implements PlaneCore {
     const state = this.#state;
     const peer = this.#peer(id);
     if (accept) {
-      this.#moveTo(peer, address);
-      state.reindex();
+      state.moveTo(peer, address);
       return;
     }
     writePackedAddress(state.arena.view, peer.floatAddress, address);
@@ -326,23 +335,18 @@ class Core implements PlaneCore {
     peer.floatSinceMs = state.nowMs;
   }
 
+  packetLimit(id: LinkId, handshakePacketBytes: number): number {
+    return this.#state.links.get(id)?.hadKey === true ? MAX_PACKET_BYTES : handshakePacketBytes;
+  }
+
   close(): void {
     for (const peer of this.#state.peers.values()) for (const key of peer.keys) closeDataKey(key);
     this.#state.openedKey = undefined;
     this.#state.peers.clear();
+    this.#state.pings.clear();
     this.#state.links.clear();
     this.#state.devices.clear();
     this.#state.lanes.clear();
-  }
-
-  /** Gives the peer its address; without one it has its link's, if the link has one. */
-  #moveTo(peer: Peer, address: SocketAddress | undefined): void {
-    const { view } = this.#state.arena;
-    const remote = this.#state.links.get(peer.link)?.remote ?? 0;
-    peer.hasAddress = address !== undefined || remote !== 0;
-    if (address !== undefined) writePackedAddress(view, peer.address, address);
-    else if (remote !== 0) copyPackedAddress(view, remote, peer.address);
-    peer.floatState = 'none';
   }
 
   #replacePrefixes(peer: Peer, texts: readonly string[]): void {
@@ -350,8 +354,9 @@ class Core implements PlaneCore {
   }
 
   #expectPing(peer: Peer): void {
-    if (!mayPing(peer)) return;
-    this.#state.nextPingMs = Math.min(this.#state.nextPingMs, peer.quietSinceMs + peer.pingIntervalMs);
+    const { pings } = this.#state;
+    if (mayPing(peer)) pings.set(peer, peer.quietSinceMs + peer.pingIntervalMs);
+    else pings.remove(peer);
   }
 
   #device(id: DeviceId): Device {

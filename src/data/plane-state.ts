@@ -2,13 +2,20 @@
 // read by packet-in.ts and packet-out.ts.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
-import { PACKED_ADDRESS_BYTES, readPackedAddress } from '../ip/packed-address.ts';
+import {
+  copyPackedAddress,
+  PACKED_ADDRESS_BYTES,
+  readPackedAddress,
+  writePackedAddress,
+} from '../ip/packed-address.ts';
 import { InnerPacket } from '../ip/packet.ts';
 import type { PrefixTable } from '../ip/prefix-table.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
 import { AddressTable } from './address-table.ts';
 import { type ArenaRegion, ArenaSlots, BUFFER_BYTES, HEADROOM_BYTES, type PacketSpan } from './arena.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import type { DataKey } from './data-key.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
 import { EarlyPackets } from './early-packets.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
@@ -29,10 +36,11 @@ export interface Device {
   readonly layer: DeviceOptions['layer'];
   mtuBytes: number;
   blockIpv6: boolean;
+  readonly clientToClient: boolean;
   /** Inner addresses to peer handles. */
   readonly prefixes: PrefixTable;
-  /** TAP: the peer that gets every frame. */
-  solePeer: Peer | undefined;
+  /** In no order; each knows its place. TAP: the last one gets every frame. */
+  readonly peers: Peer[];
 }
 
 export interface Link {
@@ -41,8 +49,10 @@ export interface Link {
   readonly protocol: number;
   /** Packed address slot of its one remote; 0 for none. */
   readonly remote: number;
-  /** The peer found by link and address only; a client's one peer. */
-  solePeer: Peer | undefined;
+  /** Peers without a peer-id of ours, oldest first: found by link and address, or as a client's one peer. */
+  readonly unnamed: Peer[];
+  /** Whether a peer of the link has had a key: until then it may be anybody. */
+  hadKey: boolean;
 }
 
 export interface Peer {
@@ -57,6 +67,13 @@ export interface Peer {
   /** Packed address slot; its content counts while `hasAddress`. */
   readonly address: number;
   hasAddress: boolean;
+  /** Its place among the peers of its device. */
+  devicePlace: number;
+  /** An earlier peer with the same peer-id, which has it again when this one goes. */
+  sameId: Peer | undefined;
+  /** When the plane looks whether a ping is due, and its place in the heap of such times. */
+  dueMs: number;
+  duePlace: number;
   sendPeerId: number | undefined;
   compression: CompressionFraming;
   decompress: PeerSettings['decompress'];
@@ -89,7 +106,7 @@ export interface PlaneStateOptions {
 }
 
 const NOTICE_INTERVAL_MS = 1000;
-const SCRATCH_BUFFERS = 3;
+const SCRATCH_BUFFERS = 5;
 const NONCE_REGION_BYTES = 64;
 
 /** Bytes of scratch that an engine for so many peers and links needs. */
@@ -112,8 +129,8 @@ export class PlaneState {
   readonly peersById = new Map<number, Peer>();
   readonly addresses = new AddressTable();
   readonly addressSlots: ArenaSlots;
-  /** When the first ping is due; never later than that. */
-  nextPingMs = Number.POSITIVE_INFINITY;
+  /** Peers that are to be pinged, by a time that is never too late. */
+  readonly pings = new DeadlineHeap<Peer>();
 
   /** The packet in hand and its inner header; every packet uses them again. */
   readonly span: PacketSpan = { offset: 0, length: 0 };
@@ -121,11 +138,16 @@ export class PlaneState {
   /** The key that opened the packet in hand. */
   openedKey: DataKey | undefined;
 
-  /** Scratch: a nonce; then buffers with headroom for a packet put together, a spare copy, and one part to send. */
+  /**
+   * Scratch: a nonce; then buffers with headroom for a packet put together, a spare copy, one part to send, a packet that
+   * had waited for its key, and a copy for one of several receivers.
+   */
   readonly nonce: number;
   readonly assembled: number;
   readonly spare: number;
   readonly staging: number;
+  readonly waited: number;
+  readonly copy: number;
 
   readonly #noticeMs = new Float64Array(DROP_CAUSES.length).fill(Number.NEGATIVE_INFINITY);
   readonly #unnoticed = new Float64Array(DROP_CAUSES.length);
@@ -144,11 +166,19 @@ export class PlaneState {
     this.assembled = start + NONCE_REGION_BYTES + HEADROOM_BYTES;
     this.spare = this.assembled + BUFFER_BYTES;
     this.staging = this.spare + BUFFER_BYTES;
+    this.waited = this.staging + BUFFER_BYTES;
+    this.copy = this.waited + BUFFER_BYTES;
     this.addressSlots = new ArenaSlots({ start: start + fixed, length: length - fixed }, PACKED_ADDRESS_BYTES);
   }
 
   /** Counts a dropped packet, and tells of it when nothing was told of its cause for a second. */
-  drop(code: Verdict, peer: Peer | undefined, source: number, packetId: number | undefined): Verdict {
+  drop(
+    code: Verdict,
+    peer: Peer | undefined,
+    source: number,
+    packetId: number | undefined,
+    innerSource?: number,
+  ): Verdict {
     const cause = code - 1;
     this.counters[cause]!++;
     this.#unnoticed[cause]!++;
@@ -160,6 +190,7 @@ export class PlaneState {
       cause: dropCause(code),
       count: this.#unnoticed[cause]!,
       packetId,
+      innerSource: innerSource === undefined ? undefined : this.#innerAddress(innerSource),
     });
     this.#noticeMs[cause] = this.nowMs;
     this.#unnoticed[cause] = 0;
@@ -174,6 +205,7 @@ export class PlaneState {
   /** Counts a packet that was sent over a link, for its peer too where it has one. */
   countLinkWrite(peer: Peer | undefined, length: number): void {
     this.counters[PlaneCounter.linkWriteBytes]! += length;
+    this.counters[PlaneCounter.linkWritePackets]!++;
     if (peer === undefined) return;
     this.counters[peer.counterBase + PeerCounter.linkWriteBytes]! += length;
     this.counters[peer.counterBase + PeerCounter.linkWritePackets]!++;
@@ -185,18 +217,63 @@ export class PlaneState {
     this.counters[peer.counterBase + PeerCounter.linkReadPackets]!++;
   }
 
-  /** Brings the ways of finding a peer up to date after one came, went or moved. */
-  reindex(): void {
-    this.addresses.rebuild(this.arena.view, this.peers.values());
-    this.peersById.clear();
-    for (const link of this.links.values()) link.solePeer = undefined;
-    for (const device of this.devices.values()) device.solePeer = undefined;
-    for (const peer of this.peers.values()) {
-      const link = this.links.get(peer.link);
-      const device = this.devices.get(peer.device);
-      if (peer.receivePeerId !== undefined) this.peersById.set(peer.receivePeerId, peer);
-      else if (link !== undefined) link.solePeer = peer;
-      if (device !== undefined) device.solePeer = peer;
+  /** Makes a new peer findable. Its address comes by `moveTo`. */
+  join(peer: Peer): void {
+    this.peers.set(peer.handle, peer);
+    const siblings = this.devices.get(peer.device)!.peers;
+    peer.devicePlace = siblings.length;
+    siblings.push(peer);
+    if (peer.receivePeerId === undefined) this.links.get(peer.link)!.unnamed.push(peer);
+    else {
+      peer.sameId = this.peersById.get(peer.receivePeerId);
+      this.peersById.set(peer.receivePeerId, peer);
     }
+  }
+
+  /** Takes a peer out of all tables. Its device and its link may be gone before it. */
+  leave(peer: Peer): void {
+    this.peers.delete(peer.handle);
+    this.pings.remove(peer);
+    if (peer.hasAddress) this.addresses.remove(this.arena.view, peer);
+    const device = this.devices.get(peer.device);
+    if (device !== undefined) {
+      device.prefixes.replace(peer.handle, []);
+      const last = device.peers.pop()!;
+      last.devicePlace = peer.devicePlace;
+      if (last !== peer) device.peers[peer.devicePlace] = last;
+    }
+    if (peer.receivePeerId !== undefined) this.#leaveId(peer, peer.receivePeerId);
+    else {
+      const unnamed = this.links.get(peer.link)?.unnamed;
+      unnamed?.splice(unnamed.indexOf(peer), 1);
+    }
+  }
+
+  /** Gives the peer its address; without one it has its link's, if the link has one. */
+  moveTo(peer: Peer, address: SocketAddress | undefined): void {
+    const { view } = this.arena;
+    if (peer.hasAddress) this.addresses.remove(view, peer);
+    const remote = this.links.get(peer.link)?.remote ?? 0;
+    peer.hasAddress = address !== undefined || remote !== 0;
+    if (address !== undefined) writePackedAddress(view, peer.address, address);
+    else if (remote !== 0) copyPackedAddress(view, remote, peer.address);
+    if (peer.hasAddress) this.addresses.add(view, peer);
+    peer.floatState = 'none';
+  }
+
+  #leaveId(peer: Peer, peerId: number): void {
+    let later = this.peersById.get(peerId);
+    if (later === peer) {
+      if (peer.sameId === undefined) this.peersById.delete(peerId);
+      else this.peersById.set(peerId, peer.sameId);
+      return;
+    }
+    while (later !== undefined && later.sameId !== peer) later = later.sameId;
+    if (later !== undefined) later.sameId = peer.sameId;
+  }
+
+  #innerAddress(at: number): Uint8Array {
+    const lengthBytes = this.inner.version === 4 ? 4 : 16;
+    return this.arena.bytes.slice(at, at + lengthBytes);
   }
 }

@@ -35,17 +35,36 @@ export interface PlaneCapabilities {
   readonly float: 'request' | 'notice';
 }
 
+/** An open, non-blocking fd, or a far end in this process's memory. */
+export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+
 export interface DeviceOptions {
-  /** An open, non-blocking tun fd, or `memory` for a device whose other end is `MemoryDevice`. */
-  readonly endpoint: { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+  /** A tun or tap fd, or `memory` for a device whose other end is `deviceEnd`. */
+  readonly endpoint: Endpoint;
   readonly layer: 'tun' | 'tap' | 'null';
   readonly mtuBytes: number;
   /** Answer IPv6 from the device with ICMPv6 unreachable instead of sending it (`--block-ipv6`). */
   readonly blockIpv6: boolean;
+  /**
+   * What one peer sends to an inner address of another goes straight there, never into the device; multicast goes to all
+   * other peers and into the device. Without it everything goes into the device. tun only; false when absent.
+   */
+  readonly clientToClient?: boolean | undefined;
+}
+
+/** The other end of a device in memory: what an application or the kernel would be. Bounded both ways; full is a drop. */
+export interface MemoryDeviceEnd {
+  /** Gives the device a packet, as if it came from the host. False when the plane has no room: it was dropped and counted. */
+  write(packet: Uint8Array): boolean;
+  /** The next packet that the plane wrote, oldest first. */
+  read(): Uint8Array | undefined;
+  /** Called when there is something to read again; replaces the function before. Read until there is nothing. */
+  onReadable(handle: () => void): void;
 }
 
 export interface LinkOptions {
-  readonly endpoint: { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+  /** A socket; for a stream that a listener accepted, the fd of its `accepted` event. */
+  readonly endpoint: Endpoint;
   readonly framing: LinkFraming;
   /** TCP: a non-blocking connect is under way; `link-open` or `link-closed` follows. */
   readonly connecting: boolean;
@@ -55,6 +74,23 @@ export interface LinkOptions {
   readonly connected: boolean;
   /** Bytes read before the plane owned the stream. */
   readonly readAhead: Uint8Array | undefined;
+  /**
+   * TCP: the stream must begin with an OpenVPN client's first packet (`--port-share`). One that does not is reported as
+   * `foreign-stream` and read no more. undefined: whatever comes is a packet.
+   */
+  readonly firstPacket?: 'openvpn' | undefined;
+  /**
+   * TCP: a longer packet ends the stream (`BAD_FRAME`) as long as no peer of the link has had a key, so that a stranger
+   * holds no more memory than that. undefined: 65,535.
+   */
+  readonly handshakePacketBytes?: number | undefined;
+  /** TCP: packets that wait for a slow peer at most (`--tcp-queue-limit`); more are dropped as `link-full`. 64 when absent. */
+  readonly queuePackets?: number | undefined;
+}
+
+export interface ListenerOptions {
+  /** A listening stream socket, or `memory`. */
+  readonly endpoint: Endpoint;
 }
 
 /** Everything about a peer that may change while it lives. */
@@ -138,6 +174,7 @@ export const DROP_CAUSES = [
   'bad-compression',
   'bad-fragment',
   'bad-inner-packet',
+  'bad-source',
   'no-peer',
   'no-key',
   'packet-id-exhausted',
@@ -146,6 +183,7 @@ export const DROP_CAUSES = [
   'link-full',
   'link-error',
   'device-error',
+  'device-full',
   'lane-known-full',
   'lane-unknown-full',
   'ipv6-blocked',
@@ -158,8 +196,12 @@ export interface PlaneStatistics {
   /** All links together, control packets included. */
   readonly linkReadBytes: number;
   readonly linkWriteBytes: number;
+  readonly linkReadPackets: number;
+  readonly linkWritePackets: number;
   readonly deviceReadBytes: number;
   readonly deviceWriteBytes: number;
+  readonly deviceReadPackets: number;
+  readonly deviceWritePackets: number;
 }
 
 export type PlaneEvent =
@@ -174,6 +216,13 @@ export type PlaneEvent =
   /** An authenticated in-band message that is not a ping (OCC and exit), without its framing. */
   | { readonly type: 'in-band'; readonly peer: PeerHandle; readonly bytes: Uint8Array }
   | { readonly type: 'link-open'; readonly link: LinkId }
+  /**
+   * A listener accepted a stream: non-blocking, close-on-exec, without Nagle's delay. The fd is the receiver's from now on,
+   * to be given to `addLink` or closed. A few are on their way at once; the others wait in the kernel.
+   */
+  | { readonly type: 'accepted'; readonly listener: LinkId; readonly fd: number; readonly address: SocketAddress }
+  /** A stream that must begin with an OpenVPN packet does not. `bytes`, all that was read, belong to the receiver. */
+  | { readonly type: 'foreign-stream'; readonly link: LinkId; readonly bytes: Uint8Array }
   /** The stream ended, could not be connected, or sent nonsense. `code` is the errno name, `EOF`, or `BAD_FRAME`. */
   | { readonly type: 'link-closed'; readonly link: LinkId; readonly code: string; readonly text: string }
   /** A datagram socket reported an error (ICMP refused …); the link lives on. Repetitions are joined. */
@@ -204,6 +253,8 @@ export type PlaneEvent =
       readonly count: number;
       /** Packet-id for replays. */
       readonly packetId: number | undefined;
+      /** The inner source address (4 or 16 bytes) for `bad-source`. */
+      readonly innerSource?: Uint8Array | undefined;
     }
   /** The plane itself is broken; nothing works any more. */
   | { readonly type: 'plane-failed'; readonly text: string };
@@ -217,8 +268,12 @@ export interface DataPlane {
   setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
   /** The plane stops reading it; closing the fd stays with whoever opened it, after the returned promise. */
   removeDevice(device: DeviceId): Promise<void>;
+  /** The other end of a device whose endpoint is `memory`. */
+  deviceEnd(device: DeviceId): MemoryDeviceEnd;
 
   addLink(options: LinkOptions): LinkId;
+  /** Accepts streams and reports them. Ends by `removeLink`, after whose promise nothing more is accepted. */
+  addListener(options: ListenerOptions): LinkId;
   removeLink(link: LinkId): Promise<void>;
   /** Sends a control packet. The bytes are copied or sent before the call returns. */
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;

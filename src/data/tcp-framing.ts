@@ -1,20 +1,25 @@
-// Packets in a TCP stream: u16 length (not counting itself), then the packet. The reader keeps at most one packet and
-// gives the same packets however the stream was cut.
+// Packets in a TCP stream: u16 length (not counting itself), then the packet. The reader gives the same packets however
+// the stream was cut, and holds no more than the packet that has begun.
 
 /** Bytes of the length field. */
 export const TCP_LENGTH_BYTES = 2;
+/** What a reader keeps between packets. */
+const KEPT_BYTES = 2048;
+const NOTHING = new Uint8Array(0);
 
-/** Cuts a stream into packets, in memory of its own of one packet at most. */
+/** Takes one whole packet; the bytes are the reader's or the caller's again when it returns. */
+export type TakePacket = (bytes: Uint8Array, offset: number, length: number) => void;
+
+/** Cuts a stream into packets. Whole ones are passed on where they lie; the rest of a piece is copied and waits. */
 export class TcpFrameReader {
-  readonly #maxPacketBytes: number;
-  readonly #buffer: Uint8Array;
+  readonly #limit: () => number;
+  #held: Uint8Array = NOTHING;
   #filled = 0;
   #broken = false;
 
-  /** A length of 0 or above `maxPacketBytes` breaks the stream for good. */
-  constructor(maxPacketBytes: number) {
-    this.#maxPacketBytes = maxPacketBytes;
-    this.#buffer = new Uint8Array(TCP_LENGTH_BYTES + maxPacketBytes);
+  /** A length of 0 or above the limit, asked for when the length is read, breaks the stream for good. */
+  constructor(limit: () => number) {
+    this.#limit = limit;
   }
 
   /** Whether a packet has begun that is not yet whole. */
@@ -22,40 +27,67 @@ export class TcpFrameReader {
     return this.#filled > 0;
   }
 
-  /**
-   * Takes the next piece of the stream. Each whole packet is passed on as a view that lives until `onPacket` returns.
-   * False when the stream is broken (BAD_FRAME); nothing after that is read.
-   */
-  handleBytes(bytes: Uint8Array, onPacket: (packet: Uint8Array) => void): boolean {
-    let at = 0;
-    while (at < bytes.length && !this.#broken) {
-      const missing = this.#missing();
-      const taken = Math.min(missing, bytes.length - at);
-      this.#buffer.set(bytes.subarray(at, at + taken), this.#filled);
-      this.#filled += taken;
-      at += taken;
-      if (taken < missing) break;
-      if (this.#filled === TCP_LENGTH_BYTES) {
-        const length = this.#packetLength();
-        this.#broken = length === 0 || length > this.#maxPacketBytes;
-      } else {
-        const packet = this.#buffer.subarray(TCP_LENGTH_BYTES, this.#filled);
-        this.#filled = 0;
-        onPacket(packet);
-      }
+  /** Takes the next piece of the stream, from `start` to `end`. False when the stream is broken (BAD_FRAME). */
+  handleBytes(bytes: Uint8Array, start: number, end: number, take: TakePacket): boolean {
+    let at = this.#finishHeld(bytes, start, end, take);
+    while (end - at >= TCP_LENGTH_BYTES && this.#allows(bytes, at)) {
+      const length = packetLength(bytes, at);
+      if (at + TCP_LENGTH_BYTES + length > end) break;
+      take(bytes, at + TCP_LENGTH_BYTES, length);
+      at += TCP_LENGTH_BYTES + length;
     }
+    if (at < end && !this.#broken) this.#hold(bytes, at, end);
     return !this.#broken;
   }
 
-  /** Bytes that the length field, or the packet behind it, still needs. */
-  #missing(): number {
-    const whole = this.#filled < TCP_LENGTH_BYTES ? TCP_LENGTH_BYTES : TCP_LENGTH_BYTES + this.#packetLength();
-    return whole - this.#filled;
+  /** Fills up the packet that has begun; returns where the next one starts. */
+  #finishHeld(bytes: Uint8Array, start: number, end: number, take: TakePacket): number {
+    let at = start;
+    while (this.#filled > 0 && at < end && !this.#broken) {
+      const whole = this.#filled < TCP_LENGTH_BYTES ? TCP_LENGTH_BYTES : TCP_LENGTH_BYTES + packetLength(this.#held, 0);
+      const taken = Math.min(whole - this.#filled, end - at);
+      this.#hold(bytes, at, at + taken);
+      at += taken;
+      if (this.#filled < whole) break;
+      if (whole === TCP_LENGTH_BYTES) this.#allows(this.#held, 0);
+      else this.#handOut(take);
+    }
+    return at;
   }
 
-  #packetLength(): number {
-    return (this.#buffer[0]! << 8) | this.#buffer[1]!;
+  #handOut(take: TakePacket): void {
+    const length = this.#filled - TCP_LENGTH_BYTES;
+    this.#filled = 0;
+    take(this.#held, TCP_LENGTH_BYTES, length);
+    if (this.#held.length > KEPT_BYTES) this.#held = NOTHING;
   }
+
+  #allows(bytes: Uint8Array, at: number): boolean {
+    const length = packetLength(bytes, at);
+    this.#broken ||= length === 0 || length > this.#limit();
+    return !this.#broken;
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    const filled = this.#filled + end - start;
+    if (filled > this.#held.length) this.#makeRoom(bytes, start, filled);
+    this.#held.set(bytes.subarray(start, end), this.#filled);
+    this.#filled = filled;
+  }
+
+  /** Room for the whole packet, where its length is known. */
+  #makeRoom(bytes: Uint8Array, start: number, filled: number): void {
+    let whole = filled;
+    if (this.#filled >= TCP_LENGTH_BYTES) whole = TCP_LENGTH_BYTES + packetLength(this.#held, 0);
+    else if (this.#filled === 0 && filled >= TCP_LENGTH_BYTES) whole = TCP_LENGTH_BYTES + packetLength(bytes, start);
+    const held = new Uint8Array(Math.max(whole, filled, 64));
+    held.set(this.#held.subarray(0, this.#filled));
+    this.#held = held;
+  }
+}
+
+function packetLength(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
 }
 
 /** Writes the length field in the two bytes before a packet in packet memory. */

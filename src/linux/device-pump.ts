@@ -66,7 +66,7 @@ export class DevicePump implements Pump {
 
   #stop(number: number): void {
     this.pollEvents = 0;
-    this.#context.polls.changed();
+    this.#context.polls.changed(this);
     this.#errors.handleError(number, this.#context.nowMs());
   }
 }

@@ -32,14 +32,23 @@ export function checked(result: number, what: string): number {
 
 /** The numbers that the room's own decisions depend on; equal on x64 and arm64. */
 export const Errno = {
+  EPERM: 1,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
+  ENOMEM: 12,
   ENODEV: 19,
   EINVAL: 22,
-  ENOBUFS: 105,
+  ENFILE: 23,
+  EMFILE: 24,
+  EPROTO: 71,
   EMSGSIZE: 90,
+  ENETDOWN: 100,
   ENETUNREACH: 101,
+  ECONNABORTED: 103,
+  ENOBUFS: 105,
   ETIMEDOUT: 110,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
   EINPROGRESS: 115,
 } as const;

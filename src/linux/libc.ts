@@ -58,6 +58,8 @@ export interface Libc {
   bind(fd: number, address: number, length: number): number;
   connect(fd: number, address: number, length: number): number;
   listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: number, lengthAddress: number, flags: number): number;
+  getpeername(fd: number, address: number, lengthAddress: number): number;
   getsockname(fd: number, address: number, lengthAddress: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, lengthAddress: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
@@ -72,6 +74,7 @@ export interface Libc {
   capget(header: number, data: number): number;
   capset(header: number, data: number): number;
   isatty(fd: number): number;
+  flock(fd: number, operation: number): number;
   getpwnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   getgrnamR(name: string, record: number, text: number, textLength: number, found: number): number;
   strerror(number: number): string;
@@ -94,6 +97,8 @@ export const libc: Libc = declareFunctions<Libc>({
   bind: 'int bind(int, uintptr_t, unsigned int)',
   connect: 'int connect(int, uintptr_t, unsigned int)',
   listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
+  getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
@@ -108,6 +113,7 @@ export const libc: Libc = declareFunctions<Libc>({
   capget: 'int capget(uintptr_t, uintptr_t)',
   capset: 'int capset(uintptr_t, uintptr_t)',
   isatty: 'int isatty(int)',
+  flock: 'int flock(int, int)',
   getpwnamR: 'int getpwnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   getgrnamR: 'int getgrnam_r(const char *, uintptr_t, uintptr_t, size_t, uintptr_t)',
   strerror: 'const char *strerror(int)',

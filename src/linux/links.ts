@@ -26,7 +26,8 @@ const IPV6_MTU_DISCOVER = 23;
 const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = 26;
 const PMTU_DISCOVERY = { no: 0, maybe: 1, yes: 2 } as const;
-const LISTEN_BACKLOG = 32;
+/** Streams that wait in the kernel while the plane is busy; it takes no more than its own limit (somaxconn). */
+const LISTEN_BACKLOG = 1024;
 const IFNAME_BYTES = 16;
 
 /** Opens UDP and TCP sockets as the C program sets them up. A stream that listens is returned as its listening fd. */
@@ -58,12 +59,13 @@ export function createLinkPort(): LinkPort {
     return { receive: [before[0], number(fd, SO_RCVBUF)], send: [before[1], number(fd, SO_SNDBUF)] };
   }
 
-  function localAddress(fd: number): SocketAddress {
+  function readAddress(fd: number, end: 'local' | 'remote'): SocketAddress {
     argument.view.setUint32(0, SOCKADDR_BYTES, true);
-    checked(libc.getsockname(fd, address.address, argument.address), 'Cannot read the local address of the socket');
-    const local = parseSockaddr(address.view, 0);
-    if (local === undefined) throw hostError('The socket has no internet address', Errno.EINVAL);
-    return local;
+    const read = end === 'local' ? libc.getsockname : libc.getpeername;
+    checked(read(fd, address.address, argument.address), `Cannot read the ${end} address of the socket`);
+    const found = parseSockaddr(address.view, 0);
+    if (found === undefined) throw hostError('The socket has no internet address', Errno.EINVAL);
+    return found;
   }
 
   function setUp(fd: number, request: LinkRequest, family: 4 | 6): void {
@@ -125,13 +127,14 @@ export function createLinkPort(): LinkPort {
         if (request.transport === 'tcp-server') checked(libc.listen(fd, LISTEN_BACKLOG), 'TCP: listen() failed');
         else if (request.remote !== undefined) connecting = connect(fd, request.remote);
         const connected = request.remote !== undefined && request.transport !== 'tcp-server' && !connecting;
-        return { fd, connecting, connected, local: localAddress(fd), buffers };
+        return { fd, connecting, connected, local: readAddress(fd, 'local'), buffers };
       } catch (error) {
         libc.close(fd);
         throw error;
       }
     },
-    localAddress,
+    localAddress: (fd) => readAddress(fd, 'local'),
+    remoteAddress: (fd) => readAddress(fd, 'remote'),
     setBuffers,
     close(fd) {
       checked(libc.close(fd), 'Cannot close the socket');

@@ -3,6 +3,7 @@
 // next deadline. Nothing here returns to Node's event loop until the end, so messages are fetched by hand.
 
 import { clearPeerCounters } from '../data/counters.ts';
+import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
 import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import { bootMs } from './clock.ts';
@@ -10,9 +11,11 @@ import { DevicePump } from './device-pump.ts';
 import { Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
+import { MemoryDevice, UnreadPackets } from './memory-device.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
+import { AcceptedStreams, TcpListener } from './tcp-listener.ts';
 import { UdpLink } from './udp-link.ts';
 import { ControlWord, type WorkerCall, type WorkerCalls, type WorkerReport } from './worker-messages.ts';
 
@@ -33,14 +36,20 @@ export class PacketLoop {
   readonly #options: PacketLoopOptions;
   readonly #core: PlaneCore;
   readonly #polls = new PollSet();
-  readonly #devices = new Map<DeviceId, DevicePump>();
+  readonly #devices = new Map<DeviceId, DevicePump | MemoryDevice>();
+  readonly #memoryDevices = new Map<DeviceId, MemoryDevice>();
   readonly #links = new Map<LinkId, UdpLink | TcpLink>();
+  readonly #listeners = new Map<LinkId, TcpListener>();
+  readonly #accepted = new AcceptedStreams();
+  readonly #unread = new UnreadPackets(DEVICE_QUEUE_PACKETS);
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
   #callsTaken = 0;
   #takenKnown = 0;
   #takenUnknown = 0;
+  #takenAccepted = 0;
+  #deviceRead = 0;
 
   constructor(options: PacketLoopOptions) {
     this.#options = options;
@@ -71,17 +80,33 @@ export class PacketLoop {
     this.#options.report({ type: 'ready' });
     while (Atomics.load(control, ControlWord.exit) === 0) {
       this.#takeCredits();
+      this.#takeOtherCredits();
       this.#takeCalls();
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
+      for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
       this.#reportEvents();
       this.#wait();
     }
+    this.#closeAccepted();
     this.#core.close();
   }
 
+  /** Streams that nobody will hear of. */
+  #closeAccepted(): void {
+    for (let event = this.#core.pollEvent(); event !== undefined; event = this.#core.pollEvent()) {
+      if (event.type === 'accepted') libc.close(event.fd);
+    }
+  }
+
+  #deadlineMs(): number {
+    let deadlineMs = this.#core.nextDeadlineMs();
+    for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
+    return deadlineMs;
+  }
+
   #wait(): void {
-    const { address, count } = this.#polls.prepare();
-    const deadlineMs = this.#core.nextDeadlineMs();
+    const { address, count } = this.#polls;
+    const deadlineMs = this.#deadlineMs();
     const leftMs = deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
     const ready = libc.poll(address, count, Math.min(leftMs, LONGEST_POLL_MS));
     if (ready < 0) {
@@ -91,7 +116,7 @@ export class PacketLoop {
     this.#nowMs = bootMs();
     this.#core.setNow(this.#nowMs);
     this.#takeCredits();
-    if (ready > 0) this.#polls.dispatch();
+    if (ready > 0) this.#polls.dispatch(ready);
   }
 
   #wakeUp(): Pollable {
@@ -129,7 +154,22 @@ export class PacketLoop {
     this.#takenUnknown = unknown;
   }
 
+  /** The same for accepted streams, and for packets of devices in memory. */
+  #takeOtherCredits(): void {
+    const { control } = this.#options;
+    const accepted = Atomics.load(control, ControlWord.takenAccepted);
+    this.#accepted.handleTaken((accepted - this.#takenAccepted) | 0);
+    this.#takenAccepted = accepted;
+    const read = Atomics.load(control, ControlWord.deviceRead);
+    this.#unread.handleRead((read - this.#deviceRead) | 0);
+    this.#deviceRead = read;
+  }
+
   #reportEvents(): void {
+    for (const [device, member] of this.#memoryDevices) {
+      const packets = member.takeWritten();
+      if (packets.length > 0) this.#options.report({ type: 'device-packets', device, packets });
+    }
     const first = this.#core.pollEvent();
     if (first === undefined) return;
     const events: PlaneEvent[] = [];
@@ -144,12 +184,25 @@ export class PacketLoop {
       setDevice: (id, change) => core.setDevice(id, change),
       removeDevice: (id, ticket) => {
         core.removeDevice(id);
+        this.#memoryDevices.delete(id);
         this.#letGo(this.#devices, id, ticket);
       },
+      writeDevice: (id, packet) => {
+        Atomics.add(this.#options.control, ControlWord.deviceTaken, 1);
+        this.#memoryDevices.get(id)?.handlePacket(packet);
+      },
       addLink: (id, options) => this.#addLink(id, options),
+      addListener: (id, fd) => {
+        const listener = new TcpListener(id, fd, this.#context, this.#accepted);
+        this.#listeners.set(id, listener);
+        this.#polls.add(listener);
+      },
       removeLink: (id, ticket) => {
-        core.removeLink(id);
-        this.#letGo(this.#links, id, ticket);
+        if (this.#listeners.has(id)) this.#letGo(this.#listeners, id, ticket);
+        else {
+          core.removeLink(id);
+          this.#letGo(this.#links, id, ticket);
+        }
       },
       sendControl: (link, address, bytes) => core.sendControl(link, address, bytes),
       addPeer: (id, slot, options) => core.addPeer(id, slot, options),
@@ -175,7 +228,14 @@ export class PacketLoop {
 
   #addDevice(id: DeviceId, options: DeviceOptions): void {
     this.#core.addDevice(id, options);
-    const pump = new DevicePump(id, options.endpoint.kind === 'fd' ? options.endpoint.fd : -1, this.#context);
+    const { endpoint } = options;
+    if (endpoint.kind === 'memory') {
+      const device = new MemoryDevice(id, this.#context, this.#unread);
+      this.#devices.set(id, device);
+      this.#memoryDevices.set(id, device);
+      return;
+    }
+    const pump = new DevicePump(id, endpoint.fd, this.#context);
     this.#devices.set(id, pump);
     this.#polls.add(pump);
   }

@@ -15,55 +15,70 @@ export interface Pollable {
 }
 
 const POLLFD_BYTES = 8;
+const REVENTS = 6;
 
-/** The array of struct pollfd (fd i32 | events i16 | revents i16), written anew only when somebody's wish has changed. */
+/** The array of struct pollfd (fd i32 | events i16 | revents i16). A change touches its own entry only. */
 export class PollSet {
-  readonly #members = new Set<Pollable>();
-  #watched: Pollable[] = [];
+  readonly #members: Pollable[] = [];
+  readonly #places = new Map<Pollable, number>();
   #memory: NativeBytes = nativeBytes(16 * POLLFD_BYTES);
-  #stale = true;
 
   add(member: Pollable): void {
-    this.#members.add(member);
-    this.#stale = true;
+    const place = this.#members.length;
+    if ((place + 1) * POLLFD_BYTES > this.#memory.bytes.length) this.#grow();
+    this.#members.push(member);
+    this.#places.set(member, place);
+    this.#write(place, member);
   }
 
+  /** The last one takes its place; what it was ready for is asked again at the next turn. */
   remove(member: Pollable): void {
-    this.#members.delete(member);
-    this.#stale = true;
+    const place = this.#places.get(member);
+    if (place === undefined) return;
+    this.#places.delete(member);
+    const last = this.#members.pop()!;
+    if (last === member) return;
+    this.#members[place] = last;
+    this.#places.set(last, place);
+    this.#write(place, last);
   }
 
   /** A member's `pollEvents` has changed. */
-  changed(): void {
-    this.#stale = true;
+  changed(member: Pollable): void {
+    const place = this.#places.get(member);
+    if (place !== undefined) this.#write(place, member);
   }
 
-  /** Address and count for poll(2). */
-  prepare(): { readonly address: number; readonly count: number } {
-    if (this.#stale) this.#write();
-    return { address: this.#memory.address, count: this.#watched.length };
+  get address(): number {
+    return this.#memory.address;
+  }
+
+  get count(): number {
+    return this.#members.length;
   }
 
   /** Calls each member that poll(2) found ready; one that was removed meanwhile is passed over. */
-  dispatch(): void {
-    const watched = this.#watched;
-    const { view } = this.#memory;
-    for (let index = 0; index < watched.length; index++) {
-      const events = view.getUint16(index * POLLFD_BYTES + 6, true);
-      const member = watched[index]!;
-      if (events !== 0 && this.#members.has(member)) member.handleReady(events);
+  dispatch(readyCount: number): void {
+    let left = readyCount;
+    for (let place = 0; place < this.#members.length && left > 0; place++) {
+      const at = place * POLLFD_BYTES + REVENTS;
+      const events = this.#memory.view.getUint16(at, true);
+      if (events === 0) continue;
+      left--;
+      this.#members[place]!.handleReady(events);
     }
   }
 
-  #write(): void {
-    this.#watched = [...this.#members].filter((member) => member.pollEvents !== 0);
-    const neededBytes = this.#watched.length * POLLFD_BYTES;
-    if (neededBytes > this.#memory.bytes.length) this.#memory = nativeBytes(2 * neededBytes);
+  /** poll(2) passes over an entry whose fd is negative. */
+  #write(place: number, member: Pollable): void {
     const { view } = this.#memory;
-    this.#watched.forEach((member, index) => {
-      view.setInt32(index * POLLFD_BYTES, member.fd, true);
-      view.setUint32(index * POLLFD_BYTES + 4, member.pollEvents, true);
-    });
-    this.#stale = false;
+    view.setInt32(place * POLLFD_BYTES, member.pollEvents === 0 ? -1 : member.fd, true);
+    view.setUint32(place * POLLFD_BYTES + 4, member.pollEvents, true);
+  }
+
+  #grow(): void {
+    const { bytes } = this.#memory;
+    this.#memory = nativeBytes(2 * bytes.length);
+    this.#memory.bytes.set(bytes);
   }
 }

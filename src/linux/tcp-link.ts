@@ -1,6 +1,6 @@
-import { MAX_PACKET_BYTES } from '../data/arena.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
-import { TCP_LENGTH_BYTES, TcpFrameReader, writeTcpLength } from '../data/tcp-framing.ts';
+import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
+import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
 import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
@@ -10,8 +10,11 @@ import { socketError } from './udp-link.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-/** What waits for a slow stream: a few packets of every size; more would only be delay. Never less than one packet. */
+/** What waits for a slow stream at most, in packets (the C program's default) and in bytes; more would only be delay. */
+const QUEUE_PACKETS = 64;
 const QUEUE_BYTES = 262_144;
+/** What a queue keeps when it is empty. */
+const KEPT_QUEUE_BYTES = 16_384;
 
 /** A TCP stream: connecting, then frames in both directions, then closed once and for all. */
 export class TcpLink implements Pump {
@@ -20,9 +23,9 @@ export class TcpLink implements Pump {
   #state: 'connecting' | 'open' | 'closed';
   readonly #id: LinkId;
   readonly #context: PumpContext;
-  readonly #reader = new TcpFrameReader(MAX_PACKET_BYTES);
-  readonly #queue = new SendQueue();
-  readonly #onPacket: (packet: Uint8Array) => void;
+  readonly #in: StreamIn;
+  readonly #queue: SendQueue;
+  readonly #take: TakePacket;
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
     this.fd = fd;
@@ -31,15 +34,23 @@ export class TcpLink implements Pump {
     this.#state = options.connecting ? 'connecting' : 'open';
     this.pollEvents = options.connecting ? POLLOUT : POLLIN;
     const { core, memory } = context;
-    this.#onPacket = (packet) => {
-      memory.arena.bytes.set(packet, memory.streamPacket);
-      core.handleLinkPacket(id, 0, memory.streamPacket, packet.length);
+    const unprovenLimit = handshakeLimit(options.handshakePacketBytes);
+    this.#in = new StreamIn({
+      firstPacket: options.firstPacket,
+      limit: () => core.packetLimit(id, unprovenLimit),
+    });
+    this.#queue = new SendQueue(options.queuePackets ?? QUEUE_PACKETS);
+    const { bytes: arenaBytes } = memory.arena;
+    this.#take = (bytes, offset, length) => {
+      if (bytes === arenaBytes) arenaBytes.copyWithin(memory.streamPacket, offset, offset + length);
+      else arenaBytes.set(bytes.subarray(offset, offset + length), memory.streamPacket);
+      core.handleLinkPacket(id, 0, memory.streamPacket, length);
     };
   }
 
   /** Bytes that were read before the plane had the stream. */
   handleReadAhead(bytes: Uint8Array): void {
-    this.#deliver(bytes);
+    this.#deliver(bytes, 0, bytes.length);
   }
 
   letGo(): void {
@@ -49,7 +60,7 @@ export class TcpLink implements Pump {
 
   handleReady(events: number): void {
     if (this.#state === 'connecting') this.#finishConnect();
-    else if ((events & POLLNVAL) !== 0) this.#close(Errno.EIO);
+    else if ((events & POLLNVAL) !== 0) this.#fail(Errno.EIO);
     else {
       if ((events & POLLOUT) !== 0) this.#flush();
       if ((events & (POLLIN | POLLERR | POLLHUP)) !== 0) this.#read();
@@ -62,7 +73,7 @@ export class TcpLink implements Pump {
       this.#state = 'open';
       this.#context.core.report({ type: 'link-open', link: this.#id });
       this.#flush();
-    } else this.#close(number);
+    } else this.#fail(number);
   }
 
   /** One read for each turn: it can hold some forty packets. */
@@ -72,11 +83,11 @@ export class TcpLink implements Pump {
     const length = libc.recv(this.fd, arena.address + stream, streamBytes, MSG_DONTWAIT);
     if (length > 0) {
       this.#context.takeCalls();
-      if (this.#isOpen()) this.#deliver(arena.bytes.subarray(stream, stream + length));
+      if (this.#isOpen()) this.#deliver(arena.bytes, stream, stream + length);
     } else if (length === 0) this.#end('EOF', 'the peer closed the connection');
     else {
       const number = errno();
-      if (number !== Errno.EAGAIN && number !== Errno.EINTR) this.#close(number);
+      if (number !== Errno.EAGAIN && number !== Errno.EINTR) this.#fail(number);
     }
   }
 
@@ -84,9 +95,12 @@ export class TcpLink implements Pump {
     return this.#state === 'open';
   }
 
-  #deliver(bytes: Uint8Array): void {
-    if (!this.#reader.handleBytes(bytes, this.#onPacket)) {
-      this.#end('BAD_FRAME', 'the peer sent a packet length out of bounds');
+  #deliver(bytes: Uint8Array, start: number, end: number): void {
+    const verdict = this.#in.handleBytes(bytes, start, end, this.#take);
+    if (verdict === 'broken') this.#end('BAD_FRAME', 'the peer sent a packet length out of bounds');
+    else if (verdict === 'foreign') {
+      this.#close();
+      this.#context.core.report({ type: 'foreign-stream', link: this.#id, bytes: this.#in.takeForeign() });
     }
   }
 
@@ -103,8 +117,7 @@ export class TcpLink implements Pump {
       if (sent < 0) return LINK_ERROR;
       if (sent === size) return PASS;
     }
-    // A packet that has begun always fits: the queue is empty then, and larger than any packet.
-    if (!this.#queue.append(arena.bytes.subarray(start + sent, start + size))) return LINK_FULL;
+    if (!this.#queue.append(arena.bytes, start + sent, start + size)) return LINK_FULL;
     this.#watch();
     return PASS;
   }
@@ -125,7 +138,7 @@ export class TcpLink implements Pump {
     if (sent >= 0) return sent;
     const number = errno();
     if (number === Errno.EAGAIN || number === Errno.EINTR || number === Errno.ENOBUFS) return 0;
-    this.#close(number);
+    this.#fail(number);
     return -1;
   }
 
@@ -134,27 +147,40 @@ export class TcpLink implements Pump {
     const wanted = this.#state === 'closed' ? 0 : (this.#state === 'open' ? POLLIN : 0) | (waiting ? POLLOUT : 0);
     if (wanted === this.pollEvents) return;
     this.pollEvents = wanted;
-    this.#context.polls.changed();
+    this.#context.polls.changed(this);
   }
 
-  #close(number: number): void {
+  #fail(number: number): void {
     this.#end(errnoName(number), errnoText(number));
   }
 
   #end(code: string, text: string): void {
     if (this.#state === 'closed') return;
+    this.#close();
+    this.#context.core.report({ type: 'link-closed', link: this.#id, code, text });
+  }
+
+  /** The fd is not touched any more. */
+  #close(): void {
     this.#state = 'closed';
     this.#queue.clear();
     this.#watch();
-    this.#context.core.report({ type: 'link-closed', link: this.#id, code, text });
   }
 }
 
-/** Bytes that wait for a stream, in memory that is taken at the first need. */
+/** Packets that wait for a stream: whole ones, but for the first, which may have begun. Memory grows with the need. */
 class SendQueue {
+  readonly #packetsMax: number;
   #memory: NativeBytes | undefined;
   #start = 0;
   #end = 0;
+  #packets = 0;
+  /** Bytes of the first packet that still wait. */
+  #firstBytes = 0;
+
+  constructor(packetsMax: number) {
+    this.#packetsMax = packetsMax;
+  }
 
   get isEmpty(): boolean {
     return this.#start === this.#end;
@@ -169,27 +195,60 @@ class SendQueue {
     return this.#memory === undefined ? 0 : this.#memory.address + this.#start;
   }
 
-  /** All of the bytes or none. */
-  append(bytes: Uint8Array): boolean {
-    this.#memory ??= nativeBytes(QUEUE_BYTES);
-    if (this.#end + bytes.length > QUEUE_BYTES) {
-      this.#memory.bytes.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    if (this.#end + bytes.length > QUEUE_BYTES) return false;
-    this.#memory.bytes.set(bytes, this.#end);
-    this.#end += bytes.length;
+  /** All of the packet (or what is left of it) or nothing. */
+  append(source: Uint8Array, start: number, end: number): boolean {
+    const size = end - start;
+    const wanted = this.length + size;
+    // A packet that has begun always fits: the queue is empty then.
+    if (!this.isEmpty && (this.#packets >= this.#packetsMax || wanted > QUEUE_BYTES)) return false;
+    if (this.#memory === undefined || wanted > this.#memory.bytes.length) this.#grow(wanted);
+    const { bytes } = this.#memory!;
+    if (this.#end + size > bytes.length) this.#moveUp(bytes);
+    bytes.set(source.subarray(start, end), this.#end);
+    if (this.#packets === 0) this.#firstBytes = size;
+    this.#end += size;
+    this.#packets++;
     return true;
   }
 
+  /** So many bytes were sent. */
   drop(length: number): void {
-    this.#start += length;
-    if (this.isEmpty) this.clear();
+    let left = length;
+    while (left > 0) {
+      const taken = Math.min(left, this.#firstBytes);
+      this.#start += taken;
+      this.#firstBytes -= taken;
+      left -= taken;
+      if (this.#firstBytes > 0) return;
+      this.#packets--;
+      if (this.isEmpty) this.clear();
+      else this.#firstBytes = TCP_LENGTH_BYTES + this.#memory!.view.getUint16(this.#start);
+      if (this.isEmpty) return;
+    }
   }
 
   clear(): void {
     this.#start = 0;
     this.#end = 0;
+    this.#packets = 0;
+    this.#firstBytes = 0;
+    if ((this.#memory?.bytes.length ?? 0) > KEPT_QUEUE_BYTES) this.#memory = undefined;
+  }
+
+  #grow(wanted: number): void {
+    const before = this.#memory;
+    const memory = nativeBytes(Math.max(KEPT_QUEUE_BYTES, 2 ** Math.ceil(Math.log2(wanted))));
+    if (before !== undefined) {
+      memory.bytes.set(before.bytes.subarray(this.#start, this.#end));
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    this.#memory = memory;
+  }
+
+  #moveUp(bytes: Uint8Array): void {
+    bytes.copyWithin(0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
   }
 }

@@ -171,7 +171,7 @@ export class UdpLink implements Pump {
 
   #stop(): void {
     this.pollEvents = 0;
-    this.#context.polls.changed();
+    this.#context.polls.changed(this);
     this.#context.core.report({ type: 'link-closed', link: this.#id, code: 'EOF', text: 'the socket was shut down' });
   }
 }

@@ -30,6 +30,11 @@ export const ControlWord = {
   calls: 3,
   /** 1 while the worker may be inside native code, where the end of the process would abort it. */
   inside: 4,
+  /** How many accepted streams the main thread has handed to its listener. */
+  takenAccepted: 5,
+  /** How many packets of devices in memory have been read from the worker, and taken by it. */
+  deviceRead: 6,
+  deviceTaken: 7,
 } as const;
 
 export const CONTROL_WORDS_BYTES = 64;
@@ -50,7 +55,10 @@ export interface WorkerCalls {
   addDevice(id: DeviceId, options: DeviceOptions): void;
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
   removeDevice(id: DeviceId, ticket: number): void;
+  /** A packet from the program at the other end of a device in memory. */
+  writeDevice(id: DeviceId, packet: Uint8Array): void;
   addLink(id: LinkId, options: LinkOptions): void;
+  addListener(id: LinkId, fd: number): void;
   removeLink(id: LinkId, ticket: number): void;
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
   addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void;
@@ -74,5 +82,7 @@ export type WorkerReport =
   | { readonly type: 'ready' }
   /** What one turn of the worker's loop brought, in order. */
   | { readonly type: 'events'; readonly events: readonly PlaneEvent[] }
+  /** What one turn wrote into a device in memory. */
+  | { readonly type: 'device-packets'; readonly device: DeviceId; readonly packets: readonly Uint8Array[] }
   /** The worker no longer touches the fd, or the counters, that the ticket was for. */
   | { readonly type: 'let-go'; readonly ticket: number };

@@ -20,6 +20,8 @@ import type {
   KeyOptions,
   LinkId,
   LinkOptions,
+  ListenerOptions,
+  MemoryDeviceEnd,
   PeerHandle,
   PeerOptions,
   PeerSettings,
@@ -30,6 +32,7 @@ import type {
   PlaneStatistics,
 } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import { DeviceEnds } from './device-ends.ts';
 import { checked } from './errno.ts';
 import { libc, nativeBytes } from './libc.ts';
 import { availableCiphers, availableDigests } from './openssl.ts';
@@ -103,6 +106,8 @@ class WorkerDataPlane implements WorkerPlane {
   readonly #links = new Set<number>();
   readonly #peers = new Map<PeerHandle, { slot: number; keys: Set<number> }>();
   readonly #tickets = new Map<number, () => void>();
+  readonly #listeners = new Set<number>();
+  readonly #deviceEnds: DeviceEnds;
   #capabilities: PlaneCapabilities | undefined;
   #nextId = 1;
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
@@ -113,6 +118,9 @@ class WorkerDataPlane implements WorkerPlane {
     this.#listener = options.listener;
     this.#slots = new CounterSlots(peerSlots);
     this.#counters = new Float64Array(new SharedArrayBuffer(countersByteLength(peerSlots)));
+    this.#deviceEnds = new DeviceEnds(this.#control, this.#counters, (device, packet) =>
+      this.#call(['writeDevice', device, packet]),
+    );
     this.#one.view.setUint32(0, 1, true);
     this.#wakeFd = checked(libc.eventfd(0, EFD_NONBLOCK_CLOEXEC), 'Cannot make an eventfd');
     const start: WorkerStart = {
@@ -153,9 +161,9 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   addDevice(options: DeviceOptions): DeviceId {
-    if (options.endpoint.kind !== 'fd') throw new TypeError('a device of the worker plane is an fd');
     const id = this.#nextId++;
     this.#devices.add(id);
+    if (options.endpoint.kind === 'memory') this.#deviceEnds.add(id);
     this.#call(['addDevice', id, options]);
     return id;
   }
@@ -167,7 +175,20 @@ class WorkerDataPlane implements WorkerPlane {
 
   removeDevice(device: DeviceId): Promise<void> {
     requireLive(this.#devices.delete(device), 'device', device);
+    this.#deviceEnds.remove(device);
     return this.#callAndWait((ticket) => ['removeDevice', device, ticket]);
+  }
+
+  deviceEnd(device: DeviceId): MemoryDeviceEnd {
+    return this.#deviceEnds.end(device);
+  }
+
+  addListener({ endpoint }: ListenerOptions): LinkId {
+    if (endpoint.kind !== 'fd') throw new TypeError('a listener of the worker plane is an fd');
+    const id = this.#nextId++;
+    this.#listeners.add(id);
+    this.#call(['addListener', id, endpoint.fd]);
+    return id;
   }
 
   addLink(options: LinkOptions): LinkId {
@@ -180,7 +201,7 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   removeLink(link: LinkId): Promise<void> {
-    requireLive(this.#links.delete(link), 'link', link);
+    requireLive(this.#links.delete(link) || this.#listeners.delete(link), 'link', link);
     return this.#callAndWait((ticket) => ['removeLink', link, ticket]);
   }
 
@@ -296,7 +317,7 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #holdProcess(): void {
-    const busy = this.#devices.size > 0 || this.#links.size > 0 || this.#tickets.size > 0;
+    const busy = [this.#devices, this.#links, this.#listeners, this.#tickets].some(({ size }) => size > 0);
     if (busy || this.#state === 'starting' || this.#state === 'closing') this.#worker.ref();
     else this.#worker.unref();
   }
@@ -315,6 +336,9 @@ class WorkerDataPlane implements WorkerPlane {
         // The engine gives out a few packets at a time and waits for room.
         this.#wake();
         return;
+      case 'device-packets':
+        this.#deviceEnds.handlePackets(report.device, report.packets);
+        return;
       default:
         report satisfies never;
     }
@@ -322,6 +346,14 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #handleEvent(event: PlaneEvent): void {
+    if (event.type === 'accepted') {
+      Atomics.add(this.#control, ControlWord.takenAccepted, 1);
+      // Nobody waits for it any more: the listener was removed meanwhile, or the plane is about to end.
+      if (this.#state !== 'running' || !this.#listeners.has(event.listener)) {
+        libc.close(event.fd);
+        return;
+      }
+    }
     if (this.#state !== 'closing' && this.#state !== 'ended') this.#listener(event);
     if (event.type === 'control' || event.type === 'in-band') {
       const known = event.type === 'in-band' || event.known;

@@ -35,7 +35,7 @@ export function judgeChain(input: ChainInput): JudgedChain {
   const found = findChain(input.leaf, input.authorities);
   const chain: PeerCertificate[] = [];
   for (const [depth, certificate] of found.entries()) {
-    const parsed = parsePeerCertificate(new Uint8Array(certificate.raw), depth, certificate);
+    const parsed = parseAt(certificate, depth, input.authorities);
     if (parsed === undefined) return { ok: false };
     chain.push(parsed);
   }
@@ -47,6 +47,23 @@ export function judgeChain(input: ChainInput): JudgedChain {
   if (!input.authorities.some((authority) => authority.raw.equals(top.raw)))
     return { ok: true, chain, verdict: refuse('CHAIN_NOT_ANCHORED', chain.length - 1) };
   return { ok: true, chain, verdict: { trusted: true } };
+}
+
+/** Authorities as read before: they are the same objects for every peer. By depth. */
+const readAuthorities = new WeakMap<X509Certificate, (PeerCertificate | undefined)[]>();
+
+/** A certificate of the chain. All peers of an authority share one reading of it, which is half of what a chain costs. */
+function parseAt(
+  certificate: X509Certificate,
+  depth: number,
+  authorities: readonly X509Certificate[],
+): PeerCertificate | undefined {
+  const parse = () => parsePeerCertificate(new Uint8Array(certificate.raw), depth, certificate);
+  if (!authorities.includes(certificate)) return parse();
+  const read = readAuthorities.get(certificate) ?? [];
+  readAuthorities.set(certificate, read);
+  read[depth] ??= parse();
+  return read[depth];
 }
 
 const refuse = (code: string, depth: number): ChainVerdict => ({

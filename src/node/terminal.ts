@@ -11,18 +11,29 @@ export interface Question {
   readonly prompt: string;
   /** Whether what is typed is shown. */
   readonly echo: boolean;
+  /** Stands between prompt and answer; a colon without it. */
+  readonly suffix?: string;
 }
 
 /** The questions of the C program. `prefix` is `Auth`, `Private Key`, `HTTP Proxy` … */
 export const prompts = {
   username: (prefix: string): Question => ({ prompt: `Enter ${prefix} Username`, echo: true }),
   password: (prefix: string): Question => ({ prompt: `Enter ${prefix} Password`, echo: false }),
-  challenge: (text: string, echo: boolean): Question => ({ prompt: `CHALLENGE: ${text}`, echo }),
+  challenge: (text: string, echo: boolean): Question => ({ prompt: `CHALLENGE: ${text}`, echo, suffix: ' ' }),
 } as const;
 
 export interface TerminalPort {
   /** Rejects when nobody can be asked, on Ctrl-C, and when aborted. */
   ask(question: Question, signal: AbortSignal): Promise<string>;
+  /** Shows a line where there is a terminal, without control characters. */
+  tell(text: string): void;
+}
+
+/** Whether a person can be asked at all. */
+export function hasTerminal(): boolean {
+  const tty = openTty();
+  if (tty !== undefined) closeSync(tty);
+  return tty !== undefined || systemdHelper() !== undefined;
 }
 
 const MAX_ANSWER = 4095;
@@ -31,15 +42,15 @@ const SYSTEMD_ASK_PASSWORD = ['/usr/bin/systemd-ask-password', '/bin/systemd-ask
 /** The person at /dev/tty. */
 export function createTerminal(): TerminalPort {
   return {
-    async ask({ prompt, echo }, signal) {
+    async ask({ prompt, echo, suffix = ':' }, signal) {
       if (signal.aborted) throw interrupted();
-      const clean = prompt.replace(/[\x00-\x1f\x7f-\x9f]/g, '_');
+      const clean = `${cleaned(prompt)}${suffix}`;
       const tty = openTty();
       if (tty !== undefined) return await askTty(tty, clean, echo, signal);
-      const helper = existsSync('/run/systemd/system') ? SYSTEMD_ASK_PASSWORD.find(existsSync) : undefined;
+      const helper = systemdHelper();
       if (helper !== undefined) return await askSystemd(helper, clean, echo, signal);
       throw new SallyportError(
-        `neither stdin nor stderr are a tty device and you have neither a controlling tty nor systemd - can't ask for '${clean}:'`,
+        `neither stdin nor stderr are a tty device and you have neither a controlling tty nor systemd - can't ask for '${clean.trimEnd()}'`,
         {
           code: 'SALLYPORT_CONFIG',
           blame: 'config',
@@ -47,8 +58,24 @@ export function createTerminal(): TerminalPort {
         },
       );
     },
+    tell(text) {
+      const tty = openTty();
+      if (tty === undefined) return;
+      try {
+        writeSync(tty, `${cleaned(text)}\r\n`);
+      } catch {
+        // A terminal that went away has nobody to read it.
+      } finally {
+        closeSync(tty);
+      }
+    },
   };
 }
+
+const cleaned = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '_');
+
+const systemdHelper = (): string | undefined =>
+  existsSync('/run/systemd/system') ? SYSTEMD_ASK_PASSWORD.find(existsSync) : undefined;
 
 function openTty(): number | undefined {
   try {
@@ -71,7 +98,7 @@ async function askTty(fd: number, prompt: string, echo: boolean, signal: AbortSi
   };
   try {
     input.setRawMode(true);
-    print(`${prompt}:`);
+    print(prompt);
     return await new Promise<string>((resolve, reject) => {
       const editor = createLineEditor(echo ? print : () => {});
       input.on('data', (bytes: Buffer) => {
@@ -135,7 +162,7 @@ export function createLineEditor(print: (text: string) => void): LineEditor {
 
 function askSystemd(program: string, prompt: string, echo: boolean, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const args = [...(echo ? ['--echo'] : []), '--icon=network-vpn', '--timeout=0', `${prompt}:`];
+    const args = [...(echo ? ['--echo'] : []), '--icon=network-vpn', '--timeout=0', prompt];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let answer = '';
     child.stdout.setEncoding('utf8');

@@ -24,8 +24,14 @@ export interface NodeTlsFactory extends TlsEngineFactory {
   reload(material: TlsMaterial): void;
 }
 
-/** Engines that share one secure context. A changed CRL file is read again when the next engine is made. */
-export function createNodeTlsFactory(material: TlsMaterial): NodeTlsFactory {
+/**
+ * Engines that share one secure context. A changed CRL file is read again when the next engine is made. As a server, they
+ * ask for a certificate unless told otherwise; whether one is needed is for the verification to say.
+ */
+export function createNodeTlsFactory(
+  material: TlsMaterial,
+  { requestCertificate = true }: { readonly requestCertificate?: boolean } = {},
+): NodeTlsFactory {
   let current = material;
   let server: Server | undefined;
   const reload = (next: TlsMaterial): void => {
@@ -38,7 +44,7 @@ export function createNodeTlsFactory(material: TlsMaterial): NodeTlsFactory {
       const refreshed = current.refresh();
       if (refreshed !== undefined) reload(refreshed);
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
-      server ??= createServer(current);
+      server ??= createServer(current, requestCertificate);
       const shared = server;
       return createEngine(role, listener, current, (wire, report) => accept(shared, wire, report));
     },
@@ -64,10 +70,10 @@ function connect(wire: Duplex, material: TlsMaterial): TLSSocket {
 /** The longest that a timer can wait: how long a handshake may take is for the session to say. */
 const NO_TIMEOUT_MS = 0x7fffffff;
 
-function createServer(material: TlsMaterial): Server {
+function createServer(material: TlsMaterial, requestCert: boolean): Server {
   return nodeTls().createServer({
     ...material.options,
-    requestCert: true,
+    requestCert,
     rejectUnauthorized: false,
     handshakeTimeout: NO_TIMEOUT_MS,
   });

@@ -1,5 +1,6 @@
 // The session itself: owns the state, gives each input to the part that knows it, and collects events.
 
+import { randomSessionId } from '../control/session-id.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
 import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
@@ -25,7 +26,6 @@ import { PeerFacts } from './peer-facts.ts';
 import { PushWait } from './push-wait.ts';
 import { receiveControl } from './receive.ts';
 import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
-import { randomSessionId } from './session-id.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
 import { type Deadline, earliest } from './timers.ts';
 
@@ -55,7 +55,11 @@ export class ControlSession implements Session {
   constructor(options: SessionOptions, ports: SessionPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#wrap = createWrap(options.wrap, { ...options, crypto: ports.crypto });
+    this.#wrap = createWrap(options.wrap, {
+      ...options,
+      crypto: ports.crypto,
+      firstSendId: options.resume?.firstSendId,
+    });
     this.#ownSessionId = options.resume?.ownSessionId ?? randomSessionId(ports.crypto);
     this.#keepalive = new Keepalive(options.keepalive, 0);
     this.#credentials = new CredentialStore({

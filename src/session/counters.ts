@@ -7,6 +7,7 @@ export const CONTROL_DROPS = [
   'bad-opcode',
   'wrong-direction',
   'bad-hmac',
+  'bad-wrapped-key',
   'replay',
   'malformed',
   'no-session',

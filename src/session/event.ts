@@ -3,6 +3,7 @@
 import type { PeerCertificate, TlsEstablished } from '../control/tls-engine.ts';
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { SallyportError } from '../error.ts';
+import type { PendingRequest } from '../wire/auth-challenge.ts';
 
 export type SessionEvent =
   /** First authentic answer of the peer: it lives at the address the driver sent to. */
@@ -24,6 +25,8 @@ export type SessionEvent =
       readonly refusal: SallyportError | undefined;
       readonly peerOptionsString: string;
       readonly peerInfo: ReadonlyMap<string, string>;
+      /** The lines as they came. */
+      readonly peerInfoText: string;
       readonly username: string | undefined;
       readonly password: string | undefined;
     }
@@ -66,6 +69,13 @@ export type SessionEvent =
       readonly kind: 'info' | 'info-pre' | 'auth-pending' | 'cr-response' | 'other';
       readonly text: string;
     }
+  /**
+   * The server holds the login back until `deadlineMs` (monotonic): for nothing that this side does (AUTH_PENDING), or
+   * for what it asks here. The driver answers CR_TEXT with `sendText`.
+   */
+  | { readonly type: 'login-pending'; readonly request: PendingRequest | undefined; readonly deadlineMs: number }
+  /** All fragments of a PUSH_UPDATE joined: options in order, with their `-` and `?`. */
+  | { readonly type: 'push-update'; readonly options: readonly string[] }
   /** auth-token or auth-token-user arrived outside a push reply. */
   | { readonly type: 'auth-token'; readonly token: string; readonly user: string | undefined }
   /** The session is over. Nothing follows. */

@@ -145,6 +145,16 @@ export function noPushReplyError(seconds: number, remoteText: string): Sallyport
   });
 }
 
+/** AUTH_PENDING was all that came: whoever had to confirm the login has not done it in time. */
+export function pendingLoginError(seconds: number, remoteText: string): SallyportError {
+  return new SallyportError(`The login at ${remoteText} was not finished within ${seconds} seconds`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'peer',
+    retry: true,
+    hint: 'Answer its question or log in at its address sooner; the time is set by the server, and at most half of reneg-sec.',
+  });
+}
+
 function wrapHint(kind: WrapOptions['kind']): string {
   switch (kind) {
     case 'tls-auth':
@@ -153,6 +163,8 @@ function wrapHint(kind: WrapOptions['kind']): string {
       return 'Check that tls-crypt has the server’s key file.';
     case 'tls-crypt-v2-client':
       return 'Check that tls-crypt-v2 has the client key that this server issued.';
+    case 'tls-crypt-v2-server':
+      return 'The packets are not made with the key that this client proved to have.';
     case 'none':
       return 'The server seems to use tls-auth or tls-crypt; add its key.';
     default:

@@ -158,6 +158,7 @@ export class Handshake {
       refusal: key.refusal,
       peerOptionsString: peer.optionsString,
       peerInfo: parsePeerInfo(peer.peerInfo ?? ''),
+      peerInfoText: peer.peerInfo ?? '',
       username: peer.username,
       password: peer.password,
     });

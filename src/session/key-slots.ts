@@ -53,12 +53,16 @@ export class KeySlots {
     this.#negotiating = key;
   }
 
-  /** The negotiated key is ready: it becomes the current one. Returns the keys that are gone. */
+  /**
+   * The negotiated key is ready: it becomes the current one. Returns the keys that are gone. The lame duck only opens
+   * data packets from now on; its TLS session, by far the most that it holds, ends here and not in an hour.
+   */
   promote(): SessionKey[] {
     const gone = this.#lameDuck === undefined ? [] : [this.#lameDuck];
     this.#lameDuck = this.#current;
     this.#current = this.#negotiating;
     this.#negotiating = undefined;
+    if (this.#lameDuck !== undefined) closeKey(this.#lameDuck);
     for (const key of gone) this.#close(key);
     return gone;
   }

@@ -2,6 +2,7 @@
 
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import { type PendingRequest, parsePendingRequest } from '../wire/auth-challenge.ts';
 import { parseBase64 } from '../wire/base64.ts';
 import { parseControlMessages, type ReceivedMessage, redactControlText } from '../wire/control-message.ts';
 import { PushReplyJoiner } from '../wire/push-reply.ts';
@@ -25,6 +26,7 @@ export interface MessageHost {
 export class Messages {
   readonly #host: MessageHost;
   readonly #joiner = new PushReplyJoiner();
+  readonly #updateJoiner = new PushReplyJoiner();
 
   constructor(host: MessageHost) {
     this.#host = host;
@@ -66,10 +68,8 @@ export class Messages {
         return;
       case 'push-update':
         host.log(Level.push, `PUSH: Received control message: '${redactControlText(text)}'`);
-        host.log(
-          Level.pushErrors,
-          'WARNING: Received bad push/pull message: PUSH_UPDATE was not announced by this side',
-        );
+        if (host.pull) this.#handlePushUpdate(message.body);
+        else host.log(Level.pushErrors, 'WARNING: Received bad push/pull message: PUSH_UPDATE without --pull');
         return;
       case 'restart':
         if (!host.pull) return;
@@ -90,6 +90,7 @@ export class Messages {
       case 'info-pre':
         host.log(Level.push, `Info command was pushed by server ('${message.text}')`);
         host.emit({ type: 'info', kind: message.type, text: message.text });
+        if (message.type === 'info-pre') this.#handlePendingRequest(message.text);
         return;
       case 'cr-response':
         host.log(Level.push, 'CR response was sent by client');
@@ -99,6 +100,7 @@ export class Messages {
         if (!host.pull) return;
         host.pushWait.handleAuthPending(message.timeoutSeconds);
         host.emit({ type: 'info', kind: 'auth-pending', text: message.text });
+        this.#tellPending(undefined);
         return;
       case 'exit':
         host.log(Level.streamErrors, 'CC-EEN exit message received by peer');
@@ -117,14 +119,7 @@ export class Messages {
     const host = this.#host;
     const verdict = this.#joiner.handleFragment(body);
     if ('problem' in verdict) {
-      host.end({
-        reason: 'failed',
-        error: new SallyportError('The server pushed more options than Sallyport takes', {
-          code: 'SALLYPORT_PUSH',
-          blame: 'peer',
-          hint: 'The limit is 65536 options or 4 MiB.',
-        }),
-      });
+      host.end({ reason: 'failed', error: tooManyOptions() });
       return;
     }
     host.pushWait.handleFragment();
@@ -137,6 +132,24 @@ export class Messages {
     host.emit({ type: 'push-reply', options: verdict.options });
   }
 
+  /** Nothing counts before the last fragment, as with the reply. */
+  #handlePushUpdate(body: string): void {
+    const verdict = this.#updateJoiner.handleFragment(body);
+    if ('problem' in verdict) this.#host.end({ reason: 'failed', error: tooManyOptions() });
+    else if (verdict.complete) this.#host.emit({ type: 'push-update', options: verdict.options });
+  }
+
+  /** What INFO_PRE asks counts only while the login is waited for. */
+  #handlePendingRequest(text: string): void {
+    const request = this.#host.pull ? parsePendingRequest(text) : undefined;
+    if (request !== undefined) this.#tellPending(request);
+  }
+
+  #tellPending(request: PendingRequest | undefined): void {
+    const deadlineMs = this.#host.pushWait.limitMs;
+    if (deadlineMs !== undefined) this.#host.emit({ type: 'login-pending', request, deadlineMs });
+  }
+
   /** After the first reply only a new auth-token counts (it comes with renegotiations); the rest is a repetition. */
   #handleLateOptions(options: readonly string[]): void {
     const find = (name: string) => options.find((option) => option.startsWith(`${name} `))?.slice(name.length + 1);
@@ -147,6 +160,13 @@ export class Messages {
     this.#host.emit({ type: 'auth-token', token, user });
   }
 }
+
+const tooManyOptions = (): SallyportError =>
+  new SallyportError('The server pushed more options than Sallyport takes', {
+    code: 'SALLYPORT_PUSH',
+    blame: 'peer',
+    hint: 'The limit is 65536 options or 4 MiB.',
+  });
 
 /** Lines that show at any verb. */
 const ALWAYS = 0;

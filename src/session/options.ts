@@ -55,6 +55,8 @@ export interface ResumedHandshake {
   /** The session id that the cookie made. */
   readonly ownSessionId: Uint8Array;
   readonly peerSessionId: Uint8Array;
+  /** The packet-id with which the wrap goes on after the stateless answer. */
+  readonly firstSendId: number;
 }
 
 export interface KeepaliveOptions {

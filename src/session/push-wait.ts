@@ -3,7 +3,7 @@
 import { PushRequester } from '../control/push.ts';
 import type { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
-import { noPushReplyError } from './failure.ts';
+import { noPushReplyError, pendingLoginError } from './failure.ts';
 import type { SessionOptions } from './options.ts';
 import { type Deadline, deadline } from './timers.ts';
 
@@ -13,6 +13,7 @@ export class PushWait {
   readonly #times: Times;
   readonly #log: Log;
   #requester: PushRequester | undefined;
+  #pending = false;
 
   constructor(times: Times, log: Log) {
     this.#times = times;
@@ -24,7 +25,13 @@ export class PushWait {
     return this.#requester !== undefined;
   }
 
+  /** When the wait ends, monotonic milliseconds; undefined when nothing is waited for. */
+  get limitMs(): number | undefined {
+    return this.#requester?.limitMs;
+  }
+
   begin(nowMs: number): void {
+    this.#pending = false;
     this.#requester = new PushRequester(this.#times.pushRequestMs, this.#times.handWindowMs, nowMs);
   }
 
@@ -41,6 +48,7 @@ export class PushWait {
     const timeoutMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1000;
     const extendedMs = this.#requester?.handleAuthPending(timeoutMs, this.#times.renegotiateMs);
     if (extendedMs === undefined) return;
+    this.#pending = true;
     const [from, to] = [this.#times.handWindowMs, extendedMs].map((ms) => Math.floor(ms / 1000));
     this.#log(Level.push, `AUTH_PENDING received, extending handshake timeout from ${from}s to ${to}s`);
   }
@@ -52,7 +60,7 @@ export class PushWait {
     if (requester === undefined || tick !== 'give-up') return tick === 'request' ? 'request' : 'wait';
     const seconds = Math.floor((nowMs - requester.startedMs) / 1000);
     this.#log(Level.streamErrors, `No reply from server to push requests in ${seconds}s`);
-    return noPushReplyError(seconds, remoteText);
+    return this.#pending ? pendingLoginError(seconds, remoteText) : noPushReplyError(seconds, remoteText);
   }
 
   deadline(): Deadline | undefined {

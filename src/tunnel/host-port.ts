@@ -3,8 +3,8 @@
 import type { ConnectionProfile, TunnelOptions } from '../config/config.ts';
 import type { DeviceOptions } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import type { TunnelPlan } from './plan.ts';
-import type { CertificateFacts } from './script-environment.ts';
 
 /** What the attempt needs of the host for the tunnel: a device for the plane, and everything around it. */
 export interface TunnelHost {
@@ -12,6 +12,8 @@ export interface TunnelHost {
   open(request: TunnelRequest): Promise<OpenTunnel>;
   /** Routes and the scripts that follow them; called after route-delay. Resolves true when every route was set. */
   route(): Promise<boolean>;
+  /** What a script of this type would see now. */
+  scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */
   dropPrivileges(): void;
   /**
@@ -24,9 +26,8 @@ export interface TunnelHost {
 export interface TunnelRequest {
   readonly profile: ConnectionProfile;
   readonly tunnel: TunnelOptions;
-  readonly remote: SocketAddress;
-  readonly local: SocketAddress;
-  readonly peer: PeerFacts;
+  /** undefined for a server, which has many. */
+  readonly remote: SocketAddress | undefined;
   /** Called when a kept device does not fit what was pushed now and must be closed first. */
   readonly letGo: () => Promise<void>;
   /** The attempt is over: what has not been begun need not be. */

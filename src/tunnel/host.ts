@@ -7,6 +7,7 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applySteps, type StepPorts, undoSteps } from './apply-steps.ts';
+import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal } from './journal.ts';
@@ -17,7 +18,6 @@ import { namesToResolve } from './planning.ts';
 import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
-  type CertificateFacts,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,
@@ -136,6 +136,10 @@ export class Host implements TunnelHost, ConnectionScripts {
     return refusedRoutes === 0;
   }
 
+  scriptEnvironment(type: string): ScriptEnvironment {
+    return scriptEnvironment(type, this.#facts);
+  }
+
   dropPrivileges(): void {
     if (this.#dropped) return;
     this.#dropped = true;
@@ -179,7 +183,7 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async #plan({ profile, tunnel, remote, signal }: TunnelRequest): Promise<TunnelPlan> {
     const { log, network } = this.#ports;
-    const server = formatAddress(unmapSocketAddress(remote).address);
+    const server = remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
     const { plan, log: lines } = makeTunnelPlan({
       device: this.#config.device,
       options: tunnel,

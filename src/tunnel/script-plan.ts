@@ -3,8 +3,8 @@
 import type { Config, ScriptOptions } from '../config/config.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import type { ScriptEnvironment } from './environment.ts';
 import type { ScriptPort } from './ports.ts';
-import type { ScriptEnvironment } from './script-environment.ts';
 
 /** Everything of the profile that may start a program on the client. */
 export type ScriptOccasion = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchange' | 'tls-verify';
@@ -61,12 +61,7 @@ export class ScriptRunner {
     }
     const result = await this.#port.run(argv, environment, { timeoutMs: undefined });
     if (result.error === undefined && result.exitCode === 0) return 'succeeded';
-    const reason =
-      result.error !== undefined || result.exitCode === 127
-        ? 'could not execute external program'
-        : result.exitCode === undefined
-          ? 'external program did not exit normally'
-          : `external program exited with error status: ${result.exitCode}`;
+    const reason = scriptFailure(result);
     // A certificate that tls-verify turns down is said by the verification itself.
     if (occasion === 'tls-verify') return 'failed';
     return this.#refuse(invocation, 'failed', reason);
@@ -91,12 +86,21 @@ export class ScriptRunner {
   #warn(): void {
     if (this.#warned) return;
     this.#warned = true;
-    this.#log(
-      Level.warning,
-      "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info.",
-    );
+    this.#log(Level.warning, SCRIPTS_NOT_ALLOWED);
   }
 }
+
+/** Why a program counts as failed, in the C program's words. */
+export function scriptFailure({ error, exitCode }: Awaited<ReturnType<ScriptPort['run']>>): string {
+  if (error !== undefined || exitCode === 127) return 'could not execute external program';
+  return exitCode === undefined
+    ? 'external program did not exit normally'
+    : `external program exited with error status: ${exitCode}`;
+}
+
+/** Said once where `script-security` forbids programs. */
+export const SCRIPTS_NOT_ALLOWED =
+  "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info.";
 
 /** What the C program says of scripts before anything else happens; undefined when the profile names none. */
 export function scriptSecurityNote(config: Config): string | undefined {

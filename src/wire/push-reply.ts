@@ -4,10 +4,8 @@
 /** More options or characters than this are refused; the largest real replies have some thousand routes. */
 const OPTIONS_LIMIT = 65_536;
 const CHARACTERS_LIMIT = 4 * 1024 * 1024;
-/** Longest fragment the C program takes; it writes no longer ones. */
-const FRAGMENT_CHARACTERS = 1024;
-/** Room for `,push-continuation 2`. */
-const CONTINUATION_CHARACTERS = 20;
+/** The C program fills fragments of 1024 bytes until an option's bytes, its comma not counted, reach into the last 84. */
+const FRAGMENT_BYTES = 1024 - 84;
 
 /** Options of one fragment, each as its text with quotes and backslashes left to the option grammar. */
 export function splitPushOptions(body: string): string[] {
@@ -66,20 +64,24 @@ export class PushReplyJoiner {
   }
 }
 
-/** Writes a reply as the texts of its fragments. Throws for an option that does not fit into a fragment. */
+/** Writes a reply as the texts of its fragments, split where the C program splits. Throws for an option that fits into none. */
 export function writePushReply(options: readonly string[]): string[] {
-  const limit = FRAGMENT_CHARACTERS - CONTINUATION_CHARACTERS;
+  const encoder = new TextEncoder();
   const fragments: string[] = [];
   let current = 'PUSH_REPLY';
+  let currentBytes = current.length;
   for (const option of options) {
-    if ('PUSH_REPLY,'.length + option.length > limit) {
+    const optionBytes = encoder.encode(option).length;
+    if ('PUSH_REPLY'.length + optionBytes >= FRAGMENT_BYTES) {
       throw new RangeError(`the option ${option.slice(0, 40)}… is too long to be pushed`);
     }
-    if (current.length + 1 + option.length > limit) {
+    if (currentBytes + optionBytes >= FRAGMENT_BYTES) {
       fragments.push(`${current},push-continuation 2`);
       current = 'PUSH_REPLY';
+      currentBytes = current.length;
     }
     current += `,${option}`;
+    currentBytes += 1 + optionBytes;
   }
   fragments.push(fragments.length > 0 ? `${current},push-continuation 1` : current);
   return fragments;

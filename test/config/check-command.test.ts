@@ -122,6 +122,42 @@ describe('sallyport check', () => {
     expect(out).toBe('key.ovpn: nothing to complain about\n');
   });
 
+  it('misses files and folders that a server names', () => {
+    const lines = [
+      'dev tun',
+      'server 10.8.0.0 255.255.255.0',
+      'keepalive 10 60',
+      'ca ca.crt',
+      'cert own.crt',
+      'key own.key',
+    ];
+    write('own.crt', 'x', 0o644);
+    write('own.key', 'x', 0o600);
+    expect(runCheck([write('server.conf', `${lines.join('\n')}\n`)], io)).toBe(0);
+    expect(out).toBe('server.conf: nothing to complain about\n');
+    const more = [
+      'dh dh.pem',
+      'tls-crypt-v2 v2.key',
+      'tls-auth ta.key 0',
+      'auth-gen-token',
+      'auth-gen-token-secret t.key',
+    ];
+    more.push('client-config-dir ccd', 'tmp-dir tmp', 'client-connect ./connect', 'learn-address "./learn a"');
+    expect(runCheck([write('server.conf', `${[...lines, ...more].join('\n')}\n`)], io)).toBe(1);
+    for (const [option, path] of [
+      ['dh', 'dh.pem'],
+      ['tls-crypt-v2', 'v2.key'],
+      ['tls-auth', 'ta.key'],
+      ['auth-gen-token-secret', 't.key'],
+      ['client-config-dir', 'ccd'],
+      ['tmp-dir', 'tmp'],
+      ['client-connect', './connect'],
+      ['learn-address', './learn'],
+    ]) {
+      expect(out).toContain(`--${option} fails with '${path}': No such file or directory`);
+    }
+  });
+
   it('notes a file that is only beside the profile', () => {
     expect(runCheck([join(dir, write('good.ovpn', PROFILE))], { ...io, directory: '/' })).toBe(0);
     expect(out).toContain('note (invalid): ca: ca.crt is not in / but beside the profile');

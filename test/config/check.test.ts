@@ -36,7 +36,9 @@ describe('a profile under inspection', () => {
     ['reneg-sec 0', 'notice'],
     ['management 127.0.0.1 7505', 'warning'],
     ['tls-auth ta.key', 'notice'],
-    ['verify-client-cert none', 'warning'],
+    ['duplicate-cn', 'notice'],
+    ['metrics 0.0.0.0:9100', 'warning'],
+    ['metrics [2001:db8::1]:9100', 'warning'],
   ])('is told that %j is unsafe, why, and what to write instead', (line, severity) => {
     const unsafe = check(line).filter((each) => each.kind === 'unsafe');
     expect(unsafe).toMatchObject([{ severity, origin: { file: 'x', line: 7 }, option: line.split(' ')[0] }]);
@@ -54,6 +56,9 @@ describe('a profile under inspection', () => {
     'reneg-sec 3600',
     'management /run/m unix',
     'tls-auth ta.key 1',
+    'metrics 9100',
+    'metrics 127.0.0.1:9100',
+    'metrics [::1]:9100',
     'tls-cipher TLS-ECDHE-RSA-WITH-AES-256-GCM-SHA384',
   ])('is not troubled about %j', (line) => {
     expect(check(line).filter((each) => each.kind === 'unsafe')).toEqual([]);

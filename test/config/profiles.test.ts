@@ -7,7 +7,7 @@ import type { Config } from '../../src/config/config.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 
 const folder = fileURLToPath(new URL('profiles/', import.meta.url));
-const names = readdirSync(folder);
+const names = readdirSync(folder).filter((name) => name.endsWith('.ovpn'));
 
 function read(name: string) {
   const file = `${name}.ovpn`;

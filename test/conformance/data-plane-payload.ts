@@ -2,20 +2,27 @@
 // framing and fragments.
 
 import { describe, expect, it } from 'vitest';
-import type { DataPlane, DropCause, PeerHandle, PeerOptions } from '../../src/data/plane.ts';
-import type { DeviceEnd, LinkEnd } from './data-plane.ts';
+import type { DataPlane, DropCause, KeyHandle, PeerHandle, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
+import type { DeviceEnd, LinkEnd, PlaneHarness } from './data-plane.ts';
 import type { FarKey, FarKeyOptions } from './far-peer.ts';
 import { CIPHERS, inward, numbered, outward } from './plane-packets.ts';
 
 /** What a test of the suite works with; made anew for each. */
 export interface PlaneRig {
   plane(): DataPlane;
+  harness(): PlaneHarness;
   device(): DeviceEnd;
   far(): LinkEnd;
   /** A peer with one key that is in use. */
-  connect(key?: Partial<FarKeyOptions>, change?: Partial<PeerOptions>): { peer: PeerHandle; farKey: FarKey };
+  connect(
+    key?: Partial<FarKeyOptions>,
+    change?: Partial<PeerOptions>,
+  ): { peer: PeerHandle; farKey: FarKey; handle: KeyHandle };
   dropped(cause: DropCause): number;
   untilDropped(cause: DropCause, count: number): PromiseLike<void>;
+  eventsOf<T extends PlaneEvent['type']>(type: T): Extract<PlaneEvent, { type: T }>[];
+  /** The event of that type with that number. */
+  untilEvent<T extends PlaneEvent['type']>(type: T, count?: number): Promise<Extract<PlaneEvent, { type: T }>>;
 }
 
 /** Describes compression framing and fragments. */

@@ -14,7 +14,9 @@ import type {
 } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
+import { forwardingConformance } from './data-plane-forwarding.ts';
 import { type PlaneRig, payloadConformance } from './data-plane-payload.ts';
+import { streamConformance } from './data-plane-streams.ts';
 import { FarKey, type FarKeyOptions } from './far-peer.ts';
 import { CIPHERS, FAR, inward, NEAR, numbered, outward } from './plane-packets.ts';
 
@@ -36,12 +38,32 @@ export interface LinkEnd {
   receive(at?: 0 | 1): Promise<Uint8Array>;
 }
 
+/** A listener, and a way for a stream to come to it. */
+export interface ListenerEnd {
+  readonly listener: LinkId;
+  connect(): StreamEnd;
+}
+
+/** The far end of a stream. */
+export interface StreamEnd {
+  readonly address: SocketAddress;
+  /** The plane's link that the stream was given to. */
+  givenTo(link: LinkId): void;
+  /** A piece of the stream, cut anyhow. */
+  send(piece: Uint8Array): void;
+  /** The next whole packet, without its length; rejects after a bound. */
+  receive(): Promise<Uint8Array>;
+}
+
 export interface PlaneHarness {
   readonly plane: DataPlane;
   /** All that the listener was told, in order. */
   readonly events: readonly PlaneEvent[];
   addDevice(options?: Partial<Omit<DeviceOptions, 'endpoint'>>): DeviceEnd;
   addLink(): LinkEnd;
+  addListener(): ListenerEnd;
+  /** The fd of an accepted stream, to be closed at the end. */
+  own(fd: number): void;
   /** Lets this much time pass for the plane; a plane on the real clock just returns. */
   advance(ms: number): void;
   /** Sends packets so that the plane has handled all of them before the listener hears of any. */
@@ -104,7 +126,8 @@ export function dataPlaneConformance(
     };
 
     const rig: PlaneRig = {
-      ...{ connect, dropped, untilDropped },
+      ...{ connect, dropped, untilDropped, eventsOf, untilEvent },
+      harness: () => harness,
       plane: () => plane,
       device: () => device,
       far: () => far,
@@ -252,6 +275,14 @@ export function dataPlaneConformance(
         await expectOnlyGoodPacket(farKey);
       });
 
+      it.each([5, undefined])('reach a live peer beside a candidate at its address (peer-id %s)', async (peerId) => {
+        const { farKey } = connect({ peerId });
+        addPeer({ receivePeerId: peerId === undefined ? undefined : 6, prefixes: [] });
+        await expectOnlyGoodPacket(farKey);
+        far.send(Uint8Array.of(4 << 3, ...numbered(20)));
+        expect(await untilEvent('control')).toMatchObject({ known: true, address: far.addresses[0] });
+      });
+
       it('drops every opcode that is none, with every key-id', async () => {
         const { farKey } = connect();
         const opcodes = [0, 1, 2, ...Array.from({ length: 20 }, (_, index) => 12 + index)];
@@ -280,7 +311,9 @@ export function dataPlaneConformance(
         far.send(farKey.seal(ipPacket({ source: '10.8.0.9', destination: NEAR })));
         far.send(farKey.seal(ipPacket({ source: 'fd01::1', destination: 'fd00::2' })));
         far.send(farKey.seal(numbered(40)));
-        await untilDropped('bad-inner-packet', 3);
+        await untilDropped('bad-inner-packet', 1);
+        await untilDropped('bad-source', 2);
+        expect((await untilEvent('drop-notice')).innerSource).toEqual(Uint8Array.of(10, 8, 0, 9));
         await expectOnlyGoodPacket(farKey);
         plane.setPeer(peer, { prefixes: ['10.8.0.9/32'] });
         const other = ipPacket({ source: '10.8.0.9', destination: NEAR });
@@ -292,8 +325,16 @@ export function dataPlaneConformance(
         const { farKey } = connect();
         connect({ peerId: 6 }, { prefixes: ['10.8.0.9/32'], address: far.addresses[1] });
         far.send(farKey.seal(ipPacket({ source: '10.8.0.9', destination: NEAR })));
-        await untilDropped('bad-inner-packet', 1);
+        await untilDropped('bad-source', 1);
         await expectOnlyGoodPacket(farKey);
+      });
+
+      it('of a link-local source are dropped, and nobody is told', async () => {
+        const { farKey } = connect({}, { prefixes: [`${FAR}/32`, 'fd00::1/128'] });
+        far.send(farKey.seal(ipPacket({ source: 'fe80::1', destination: 'ff02::2' })));
+        await untilDropped('bad-source', 1);
+        await expectOnlyGoodPacket(farKey);
+        expect(eventsOf('drop-notice')).toEqual([]);
       });
 
       it('go to the peer with the longest prefix', async () => {
@@ -376,6 +417,37 @@ export function dataPlaneConformance(
         await untilDropped('float-refused', 1);
         expect(eventsOf('float-request')).toHaveLength(1);
         await expectOnlyGoodPacket(farKey);
+      });
+
+      it('makes control packets of the new address known, and those of the old one strange', async () => {
+        const { farKey, peer } = connect({}, { mayFloat: true });
+        far.send(farKey.seal(inward()), 1);
+        plane.answerFloat(peer, (await untilEvent('float-request')).address, true);
+        const control = Uint8Array.of(4 << 3, ...numbered(20));
+        far.send(control, 1);
+        far.send(control, 0);
+        await untilEvent('control', 2);
+        expect(eventsOf('control').map(({ known }) => known)).toEqual([true, false]);
+      });
+
+      it('onto the address of another peer is a question like any other', async () => {
+        const { farKey, peer } = connect({}, { mayFloat: true });
+        const other = connect({ peerId: 6 }, { address: far.addresses[1], prefixes: ['10.8.0.9/32'] });
+        far.send(farKey.seal(inward()), 1);
+        expect(await untilEvent('float-request')).toEqual({ type: 'float-request', peer, address: far.addresses[1] });
+        plane.answerFloat(peer, far.addresses[1], true);
+        plane.removePeer(other.peer);
+        far.send(Uint8Array.of(4 << 3, ...numbered(20)), 1);
+        expect((await untilEvent('control')).known).toBe(true);
+      });
+
+      it('is not asked for by a peer without keys, whatever comes in its name', async () => {
+        addPeer({ receivePeerId: 7, sendPeerId: 7, mayFloat: true, prefixes: [] });
+        const { farKey } = connect();
+        far.send(new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 7 }).seal(inward()), 1);
+        await untilDropped('unknown-key', 1);
+        await expectOnlyGoodPacket(farKey);
+        expect(eventsOf('float-request')).toEqual([]);
       });
 
       it('is no question for a peer that may not', async () => {
@@ -583,6 +655,8 @@ export function dataPlaneConformance(
     });
 
     payloadConformance(rig);
+    streamConformance(rig);
+    forwardingConformance(rig);
 
     it('throws for calls about what is not there', () => {
       expect(() => plane.setPeer(999, {})).toThrow();

@@ -26,8 +26,7 @@ function open(options: WrapOptions, tlsRole: 'client' | 'server', windowPackets 
 /** Opens every packet of a capture as the end that received it would have. */
 function openCapture(name: string, ends: Record<'client' | 'server', ControlWrap>) {
   return (captures.get(name) as CapturedPacket[]).map(({ from, bytes, unixSeconds }) => {
-    const inner = splitWrappedKey(bytes)?.packet ?? bytes;
-    const verdict = ends[from === 'client' ? 'server' : 'client'].open(inner, unixSeconds);
+    const verdict = ends[from === 'client' ? 'server' : 'client'].open(bytes, unixSeconds);
     if (!verdict.ok) throw new Error(`${name}: ${verdict.drop}`);
     const packet = parseControlPacket(verdict.header, verdict.body);
     if (packet === undefined) throw new Error(`${name}: malformed`);
@@ -40,7 +39,7 @@ const SETUPS = {
   'tls-crypt': () => ({ client: open(tlsCrypt, 'client'), server: open(tlsCrypt, 'server') }),
   'tls-crypt-v2': () => ({
     client: open({ kind: 'tls-crypt-v2-client', clientKey, wrappedKey }, 'client'),
-    server: open({ kind: 'tls-crypt', staticKey: clientKey }, 'server'),
+    server: open({ kind: 'tls-crypt-v2-server', clientKey }, 'server'),
   }),
 } as const;
 
@@ -124,6 +123,53 @@ describe.each(Object.keys(SETUPS) as (keyof typeof SETUPS)[])('wrapping by %s', 
     const sealed = client.seal(header, body, 1000);
     server.close();
     expect(server.open(sealed, 1000)).toEqual({ ok: false, drop: 'bad-hmac' });
+  });
+});
+
+describe('the server’s side of tls-crypt-v2', () => {
+  const header = (opcode: number) => Uint8Array.of(opcode << 3, 1, 2, 3, 4, 5, 6, 7, 8);
+  const body = Uint8Array.of(0, 0, 0, 0, 1, 0x16);
+
+  it.each([Opcode.hardResetClientV3, Opcode.controlWkcV1])(
+    'takes the wrapped key off opcode %i, again and again',
+    (opcode) => {
+      const { client, server } = SETUPS['tls-crypt-v2']();
+      for (let i = 0; i < 3; i++) {
+        const sealed = client.seal(header(opcode), body, 1000);
+        expect(splitWrappedKey(sealed)?.wrappedKey).toEqual(wrappedKey);
+        expect(server.open(sealed, 1000)).toEqual({ ok: true, header: header(opcode), body });
+      }
+      expect(server.open(client.seal(header(Opcode.controlV1), body, 1000), 1000).ok).toBe(true);
+    },
+  );
+
+  it('appends nothing itself, whatever it sends', () => {
+    const { server } = SETUPS['tls-crypt-v2']();
+    expect(server.appendedBytes(Opcode.controlWkcV1)).toBe(0);
+    expect(server.seal(header(Opcode.controlV1), body, 1000).length).toBe(9 + body.length + server.overheadBytes);
+  });
+
+  it.each([0, 2, 289, 1025, 0xffff])('drops a packet whose wrapped key says to have %i bytes', (length) => {
+    const { client, server } = SETUPS['tls-crypt-v2']();
+    const sealed = client.seal(header(Opcode.controlWkcV1), body, 1000);
+    sealed[sealed.length - 2] = length >> 8;
+    sealed[sealed.length - 1] = length;
+    expect(server.open(sealed, 1000)).toEqual({ ok: false, drop: 'bad-wrapped-key' });
+  });
+});
+
+describe('the packet-ids of a wrap', () => {
+  it('go on where a stateless answer ended, so that the peer takes both', () => {
+    const crypto = createNodeCrypto();
+    const context = { crypto, tlsRole: 'server' as const, replayWindowPackets: 64, replayWindowSeconds: 15 };
+    const header = Uint8Array.of(0x20, 1, 2, 3, 4, 5, 6, 7, 8);
+    const client = open(tlsCrypt, 'client');
+    const answer = createWrap(tlsCrypt, context).seal(header, Uint8Array.of(0), 1000);
+    expect(client.open(answer, 1000).ok).toBe(true);
+    const again = createWrap(tlsCrypt, context).seal(header, Uint8Array.of(0), 1000);
+    expect(client.open(again, 1000)).toMatchObject({ drop: 'replay', packetId: 1 });
+    const next = createWrap(tlsCrypt, { ...context, firstSendId: 2 }).seal(header, Uint8Array.of(0), 1000);
+    expect(client.open(next, 1000).ok).toBe(true);
   });
 });
 

@@ -61,6 +61,32 @@ dataPlaneConformance('memory', async ({ laneCapacity }) => {
         },
       };
     },
+    addListener: () => {
+      const listener = plane.addListener({ endpoint: { kind: 'memory' } });
+      return {
+        listener,
+        connect: () => {
+          const address = socketAddress(Uint8Array.of(127, 0, 0, 1), port++);
+          let link = 0;
+          plane.acceptStream(listener, address);
+          return {
+            address,
+            givenTo: (id) => {
+              link = id;
+            },
+            send: (piece) => plane.injectStream(link, piece),
+            receive: () => {
+              const index = sent.findIndex((one) => sameSocketAddress(one.address, address));
+              return next(
+                sent.splice(Math.max(index, 0), index < 0 ? 0 : 1).map(({ bytes }) => bytes),
+                'was sent',
+              );
+            },
+          };
+        },
+      };
+    },
+    own: () => undefined,
     advance: (ms) => {
       nowMs += ms;
       if (plane.nextDeadlineMs() <= nowMs) plane.handleTick(nowMs);

@@ -5,13 +5,13 @@ import { TcpFrameReader, writeTcpLength } from '../../src/data/tcp-framing.ts';
 const frame = (packet: Uint8Array) => Uint8Array.of(packet.length >> 8, packet.length & 0xff, ...packet);
 
 const read = (stream: Uint8Array, cuts: readonly number[], maxPacketBytes = 65_535) => {
-  const reader = new TcpFrameReader(maxPacketBytes);
+  const reader = new TcpFrameReader(() => maxPacketBytes);
   const packets: Uint8Array[] = [];
   const edges = [0, ...[...cuts].map((cut) => cut % (stream.length + 1)).sort((a, b) => a - b), stream.length];
   let whole = true;
   for (let index = 1; index < edges.length; index++) {
-    whole = reader.handleBytes(stream.subarray(edges[index - 1], edges[index]), (packet) =>
-      packets.push(packet.slice()),
+    whole = reader.handleBytes(stream, edges[index - 1]!, edges[index]!, (bytes, offset, length) =>
+      packets.push(bytes.slice(offset, offset + length)),
     );
   }
   return { packets, whole, pending: reader.pending };

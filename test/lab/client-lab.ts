@@ -3,6 +3,7 @@
 
 import { expect } from 'vitest';
 import { Client, type ClientEnd, type ClientObserver } from '../../src/client/client.ts';
+import type { ChallengePort } from '../../src/client/ports.ts';
 import type { SignalName } from '../../src/client/signal.ts';
 import type { ClientState } from '../../src/client/state.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -56,6 +57,8 @@ export class ClientLab {
   refuseLink: ((request: LinkRequest) => string | undefined) | undefined;
   /** Answers a person gives, in turn; when they are used up the person says nothing until the signal comes. */
   answers: Credentials[] = [];
+  /** Who answers challenges; set before the start. */
+  challenges: ChallengePort | undefined;
   /** The one who is asked does not listen to the signal. */
   deaf = false;
   asked = 0;
@@ -95,6 +98,7 @@ export class ClientLab {
       configFile: 'office.ovpn',
     });
     let plane: FakePlane | undefined;
+    const lab = this;
     this.client = new Client(
       config,
       {
@@ -102,6 +106,7 @@ export class ClientLab {
         resolver: { resolve: (name, _family, signal) => this.#resolve(name, signal) },
         links: {
           open: (request) => this.#openLink(request),
+          remoteAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 }),
           localAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 2), port: 40_000, scopeId: 0 }),
           setBuffers: () => ({ receive: [1, 1], send: [1, 1] }),
           close: (fd) => {
@@ -128,6 +133,9 @@ export class ClientLab {
             return { username: 'alice', password: 'stored' };
           },
           ask: (_known, signal) => this.#ask(signal),
+        },
+        get challenges() {
+          return lab.challenges;
         },
         log: (_flags, text) => this.#say(text),
         plane: (listener) => {

@@ -38,6 +38,7 @@ export interface DeterministicTlsOptions {
 export class DeterministicTls implements TlsEngineFactory {
   readonly #options: DeterministicTlsOptions;
   #count = 0;
+  readonly #open = new Set<Engine>();
   #later: (() => void)[] = [];
 
   constructor(options: DeterministicTlsOptions) {
@@ -48,9 +49,17 @@ export class DeterministicTls implements TlsEngineFactory {
     return this.#count;
   }
 
+  /** Engines that were not closed. */
+  get open(): number {
+    for (const engine of this.#open) if (engine.over) this.#open.delete(engine);
+    return this.#open.size;
+  }
+
   create(role: 'client' | 'server', listener: TlsListener): TlsEngine {
     const random = digest(`${this.#options.name}/${this.#options.seed}/${this.#count++}`);
-    return new Engine(role, listener, random, this.#options, (callback) => this.#later.push(callback));
+    const engine = new Engine(role, listener, random, this.#options, (callback) => this.#later.push(callback));
+    this.#open.add(engine);
+    return engine;
   }
 
   /** Delivers what was said since; returns whether there was anything. */
@@ -86,6 +95,10 @@ class Engine implements TlsEngine {
     this.#options = options;
     this.#later = later;
     if (role === 'client') this.#hello();
+  }
+
+  get over(): boolean {
+    return this.#over;
   }
 
   handleCiphertext(bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ import type {
   KeyOptions,
   LinkId,
   LinkOptions,
+  MemoryDeviceEnd,
   PeerHandle,
   PeerOptions,
   PeerSettings,
@@ -104,6 +105,14 @@ export class FakePlane implements DataPlane {
     this.devices.delete(device);
   }
 
+  deviceEnd(): MemoryDeviceEnd {
+    throw new Error('devices of the fake plane lead nowhere');
+  }
+
+  addListener(): LinkId {
+    return this.#open('listener');
+  }
+
   addLink(options: LinkOptions): LinkId {
     const id = this.#open('link');
     this.links.set(id, options);
@@ -185,8 +194,12 @@ export class FakePlane implements DataPlane {
       drops: {} as PlaneStatistics['drops'],
       linkReadBytes: 0,
       linkWriteBytes: 0,
+      linkReadPackets: 0,
+      linkWritePackets: 0,
       deviceReadBytes: 0,
       deviceWriteBytes: 0,
+      deviceReadPackets: 0,
+      deviceWritePackets: 0,
     };
   }
 

@@ -108,6 +108,15 @@ describe('links', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  it('tells the far end of a stream that was accepted on a dual-stack socket, and of none that is not connected', () => {
+    const server = open({ transport: 'tcp-server', local: { ...loopback6(0), address: new Uint8Array(16) } });
+    const client = open({ transport: 'tcp-client', remote: loopback4(server.local.port) });
+    expect(port.remoteAddress(client.fd)).toEqual(loopback4(server.local.port));
+    expect(() => port.remoteAddress(server.fd)).toThrow('Cannot read the remote address of the socket');
+    const again = () => open({ transport: 'tcp-server', local: server.local });
+    expect(again).toThrow('Address already in use');
+  });
+
   it('refuses a taken port with the words of the C program, and leaves no socket behind', () => {
     const first = open({ local: loopback4(0) });
     const again = () => port.open(request({ local: loopback4(first.local.port) }));

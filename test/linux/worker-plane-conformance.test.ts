@@ -73,6 +73,27 @@ dataPlaneConformance('worker thread', async ({ laneCapacity }) => {
         receive: (at = 0) => expectPacket(readPacket(far[at]!.fd), `at far end ${at}`),
       };
     },
+    addListener: () => {
+      const near = links.open(linkRequest({ transport: 'tcp-server', local: loopback(0) }));
+      fds.push(near.fd);
+      return {
+        listener: plane.addListener({ endpoint: { kind: 'fd', fd: near.fd } }),
+        connect: () => {
+          const far = links.open(linkRequest({ transport: 'tcp-client', remote: near.local, tcpNoDelay: true }));
+          fds.push(far.fd);
+          return {
+            address: far.local,
+            givenTo: () => undefined,
+            send: (piece) => void writePacket(far.fd, piece),
+            receive: async () => {
+              const length = await expectPacket(readPacket(far.fd, 3_000, 2), 'out of the stream');
+              return expectPacket(readPacket(far.fd, 3_000, length[0]! * 256 + length[1]!), 'behind its length');
+            },
+          };
+        },
+      };
+    },
+    own: (fd) => void fds.push(fd),
     advance: () => undefined,
     flood: async (end, packets, from) => {
       for (const packet of packets) end.send(packet, from);

@@ -213,9 +213,8 @@ describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
     expect(() => a.plane.useKey(a.peer, 9_999)).toThrow('no key 9999');
     for (let count = 0; count < 3; count++) a.plane.addKey(a.peer, key);
     expect(() => a.plane.addKey(a.peer, key)).toThrow('4 keys');
-    expect(() =>
-      a.plane.addDevice({ endpoint: { kind: 'memory' }, layer: 'tun', mtuBytes: 1, blockIpv6: false }),
-    ).toThrow('fd');
+    expect(() => a.plane.addListener({ endpoint: { kind: 'memory' } })).toThrow('fd');
+    expect(() => a.plane.deviceEnd(a.device)).toThrow('in memory');
   });
 
   it('refuses a cipher or digest that the library does not have, before the worker hears of it', () => {

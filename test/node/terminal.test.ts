@@ -48,7 +48,7 @@ describe('the questions', () => {
   it("are the C program's", () => {
     expect(prompts.username('Auth').prompt).toBe('Enter Auth Username');
     expect(prompts.password('Private Key')).toEqual({ prompt: 'Enter Private Key Password', echo: false });
-    expect(prompts.challenge('Pin?', true)).toEqual({ prompt: 'CHALLENGE: Pin?', echo: true });
+    expect(prompts.challenge('Pin?', true)).toEqual({ prompt: 'CHALLENGE: Pin?', echo: true, suffix: ' ' });
   });
 });
 

@@ -228,6 +228,25 @@ describe('the verdict', () => {
     for (const change of distrusted) expect(judge(change)).toMatchObject({ ok: true, verdict: { trusted: false } });
   });
 
+  it('reads an authority once for all peers, and a peer anew each time', () => {
+    const authorities = [certificate(pki.ca.cert)];
+    const chains = [pki.server.cert, pki.server.cert, pki.client.cert].map((path) => {
+      const judged = judge({ leaf: certificate(path), authorities });
+      return judged.ok ? judged.chain : [];
+    });
+    expect(chains.map((chain) => chain.map(({ commonName }) => commonName))).toEqual([
+      ['server', 'Example CA'],
+      ['server', 'Example CA'],
+      ['client', 'Example CA'],
+    ]);
+    expect(new Set(chains.map((chain) => chain[1])).size).toBe(1);
+    expect(new Set(chains.map((chain) => chain[0])).size).toBe(3);
+    // One that a peer sent, and that is no authority of ours, is the peer's own matter.
+    const [, sent] = chains[0] ?? [];
+    expect(judge({ leaf: certificate(pki.ca.cert), authorities: [] })).toMatchObject({ chain: [{ depth: 0 }] });
+    expect(sent).toMatchObject({ depth: 1, isCa: true });
+  });
+
   it('takes no namesake of the issuer for the issuer: the signature decides', () => {
     const openssl = (...args: string[]): string => execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe' });
     const keyId = openssl('x509', '-in', pki.ca.cert, '-noout', '-ext', 'subjectKeyIdentifier').split('\n')[1]!;

@@ -92,6 +92,17 @@ describe('renegotiation', () => {
     expect(pair.client.log).toContain('TLS: tls_process: killed expiring key');
   });
 
+  it('ends the TLS session of the old key at once: what is kept of it for an hour is its data key', () => {
+    const pair = new SessionPair({ dataEveryMs: 10 });
+    pair.connect();
+    pair.client.session.renegotiate(pair.now);
+    pair.run(both(pair, 1), 10_000);
+    expect(pair.ends.map((end) => end.tls.open)).toEqual([1, 1]);
+    pair.runFor(5000);
+    expect(pair.ends.map((end) => end.ring.most)).toEqual([2, 2]);
+    expect(pair.dataLost).toBe(0);
+  });
+
   it('verifies the peer again, and ends when the peer is no longer good', () => {
     let verdicts = 0;
     const pair = new SessionPair({

@@ -242,12 +242,15 @@ describe('a session that goes on where the stateless handshake ended', () => {
   it('sends no reset of its own, takes the third packet and finishes the handshake under the cookie’s session id', () => {
     const { client, clientTls, peerSessionId, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 6 });
-    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId } }), {
-      crypto: seededCrypto(6),
-      tls,
-      log: () => {},
-      wake: () => {},
-    });
+    const server = createSession(
+      sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId, firstSendId: 2 } }),
+      {
+        crypto: seededCrypto(6),
+        tls,
+        log: () => {},
+        wake: () => {},
+      },
+    );
     server.start(now, 'client');
     expect(server.pollTransmit(now)).toBeUndefined();
     const events = pump(client, server, [clientTls, tls], now);
@@ -258,7 +261,10 @@ describe('a session that goes on where the stateless handshake ended', () => {
     const { client, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 7 });
     const server = createSession(
-      sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId: new Uint8Array(8).fill(9) } }),
+      sessionOptions('server', {
+        judged: true,
+        resume: { ownSessionId, peerSessionId: new Uint8Array(8).fill(9), firstSendId: 2 },
+      }),
       { crypto: seededCrypto(7), tls, log: () => {}, wake: () => {} },
     );
     server.start(now, 'client');
@@ -271,12 +277,15 @@ describe('a session that goes on where the stateless handshake ended', () => {
   it('acknowledges a repeated reset of its peer and is not disturbed by it', () => {
     const { client, clientTls, reset, peerSessionId, now } = answered();
     const tls = new DeterministicTls({ name: 'server', seed: 8 });
-    const server = createSession(sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId } }), {
-      crypto: seededCrypto(8),
-      tls,
-      log: () => {},
-      wake: () => {},
-    });
+    const server = createSession(
+      sessionOptions('server', { judged: true, resume: { ownSessionId, peerSessionId, firstSendId: 2 } }),
+      {
+        crypto: seededCrypto(8),
+        tls,
+        log: () => {},
+        wake: () => {},
+      },
+    );
     server.start(now, 'client');
     server.handleControl(reset, now);
     expect(server.counters().drops['repeated-message']).toBe(1);

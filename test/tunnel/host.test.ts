@@ -22,7 +22,6 @@ const PUSHED = [
 ];
 const OPENING = ['open tun', 'mtu tun0 1500', 'up tun0', 'address 10.8.0.2/24 tun0'];
 const remote = { family: 4, address: Uint8Array.of(198, 51, 100, 1), port: 1194, scopeId: 0 } as const;
-const local = { family: 4, address: Uint8Array.of(192, 0, 2, 2), port: 40_000, scopeId: 0 } as const;
 const TERM = { signal: 'SIGTERM', signalText: '', keep: false };
 const RESTART = { signal: 'SIGUSR1', signalText: 'ping-restart', keep: true };
 
@@ -78,8 +77,6 @@ function bench(...lines: readonly string[]) {
         profile: config.connections[0]!,
         tunnel: parsePush(pushed, config, 'push-reply').tunnel,
         remote,
-        local,
-        peer: { commonName: 'server', chain: [] },
         letGo: letting,
         signal: aborter.signal,
       }),

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { socketAddress } from '../../src/ip/socket-address.ts';
+import type { CertificateFacts } from '../../src/tunnel/environment.ts';
 import { makeTunnelPlan } from '../../src/tunnel/make-plan.ts';
 import {
-  type CertificateFacts,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,

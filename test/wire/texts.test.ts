@@ -101,6 +101,36 @@ describe('push replies', () => {
     expect(() => writePushReply(['x'.repeat(1024)])).toThrow(RangeError);
   });
 
+  it('are split where OpenVPN 2.7.8 splits them', () => {
+    const routes = Array.from({ length: 60 }, (_, i) => `route 10.${100 + i}.0.0 255.255.0.0 vpn_gateway ${i}`);
+    const rest = [
+      ...['route-gateway 10.8.0.1', 'topology subnet', 'ping 10', 'ping-restart 60'],
+      ...['ifconfig 10.8.0.2 255.255.255.0', 'peer-id 0', 'cipher AES-256-GCM'],
+      ...['protocol-flags cc-exit tls-ekm dyn-tls-crypt', 'tun-mtu 1500'],
+    ];
+    const texts = writePushReply([...routes, ...rest]);
+    // Observed: the number of bytes and of commas of each.
+    expect(texts.map((text) => [text.length, text.split(',').length - 1])).toEqual([
+      [944, 22],
+      [954, 22],
+      [946, 26],
+      [88, 3],
+    ]);
+  });
+
+  it.each([
+    [929, 1],
+    [930, 'too long'],
+  ])('of one option of %i bytes: %s', (length, expected) => {
+    const write = () => writePushReply(['x'.repeat(length)]);
+    if (typeof expected === 'number') expect(write()).toHaveLength(expected);
+    else expect(write).toThrow(RangeError);
+  });
+
+  it('count bytes, not characters', () => {
+    expect(() => writePushReply(['ü'.repeat(470)])).toThrow(RangeError);
+  });
+
   it('have a bound over all their fragments', () => {
     const joiner = new PushReplyJoiner();
     let verdict = joiner.handleFragment('a,push-continuation 2');

@@ -1,0 +1,69 @@
+// Questions beside username and password, and addresses to log in at: shown and asked on the terminal.
+
+import {
+  type Challenge,
+  type ChallengePort,
+  createTerminal,
+  hasTerminal,
+  prompts,
+  SallyportError,
+  type WebLogin,
+} from '../../src/command.ts';
+
+/**
+ * The person at the terminal; undefined where there is none. `staticResponse`: what a daemon's parent asked before, used
+ * once.
+ */
+export function terminalChallenges(staticResponse: string | undefined): ChallengePort | undefined {
+  if (hasTerminal()) return atTerminal(staticResponse);
+  if (staticResponse === undefined) return undefined;
+  let handed: string | undefined = staticResponse;
+  return {
+    async respond({ kind, text }) {
+      const response = kind === 'static' ? handed : undefined;
+      handed = undefined;
+      if (response !== undefined) return response;
+      throw new SallyportError(`"${text}" is asked, and there is no terminal to ask on`, {
+        code: 'SALLYPORT_CREDENTIALS',
+        blame: 'config',
+        hint: 'Start the program on a terminal, without daemon.',
+      });
+    },
+    webLogin: undefined,
+    announced: [],
+    ignoresAuthRetry: false,
+  };
+}
+
+function atTerminal(staticResponse: string | undefined): ChallengePort {
+  const terminal = createTerminal();
+  let handed = staticResponse;
+  return {
+    async respond({ kind, text, echo, responseRequired, secondsLeft }: Challenge, signal) {
+      if (kind === 'static' && handed !== undefined) {
+        const response = handed;
+        handed = undefined;
+        return response;
+      }
+      const question = prompts.challenge(text, echo);
+      if (!responseRequired) {
+        terminal.tell(question.prompt);
+        return '';
+      }
+      if (secondsLeft !== undefined) terminal.tell(`The server waits for an answer until ${clockTime(secondsLeft)}.`);
+      return terminal.ask(question, signal);
+    },
+    async webLogin({ url, secondsLeft }: WebLogin) {
+      terminal.tell(`Log in at this address to go on: ${url}`);
+      if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);
+    },
+    announced: ['openurl', 'webauth', 'crtext'],
+    ignoresAuthRetry: false,
+  };
+}
+
+/** `21:45:10 (300 s from now)`. */
+function clockTime(secondsLeft: number): string {
+  const at = new Date(Date.now() + secondsLeft * 1000).toTimeString().slice(0, 8);
+  return `${at} (${Math.round(secondsLeft)} s from now)`;
+}

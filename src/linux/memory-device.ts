@@ -1,0 +1,72 @@
+import type { DeviceId } from '../data/plane.ts';
+import { dropCode, PASS, type Verdict } from '../data/verdict.ts';
+import type { Pump, PumpContext } from './link-io.ts';
+
+const DEVICE_FULL = dropCode('device-full');
+
+/** Bounds what lies between the worker and the readers of all its devices in memory. */
+export class UnreadPackets {
+  readonly #packetsMax: number;
+  #count = 0;
+
+  constructor(packetsMax: number) {
+    this.#packetsMax = packetsMax;
+  }
+
+  take(): boolean {
+    if (this.#count >= this.#packetsMax) return false;
+    this.#count++;
+    return true;
+  }
+
+  handleRead(count: number): void {
+    this.#count = Math.max(0, this.#count - count);
+  }
+}
+
+/** A device whose other end is a program on the main thread: packets cross as messages, a turn's packets in one. */
+export class MemoryDevice implements Pump {
+  readonly fd = -1;
+  readonly pollEvents = 0;
+  readonly #id: DeviceId;
+  readonly #context: PumpContext;
+  readonly #unread: UnreadPackets;
+  #written: Uint8Array[] = [];
+  #live = true;
+
+  constructor(id: DeviceId, context: PumpContext, unread: UnreadPackets) {
+    this.#id = id;
+    this.#context = context;
+    this.#unread = unread;
+  }
+
+  letGo(): void {
+    this.#live = false;
+  }
+
+  handleReady(): void {
+    // poll(2) never watches it
+  }
+
+  /** A packet of the program. */
+  handlePacket(packet: Uint8Array): void {
+    if (!this.#live) return;
+    const { core, memory } = this.#context;
+    memory.arena.bytes.set(packet, memory.devicePacket);
+    core.handleDevicePacket(this.#id, memory.devicePacket, packet.length);
+  }
+
+  write(offset: number, length: number): Verdict {
+    if (!this.#unread.take()) return DEVICE_FULL;
+    this.#written.push(this.#context.memory.arena.bytes.slice(offset, offset + length));
+    return PASS;
+  }
+
+  /** What was written since the last call. */
+  takeWritten(): readonly Uint8Array[] {
+    if (this.#written.length === 0) return this.#written;
+    const written = this.#written;
+    this.#written = [];
+    return written;
+  }
+}

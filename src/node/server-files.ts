@@ -1,0 +1,74 @@
+// Small files that a server reads and writes while it runs: options of single clients, the address pool, files that
+// programs write their answers into.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { SallyportError } from '../error.ts';
+import type { ServerFiles } from '../server/ports.ts';
+import { readBoundedFile } from './read-file.ts';
+
+export interface ServerFilesOptions {
+  /** Relative names start from here. */
+  readonly directory: string;
+  /** undefined: the system's own (TMPDIR). */
+  readonly tmpDir: string | undefined;
+}
+
+/** Files of this machine. */
+export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): ServerFiles {
+  const temporaryFolder = resolve(directory, tmpDir ?? tmpdir());
+  const pathOf = (path: string): string => resolve(directory, path);
+  return {
+    read(path, limitBytes) {
+      try {
+        return readBoundedFile(pathOf(path), limitBytes).toString('utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw fileError(`cannot read ${path}`, error);
+      }
+    },
+    replace(path, text) {
+      const target = pathOf(path);
+      try {
+        if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, text, { mode: 0o600 });
+        else replaceFile(target, text);
+      } catch (error) {
+        throw fileError(`cannot write ${path}`, error);
+      }
+    },
+    temporary(prefix) {
+      const path = join(temporaryFolder, `${PREFIX}${prefix}_${randomBytes(16).toString('hex')}.tmp`);
+      try {
+        closeSync(openSync(path, 'wx', 0o600));
+        return path;
+      } catch (error) {
+        throw fileError(`cannot make a file in ${temporaryFolder} (tmp-dir)`, error);
+      }
+    },
+    remove: (path) => rmSync(pathOf(path), { force: true }),
+  };
+}
+
+const PREFIX = 'openvpn_';
+
+/** A reader sees the old text or the new one. Where the folder takes no new files any more, the file itself is written. */
+function replaceFile(target: string, text: string): void {
+  const fresh = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
+  try {
+    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx' });
+  } catch {
+    writeFileSync(target, text, { mode: 0o600 });
+    return;
+  }
+  renameSync(fresh, target);
+}
+
+function fileError(what: string, cause: unknown): SallyportError {
+  return new SallyportError(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    code: 'SALLYPORT_HOST',
+    blame: 'config',
+    cause,
+  });
+}

@@ -1,0 +1,13 @@
+// Entry point for apps/pki: what making keys, certificates and configurations needs of the rooms.
+
+export { parseConfig } from './config/parse.ts';
+export type { CryptoProvider } from './crypto/provider.ts';
+export { SallyportError } from './error.ts';
+export { parseAddress } from './ip/address.ts';
+export { parsePrefix } from './ip/prefix.ts';
+export { lockFolder } from './linux/folder-lock.ts';
+export { createNodeCrypto } from './node/crypto-provider.ts';
+export { expiryWarning } from './node/expiry.ts';
+export { parsePem } from './node/pem.ts';
+export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
+export { createTerminal } from './node/terminal.ts';

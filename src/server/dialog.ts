@@ -1,0 +1,96 @@
+// Talking to the person at a client that is not in yet: a question and its answer, a web page, more time. One dialog
+// belongs to one judgement; it ends with it.
+
+import { SallyportError } from '../error.ts';
+import { formatBase64, parseBase64 } from '../wire/base64.ts';
+import { IvProto, ivProtoOf } from '../wire/peer-info.ts';
+import type { AuthenticateContext } from './hooks.ts';
+
+/** What a dialog needs of its client. */
+export interface DialogHost {
+  readonly peerInfo: ReadonlyMap<string, string>;
+  /** The longest that a client may be kept waiting. */
+  readonly waitLimitSeconds: number;
+  sendText(text: string): void;
+  /** The judgement may take this much longer. */
+  extend(seconds: number): void;
+}
+
+export class Dialog implements AuthenticateContext {
+  readonly signal: AbortSignal;
+  readonly #host: DialogHost;
+  readonly #aborter = new AbortController();
+  #answer: ((text: string) => void) | undefined;
+
+  constructor(host: DialogHost) {
+    this.#host = host;
+    this.signal = this.#aborter.signal;
+  }
+
+  /** Whether the client says (IV_SSO) that it can do this: `webauth`, `crtext`, `openurl` … */
+  supports(method: string): boolean {
+    return (this.#host.peerInfo.get('IV_SSO') ?? '').split(',').includes(method);
+  }
+
+  wait(timeoutSeconds: number): void {
+    const seconds = Math.max(1, Math.min(Math.floor(timeoutSeconds), this.#host.waitLimitSeconds));
+    const keywords = (ivProtoOf(this.#host.peerInfo) & IvProto.authPendingKeywords) !== 0;
+    this.#host.extend(seconds);
+    this.#host.sendText(keywords ? `AUTH_PENDING,timeout ${seconds}` : 'AUTH_PENDING');
+  }
+
+  webLogin(url: string, { timeoutSeconds, flags = '' }: { timeoutSeconds?: number; flags?: string } = {}): void {
+    if (!/^https?:\/\/[^\s\x00-\x1f\x7f]+$/.test(url)) throw misuse(`"${url}" is no web address`);
+    if (!this.supports('webauth')) throw misuse('the client announces no web login (IV_SSO without webauth)');
+    this.wait(timeoutSeconds ?? this.#host.waitLimitSeconds);
+    this.#host.sendText(`INFO_PRE,WEB_AUTH:${flags}:${url}`);
+  }
+
+  ask(text: string, { echo = false, timeoutSeconds }: { echo?: boolean; timeoutSeconds?: number } = {}) {
+    if (!this.supports('crtext')) {
+      return Promise.reject(misuse('the client announces no questions (IV_SSO without crtext)'));
+    }
+    this.wait(timeoutSeconds ?? this.#host.waitLimitSeconds);
+    this.#host.sendText(`INFO_PRE,CR_TEXT:${echo ? 'E,' : ''}R:${text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`);
+    return new Promise<string>((resolve, reject) => {
+      this.signal.throwIfAborted();
+      this.#answer = resolve;
+      this.signal.addEventListener('abort', () => reject(this.signal.reason), { once: true });
+    });
+  }
+
+  /** What a script wrote for the client to be told while it waits. */
+  pending(timeoutSeconds: number, extra: string): void {
+    this.wait(timeoutSeconds);
+    this.#host.sendText(`INFO_PRE,${extra}`);
+  }
+
+  /** CR_RESPONSE came; its text is base64. Returns the answer, or undefined when it was none. */
+  handleResponse(base64: string): string | undefined {
+    const bytes = parseBase64(base64);
+    if (bytes === undefined) return undefined;
+    const text = new TextDecoder().decode(bytes).replace(/[\x00-\x1f\x7f]/g, '');
+    this.#answer?.(text);
+    this.#answer = undefined;
+    return text;
+  }
+
+  /** The judgement is made, or nobody waits for it any more. */
+  end(reason: string): void {
+    this.#aborter.abort(new SallyportError(reason, { code: 'SALLYPORT_ABORTED', blame: 'peer' }));
+  }
+}
+
+/** `CR_RESPONSE` of a dynamic challenge as clients put it into the password; the username goes in the challenge. */
+export function dynamicChallengeText(
+  challenge: { readonly text: string; readonly state: string; readonly echo?: boolean; readonly response?: boolean },
+  username: string,
+): string {
+  const flags = [challenge.response === false ? '' : 'R', challenge.echo === true ? 'E' : ''].filter(Boolean).join(',');
+  const user = formatBase64(new TextEncoder().encode(username));
+  return `CRV1:${flags}:${challenge.state}:${user}:${challenge.text}`;
+}
+
+function misuse(what: string): SallyportError {
+  return new SallyportError(what, { code: 'SALLYPORT_CREDENTIALS', blame: 'peer' });
+}

@@ -1,0 +1,478 @@
+// One client of the server, from its first packet to its end: drives its session, owns its peer in the plane, and waits
+// for what the server decides about it. It decides nothing itself.
+//
+//   handshaking → judging → connecting → up → leaving → closed
+//
+// Every judgement has a limit of time; a client whose judge is slow, fails or hangs waits or is refused alone.
+
+import type { ConnectionProfile } from '../config/config.ts';
+import type { DataPlane, LinkId, PeerHandle, PeerSettings } from '../data/plane.ts';
+import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import { mssOf } from '../peer/payload-limits.ts';
+import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
+import type { ClockPort, Instants } from '../ports.ts';
+import type { SessionEnd, SessionEvent } from '../session/event.ts';
+import type { SessionPush } from '../session/options.ts';
+import type { Session, SessionPorts, Traffic } from '../session/session.ts';
+import { formatHex } from '../wire/hex.ts';
+import { addressText } from './address-text.ts';
+import { type ClientFacts, newClientFacts } from './client-facts.ts';
+import { Dialog } from './dialog.ts';
+import { endLine, type InstanceEnd, instanceEndOf } from './instance-end.ts';
+import { type Admission, type Refusal, refusal, type Verdict } from './verdict.ts';
+
+export type Authenticate = Extract<SessionEvent, { type: 'authenticate' }>;
+export type InstancePhase = 'handshaking' | 'judging' | 'connecting' | 'up' | 'leaving' | 'closed';
+
+/** What a client that was let in gets. */
+export interface Connected {
+  readonly accept: true;
+  readonly push: SessionPush;
+  readonly options: readonly string[];
+  readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
+  /** The reply goes out without being asked for. */
+  readonly pushUnasked: boolean;
+  /** Learns the client's addresses; they are its from then on. */
+  settle(): Promise<void>;
+}
+
+/** What an instance asks of its server. */
+export interface InstanceServer {
+  readonly clock: ClockPort;
+  readonly plane: DataPlane;
+  readonly log: Log;
+  /** The longest that a judgement may take, and how far a client may be put off. */
+  readonly handWindowMs: number;
+  readonly waitLimitSeconds: number;
+  createSession(instance: Instance, ports: Pick<SessionPorts, 'log' | 'wake'>): Session;
+  verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean>;
+  authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict>;
+  /** `event`: how the client proved itself; `token`: what it will be known by next time. */
+  connect(
+    instance: Instance,
+    event: Authenticate,
+    token: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Connected | Refusal>;
+  /** Texts after a renegotiation: a new auth-token. */
+  renegotiated(instance: Instance): readonly string[];
+  crResponse(instance: Instance, base64: string): void;
+  /** The instance has ended; everything that is its own goes now. `introduced`: programs were told that it connects. */
+  closed(instance: Instance, reason: string, introduced: boolean): void;
+}
+
+export interface InstanceOptions {
+  readonly id: number;
+  /** Never used twice. */
+  readonly serial: number;
+  readonly link: LinkId;
+  readonly transport: 'udp' | 'tcp';
+  readonly address: SocketAddress;
+  readonly profile: ConnectionProfile;
+  readonly peer: PeerHandle;
+  readonly peerSessionId: Uint8Array;
+}
+
+/** How long last words may take to be acknowledged. */
+const LEAVING_MS = 5000;
+/** A push reply is not repeated sooner. */
+const PUSH_REPEAT_MS = 30_000;
+const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
+
+export class Instance {
+  readonly id: number;
+  readonly serial: number;
+  readonly link: LinkId;
+  readonly transport: 'udp' | 'tcp';
+  readonly profile: ConnectionProfile;
+  readonly peer: PeerHandle;
+  readonly facts: ClientFacts;
+  /** Writes with the client's name and address in front. */
+  readonly log: Log;
+  /** Settles when the instance has closed. */
+  readonly ended: Promise<void>;
+  address: SocketAddress;
+  readonly #peerSessionId: string;
+  readonly #server: InstanceServer;
+  readonly #session: Session;
+  readonly #keys: PeerKeys;
+  #phase: InstancePhase = 'handshaking';
+  #settleEnd: () => void = () => {};
+  #prefix: string;
+  #dialog: Dialog | undefined;
+  /** Ends what is being decided about the client. */
+  readonly #aborter = new AbortController();
+  #cancelTimer = (): void => {};
+  #cancelLimit = (): void => {};
+  #wantsPush = false;
+  #reply: readonly string[] = [];
+  #repliedMs = Number.NEGATIVE_INFINITY;
+  #introduced = false;
+  #cipher = '';
+  #settings: Connected['settings'] | undefined;
+  #driving = false;
+
+  constructor(options: InstanceOptions, server: InstanceServer) {
+    this.id = options.id;
+    this.serial = options.serial;
+    this.link = options.link;
+    this.transport = options.transport;
+    this.address = options.address;
+    this.profile = options.profile;
+    this.peer = options.peer;
+    this.facts = newClientFacts(options.id, options.transport, options.address);
+    this.#peerSessionId = formatHex(options.peerSessionId);
+    this.#server = server;
+    this.ended = new Promise((resolve) => {
+      this.#settleEnd = resolve;
+    });
+    this.#prefix = `${addressText(options.address)} `;
+    this.log = (flags, text) => server.log(flags, this.#prefix + text);
+    this.#keys = createPeerKeys(server.plane, options.peer, this.log);
+    this.#session = server.createSession(this, {
+      log: this.log,
+      wake: () => this.#drive((now) => this.#session.handleWake(now)),
+    });
+  }
+
+  get phase(): InstancePhase {
+    return this.#phase;
+  }
+
+  /** Set once the client was let in. */
+  get name(): string | undefined {
+    return this.facts.name;
+  }
+
+  /** `client/192.0.2.1:40000`, as lines of the log begin. */
+  get label(): string {
+    return this.#prefix.trimEnd();
+  }
+
+  /** Whether a control packet with this session id is for this instance. */
+  hasSession(sessionId: Uint8Array): boolean {
+    return formatHex(sessionId) === this.#peerSessionId;
+  }
+
+  get cipher(): string {
+    return this.#cipher;
+  }
+
+  counters(): ReturnType<Session['counters']> {
+    return this.#session.counters();
+  }
+
+  /** Begins; a client that does not finish its handshake in time goes. */
+  start(): void {
+    this.#limit(this.#server.handWindowMs, 'handshake');
+    this.#drive((now) => this.#session.start(now, formatLogAddress(this.address)));
+  }
+
+  handleControl(bytes: Uint8Array): void {
+    this.#drive((now) => this.#session.handleControl(bytes, now));
+  }
+
+  handleInBand(bytes: Uint8Array): void {
+    this.#drive((now) => this.#session.handleInBand(bytes, now));
+  }
+
+  handleKeyUsedUp(planeKey: number): void {
+    const handle = this.#keys.sessionHandle(planeKey);
+    if (handle !== undefined) this.#drive((now) => this.#session.handleKeyUsedUp(handle, now));
+  }
+
+  /** The client is at another address from now on. */
+  moveTo(address: SocketAddress): void {
+    this.address = address;
+    this.facts.trusted = address;
+    this.#name(this.facts.name);
+  }
+
+  renegotiate(): void {
+    this.#drive((now) => this.#session.renegotiate(now));
+  }
+
+  /** Says something on the control channel of a client that is up. */
+  sendText(text: string): void {
+    if (this.#phase === 'up') this.#drive((now) => this.#session.sendText(text, now));
+  }
+
+  /** Says a last word, waits until it is acknowledged (a few seconds at most), and ends. */
+  leave(text: string, end: InstanceEnd | undefined): void {
+    if (this.#phase === 'leaving' || this.#phase === 'closed') return;
+    this.#drive((now) => this.#session.sendText(text, now));
+    this.#leaving(end);
+  }
+
+  /** Tells the client that it is refused, and ends. */
+  refuse({ text }: Refusal): void {
+    if (this.#phase === 'leaving' || this.#phase === 'closed') return;
+    this.log(Level.delayedExit, 'Delayed exit in 5 seconds');
+    this.#drive((now) => this.#session.refuse(text, now));
+    this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' });
+  }
+
+  /** Ends at once; undefined: without a word in the log. */
+  close(end: InstanceEnd | undefined): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#cancelTimer();
+    this.#cancelLimit();
+    this.#dialog?.end('the client is gone');
+    this.#aborter.abort();
+    if (end !== undefined) this.log(Level.multi, endLine(end));
+    this.#session.close();
+    this.#server.closed(this, end?.text ?? 'replaced', this.#introduced);
+    this.#settleEnd();
+  }
+
+  /** One input, then everything that follows from it. */
+  #drive(input: (now: Instants) => void): void {
+    if (this.#phase === 'closed') return;
+    const now = this.#server.clock.now();
+    input(now);
+    // What an event causes may bring another input; the loop that is on takes it along.
+    if (this.#driving) return;
+    this.#driving = true;
+    try {
+      this.#drain(now);
+    } finally {
+      this.#driving = false;
+    }
+  }
+
+  #drain(now: Instants): void {
+    for (let more = true; more && !this.#isClosed(); ) {
+      more = this.#transmit(now);
+      for (let event = this.#session.pollEvent(); event !== undefined; event = this.#session.pollEvent()) {
+        more = true;
+        this.#handleEvent(event, now);
+        if (this.#isClosed()) return;
+      }
+    }
+    if (this.#phase === 'leaving' && this.#session.drained) {
+      this.#lastEnd();
+      return;
+    }
+    this.#cancelTimer();
+    const deadline = this.#session.pollTimeout();
+    if (deadline === undefined) return;
+    this.#cancelTimer = this.#server.clock.at(deadline.atMs, () =>
+      this.#drive((at) => this.#session.handleTimeout(at, this.#traffic())),
+    );
+  }
+
+  #transmit(now: Instants): boolean {
+    let sent = false;
+    const to = this.transport === 'tcp' ? undefined : this.address;
+    for (let packet = this.#session.pollTransmit(now); packet !== undefined; packet = this.#session.pollTransmit(now)) {
+      this.#server.plane.sendControl(this.link, to, packet);
+      sent = true;
+    }
+    return sent;
+  }
+
+  #handleEvent(event: SessionEvent, now: Instants): void {
+    switch (event.type) {
+      case 'verify-peer':
+        this.#verify(event);
+        return;
+      case 'authenticate':
+        this.#judge(event);
+        return;
+      case 'peer-connected':
+        this.#phase = 'connecting';
+        return;
+      case 'push-request':
+        this.#wantsPush = true;
+        if (this.#phase === 'up' && now.monoMs - this.#repliedMs >= PUSH_REPEAT_MS) this.#sendReply(now);
+        return;
+      case 'data-key':
+        this.#cipher = event.cipher;
+        this.#keys.add(event);
+        this.#setPacketLimits(event);
+        return;
+      case 'use-key':
+        this.#keys.use(event.handle);
+        return;
+      case 'drop-key':
+        this.#keys.drop(event.handle);
+        return;
+      case 'renegotiated':
+        for (const text of this.#server.renegotiated(this)) this.#session.sendText(text, now);
+        return;
+      case 'send-in-band':
+        this.#server.plane.sendInBand(this.peer, event.bytes);
+        return;
+      case 'info':
+        if (event.kind === 'cr-response') this.#heardResponse(event.text);
+        return;
+      case 'ended':
+        this.#transmit(now);
+        this.#sessionEnded(event.end);
+        return;
+      case 'peer-answered':
+      case 'need-credentials':
+      case 'login-pending':
+      case 'push-update':
+      case 'push-reply':
+      case 'auth-token':
+        // A server's session has none of these for its driver.
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #verify({ established }: Extract<SessionEvent, { type: 'verify-peer' }>): void {
+    const { chain } = established;
+    this.#settle(this.#server.verifyPeer(this, chain), (accepted) => {
+      const verdict = accepted
+        ? ({ accept: true } as const)
+        : { accept: false as const, reason: 'tls-verify script failed' };
+      this.#drive((now) => this.#session.acceptPeer(verdict, now));
+    });
+  }
+
+  #judge(event: Authenticate): void {
+    if (this.#phase === 'handshaking') this.#phase = 'judging';
+    this.#cancelLimit();
+    if (event.refusal !== undefined) {
+      this.refuse(refusal(event.refusal.message));
+      return;
+    }
+    if (event.first) {
+      this.facts.chain = event.established.chain;
+      this.facts.commonName = event.established.chain[0]?.commonName;
+      this.facts.peerInfo = event.peerInfo;
+      this.facts.peerInfoText = event.peerInfoText;
+      this.facts.optionsString = event.peerOptionsString;
+    }
+    const dialog = new Dialog({
+      peerInfo: event.peerInfo,
+      waitLimitSeconds: this.#server.waitLimitSeconds,
+      sendText: (text) => this.#drive((now) => this.#session.sendText(text, now)),
+      extend: (seconds) => this.#limit(seconds * 1000, 'judgement'),
+    });
+    this.#dialog?.end('another judgement began');
+    this.#dialog = dialog;
+    this.#limit(this.#server.handWindowMs, 'judgement');
+    this.#settle(this.#server.authenticate(this, event, dialog), (verdict) => {
+      if (this.#dialog !== dialog) return;
+      this.#dialog = undefined;
+      this.#cancelLimit();
+      dialog.end('the judgement is made');
+      if (!verdict.accept) this.refuse(verdict);
+      else this.#admit(event, verdict);
+    });
+  }
+
+  #admit(event: Authenticate, { name, token }: Admission): void {
+    this.facts.trusted = this.address;
+    this.#drive((now) => this.#session.admit(event.keyId, name, now));
+    if (!event.first || this.#phase !== 'connecting') return;
+    this.#name(name);
+    this.#connect(event, token);
+  }
+
+  /** Logs have the name in front from now on. */
+  #name(name: string | undefined): void {
+    this.facts.name = name;
+    this.#prefix = `${name === undefined ? '' : `${name}/`}${addressText(this.address)} `;
+  }
+
+  #connect(event: Authenticate, token: string | undefined): void {
+    this.#introduced = true;
+    this.#limit(this.#server.handWindowMs, 'judgement');
+    this.#settle(this.#server.connect(this, event, token, this.#aborter.signal), (result) => {
+      if (this.#phase !== 'connecting') return;
+      this.#cancelLimit();
+      if (!result.accept) this.refuse(result);
+      else this.#bringUp(result);
+    });
+  }
+
+  #bringUp(connected: Connected): void {
+    const { plane } = this.#server;
+    this.#settings = connected.settings;
+    this.#reply = connected.options;
+    plane.setPeer(this.peer, { ...connected.settings, sendPeerId: connected.push.peerId });
+    this.#drive((now) => this.#session.applyPush(connected.push, now));
+    if (this.#phase !== 'connecting') return;
+    this.#phase = 'up';
+    this.#settle(connected.settle(), () => {
+      if (this.#phase !== 'up' || !(this.#wantsPush || connected.pushUnasked)) return;
+      this.#drive((now) => this.#sendReply(now));
+    });
+  }
+
+  #sendReply(now: Instants): void {
+    this.#repliedMs = now.monoMs;
+    this.#session.sendPushReply(this.#reply, now);
+  }
+
+  #setPacketLimits({ cipher, digest }: Extract<SessionEvent, { type: 'data-key' }>): void {
+    const compression = this.#settings?.compression ?? 'none';
+    const facts = { cipher, digest, outerFamily: this.address.family, peerId: true, compression };
+    this.#server.plane.setPeer(this.peer, mssOf(facts, this.profile));
+  }
+
+  #heardResponse(base64: string): void {
+    if (this.#dialog?.handleResponse(base64) !== undefined) this.#server.crResponse(this, base64);
+  }
+
+  #sessionEnded(end: SessionEnd): void {
+    this.close(this.#phase === 'leaving' ? { signal: 'SIGTERM', text: 'delayed-exit' } : instanceEndOf(end));
+  }
+
+  #leaving(end: InstanceEnd | undefined): void {
+    if (this.#isClosed()) return;
+    this.#phase = 'leaving';
+    this.#dialog?.end('the client was refused');
+    this.#aborter.abort();
+    this.#lastEnd = () => this.close(end);
+    this.#cancelLimit();
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + LEAVING_MS, () => this.close(end));
+    this.#drive((now) => this.#session.handleWake(now));
+  }
+
+  #lastEnd = (): void => {};
+
+  /** Ends the instance, or the judgement it waits for, when this much time is over. */
+  #limit(ms: number, of: 'handshake' | 'judgement'): void {
+    this.#cancelLimit();
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + ms, () => {
+      if (of === 'judgement') this.refuse(refusal(undefined));
+      else this.close({ signal: 'SIGUSR1', text: 'tls-error' });
+    });
+  }
+
+  /** What was decided elsewhere; a decision that fails refuses the client, and one that comes too late changes nothing. */
+  #settle<T>(decision: Promise<T>, then: (decided: T) => void): void {
+    decision
+      .then((decided) => {
+        if (!this.#isClosed()) then(decided);
+      })
+      .catch((error: unknown) => {
+        if (this.#isClosed() || this.#phase === 'leaving') return;
+        const text = error instanceof Error ? error.message : String(error);
+        this.log(Level.error, `the client is refused, because deciding about it failed: ${text}`);
+        this.refuse(refusal(undefined));
+      });
+  }
+
+  #traffic(): Traffic {
+    if (this.#isClosed()) return NO_TRAFFIC;
+    const statistics = this.#server.plane.peerStatistics(this.peer);
+    return {
+      lastReceivedMs: statistics.lastReceivedMs,
+      lastPayloadMs: statistics.lastPayloadMs,
+      payloadBytes: statistics.deviceReadBytes + statistics.deviceWriteBytes,
+    };
+  }
+
+  #isClosed(): boolean {
+    return this.#phase === 'closed';
+  }
+}

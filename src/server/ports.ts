@@ -1,0 +1,57 @@
+// What a server asks of the platform beyond the data plane and the host steps. node/ and linux/ answer, tests fake it.
+
+import type { FirstContactOptions } from '../control/first-contact.ts';
+import type { TlsEngineFactory } from '../control/tls-engine.ts';
+import type { CryptoProvider } from '../crypto/provider.ts';
+import type { DataPlane, PlaneListener } from '../data/plane.ts';
+import type { SocketAddress } from '../ip/socket-address.ts';
+import type { Log } from '../log.ts';
+import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
+import type { TunnelHost } from '../tunnel/host-port.ts';
+import type { ScriptPort } from '../tunnel/ports.ts';
+import type { ServerHooks } from './hooks.ts';
+
+/** Files that a server reads and writes while it runs. Small ones; all calls are synchronous. */
+export interface ServerFiles {
+  /** The text of a file of at most `limitBytes`; undefined when there is none. Throws SallyportError with path and reason. */
+  read(path: string, limitBytes: number): string | undefined;
+  /** Puts a file in place at one stroke. Throws SallyportError. */
+  replace(path: string, text: string): void;
+  /** An empty file of this user's alone in tmp-dir; its path. Throws SallyportError. */
+  temporary(prefix: string): string;
+  /** A file that is not there is no error. */
+  remove(path: string): void;
+}
+
+/** Key material that was read and checked. */
+export interface ServerMaterial {
+  readonly tls: TlsEngineFactory;
+  readonly wraps: FirstContactOptions;
+  /** Key of auth-gen-token; random bytes where no file names one. */
+  readonly tokenKey: Uint8Array | undefined;
+}
+
+/** Passes a stream that is not OpenVPN on to another server (port-share). */
+export interface StreamRelay {
+  /** Takes the fd over. `readAhead` was read from it already. */
+  relay(fd: number, readAhead: Uint8Array, from: SocketAddress): void;
+  close(): void;
+}
+
+export interface ServerPorts {
+  readonly clock: ClockPort;
+  readonly resolver: ResolverPort;
+  readonly links: LinkPort;
+  readonly crypto: CryptoProvider;
+  readonly host: TunnelHost;
+  readonly scripts: ScriptPort;
+  readonly files: ServerFiles;
+  /** `2026-11-28 21:16:35` in the host's time zone. */
+  localTime(unixSeconds: number): string;
+  readonly material: ServerMaterial;
+  readonly hooks: ServerHooks;
+  readonly log: Log;
+  readonly relay: StreamRelay | undefined;
+  /** Makes the data plane; its events come back through the listener. */
+  plane(listener: PlaneListener): DataPlane;
+}

@@ -1,0 +1,132 @@
+// Which client has which address of the tunnel: its own, and the networks behind it (`iroute`). A later client takes an
+// address over. Routes of a client that has gone stay, dead, until they are reaped or taken over; only then does
+// `learn-address` hear of them. Facts: OpenVPN 2.7.8.
+
+import { parseAddress } from '../ip/address.ts';
+import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
+
+/** A client; numbers are not used again while routes of the former bearer are in the table. */
+export type RouteOwner = number;
+
+/**
+ * `add`, `update`: `learn-address` is asked with this word, and on its yes `learn` is called. `known`: nothing to do.
+ * The others: nothing is learned; `quota` is told to the log.
+ */
+export type RouteVerdict = 'add' | 'update' | 'known' | 'quota' | 'unlearnable' | 'local';
+
+export interface RouteEntry {
+  /** As scripts and the status see it. */
+  readonly address: string;
+  readonly owner: RouteOwner;
+  readonly lastReferenceUnixSeconds: number;
+}
+
+interface Route {
+  /** undefined: the client has gone. */
+  owner: RouteOwner | undefined;
+  lastReferenceUnixSeconds: number;
+}
+
+export class RouteTable {
+  readonly #routes = new Map<string, Route>();
+  readonly #owned = new Map<RouteOwner, Set<string>>();
+  readonly #local: ReadonlySet<string>;
+
+  /** `local`: the server's own addresses in the tunnel, which no client can have. */
+  constructor(local: readonly string[]) {
+    this.#local = new Set(local.map(routeAddress));
+  }
+
+  /** What learning would mean. `address`: from `routeAddress`. */
+  check(owner: RouteOwner, address: string, maxRoutes: number): RouteVerdict {
+    const route = this.#routes.get(address);
+    if (route?.owner === owner) return 'known';
+    if (!isLearnable(address)) return 'unlearnable';
+    if (this.#local.has(address)) return 'local';
+    if ((this.#owned.get(owner)?.size ?? 0) >= maxRoutes) return 'quota';
+    return route === undefined ? 'add' : 'update';
+  }
+
+  /** Gives an address to a client; returns the living client that had it until now. */
+  learn(owner: RouteOwner, address: string, nowUnixSeconds: number): RouteOwner | undefined {
+    const route = this.#routes.get(address);
+    const previous = route?.owner;
+    if (previous === owner) return undefined;
+    if (previous !== undefined) this.#owned.get(previous)?.delete(address);
+    this.#routes.set(address, { owner, lastReferenceUnixSeconds: nowUnixSeconds });
+    const owned = this.#owned.get(owner);
+    if (owned === undefined) this.#owned.set(owner, new Set([address]));
+    else owned.add(address);
+    return previous;
+  }
+
+  /** The client has gone; its routes are dead from now on. */
+  release(owner: RouteOwner): void {
+    for (const address of this.#owned.get(owner) ?? []) {
+      const route = this.#routes.get(address);
+      if (route !== undefined) route.owner = undefined;
+    }
+    this.#owned.delete(owner);
+  }
+
+  /** Removes dead routes; `learn-address delete` is called for each of the returned. C does so within seconds. */
+  reap(): string[] {
+    const dead = [...this.#routes].filter(([, { owner }]) => owner === undefined).map(([address]) => address);
+    for (const address of dead) this.#routes.delete(address);
+    return dead;
+  }
+
+  /** Under `stale-routes-check`: removes living routes that nobody has referred to for so long; as for `reap`. */
+  reapStale(nowUnixSeconds: number, ageSeconds: number): { address: string; owner: RouteOwner }[] {
+    const stale: { address: string; owner: RouteOwner }[] = [];
+    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
+      if (owner === undefined || nowUnixSeconds - lastReferenceUnixSeconds < ageSeconds) continue;
+      stale.push({ address, owner });
+      this.#routes.delete(address);
+      this.#owned.get(owner)?.delete(address);
+    }
+    return stale;
+  }
+
+  /** Somebody has sent to it. */
+  refer(address: string, nowUnixSeconds: number): void {
+    const route = this.#routes.get(address);
+    if (route?.owner !== undefined) route.lastReferenceUnixSeconds = nowUnixSeconds;
+  }
+
+  /** A client's addresses and networks, in the order in which they were learned. */
+  addressesOf(owner: RouteOwner): string[] {
+    return [...(this.#owned.get(owner) ?? [])];
+  }
+
+  /** All living routes, in the order in which they were learned. */
+  entries(): RouteEntry[] {
+    const entries: RouteEntry[] = [];
+    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
+      if (owner !== undefined) entries.push({ address, owner, lastReferenceUnixSeconds });
+    }
+    return entries;
+  }
+}
+
+/** An address, or a network as `network/bits`, as the table names it: an IPv4 network of one host is an address. */
+export function routeAddress(text: string): string {
+  if (!text.includes('/')) return text;
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) return text;
+  return prefix.address.length === 4 && prefix.length === 32 ? text.slice(0, text.indexOf('/')) : formatPrefix(prefix);
+}
+
+/** The line for the log when a client has as many routes as it may. */
+export function quotaLine(maxRoutes: number, name: string): string {
+  return `MULTI ROUTE: route quota (${maxRoutes}) exceeded for ${name} (see --max-routes-per-client option)`;
+}
+
+/** Not all ones, and not all zeros but for networks shorter than /8. */
+function isLearnable(address: string): boolean {
+  const [host = '', length] = address.split('/');
+  const bytes = parseAddress(host);
+  if (bytes === undefined) return false;
+  if (bytes.every((byte) => byte === 0xff)) return false;
+  return bytes.some((byte) => byte !== 0) || (length !== undefined && Number(length) < 8);
+}

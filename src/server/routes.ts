@@ -1,0 +1,125 @@
+// Addresses on their way to clients: learned (programs are asked, the plane is told) and forgotten again. The table
+// itself is route-table.ts.
+
+import type { ServerOptions } from '../config/server-options.ts';
+import type { DataPlane } from '../data/plane.ts';
+import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
+import { Level, type Log } from '../log.ts';
+import type { ClockPort } from '../ports.ts';
+import type { Grant } from './connect.ts';
+import type { ServerHooks } from './hooks.ts';
+import { clientInfo } from './identity.ts';
+import type { Instance } from './instance.ts';
+import { quotaLine, type RouteEntry, RouteTable, routeAddress } from './route-table.ts';
+import type { ServerScripts } from './scripts.ts';
+
+export interface RoutesPorts {
+  readonly plane: DataPlane;
+  readonly clock: ClockPort;
+  readonly scripts: ServerScripts;
+  readonly hooks: ServerHooks;
+  readonly log: Log;
+}
+
+/** How long an address without a client stays known, for the client to come back to. */
+const REAP_MS = 5000;
+
+export class Routes {
+  readonly #maxRoutes: number;
+  readonly #ports: RoutesPorts;
+  readonly #table: RouteTable;
+  readonly #owners = new Map<number, Instance>();
+  #cancelReap: (() => void) | undefined;
+
+  constructor(server: Pick<ServerOptions, 'maxRoutesPerClient'>, own: readonly string[], ports: RoutesPorts) {
+    this.#maxRoutes = server.maxRoutesPerClient;
+    this.#ports = ports;
+    this.#table = new RouteTable(own);
+  }
+
+  entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
+    return this.#table.entries().map((entry) => ({ ...entry, instance: this.#owners.get(entry.owner) }));
+  }
+
+  /** Learns what a client was given; from now on packets go to it and may come from it. */
+  async learn(instance: Instance, { addresses, routes }: Pick<Grant, 'addresses' | 'routes'>): Promise<void> {
+    const { log, label } = instance;
+    this.#owners.set(instance.serial, instance);
+    const { v4, v6 } = addresses;
+    if (v4 !== undefined && (await this.#learn(instance, v4.local))) {
+      log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
+    }
+    if (v6 !== undefined && (await this.#learn(instance, v6.local))) {
+      log(Level.multi, `MULTI: primary virtual IPv6 for ${label}: ${v6.local}`);
+    }
+    for (const route of routes) {
+      log(Level.multi, `MULTI: internal route ${route} -> ${label}`);
+      await this.#learn(instance, route);
+    }
+    if (instance.phase === 'up') this.#tellPlane(instance);
+    else this.release(instance);
+  }
+
+  /** The client is gone. Its addresses are forgotten a little later: it may come back. */
+  release(instance: Instance): void {
+    this.#table.release(instance.serial);
+    this.#owners.delete(instance.serial);
+    const { clock } = this.#ports;
+    this.#cancelReap ??= clock.at(clock.now().monoMs + REAP_MS, () => {
+      this.#cancelReap = undefined;
+      void this.#reap();
+    });
+  }
+
+  /** Forgets what is left. */
+  async close(): Promise<void> {
+    this.#cancelReap?.();
+    this.#cancelReap = undefined;
+    await this.#reap();
+  }
+
+  async #learn(instance: Instance, text: string): Promise<boolean> {
+    const { log, label, facts } = instance;
+    const address = routeAddress(text);
+    const verdict = this.#table.check(instance.serial, address, this.#maxRoutes);
+    if (verdict === 'quota') log(Level.multiErrors, quotaLine(this.#maxRoutes, label));
+    if (verdict === 'local')
+      log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
+    if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
+    if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
+    await this.#tellHook(verdict, address, instance);
+    const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
+    const loser = before === undefined ? undefined : this.#owners.get(before);
+    if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
+    log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
+    return true;
+  }
+
+  #tellPlane(instance: Instance): void {
+    const prefixes = this.#table.addressesOf(instance.serial).flatMap((address) => {
+      const prefix = parsePrefix(address);
+      return prefix === undefined ? [] : [formatPrefix(prefix)];
+    });
+    this.#ports.plane.setPeer(instance.peer, { prefixes });
+  }
+
+  async #reap(): Promise<void> {
+    for (const address of this.#table.reap()) {
+      await this.#ports.scripts.learnAddress('delete', address, undefined);
+      await this.#tellHook('delete', address, undefined);
+    }
+  }
+
+  /** A hook is told, not asked: its failure is its own. */
+  async #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): Promise<void> {
+    const { hooks, plane, log } = this.#ports;
+    const prefix = parsePrefix(address);
+    if (hooks.onAddress === undefined || prefix === undefined) return;
+    const client = instance === undefined ? undefined : clientInfo(instance, plane.peerStatistics(instance.peer));
+    try {
+      await hooks.onAddress({ type, prefix: formatPrefix(prefix), client });
+    } catch (error) {
+      log(Level.error, `onAddress failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}

@@ -1,0 +1,298 @@
+// The programs of a server's configuration: what they are started with, and what their answers mean. Answers may be put
+// off: by exit code 2 and a control file (auth-user-pass-verify), or by a file with a 2 in it (client-connect). Facts:
+// OpenVPN 2.6.14 and 2.7.8.
+
+import type { Config } from '../config/config.ts';
+import type { ServerOptions } from '../config/server-options.ts';
+import { Level, type Log } from '../log.ts';
+import type { ClockPort } from '../ports.ts';
+import type { ScriptEnvironment } from '../tunnel/environment.ts';
+import type { ScriptPort } from '../tunnel/ports.ts';
+import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
+import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import type { ClientFacts } from './client-facts.ts';
+import type { Dialog } from './dialog.ts';
+import type { ServerFiles } from './ports.ts';
+import type { PasswordVerdict, ScriptOutput, ServerScripts, TokenSession, Traffic } from './scripts.ts';
+import {
+  type ClientScriptFacts,
+  cleanCredential,
+  clientEnvironment,
+  credentialsFileText,
+  DELETED_ADDRESS_ENVIRONMENT,
+  learnAddressArguments,
+  NO_CLIENT_FACTS,
+  type ServerScriptType,
+} from './server-environment.ts';
+
+export interface ScriptCallsPorts {
+  readonly scripts: ScriptPort;
+  readonly files: ServerFiles;
+  readonly clock: ClockPort;
+  readonly log: Log;
+  /** `2026-11-28 21:16:35` in the host's time zone. */
+  localTime(unixSeconds: number): string;
+  /** What the `up` script would see, with a variable for each socket. */
+  base(): ScriptEnvironment;
+}
+
+type RunResult = Awaited<ReturnType<ScriptPort['run']>>;
+
+/** How often a file that a program may write to is looked at. */
+const POLL_MS = 1000;
+const ANSWER_LIMIT_BYTES = 64 * 1024;
+const OUTPUT_LIMIT_BYTES = 1024 * 1024;
+const DEFERRED = 2;
+
+export function createScriptCalls(config: Config, server: ServerOptions, ports: ScriptCallsPorts): ServerScripts {
+  return new ScriptCalls(config, server, ports);
+}
+
+class ScriptCalls implements ServerScripts {
+  readonly checksPasswords: boolean;
+  readonly #config: Config;
+  readonly #server: ServerOptions;
+  readonly #ports: ScriptCallsPorts;
+  readonly #timeoutMs: number;
+  /** Files whose names stay in a client's environment, and its state of auth-gen-token. */
+  readonly #known = new WeakMap<ClientFacts, Partial<ClientScriptFacts>>();
+  #warned = false;
+
+  constructor(config: Config, server: ServerOptions, ports: ScriptCallsPorts) {
+    this.#config = config;
+    this.#server = server;
+    this.#ports = ports;
+    this.#timeoutMs = config.tls.handWindowSeconds * 1000;
+    this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
+  }
+
+  async verifyPeer(client: ClientFacts, chain: ClientFacts['chain']): Promise<boolean> {
+    const command = this.#config.scripts.tlsVerify;
+    if (command === undefined) return true;
+    const rootFirst = [...chain].reverse();
+    for (const [index, certificate] of rootFirst.entries()) {
+      const seen = { certificates: rootFirst.slice(0, index + 1), commonName: undefined };
+      const environment = this.#environment('tls-verify', client, seen);
+      const result = await this.#run(
+        '--tls-verify script',
+        [...command, ...tlsVerifyArguments(certificate)],
+        environment,
+      );
+      const accepted = result?.exitCode === 0;
+      const { depth, subject } = certificate;
+      this.#ports.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
+      if (!accepted) return false;
+    }
+    return true;
+  }
+
+  async verifyPassword(
+    client: ClientFacts,
+    credentials: { readonly username: string; readonly password: string },
+    session: TokenSession | undefined,
+    dialog: Dialog,
+  ): Promise<PasswordVerdict> {
+    const script = this.#server.scripts.authUserPassVerify;
+    if (script === undefined) return { accept: undefined, reason: undefined };
+    const { files, log } = this.#ports;
+    const username = cleanCredential(credentials.username);
+    const password = cleanCredential(credentials.password);
+    const authFiles = {
+      control: files.temporary('acf'),
+      pending: files.temporary('apf'),
+      failedReason: files.temporary('arf'),
+    };
+    const byFile = script.by === 'file' ? files.temporary('up') : undefined;
+    try {
+      if (byFile !== undefined) files.replace(byFile, credentialsFileText(username, password));
+      this.#remember(client, {
+        authFiles,
+        session: session && { sessionId: session.id, sessionState: session.state },
+      });
+      const environment = this.#environment('user-pass-verify', client, {
+        username,
+        password: byFile === undefined ? password : undefined,
+      });
+      const argv = byFile === undefined ? script.argv : [...script.argv, byFile];
+      const result = await this.#run('--auth-user-pass-verify', argv, environment, [0, DEFERRED]);
+      let accept = result?.exitCode === 0;
+      if (result?.exitCode === DEFERRED) {
+        log(Level.handshake, `TLS: Username/Password authentication deferred for username '${username}' `);
+        const asked = this.#askClient(authFiles.pending, dialog);
+        if (!asked.accept) return asked;
+        accept = await this.#deferredAnswer(authFiles.control, dialog.signal);
+      }
+      const reason = accept ? undefined : this.#firstLine(authFiles.failedReason);
+      return { accept, reason };
+    } finally {
+      for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) files.remove(path);
+      if (byFile !== undefined) files.remove(byFile);
+    }
+  }
+
+  async connect(
+    client: ClientFacts,
+    signal: AbortSignal,
+  ): Promise<{ readonly accept: boolean; readonly options: readonly ScriptOutput[] }> {
+    const command = this.#server.scripts.clientConnect;
+    if (command === undefined) return { accept: true, options: [] };
+    const { files } = this.#ports;
+    const connectFiles = { config: files.temporary('cc'), deferred: files.temporary('ccr') };
+    try {
+      const environment = this.#environment('client-connect', client, { connectFiles });
+      const result = await this.#run('--client-connect', [...command, connectFiles.config], environment);
+      let accept = result?.exitCode === 0;
+      if (accept && this.#answer(connectFiles.deferred) === '2') {
+        accept = await this.#deferredAnswer(connectFiles.deferred, signal);
+      } else if (accept && this.#answer(connectFiles.deferred) === '0') accept = false;
+      const text = accept ? (files.read(connectFiles.config, OUTPUT_LIMIT_BYTES) ?? '') : '';
+      return { accept, options: text === '' ? [] : [{ file: connectFiles.config, text }] };
+    } finally {
+      files.remove(connectFiles.config);
+      files.remove(connectFiles.deferred);
+    }
+  }
+
+  async disconnect(client: ClientFacts, traffic: Traffic, nowUnixSeconds: number): Promise<void> {
+    const command = this.#server.scripts.clientDisconnect;
+    if (command === undefined) return;
+    const since = client.connectedUnixSeconds === 0 ? nowUnixSeconds : client.connectedUnixSeconds;
+    const ended = {
+      receivedBytes: traffic.bytesReceived,
+      sentBytes: traffic.bytesSent,
+      durationSeconds: Math.max(0, nowUnixSeconds - since),
+    };
+    await this.#run('--client-disconnect', command, this.#environment('client-disconnect', client, { ended }));
+  }
+
+  async learnAddress(
+    type: 'add' | 'update' | 'delete',
+    prefix: string,
+    client: ClientFacts | undefined,
+  ): Promise<boolean> {
+    const command = this.#server.scripts.learnAddress;
+    if (command === undefined) return true;
+    const environment =
+      client === undefined ? DELETED_ADDRESS_ENVIRONMENT : this.#environment('learn-address', client, {});
+    const argv = [...command, ...learnAddressArguments(type, prefix, client?.name)];
+    return (await this.#run('--learn-address', argv, environment))?.exitCode === 0;
+  }
+
+  async crResponse(client: ClientFacts, base64: string): Promise<void> {
+    const command = this.#server.scripts.clientCrResponse;
+    if (command === undefined) return;
+    const { files } = this.#ports;
+    const path = files.temporary('cr');
+    try {
+      files.replace(path, base64);
+      await this.#run('--client-crresponse', [...command, path], this.#environment('client-crresponse', client, {}));
+    } finally {
+      files.remove(path);
+    }
+  }
+
+  #environment(type: ServerScriptType, client: ClientFacts, more: Partial<ClientScriptFacts>): ScriptEnvironment {
+    const { clock, localTime, base } = this.#ports;
+    const introduced = type !== 'tls-verify' && type !== 'user-pass-verify';
+    const connectedAt = client.connectedUnixSeconds === 0 ? clock.now().unixSeconds : client.connectedUnixSeconds;
+    const facts: ClientScriptFacts = {
+      ...NO_CLIENT_FACTS,
+      certificates: [...client.chain].reverse(),
+      commonName: client.name ?? client.commonName,
+      untrusted: client.untrusted,
+      trusted: client.trusted,
+      peerInfo: client.peerInfoText,
+      username: client.username,
+      addresses: introduced ? client.addresses : undefined,
+      withNetmask: this.#config.device.type === 'tap' || this.#config.tunnel.topology === 'subnet',
+      connected: introduced ? { unixSeconds: connectedAt, localTime: localTime(connectedAt) } : undefined,
+      ...this.#known.get(client),
+      ...more,
+    };
+    return clientEnvironment(type, base(), facts, this.#config.scripts.security);
+  }
+
+  #remember(client: ClientFacts, facts: Partial<ClientScriptFacts>): void {
+    this.#known.set(client, { ...this.#known.get(client), ...facts });
+  }
+
+  /** undefined: it may not be run at all. */
+  async #run(
+    name: string,
+    argv: readonly string[],
+    environment: ScriptEnvironment,
+    good: readonly number[] = [0],
+  ): Promise<RunResult | undefined> {
+    const { log, scripts } = this.#ports;
+    if (this.#config.scripts.security < 2) {
+      if (!this.#warned) log(Level.warning, SCRIPTS_NOT_ALLOWED);
+      this.#warned = true;
+      log(Level.warning, `WARNING: Failed running command (${name}): disallowed by script-security setting`);
+      return undefined;
+    }
+    const result = await scripts.run(argv, environment, { timeoutMs: this.#timeoutMs });
+    if (result.error === undefined && result.exitCode !== undefined && good.includes(result.exitCode)) return result;
+    log(Level.warning, `WARNING: Failed running command (${name}): ${scriptFailure(result)}`);
+    return result;
+  }
+
+  /** Tells the client what the program wants it to be told while it waits; refused when the client can't do that. */
+  #askClient(path: string, dialog: Dialog): { readonly accept: boolean; readonly reason: string | undefined } {
+    const text = this.#read(path);
+    if (text === '') return { accept: true, reason: undefined };
+    const { log } = this.#ports;
+    const [timeout = '', method = '', extra = ''] = text.split('\n');
+    if (text.split('\n').length < 3 || !/^[0-9]{1,9}$/.test(timeout)) {
+      log(Level.warning, 'auth pending control file is not at least three lines long.');
+      return { accept: false, reason: undefined };
+    }
+    if (!dialog.supports(method)) {
+      log(Level.info, `Client does not supported auth pending method '${cleanCredential(method)}'`);
+      return {
+        accept: false,
+        reason: `Authentication failed, required pending auth method '${cleanCredential(method)}' not supported`,
+      };
+    }
+    dialog.pending(Number(timeout), extra);
+    return { accept: true, reason: undefined };
+  }
+
+  /** Waits until a file says 1 or 0. Rejects when nobody waits any more. */
+  async #deferredAnswer(path: string, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      const answer = this.#answer(path);
+      if (answer === '1') return true;
+      if (answer === '0') return false;
+      await this.#pause(signal);
+    }
+  }
+
+  #pause(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const leave = (): void => {
+        cancel();
+        reject(signal.reason);
+      };
+      const cancel = clock.at(clock.now().monoMs + POLL_MS, () => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      });
+      signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  #answer(path: string): string {
+    return this.#read(path).charAt(0);
+  }
+
+  #firstLine(path: string): string | undefined {
+    const line = this.#read(path).split('\n', 1)[0]?.trim() ?? '';
+    return line === '' ? undefined : line;
+  }
+
+  #read(path: string): string {
+    return this.#ports.files.read(path, ANSWER_LIMIT_BYTES) ?? '';
+  }
+}

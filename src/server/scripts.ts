@@ -1,0 +1,55 @@
+// What a server's programs are asked and told (`auth-user-pass-verify`, `client-connect` …), as the rest of the room sees
+// it. script-calls.ts answers; a server without any program has one that agrees to everything.
+
+import type { PeerCertificate } from '../control/tls-engine.ts';
+import type { ClientFacts } from './client-facts.ts';
+import type { Dialog } from './dialog.ts';
+
+/** `accept: undefined`: nobody was asked. */
+export interface PasswordVerdict {
+  readonly accept: boolean | undefined;
+  /** What the program wrote for the client. */
+  readonly reason: string | undefined;
+}
+
+export interface Traffic {
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
+export interface ServerScripts {
+  /** `tls-verify` for each certificate, root first; false refuses. */
+  verifyPeer(client: ClientFacts, chain: readonly PeerCertificate[]): Promise<boolean>;
+  /** Whether a program checks passwords at all. */
+  readonly checksPasswords: boolean;
+  /** `auth-user-pass-verify`, deferred answers awaited. `session`: state of the client's auth-token, for the environment. */
+  verifyPassword(
+    client: ClientFacts,
+    credentials: { readonly username: string; readonly password: string },
+    session: TokenSession | undefined,
+    dialog: Dialog,
+  ): Promise<PasswordVerdict>;
+  /** `client-connect`, deferred answers awaited: the lines it wrote, or that it refuses. */
+  connect(
+    client: ClientFacts,
+    signal: AbortSignal,
+  ): Promise<{ readonly accept: boolean; readonly options: readonly ScriptOutput[] }>;
+  disconnect(client: ClientFacts, traffic: Traffic, nowUnixSeconds: number): Promise<void>;
+  /** `learn-address`; false: the address is not to be used. */
+  learnAddress(type: 'add' | 'update' | 'delete', prefix: string, client: ClientFacts | undefined): Promise<boolean>;
+  /** `client-crresponse`. */
+  crResponse(client: ClientFacts, base64: string): Promise<void>;
+}
+
+export interface ScriptOutput {
+  /** Named in findings about its lines. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What scripts are told of auth-gen-token. */
+export interface TokenSession {
+  readonly id: string;
+  /** `Initial`, `Authenticated`, `Expired` … */
+  readonly state: string;
+}

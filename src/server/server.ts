@@ -1,0 +1,312 @@
+// A server's life: device, sockets and privileges in the C program's order, clients until a signal, and everything taken
+// down again. SIGUSR1 begins anew, SIGHUP hands back to the caller for a new reading of the configuration, SIGTERM and
+// SIGINT end.
+//
+// The way of a client through the room: gate (a stranger's packets, answered without state) → clients (who it is for) →
+// instance (its session) → judge (who it is) → connect (what it gets) → routes (its addresses) → the plane.
+
+import type { Config } from '../config/config.ts';
+import type { ServerOptions } from '../config/server-options.ts';
+import type { DataPlane, DeviceId, PlaneEvent, PlaneStatistics } from '../data/plane.ts';
+import { SallyportError } from '../error.ts';
+import { Level } from '../log.ts';
+import { HostError } from '../tunnel/ports.ts';
+import { AuthTokens } from './auth-token.ts';
+import { Clients } from './clients.ts';
+import { Connector } from './connect.ts';
+import { Gate } from './gate.ts';
+import type { ClientInfo } from './hooks.ts';
+import { Judge } from './judge.ts';
+import { closeListeners, type Listener, type ListenerPorts, openListeners } from './listeners.ts';
+import { openPool, type Pool } from './pool.ts';
+import type { ServerPorts } from './ports.ts';
+import { Routes } from './routes.ts';
+import { createScriptCalls } from './script-calls.ts';
+import { serverEndOf } from './server-end.ts';
+import { serverBase } from './server-environment.ts';
+
+export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
+
+/** How a server ended: exit with a code, or read the configuration again (SIGHUP). */
+export type ServerEnd =
+  | { readonly kind: 'exit'; readonly exitCode: number; readonly error: SallyportError | undefined }
+  | { readonly kind: 'reload' };
+
+export interface ServerObserver {
+  /** Clients can come. */
+  listening(listeners: readonly Listener[]): void;
+}
+
+/** What lives from one start to the next restart. */
+interface Serving {
+  readonly device: DeviceId;
+  readonly listeners: readonly Listener[];
+  readonly clients: Clients;
+  readonly gate: Gate;
+  readonly pool: Pool | undefined;
+  readonly routes: Routes;
+}
+
+const RESTART_PAUSE_MS = 1000;
+const STRENGTH = { SIGUSR1: 0, SIGHUP: 1, SIGTERM: 2, SIGINT: 2 } as const;
+
+export class Server {
+  readonly #config: Config;
+  readonly #options: ServerOptions;
+  readonly #ports: ServerPorts;
+  readonly #observer: ServerObserver;
+  readonly #plane: DataPlane;
+  #serving: Serving | undefined;
+  #pending: ServerSignal | undefined;
+  #failure: string | undefined;
+  #interrupt = new AbortController();
+  #device: DeviceId | undefined;
+
+  /** Throws for a configuration that is not a server's. */
+  constructor(config: Config, ports: ServerPorts, observer: ServerObserver) {
+    if (config.server === undefined) throw new TypeError('the configuration is not that of a server (mode server)');
+    this.#config = config;
+    this.#options = config.server;
+    this.#ports = ports;
+    this.#observer = observer;
+    this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
+  }
+
+  /** Clients that are up. */
+  get clients(): readonly ClientInfo[] {
+    return this.#serving?.clients.list ?? [];
+  }
+
+  /** The parts that reports are made of; undefined between restarts. */
+  get parts(): Pick<Serving, 'clients' | 'gate' | 'routes'> | undefined {
+    return this.#serving;
+  }
+
+  statistics(): PlaneStatistics {
+    return this.#plane.statistics();
+  }
+
+  /** A signal from outside. Safe at any time and any number of times. */
+  signal(name: ServerSignal): void {
+    const to = name === 'SIGUSR1' ? (this.#config.process.remapUsr1 ?? name) : name;
+    if (this.#pending !== undefined && STRENGTH[this.#pending] > STRENGTH[to]) return;
+    this.#pending = to;
+    this.#interrupt.abort();
+  }
+
+  /** Runs until an exit or a reload. Everything done to the host is undone by then. Rejects never. */
+  async run(): Promise<ServerEnd> {
+    const { log } = this.#ports;
+    for (;;) {
+      const failed = await this.#serve();
+      const signal = this.#takePending();
+      const end = failed ?? this.#failed();
+      const restart = end === undefined && signal === 'SIGUSR1';
+      await this.#takeDown(signal, end !== undefined, restart && this.#config.process.persistTun);
+      if (end === undefined) {
+        const verb = signal === 'SIGUSR1' || signal === 'SIGHUP' ? 'restarting' : 'exiting';
+        log(Level.info, `${signal ?? 'SIGTERM'}[hard,] received, process ${verb}`);
+      }
+      if (restart) {
+        log(Level.restart, `Restart pause, ${RESTART_PAUSE_MS / 1000} second(s)`);
+        await this.#wait(RESTART_PAUSE_MS);
+        continue;
+      }
+      await this.#plane.close();
+      return end ?? (signal === 'SIGHUP' ? { kind: 'reload' } : { kind: 'exit', exitCode: 0, error: undefined });
+    }
+  }
+
+  /** Brings everything up and waits for a signal; an end that nothing can mend is returned. */
+  async #serve(): Promise<ServerEnd | undefined> {
+    try {
+      await this.#bringUp();
+      if (!this.#interrupt.signal.aborted) {
+        await new Promise<void>((resolve) =>
+          this.#interrupt.signal.addEventListener('abort', () => resolve(), { once: true }),
+        );
+      }
+      return undefined;
+    } catch (error) {
+      if (this.#interrupt.signal.aborted && !(error instanceof SallyportError)) return undefined;
+      return this.#fatal(error);
+    }
+  }
+
+  async #bringUp(): Promise<void> {
+    const { host, log } = this.#ports;
+    const { connections, tunnel } = this.#config;
+    const [profile] = connections;
+    if (profile === undefined) throw new TypeError('a configuration has at least one connection profile');
+    const { signal } = this.#interrupt;
+    const opened = await host.open({
+      profile,
+      tunnel,
+      remote: undefined,
+      letGo: () => this.#letGo(),
+      signal,
+    });
+    if (!opened.kept || this.#device === undefined) {
+      const { endpoint, layer, mtuBytes, blockIpv6 } = opened;
+      const { clientToClient } = this.#options;
+      this.#device = this.#plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6, clientToClient });
+    }
+    if (!opened.kept) await host.route();
+    const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
+    this.#serving = this.#open(this.#device, listeners);
+    host.dropPrivileges();
+    log(Level.info, 'Initialization Sequence Completed');
+    this.#observer.listening(listeners);
+  }
+
+  #open(device: DeviceId, listeners: readonly Listener[]): Serving {
+    const { crypto, clock, log, hooks, material, files, scripts } = this.#ports;
+    const config = this.#config;
+    const server = this.#options;
+    const plane = this.#plane;
+    const hash = 4 * server.maxClients;
+    log(Level.multi, `MULTI: multi_init called, r=${hash} v=${hash}`);
+    const pool = openPool(config, server, { files, clock, log });
+    const gate = new Gate(
+      {
+        wraps: material.wraps,
+        handWindowSeconds: config.tls.handWindowSeconds,
+        connectFreqInitial: server.connectFreqInitial,
+      },
+      crypto,
+      log,
+    );
+    const calls = createScriptCalls(config, server, {
+      scripts,
+      files,
+      clock,
+      log,
+      localTime: (unixSeconds) => this.#ports.localTime(unixSeconds),
+      base: () => serverBase(this.#ports.host.scriptEnvironment('up'), server.listens),
+    });
+    const { tokenKey } = material;
+    const token = server.authGenToken;
+    const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
+    const end = serverEndOf(config, server);
+    const routes = new Routes(
+      server,
+      [end.local4, end.local6].filter((address) => address !== undefined),
+      { plane, clock, scripts: calls, hooks, log },
+    );
+    const clients = new Clients({
+      config,
+      server,
+      device,
+      listeners,
+      plane,
+      ports: this.#ports,
+      gate,
+      judge: new Judge(server, { clock, scripts: calls, hooks, tokens }),
+      connector: new Connector(config, server, {
+        files,
+        scripts: calls,
+        hooks,
+        pool: pool?.addresses,
+        end,
+        capabilities: plane.capabilities,
+        nowUnixSeconds: () => clock.now().unixSeconds,
+      }),
+      scripts: calls,
+      routes,
+    });
+    return { device, listeners, clients, gate, pool, routes };
+  }
+
+  async #takeDown(signal: ServerSignal | undefined, fatal: boolean, keep: boolean): Promise<void> {
+    const serving = this.#serving;
+    const { log } = this.#ports;
+    if (serving !== undefined) {
+      await this.#closing('the clients', () => serving.clients.close(this.#lastWord(signal)));
+      this.#serving = undefined;
+      serving.gate.close();
+      serving.pool?.close();
+      await this.#closing('the sockets', () => closeListeners(serving.listeners, this.#listenerPorts()));
+    }
+    const name = signal ?? 'SIGTERM';
+    if (fatal) log(Level.info, 'Exiting due to fatal error');
+    await this.#closing('the tunnel', () =>
+      this.#ports.host.close({ signal: name, signalText: '', keep }, () => this.#letGo()),
+    );
+  }
+
+  /** What clients are told: to come again, here or elsewhere. Without explicit-exit-notify they are told nothing. */
+  #lastWord(signal: ServerSignal | undefined): string | undefined {
+    const { exitNotify } = this.#options;
+    if (exitNotify === 0 || signal === undefined) return undefined;
+    return exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
+  }
+
+  async #letGo(): Promise<void> {
+    const device = this.#device;
+    this.#device = undefined;
+    if (device !== undefined) await this.#plane.removeDevice(device);
+  }
+
+  async #closing(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      this.#ports.log(Level.error, `closing ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #handlePlaneEvent(event: PlaneEvent): void {
+    if (event.type === 'plane-failed') {
+      this.#failure = event.text;
+      this.#interrupt.abort();
+      return;
+    }
+    const clients = this.#serving?.clients;
+    if (clients !== undefined) clients.handlePlaneEvent(event);
+    else if (event.type === 'accepted') this.#ports.links.close(event.fd);
+  }
+
+  #failed(): ServerEnd | undefined {
+    if (this.#failure === undefined) return undefined;
+    const error = new SallyportError(this.#failure, { code: 'SALLYPORT_INTERNAL', blame: 'internal' });
+    return { kind: 'exit', exitCode: 1, error };
+  }
+
+  #fatal(error: unknown): ServerEnd {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#ports.log(Level.fatal, text);
+    if (error instanceof SallyportError) return { kind: 'exit', exitCode: 1, error };
+    const known =
+      error instanceof HostError
+        ? new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error })
+        : new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal', cause: error });
+    return { kind: 'exit', exitCode: 1, error: known };
+  }
+
+  #listenerPorts(): ListenerPorts {
+    const { links, resolver, log } = this.#ports;
+    return { links, resolver, log, plane: this.#plane };
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { clock } = this.#ports;
+      const cancel = clock.at(clock.now().monoMs + ms, resolve);
+      this.#interrupt.signal.addEventListener(
+        'abort',
+        () => {
+          cancel();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+
+  #takePending(): ServerSignal | undefined {
+    const signal = this.#pending;
+    this.#pending = undefined;
+    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
+    return signal;
+  }
+}

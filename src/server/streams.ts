@@ -1,0 +1,129 @@
+// TCP connections of a server, from accept to close: each becomes a link of the plane and waits, in bounds of time and
+// number, for its first packet. One that is not OpenVPN's is passed on under port-share.
+
+import type { DataPlane, LinkId, PlaneEvent } from '../data/plane.ts';
+import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
+import { Level, type Log } from '../log.ts';
+import type { ClockPort, LinkPort } from '../ports.ts';
+import { addressText } from './address-text.ts';
+import type { Listener } from './listeners.ts';
+import type { StreamRelay } from './ports.ts';
+
+export interface StreamsOptions {
+  readonly plane: DataPlane;
+  readonly clock: ClockPort;
+  readonly links: LinkPort;
+  readonly log: Log;
+  readonly relay: StreamRelay | undefined;
+  /** How long a connection may take to become a client. */
+  readonly handshakeMs: number;
+  readonly queuePackets: number;
+  readonly onlyOpenVpn: boolean;
+}
+
+export interface WaitingStream {
+  readonly link: LinkId;
+  readonly address: SocketAddress;
+  readonly listener: Listener;
+}
+
+interface Stream extends WaitingStream {
+  readonly fd: number;
+  waiting: boolean;
+  cancel(): void;
+}
+
+/** Connections that have sent nothing yet; more are closed at once. */
+const WAITING_LIMIT = 256;
+/** A client's control packets before it has keys are no longer. */
+const HANDSHAKE_PACKET_BYTES = 2048;
+
+export class Streams {
+  readonly #options: StreamsOptions;
+  readonly #streams = new Map<LinkId, Stream>();
+  #waiting = 0;
+
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+  }
+
+  accept({ fd, address }: Extract<PlaneEvent, { type: 'accepted' }>, listener: Listener | undefined): void {
+    const { plane, clock, links, log, handshakeMs, queuePackets, onlyOpenVpn } = this.#options;
+    if (listener === undefined || this.#waiting >= WAITING_LIMIT) {
+      links.close(fd);
+      return;
+    }
+    log(Level.info, `TCP connection established with ${formatLogAddress(address)}`);
+    const link = plane.addLink({
+      endpoint: { kind: 'fd', fd },
+      framing: 'tcp',
+      connecting: false,
+      remote: address,
+      connected: true,
+      readAhead: undefined,
+      firstPacket: onlyOpenVpn ? 'openvpn' : undefined,
+      handshakePacketBytes: HANDSHAKE_PACKET_BYTES,
+      queuePackets,
+    });
+    this.#waiting++;
+    const cancel = clock.at(clock.now().monoMs + handshakeMs, () => {
+      log(
+        Level.tlsErrors,
+        `${addressText(address)} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
+      );
+      void this.end(link);
+    });
+    this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
+  }
+
+  /** A connection that has no client yet. */
+  waiting(link: LinkId): WaitingStream | undefined {
+    const stream = this.#streams.get(link);
+    return stream?.waiting === true ? stream : undefined;
+  }
+
+  /** It has one now. */
+  claimed(link: LinkId): void {
+    const stream = this.#streams.get(link);
+    if (stream !== undefined) this.#stopWaiting(stream);
+  }
+
+  /** Gives a connection that is not OpenVPN's to somebody else. */
+  pass({ link, bytes }: Extract<PlaneEvent, { type: 'foreign-stream' }>): void {
+    const { plane, log, relay, links } = this.#options;
+    const stream = this.#streams.get(link);
+    if (stream === undefined) return;
+    this.#streams.delete(link);
+    this.#stopWaiting(stream);
+    log(Level.streamErrors, `${addressText(stream.address)} Non-OpenVPN client protocol detected`);
+    log(
+      Level.multi,
+      `${addressText(stream.address)} SIGTERM[soft,port-share-redirect] received, client-instance exiting`,
+    );
+    void plane.removeLink(link).then(() => {
+      if (relay === undefined) links.close(stream.fd);
+      else relay.relay(stream.fd, bytes, stream.address);
+    });
+  }
+
+  /** Closes a connection. */
+  async end(link: LinkId): Promise<void> {
+    const stream = this.#streams.get(link);
+    if (stream === undefined) return;
+    this.#streams.delete(link);
+    this.#stopWaiting(stream);
+    await this.#options.plane.removeLink(link);
+    this.#options.links.close(stream.fd);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#streams.keys()].map((link) => this.end(link)));
+  }
+
+  #stopWaiting(stream: Stream): void {
+    stream.cancel();
+    if (!stream.waiting) return;
+    stream.waiting = false;
+    this.#waiting--;
+  }
+}

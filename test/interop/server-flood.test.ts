@@ -1,0 +1,90 @@
+// A flood of first packets with nobody behind them: a server keeps nothing of them, and goes on serving.
+// SALLYPORT_SERVER=openvpn (or openvpn-2.7) runs the C program as the server instead of Sallyport.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import type { FloodKind, FloodOptions, FloodReport } from '../lab/flood.ts';
+import { tunnel, up, useLab } from '../lab/lab.ts';
+import { address } from '../lab/net.ts';
+import type { WatchedProcess } from '../lab/process.ts';
+import { type ClientKind, clientCommand, labSuite, projectRoot } from '../lab/requirements.ts';
+import { pings } from '../lab/traffic.ts';
+
+const serverKind = (process.env.SALLYPORT_SERVER || 'sallyport') as ClientKind;
+
+const FLOOD_PACKETS = 20_000;
+/** Half of what a socket holds by default: the server is to look at the packets, not the kernel to drop them. */
+const QUEUE_BYTES = 100_000;
+/** What memory may grow by over a flood of 20,000: 400 bytes for each packet would be seen. */
+const BOUND_BYTES = 8 * 2 ** 20;
+
+labSuite('a flood of hard resets', () => {
+  const lab = useLab();
+
+  async function startServer(lines: readonly string[]): Promise<WatchedProcess> {
+    const config = await lab().file('flooded.conf', `${lab().serverLines({ lines }).join('\n')}\n`);
+    const server = lab().net.server.watch([...clientCommand(serverKind), '--config', config], {
+      name: `${serverKind} (server)`,
+      cwd: lab().dir,
+    });
+    await server.line(up);
+    return server;
+  }
+
+  async function flood(kind: FloodKind, server: WatchedProcess): Promise<FloodReport> {
+    const options: FloodOptions = {
+      kind,
+      host: address.server4,
+      port: 1194,
+      packets: FLOOD_PACKETS,
+      secondsLimit: 60,
+      loopback: false,
+      serverPid: server.pid,
+      queueBytes: QUEUE_BYTES,
+    };
+    const main = join(projectRoot, 'test/lab/flood-main.ts');
+    const argv = [process.execPath, '--import', 'tsx', main, JSON.stringify(options)];
+    const { stdout } = await lab().net.client.run(argv, { timeoutMs: 90_000, cwd: projectRoot });
+    return JSON.parse(stdout) as FloodReport;
+  }
+
+  it.each([
+    ['without a wrapping key', 'plain', (): string[] => []],
+    ['with a tls-crypt key that the server does not have', 'tls-crypt', () => [`tls-crypt ${lab().keys.shared}`]],
+    ['with a tls-auth key that the server does not have', 'tls-auth', () => [`tls-auth ${lab().keys.shared}`]],
+  ] as const)(
+    '%s leaves memory flat, is answered no more than it sends, and a client still connects',
+    async (_words, kind, wrapLines) => {
+      const server = await startServer([...wrapLines(), 'verb 1']);
+      const connect = async (): Promise<void> => {
+        const client = await lab().client({ kind: 'openvpn', lines: [...wrapLines(), 'connect-retry 1'] });
+        // A server that bounds first contacts in time may have no room for the next seconds.
+        await client.line(up, { timeoutMs: 60_000 });
+        expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+        await client.stop();
+      };
+      // The first client and the first flood fill what is filled once.
+      await connect();
+      await flood(kind, server);
+      const bytes = [residentBytes(server.pid)];
+      for (let round = 0; round < 2; round++) {
+        const report = await flood(kind, server);
+        expect(report.sent).toBe(FLOOD_PACKETS);
+        expect(report.dropped).toBeLessThan(FLOOD_PACKETS / 10);
+        expect(report.replies).toBeLessThanOrEqual(kind === 'plain' ? report.sent : 0);
+        bytes.push(residentBytes(server.pid));
+      }
+      const [first = 0, second = 0, third = 0] = bytes;
+      expect(second - first).toBeLessThan(BOUND_BYTES);
+      expect(third - second).toBeLessThan(BOUND_BYTES);
+      expect(server.exited).toBeUndefined();
+      await connect();
+      await server.stop();
+    },
+  );
+});
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) * 1024;
+}
