@@ -149,7 +149,9 @@ export class ControlSession implements Session {
     if (!this.#running || this.#refused) return;
     const answer = answerInBand(bytes, this.#options.optionsString);
     if (answer.type === 'reply') this.#emit({ type: 'send-in-band', bytes: answer.bytes });
-    if (answer.type === 'peer-exit') this.#end({ reason: 'peer-exit' });
+    if (answer.type !== 'peer-exit') return;
+    this.#ports.log(Level.streamErrors, 'OCC exit message received by peer');
+    this.#end({ reason: 'peer-exit' });
   }
 
   handleWake(now: Instants): void {
