@@ -114,6 +114,8 @@ function createEngine(
   let ended = false;
   let failing = false;
   let writing = false;
+  const plaintext: Buffer[] = [];
+  let sealing = false;
 
   const wire = new Duplex({
     read() {},
@@ -189,9 +191,20 @@ function createEngine(
     }
   }
 
+  /**
+   * One piece after the other: node:tls joins writes that wait into one record, and real clients take what stands behind
+   * a key exchange message in its record for a part of it.
+   */
+  function seal(through: TLSSocket): void {
+    const next = ended ? undefined : plaintext.shift();
+    sealing = next !== undefined;
+    if (next !== undefined) through.write(next, () => seal(through));
+  }
+
   function close(): void {
     if (ended) return;
     ended = true;
+    plaintext.length = 0;
     if (turn !== undefined) clearImmediate(turn);
     input.length = 0;
     output.length = 0;
@@ -225,7 +238,9 @@ function createEngine(
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
-      if (bytes.length > 0) established.write(Buffer.from(bytes));
+      if (bytes.length === 0) return;
+      plaintext.push(Buffer.from(bytes));
+      if (!sealing) seal(established);
     },
     exportKeyingMaterial(lengthBytes, label) {
       if (ended || established === undefined) throw misuse('keying material without an established TLS session');
