@@ -97,6 +97,7 @@ function accept(server: Server, wire: Duplex, report: Report): undefined {
 
 type Output =
   | { readonly type: 'ciphertext' | 'plaintext'; readonly bytes: Uint8Array }
+  | { readonly type: 'flushed' }
   | { readonly type: 'established'; readonly info: TlsEstablished; readonly socket: TLSSocket }
   | { readonly type: 'failed'; readonly failure: TlsFailure };
 
@@ -178,6 +179,9 @@ function createEngine(
       case 'plaintext':
         listener.plaintext(event.bytes);
         return;
+      case 'flushed':
+        listener.flushed();
+        return;
       case 'established':
         established = event.socket;
         listener.established(event.info);
@@ -198,7 +202,11 @@ function createEngine(
   function seal(through: TLSSocket): void {
     const next = ended ? undefined : plaintext.shift();
     sealing = next !== undefined;
-    if (next !== undefined) through.write(next, () => seal(through));
+    if (next === undefined) return;
+    through.write(next, () => {
+      emit({ type: 'flushed' });
+      seal(through);
+    });
   }
 
   function close(): void {
@@ -238,7 +246,10 @@ function createEngine(
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
-      if (bytes.length === 0) return;
+      if (bytes.length === 0) {
+        emit({ type: 'flushed' });
+        return;
+      }
       plaintext.push(Buffer.from(bytes));
       if (!sealing) seal(established);
     },
