@@ -197,8 +197,8 @@ function createEngine(
   }
 
   /**
-   * One message at a time: node:tls joins what is written together into one record, and a peer that reads a record into a
-   * bounded buffer (2048 bytes in C) would cut a message in two.
+   * One message at a time: node:tls joins what is written together into one record. C reads a record into a buffer of 2048
+   * bytes and would cut a message in two, and takes what stands behind a key exchange message in its record for a part of it.
    */
   function speak(): void {
     if (speaking || ended || established === undefined) return;
