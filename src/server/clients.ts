@@ -79,6 +79,7 @@ export class Clients implements InstanceServer {
   #claim: Claim | undefined;
   #nextSerial = 1;
   #leaving = false;
+  #turnedAway = false;
   /** What is still being done for clients that are gone. */
   readonly #farewells = new Set<Promise<unknown>>();
   readonly #handshakes: Record<string, number> = {};
@@ -333,6 +334,10 @@ export class Clients implements InstanceServer {
     }
     const listener = this.#listener(link);
     if (listener === undefined) return;
+    if (this.#leaving) {
+      this.#turnAway(address);
+      return;
+    }
     const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
     if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
     else if (answer !== undefined) this.#begin(answer, listener, link, address, 'udp');
@@ -348,7 +353,7 @@ export class Clients implements InstanceServer {
     const { config, device, server } = this.#options;
     const text = addressText(address);
     if (this.#leaving) {
-      this.log(Level.multiErrors, `MULTI: Connection attempt from ${text} ignored while server is shutting down`);
+      this.#turnAway(address);
       return undefined;
     }
     if (!this.#connectFreq.allow(this.clock.now().unixSeconds)) {
@@ -403,6 +408,14 @@ export class Clients implements InstanceServer {
     instance.start();
     instance.handleControl(claim.bytes);
     return instance;
+  }
+
+  /** Who is not even answered goes on asking, and finds the server that comes after this one. */
+  #turnAway(address: SocketAddress): void {
+    if (this.#turnedAway) return;
+    this.#turnedAway = true;
+    const text = addressText(address);
+    this.log(Level.multiErrors, `MULTI: Connection attempt from ${text} ignored while server is shutting down`);
   }
 
   /** A client that was let in takes the place of the one that it was before, and of whoever is at its address. */
