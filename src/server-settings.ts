@@ -103,5 +103,11 @@ function serverLine(network: string): string {
 /** A file's name, or its text as a block. */
 function material(option: string, value: string | undefined): string {
   if (value === undefined) return '';
+  if (value.includes(`</${option}>`)) {
+    throw new SallyportError(`${option} is neither a file's name nor PEM text`, {
+      code: 'SALLYPORT_CONFIG',
+      blame: 'config',
+    });
+  }
   return value.includes('-----BEGIN') ? `<${option}>\n${value.trim()}\n</${option}>` : line(option, value);
 }

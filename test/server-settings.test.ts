@@ -71,6 +71,7 @@ describe('settings', () => {
       path: 'a file "with" quotes \\ and # more',
     });
     expect(() => parse({ network: '10.8.0.0/24', crl: 'x\nuser root' })).toThrow();
+    expect(() => parse({ network: '10.8.0.0/24', ca: `${pem}</ca>\nuser root\n<ca>\n${pem}` })).toThrow();
   });
 
   it.each(['office', 'fd00::/64', '10.8.0.0/33', '10.8.0.0'])('refuse the network %s', (network) => {

@@ -29,7 +29,7 @@ describe('a configuration read again', () => {
   it('takes over what new clients go by', () => {
     const next = config('push "route 10.1.0.0 255.255.0.0"', 'max-clients 7', 'client-config-dir ccd', 'verb 5');
     const change = reload(config('max-clients 9'), next);
-    expect(change.applied.sort()).toEqual(['client-config-dir', 'max-clients', 'push', 'verb']);
+    expect([...change.applied].sort()).toEqual(['client-config-dir', 'max-clients', 'push', 'verb']);
     expect(change.needRestart).toEqual([]);
     expect(change.config.server).toMatchObject({ maxClients: 7, clientConfigDir: 'ccd' });
     expect(change.config.server?.push).toContain('route 10.1.0.0 255.255.0.0');
@@ -45,7 +45,7 @@ describe('a configuration read again', () => {
     const running = config();
     const change = reload(running, next as Config);
     expect(change.applied).toEqual([]);
-    expect(change.needRestart.sort()).toEqual(['dev', 'dev-type', 'port', 'server', 'user']);
+    expect([...change.needRestart].sort()).toEqual(['dev', 'dev-type', 'port', 'server', 'user']);
     expect(change.config.server).toEqual({
       ...running.server,
       listens: running.server?.listens.map((listen) => ({ ...listen, origin: expect.anything() })),
@@ -59,7 +59,7 @@ describe('a configuration read again', () => {
       config('push "route 10.1.0.0 255.255.0.0"', 'ccd-exclusive', 'client-config-dir ccd'),
       config(),
     );
-    expect(change.applied.sort()).toEqual(['ccd-exclusive', 'client-config-dir', 'push']);
+    expect([...change.applied].sort()).toEqual(['ccd-exclusive', 'client-config-dir', 'push']);
     expect(change.config.server).toMatchObject({ clientConfigDir: undefined, ccdExclusive: false });
     expect(change.config.server?.push).not.toContain('route 10.1.0.0 255.255.0.0');
   });
