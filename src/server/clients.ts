@@ -266,6 +266,7 @@ export class Clients implements InstanceServer {
     signal: AbortSignal,
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
+    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     const grant = await this.#options.connector.connect(instance, event, token, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
@@ -438,7 +439,6 @@ export class Clients implements InstanceServer {
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
     instance.facts.routes = grant.routes;
-    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     await this.#options.routes.learn(instance, grant);
     this.#renewTokens(instance);
     if (instance.phase === 'up') this.#options.observer.connected?.(this.#info(instance));
