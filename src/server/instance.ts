@@ -242,9 +242,18 @@ export class Instance {
   #drive(input: (now: Instants) => void): void {
     if (this.#phase === 'closed') return;
     const now = this.#server.clock.now();
-    input(now);
-    // What an event causes may bring another input; the loop that is on takes it along.
-    if (this.#driving) return;
+    try {
+      input(now);
+      // What an event causes may bring another input; the loop that is on takes it along.
+      if (!this.#driving) this.#drainOnce(now);
+    } catch (error) {
+      // A mistake of ours that one client brings to light is no reason for all others to go.
+      this.log(Level.error, `the client is ended, because handling it failed: ${textOf(error)}`);
+      this.close({ signal: 'SIGUSR1', text: 'internal-error' });
+    }
+  }
+
+  #drainOnce(now: Instants): void {
     this.#driving = true;
     try {
       this.#drain(now);
@@ -479,8 +488,7 @@ export class Instance {
       })
       .catch((error: unknown) => {
         if (this.#isClosed() || this.#phase === 'leaving') return;
-        const text = error instanceof Error ? error.message : String(error);
-        this.log(Level.error, `the client is refused, because deciding about it failed: ${text}`);
+        this.log(Level.error, `the client is refused, because deciding about it failed: ${textOf(error)}`);
         this.refuse(refusal(undefined));
       });
   }
@@ -499,3 +507,5 @@ export class Instance {
     return this.#phase === 'closed';
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

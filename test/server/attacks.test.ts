@@ -336,6 +336,25 @@ describe('ten thousand clients that never finish', () => {
   });
 });
 
+describe('a mistake of the server’s own', () => {
+  it('that one client brings to light ends that client alone', async () => {
+    const lab = await new ServerLab([]).up();
+    const bob = await lab.connected('bob');
+    const ann = await lab.connected('ann');
+    const sendControl = lab.plane.sendControl.bind(lab.plane);
+    lab.plane.sendControl = (link, address, bytes) => {
+      if (address?.address.join() === ann.address.address.join()) throw new RangeError('a mistake');
+      sendControl(link, address, bytes);
+    };
+    ann.session.sendText('PUSH_REQUEST', lab.clock.now());
+    await lab.runFor(1000);
+    expect(lab.names).toEqual(['bob']);
+    expect(lab.lines(/a mistake/)).toHaveLength(1);
+    expect(await passes(lab, bob)).toBe(true);
+    expect(await lab.gone()).toEqual({});
+  });
+});
+
 describe('a wrap', () => {
   const staticKey = Uint8Array.from({ length: 256 }, (_, index) => index);
   const wrap = { kind: 'tls-auth', staticKey, direction: undefined, digest: 'SHA1' } as const;

@@ -72,6 +72,22 @@ describe('a server', () => {
     expect(await lab.gone()).toEqual({});
   });
 
+  it('takes nobody while it ends, and says so once', async () => {
+    const lab = new ServerLab(['script-security 2', 'client-disconnect /disconnect']);
+    lab.script = () =>
+      new Promise((resolve) => void lab.clock.happens(lab.clock.nowMs + 8000, () => resolve(exited(0))));
+    await lab.up();
+    await lab.connected('ann');
+    lab.server.signal('SIGTERM');
+    await lab.runFor(100);
+    const bob = lab.connect('bob');
+    await lab.runFor(6000);
+    expect(lab.kept).toBe(0);
+    expect(bob.isUp).toBe(false);
+    expect(lab.lines(/ignored while server is shutting down/)).toHaveLength(1);
+    expect(await lab.gone()).toEqual({});
+  });
+
   it('hands back to its caller by SIGHUP', async () => {
     const lab = await new ServerLab([]).up();
     lab.server.signal('SIGHUP');
