@@ -476,7 +476,7 @@ export function addressOf(text: string, port: number): SocketAddress {
 }
 
 /** A server's configuration: these lines beside the needed ones. */
-export function serverConfig(lines: readonly string[], checksLogins = false) {
+function serverConfig(lines: readonly string[], checksLogins = false) {
   const inline = (...names: readonly string[]) => names.flatMap((name) => [`<${name}>`, 'x', `</${name}>`]);
   const network = lines.some((line) => /^(server|mode) /.test(line)) ? [] : ['server 10.8.0.0 255.255.255.0'];
   const text = ['dev tun', 'topology subnet', 'dh none', ...inline('ca', 'cert', 'key'), ...network, ...lines, ''];
