@@ -212,6 +212,7 @@ export class Clients implements InstanceServer {
     signal: AbortSignal,
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
+    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     const { judge, connector } = this.#options;
     const { username } = instance.facts;
     // Under another user name the token would be nobody's.
@@ -394,7 +395,6 @@ export class Clients implements InstanceServer {
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
     instance.facts.routes = grant.routes;
-    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     await this.#options.routes.learn(instance, grant);
     if (instance.phase === 'up') this.#renewTokens(instance);
   }

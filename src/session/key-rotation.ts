@@ -171,9 +171,18 @@ export class KeyRotation {
     this.#host.emit(makeDataKey(this.#channel, key, handle, options, ids, first));
     key.handle = handle;
     key.renegotiateAtMs = renegotiateAtMs(options, key.phase.readyMs, (length) => crypto.randomBytes(length));
-    // As the C program chooses: of keys that are all younger than their own delay, the newest sends at once.
-    const { sending } = this.slots;
-    if (sending !== undefined && key.phase.readyMs < sending.useAtMs) this.#use(key);
+    this.handleAcknowledged();
+  }
+
+  /**
+   * As the C program chooses: of keys that are all younger than their own delay, the newest sends at once. A server's
+   * is for that only once the peer has acknowledged the key exchange: until then the peer cannot open its packets.
+   */
+  handleAcknowledged(): void {
+    const { current, sending } = this.slots;
+    if (current?.handle === undefined || sending === undefined || sending === current) return;
+    if (current.phase.name !== 'ready' || current.phase.readyMs >= sending.useAtMs) return;
+    if (this.#host.options.tlsRole === 'client' || current.state.drained) this.#use(current);
   }
 
   #use(key: SessionKey): void {
