@@ -119,6 +119,11 @@ export class AddressPool {
     this.#slots = new Array<Slot | undefined>(size).fill(undefined);
   }
 
+  /** Slots that clients have now. */
+  get used(): number {
+    return this.#slots.reduce((count, slot) => count + (slot?.inUse === true ? 1 : 0), 0);
+  }
+
   /**
    * The free slot that the name had before, else the one that has been free for longest (never used ones first, in
    * order); under duplicate-cn the first free one. undefined when all are taken. No name (undefined) remembers nothing.

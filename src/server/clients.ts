@@ -225,7 +225,7 @@ export class Clients implements InstanceServer {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(introduced ? this.#disconnects : this.#handshakes, reason);
+    count(instance.facts.connectedUnixSeconds === 0 ? this.#handshakes : this.#disconnects, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);

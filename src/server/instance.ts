@@ -88,6 +88,8 @@ export class Instance {
   readonly profile: ConnectionProfile;
   readonly peer: PeerHandle;
   readonly facts: ClientFacts;
+  /** When its first packet came. */
+  readonly createdUnixSeconds: number;
   /** Writes with the client's name and address in front. */
   readonly log: Log;
   /** Settles when the instance has closed. */
@@ -124,6 +126,7 @@ export class Instance {
     this.facts = newClientFacts(options.id, options.transport, options.address);
     this.#peerSessionId = formatHex(options.peerSessionId);
     this.#server = server;
+    this.createdUnixSeconds = Math.floor(server.clock.now().unixSeconds);
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });

@@ -208,4 +208,9 @@ describe('a revocation list', () => {
     expect([...list.serials]).toEqual([parsePeerCertificate(derOf(pki.revoked.cert), 0)?.serialHex]);
     expect(parseRevocationList(crlDer(pki.emptyCrl))?.serials.size).toBe(0);
   });
+
+  it('says until when it counts', () => {
+    expect(parseRevocationList(crlDer(pki.expiredCrl))?.nextUpdate).toBe(Date.UTC(2021, 0, 1) / 1000);
+    expect(parseRevocationList(crlDer(pki.crl))?.nextUpdate).toBeGreaterThan(Date.now() / 1000);
+  });
 });
