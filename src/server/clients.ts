@@ -4,7 +4,9 @@
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
+import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
@@ -63,6 +65,7 @@ export class Clients implements InstanceServer {
   readonly handWindowMs: number;
   readonly waitLimitSeconds: number;
   readonly #options: ClientsOptions;
+  readonly #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
   readonly #streams: Streams;
   readonly #connectFreq: ConnectRateLimit;
@@ -85,6 +88,7 @@ export class Clients implements InstanceServer {
     this.log = ports.log;
     this.handWindowMs = config.tls.handWindowSeconds * 1000;
     this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
+    this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
     this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     this.#streams = new Streams({
@@ -179,7 +183,7 @@ export class Clients implements InstanceServer {
     const { config, server, ports, plane } = this.#options;
     if (this.#claim === undefined) throw new Error('an instance is made for a claim');
     const options = sessionOptionsOf(config, server, instance.profile, this.#claim, plane.capabilities);
-    return createSession(options, { crypto: ports.crypto, tls: ports.material.tls, log, wake });
+    return createSession(options, { crypto: ports.crypto, tls: this.#engines, log, wake });
   }
 
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean> {

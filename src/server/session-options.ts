@@ -36,7 +36,11 @@ export function sessionOptionsOf(
     optionsString: optionsStringOf(config, profile, 'server', false),
     expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, 'server', true),
     peerInfo: [],
-    verify: { ...peerChecksOf(tls), requireCertificate: server.verifyClientCert === 'require' },
+    verify: {
+      ...peerChecksOf(tls),
+      requireCertificate: server.verifyClientCert === 'require',
+      nameFields: server.usernameFields,
+    },
     dataCiphers: capabilities.ciphers,
     dataCiphersFallback: undefined,
     digest: config.auth,

@@ -183,6 +183,7 @@ describe('a peer certificate', () => {
       extendedKeyUsage: undefined,
       netscapeCertType: undefined,
       subjectAltNames: [],
+      issuerAltNames: [],
       keyDescription: '256 bits ED25519',
     });
     expect(parsePeerCertificate(derOf(pki.rsa.cert), 3)).toMatchObject({ depth: 3, keyDescription: '2048 bits RSA' });
