@@ -10,6 +10,8 @@ import type { TunnelPlan } from './tunnel/plan.ts';
 export type ConnectionEvent =
   | { readonly type: 'state'; readonly state: ClientState }
   | { readonly type: 'connected'; readonly plan: TunnelPlan }
+  /** The server changed the tunnel while it is up. */
+  | { readonly type: 'updated'; readonly plan: TunnelPlan }
   | { readonly type: 'peer'; readonly commonName: string | undefined }
   | { readonly type: 'message'; readonly kind: string; readonly text: string }
   /** Every `statisticsMs` while the tunnel is up. */
@@ -38,9 +40,10 @@ export class Connection implements AsyncDisposable {
   ) {
     const { client, run } = start({
       state: (state) => {
+        const type = this.#state.phase === 'connected' ? 'updated' : 'connected';
         this.#state = state;
         this.#emit({ type: 'state', state });
-        if (state.phase === 'connected') this.#emit({ type: 'connected', plan: state.plan });
+        if (state.phase === 'connected') this.#emit({ type, plan: state.plan });
       },
       peerConnected: (peer: PeerFacts) => this.#emit({ type: 'peer', commonName: peer.commonName }),
       info: (kind, text) => this.#emit({ type: 'message', kind, text }),

@@ -1,6 +1,5 @@
 // Entry point for apps/pki: what making keys, certificates and configurations needs of the rooms.
 
-export { parseConfig } from './config/parse.ts';
 export type { CryptoProvider } from './crypto/provider.ts';
 export { SallyportError } from './error.ts';
 export { parseAddress } from './ip/address.ts';

@@ -55,6 +55,18 @@ describe('a connection', () => {
     ]);
   });
 
+  it('tells a changed tunnel apart from one that came up', async () => {
+    const { lab, connection } = connect(REMOTE);
+    const told: string[] = [];
+    connection.on('connected', ({ plan }) => told.push(`connected ${plan.mtuBytes}`));
+    connection.on('updated', ({ plan }) => told.push(`updated ${plan.mtuBytes}`));
+    await lab.until(() => lab.isUp, 'up');
+    lab.server.last.say('PUSH_UPDATE,tun-mtu 1400');
+    await lab.until(() => told.length > 1, 'updated');
+    expect(told).toEqual(['connected 1500', 'updated 1400']);
+    await connection.close();
+  });
+
   it('says at once to those who wait for it that it is up or has ended', async () => {
     const { lab, connection } = connect(REMOTE);
     await lab.until(() => lab.isUp, 'up');

@@ -107,6 +107,25 @@ describe('connect', () => {
     }
   });
 
+  it('asks the program around for the answer of a challenge, and rejects when it has none to give', async () => {
+    const text = profile('remote 127.0.0.1 9', 'auth-user-pass', 'static-challenge "Code?" 0');
+    const credentials = async () => ({ username: 'max', password: 'x' });
+    const nobody = await rejection(library.connect(text, { credentials }));
+    expect(nobody).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CREDENTIALS', blame: 'config' });
+    const asked: unknown[] = [];
+    const throwing = await rejection(
+      library.connect(text, {
+        credentials,
+        onChallenge: (challenge) => {
+          asked.push(challenge);
+          throw new Error('no idea');
+        },
+      }),
+    );
+    expect(throwing).toMatchObject({ code: 'SALLYPORT_CREDENTIALS', message: expect.stringContaining('onChallenge') });
+    expect(asked).toEqual([{ kind: 'static', text: 'Code?', echo: false, responseRequired: true }]);
+  });
+
   it('rejects when the key does not fit the certificate', async () => {
     const text = profile('remote 127.0.0.1 9').replace(pki.client.key, pki.server.key);
     expect(await rejection(library.connect(text))).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG' });

@@ -4,8 +4,8 @@ import {
   type Challenge,
   type ChallengePort,
   createTerminal,
-  hasTerminal,
   prompts,
+  reachablePerson,
   SallyportError,
   type WebLogin,
 } from '../../src/command.ts';
@@ -15,7 +15,8 @@ import {
  * once.
  */
 export function terminalChallenges(staticResponse: string | undefined): ChallengePort | undefined {
-  if (hasTerminal()) return atTerminal(staticResponse);
+  const person = reachablePerson();
+  if (person !== undefined) return askedPerson(person === 'terminal', staticResponse);
   if (staticResponse === undefined) return undefined;
   let handed: string | undefined = staticResponse;
   return {
@@ -35,9 +36,14 @@ export function terminalChallenges(staticResponse: string | undefined): Challeng
   };
 }
 
-function atTerminal(staticResponse: string | undefined): ChallengePort {
+/** `seesLines`: more than questions can be shown. */
+function askedPerson(seesLines: boolean, staticResponse: string | undefined): ChallengePort {
   const terminal = createTerminal();
   let handed = staticResponse;
+  const showLogin = async ({ url, secondsLeft }: WebLogin): Promise<void> => {
+    terminal.tell(`Log in at this address to go on: ${url}`);
+    if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);
+  };
   return {
     async respond({ kind, text, echo, responseRequired, secondsLeft }: Challenge, signal) {
       if (kind === 'static' && handed !== undefined) {
@@ -53,11 +59,8 @@ function atTerminal(staticResponse: string | undefined): ChallengePort {
       if (secondsLeft !== undefined) terminal.tell(`The server waits for an answer until ${clockTime(secondsLeft)}.`);
       return terminal.ask(question, signal);
     },
-    async webLogin({ url, secondsLeft }: WebLogin) {
-      terminal.tell(`Log in at this address to go on: ${url}`);
-      if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);
-    },
-    announced: ['openurl', 'webauth', 'crtext'],
+    webLogin: seesLines ? showLogin : undefined,
+    announced: seesLines ? ['openurl', 'webauth', 'crtext'] : ['crtext'],
     ignoresAuthRetry: false,
   };
 }

@@ -110,17 +110,30 @@ async function openKey(folder: PkiFolder, passFile: string | undefined, io: PkiI
   const file = folder.path('private', 'ca.key');
   const text = folder.read('private', 'ca.key') ?? '';
   if (!isEncryptedKey(text)) return readKey(text, file);
-  const passphrase = passFile === undefined ? await io.ask('Passphrase of the CA key') : readPassphrase(passFile, io);
+  const passphrase =
+    passFile === undefined ? await asked(io, 'Passphrase of the CA key') : readPassphrase(passFile, io);
   return readKey(text, file, passphrase);
 }
 
 async function newPassphrase({ askPass, passFile }: NewAuthority, io: PkiIo): Promise<string | undefined> {
   if (passFile !== undefined) return readPassphrase(passFile, io);
   if (!askPass) return undefined;
-  const passphrase = await io.ask('New passphrase of the CA key');
+  const passphrase = await asked(io, 'New passphrase of the CA key');
   if (passphrase.length < 4) refuse('a passphrase has at least 4 characters', 'Nothing has been made.');
-  if ((await io.ask('The same again')) !== passphrase) refuse('the two passphrases differ', 'Nothing has been made.');
+  if ((await asked(io, 'The same again')) !== passphrase)
+    refuse('the two passphrases differ', 'Nothing has been made.');
   return passphrase;
+}
+
+async function asked(io: PkiIo, prompt: string): Promise<string> {
+  try {
+    return await io.ask(prompt);
+  } catch (error) {
+    return refuse(
+      `the passphrase could not be asked for: ${error instanceof Error ? error.message : String(error)}`,
+      'Where there is no terminal, --pass-file FILE names a file with it.',
+    );
+  }
 }
 
 function readPassphrase(file: string, io: PkiIo): string {
@@ -207,7 +220,13 @@ export async function keepRevocationListFresh(authority: Authority, io: PkiIo): 
   const { folder } = authority;
   const end = readRevocationList(folder.read('crl.pem') ?? '')?.nextUpdateUnix ?? 0;
   const most = Math.min(listLength(folder), authority.notAfterUnix - io.nowUnix());
-  if (end - io.nowUnix() < most / 2) await renewRevocationList(authority, undefined, io);
+  if (end - io.nowUnix() >= most / 2) return;
+  try {
+    await renewRevocationList(authority, undefined, io);
+  } catch (error) {
+    // The certificate is what was asked for; the list has time.
+    io.complain(`note: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
 }
 
 // How long the present list lasts from its beginning to its end, in seconds: whole days, because ours begin an hour early.

@@ -35,7 +35,11 @@ export const PUBLIC = 0o644;
 
 const LOCK_WAIT_MS = 10_000;
 const FOLDERS = ['private', 'reqs', 'issued', 'certs_by_serial', 'revoked', 'renewed'];
-const ARCHIVES = ['certs_by_serial', 'private_by_serial', 'reqs_by_serial'];
+const SUBFOLDERS = ['revoked', 'renewed'].flatMap((top) =>
+  ['certs_by_serial', 'private_by_serial', 'reqs_by_serial'].map((below) => join(top, below)),
+);
+/** Names that `writeAtomically` uses until a file is whole. */
+const UNFINISHED = /^\..+\.[0-9a-f]{12}\.tmp$/;
 
 /** What `private/`, `issued/` and `reqs/` have of a name that is no longer current, by what happened to it. */
 export type Archive = 'revoked' | 'renewed';
@@ -72,13 +76,13 @@ export function pkiFolder(directory: string): PkiFolder {
 /** The folder of an existing authority. */
 export function openAuthority(directory: string): PkiFolder {
   const folder = pkiFolder(directory);
-  if (!folder.has('ca.crt')) {
+  if (folder.read('ca.crt') === undefined) {
     refuse(
       `there is no authority in ${clean(directory)}: it has no ca.crt`,
       'Make one with `sallyport pki init`, or name another folder with --dir.',
     );
   }
-  if (!folder.has('index.txt')) {
+  if (folder.read('index.txt') === undefined) {
     refuse(
       `${clean(directory)} has no index.txt, the list of what its authority has issued`,
       'Restore it from a backup. Without it nothing can be revoked reliably.',
@@ -95,8 +99,7 @@ export function makeAuthorityFolder(folder: PkiFolder): void {
 
 /** Makes the folders in it that are missing, 0700 each. */
 export function makeFolders(folder: PkiFolder): void {
-  const needed = [...FOLDERS, ...['revoked', 'renewed'].flatMap((top) => ARCHIVES.map((below) => join(top, below)))];
-  for (const name of needed) mkdirSync(folder.path(name), { recursive: true, mode: 0o700 });
+  for (const name of [...FOLDERS, ...SUBFOLDERS]) mkdirSync(folder.path(name), { recursive: true, mode: 0o700 });
 }
 
 /** Does something while no other `sallyport pki` can change the folder; the kernel ends the lock with the process. */
@@ -109,9 +112,20 @@ export async function whileLocked<T>(folder: PkiFolder, work: () => Promise<T>):
     );
   }
   try {
+    removeUnfinished(folder);
     return await work();
   } finally {
     release();
+  }
+}
+
+// What a command that was killed had begun to write. Nobody else is writing now.
+function removeUnfinished(folder: PkiFolder): void {
+  for (const below of ['.', ...FOLDERS, ...SUBFOLDERS]) {
+    if (!folder.has(below)) continue;
+    for (const name of readdirSync(folder.path(below))) {
+      if (UNFINISHED.test(name)) rmSync(folder.path(below, name), { force: true });
+    }
   }
 }
 
@@ -158,16 +172,23 @@ export function removeCurrent(folder: PkiFolder, name: string): void {
 
 /** Writes a file so that a crash leaves the old content or the new. A symbolic link is followed, not replaced. */
 export function writeAtomically(path: string, text: string, mode: number): void {
-  const target = existsSync(path) ? realpathSync(path) : path;
-  const folder = dirname(target);
-  const beside = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    replaceFile(existsSync(path) ? realpathSync(path) : path, text, mode);
+  } catch (error) {
+    refuse(`${clean(path)} can't be written: ${wordsOf(error)}`);
+  }
+}
+
+function replaceFile(path: string, text: string, mode: number): void {
+  const folder = dirname(path);
+  const beside = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   const fd = openSync(beside, 'wx', SECRET);
   try {
     const bytes = Buffer.from(text, 'utf8');
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
     fchmodSync(fd, mode);
     fsyncSync(fd);
-    renameSync(beside, target);
+    renameSync(beside, path);
   } catch (error) {
     rmSync(beside, { force: true });
     throw error;
@@ -191,6 +212,12 @@ function readText(path: string): string | undefined {
     return readBoundedFile(path, MAX_MATERIAL_BYTES).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return refuse(`${clean(path)} can't be read: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`${clean(path)} can't be read: ${wordsOf(error)}`);
   }
+}
+
+/** `permission denied` of `EACCES: permission denied, open '/path'`. */
+function wordsOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return /^E[A-Z0-9]+: (.*?), \w+(?: '.*')?$/s.exec(message)?.[1] ?? message;
 }

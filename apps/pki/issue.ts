@@ -20,7 +20,7 @@ import { isEncryptedKey, type KeyKind, likeAuthority, makeKey, publicDer, readKe
 import { checkCase, checkName } from './names.ts';
 import { profileText } from './profile.ts';
 import { clean, refuse } from './refuse.ts';
-import { changeSettings, type Protocol, type Remote, readSettings } from './settings.ts';
+import { changeSettings, DEFAULT_PORT, type Protocol, type Remote, readSettings } from './settings.ts';
 import { makeTunnelClientKey, makeTunnelServerKey } from './tunnel-key.ts';
 import { dayOf } from './words.ts';
 
@@ -49,6 +49,7 @@ export interface ProfileOptions {
 
 /** `pki server NAME`. */
 export async function issueServer(options: IssueOptions, io: PkiIo): Promise<void> {
+  checkName(options.name);
   const folder = openAuthority(options.directory);
   await whileLocked(folder, async () => {
     const authority = await unlockAuthority(folder, options.passFile, io);
@@ -184,6 +185,7 @@ function keyFits(folder: PkiFolder, name: string, publicKey: Buffer): boolean {
 export interface ProfilePlan {
   readonly name: string;
   readonly remote: Remote;
+  readonly port: number;
   readonly protocol: Protocol;
   readonly serverName: string | undefined;
   readonly path: string;
@@ -213,7 +215,8 @@ export function planProfile(folder: PkiFolder, name: string, options: ProfileOpt
     );
   }
   const protocol = options.protocol ?? settings.protocol ?? 'udp';
-  return { name, remote, protocol, serverName, path, tlsCryptV2: options.tlsCryptV2 };
+  const port = remote.port ?? settings.port ?? DEFAULT_PORT;
+  return { name, remote, port, protocol, serverName, path, tlsCryptV2: options.tlsCryptV2 };
 }
 
 /** Writes the profile, mode 0600. */

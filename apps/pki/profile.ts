@@ -8,6 +8,7 @@ import type { Protocol, Remote } from './settings.ts';
 export interface ProfileParts {
   readonly name: string;
   readonly remote: Remote;
+  readonly port: number;
   readonly protocol: Protocol;
   /** The server certificate's common name, where it is known which one it is. */
   readonly serverName: string | undefined;
@@ -25,7 +26,7 @@ export function profileText(parts: ProfileParts): string {
     'client',
     'dev tun',
     `proto ${parts.protocol}`,
-    `remote ${remote.host} ${remote.port}`,
+    `remote ${remote.host} ${parts.port}`,
     'resolv-retry infinite',
     'nobind',
     'persist-tun',

@@ -56,7 +56,7 @@ export function serverConfigText(plan: ServerPlan): string {
     'keepalive 10 60',
     ...(isUdp ? ['# Clients learn at once that the server stops.', 'explicit-exit-notify 1'] : []),
     '',
-    '# After the start it needs no rights. Keys and device stay open over a restart.',
+    '# After the start it needs no rights. Keys and device stay open over a restart (for keys, 2.7 does so by itself).',
     ...(plan.user === undefined
       ? [';user nobody', `;group ${host.group}`]
       : [`user ${plan.user}`, `group ${host.group}`]),

@@ -6,14 +6,16 @@ import { refuse } from './refuse.ts';
 
 export type Protocol = 'udp' | 'tcp';
 
-/** Where clients reach the server. */
+/** Where clients reach the server; without a port, the server's own. */
 export interface Remote {
   readonly host: string;
-  readonly port: number;
+  readonly port?: number;
 }
 
 export interface Settings {
   readonly remote?: Remote;
+  /** Where the server listens. */
+  readonly port?: number;
   readonly protocol?: Protocol;
   /** Absolute paths that get a copy of every revocation list: a server that gave up root can't read the folder. */
   readonly crlCopies?: readonly string[];
@@ -29,9 +31,10 @@ export function readSettings(folder: PkiFolder): Settings {
   const wrong = (): never =>
     refuse(`${folder.path(FILE)} is not as sallyport writes it`, 'Correct it, or remove it and name --remote again.');
   try {
-    const value = JSON.parse(text) as { remote?: Remote; protocol?: string; crlCopies?: string[] };
-    const { remote, protocol, crlCopies } = value;
-    if (remote !== undefined) checkRemote(remote.host, String(remote.port));
+    const value = JSON.parse(text) as { remote?: Remote; port?: number; protocol?: string; crlCopies?: string[] };
+    const { remote, port, protocol, crlCopies } = value;
+    if (remote !== undefined) checkRemote(remote.host, remote.port === undefined ? undefined : String(remote.port));
+    if (port !== undefined) checkPort(String(port));
     if (protocol !== undefined) checkProtocol(protocol);
     if (crlCopies !== undefined && !crlCopies.every((path) => typeof path === 'string' && path.startsWith('/')))
       wrong();
@@ -56,7 +59,7 @@ export function publishRevocationList(folder: PkiFolder, text: string): readonly
       writeAtomically(path, text, PUBLIC);
     } catch (error) {
       refuse(
-        `the revocation list is made, but its copy ${path} could not be written: ${error instanceof Error ? error.message : String(error)}`,
+        `the revocation list is made, but ${error instanceof Error ? error.message : String(error)}`,
         `Copy ${folder.path('crl.pem')} there, or take the path out of ${folder.path(FILE)}; until then the server does not know the list.`,
       );
     }
@@ -80,7 +83,7 @@ function checkRemote(host: string, port: string | undefined): Remote {
   if (!isName && (typeof host !== 'string' || parseAddress(host) === undefined)) {
     return refuse(`--remote: '${String(host).slice(0, 80)}' is neither a host name nor an address`, REMOTE_FORM);
   }
-  return { host, port: port === undefined ? DEFAULT_PORT : checkPort(port) };
+  return port === undefined ? { host } : { host, port: checkPort(port) };
 }
 
 const REMOTE_FORM = 'Write --remote vpn.example.org, --remote 203.0.113.5:1194 or --remote [2001:db8::1]:1194.';

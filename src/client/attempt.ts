@@ -16,14 +16,17 @@ import { createSession, type Session, type Traffic } from '../session/session.ts
 import type { PeerFacts } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { bringUp, type UpTunnel } from './bring-up.ts';
+import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
 import type { AttemptLink } from './link.ts';
+import { updateTunnel } from './live-update.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
 
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
+/** Updates of the server that may wait for each other. */
+const UPDATE_LIMIT = 32;
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 
 export class Attempt {
@@ -45,6 +48,9 @@ export class Attempt {
   #tunnel: UpTunnel | undefined;
   #facts: PeerFacts = NO_PEER;
   #up = false;
+  /** The tunnel's last change, to be waited for by the next. */
+  #broughtUp: Promise<void> = Promise.resolve();
+  #updates = 0;
   /** The exit notice is being said. */
   #leaving = false;
   readonly #hostWork = new Set<Promise<void>>();
@@ -245,7 +251,8 @@ export class Attempt {
       }
       case 'push-reply':
         this.#login.stop();
-        this.#onHost(this.#bringUp(event.options));
+        this.#broughtUp = this.#bringUp(event.options);
+        this.#onHost(this.#broughtUp);
         return;
       case 'data-key':
         this.#keys?.add(event);
@@ -272,6 +279,7 @@ export class Attempt {
         credentials.setToken(event.token, event.user);
         return;
       case 'push-update':
+        this.#onHost(this.#update(event.options));
         return;
       case 'info':
         this.#ports.observer.info(event.kind, event.text);
@@ -309,12 +317,32 @@ export class Attempt {
   async #bringUp(pushed: readonly string[]): Promise<void> {
     if (this.#tunnel !== undefined) return;
     this.#ports.observer.configuring();
-    await bringUp(pushed, {
+    await bringUp(pushed, this.#bringUpContext());
+    if (this.#over || this.#tunnel === undefined) return;
+    this.#up = true;
+  }
+
+  /** Each after the one before, the first after the tunnel is up. */
+  async #update(pushed: readonly string[]): Promise<void> {
+    const before = this.#broughtUp;
+    this.#updates++;
+    const update = async (): Promise<void> => {
+      await before;
+      if (this.#over) return;
+      const tunnel = this.#up && this.#updates <= UPDATE_LIMIT ? this.#tunnel : undefined;
+      await updateTunnel(pushed, tunnel, this.#bringUpContext());
+      this.#updates--;
+    };
+    this.#broughtUp = update();
+    await this.#broughtUp;
+  }
+
+  #bringUpContext(): BringUpContext {
+    return {
       config: this.#config,
       profile: this.#profile,
       link: this.#link,
       ports: this.#ports,
-      facts: this.#facts,
       signal: this.#aborter.signal,
       /** The peer exists and its keys may come: from here on the session's keys go to the plane. */
       peerAdded: (tunnel) => {
@@ -327,9 +355,7 @@ export class Attempt {
       },
       stillWanted: () => !this.#over,
       failed: (signal) => this.#end(signal),
-    });
-    if (this.#over || this.#tunnel === undefined) return;
-    this.#up = true;
+    };
   }
 
   #traffic(): Traffic {

@@ -10,7 +10,7 @@ import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
-import type { PeerFacts } from '../tunnel/host-port.ts';
+import type { OpenTunnel, TunnelRequest } from '../tunnel/host-port.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import type { AttemptLink } from './link.ts';
 import { withRestart } from './ping-restart.ts';
@@ -22,6 +22,10 @@ export interface UpTunnel {
   /** What the session has to know of the push reply, or of the profile where nothing is pulled. */
   readonly push: SessionPush;
   readonly explicitExitNotify: number | undefined;
+  /** The options in force. */
+  readonly options: TunnelOptions;
+  /** Other options are in force on the host: the plane fits them. */
+  changed(opened: OpenTunnel, options: TunnelOptions): void;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
 }
@@ -31,7 +35,6 @@ export interface BringUpContext {
   readonly profile: ConnectionProfile;
   readonly link: AttemptLink;
   readonly ports: AttemptPorts;
-  readonly facts: PeerFacts;
   readonly signal: AbortSignal;
   peerAdded(tunnel: UpTunnel): void;
   stillWanted(): boolean;
@@ -43,13 +46,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   const { profile, link, ports } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
-  const opened = await ports.host.open({
-    profile,
-    tunnel,
-    remote: link.remote,
-    letGo: () => ports.device.release(),
-    signal: context.signal,
-  });
+  const opened = await ports.host.open(tunnelRequest(tunnel, context));
   if (!context.stillWanted()) return;
   const up = addPeer(ports.device.attach(opened), tunnel, context);
   context.peerAdded(up);
@@ -64,6 +61,12 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   ports.log(Level.info, 'Initialization Sequence Completed');
   logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
   ports.observer.connected(link.remote, opened.plan);
+}
+
+/** What the host is asked for. */
+export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): TunnelRequest {
+  const { profile, link, ports, signal } = context;
+  return { profile, tunnel, remote: link.remote, letGo: () => ports.device.release(), signal };
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
@@ -98,18 +101,29 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     dropRecursive: !config.allowRecursiveRouting,
     mayFloat: profile.float,
   });
+  let options = tunnel;
+  let key: { readonly cipher: string; readonly digest: string } | undefined;
+  const clampMss = (): void => {
+    if (key === undefined) return;
+    const peerId = tunnel.peerId !== undefined;
+    const sizes = { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes };
+    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.remote.family, peerId, compression }, sizes));
+  };
   return {
     peer,
     push: sessionPush(tunnel),
     explicitExitNotify: tunnel.explicitExitNotify,
+    get options() {
+      return options;
+    },
+    changed(opened, changed) {
+      options = changed;
+      ports.device.attach(opened);
+      clampMss();
+    },
     keyed({ cipher, digest }) {
-      plane.setPeer(
-        peer,
-        mssOf(
-          { cipher, digest, outerFamily: link.remote.family, peerId: tunnel.peerId !== undefined, compression },
-          { ...profile, tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes },
-        ),
-      );
+      key = { cipher, digest };
+      clampMss();
     },
   };
 }

@@ -66,7 +66,7 @@ function peerInfoOf(
 ): readonly string[] {
   const ciphers = config.dataCiphers.filter((name) => capabilities.ciphers.includes(name));
   const lines: string[] = [];
-  let proto = IvProto.dataV2 | IvProto.ccExit | IvProto.tlsKeyExport | IvProto.dnsOption;
+  let proto = IvProto.dataV2 | IvProto.ccExit | IvProto.tlsKeyExport | IvProto.dnsOption | IvProto.pushUpdate;
   if (config.pull) {
     lines.push(
       `IV_VER=${facts.version}`,

@@ -19,7 +19,7 @@ import { shown } from './values.ts';
 /** Where a pushed option stands, in messages. */
 const PUSH_OPTIONS = '[PUSH-OPTIONS]';
 /** A message of the C program holds far fewer; more is not a configuration but an attack. */
-const OPTION_LIMIT = 20_000;
+export const OPTION_LIMIT = 20_000;
 /** Bytes of one pushed option. */
 const OPTION_LENGTH_LIMIT = 255;
 /** Log lines about single options; a server with 10,000 bad ones must not fill the disk. */
@@ -28,6 +28,12 @@ const COMPLAINT_LIMIT = 100;
 export interface PushVerdict {
   readonly flags: LogFlags;
   readonly text: string;
+}
+
+/** An option's name and the words after it. */
+export interface OptionWords {
+  readonly name: string;
+  readonly args: readonly string[];
 }
 
 export interface ParsedPush {
@@ -48,7 +54,8 @@ export function parsePush(
   _kind: 'push-reply',
   connection: ConnectionProfile | undefined = config.connections[0],
 ): ParsedPush {
-  const push = new Push(config, connection);
+  const { tunnel } = config;
+  const push = new Push(config, connection, { tunnel: { ...tunnel, dns: [] }, localDns: tunnel.dns });
   for (const [index, option] of options.slice(0, OPTION_LIMIT).entries()) {
     if (!push.handle(option, index + 1)) break;
   }
@@ -58,7 +65,15 @@ export function parsePush(
   return push.finish();
 }
 
-class Push {
+/** Where options are laid over. */
+interface PushBase {
+  readonly tunnel: TunnelOptions;
+  /** DNS servers of the profile, kept where nothing of their priority is pushed. */
+  readonly localDns: TunnelOptions['dns'];
+}
+
+/** One reply or update while it is read, option by option. */
+export class Push {
   readonly #config: Config;
   readonly #connection: ConnectionProfile | undefined;
   readonly #tunnel: TunnelDraft;
@@ -70,12 +85,11 @@ class Push {
   #complaints = 0;
   #rejected: SallyportError | undefined;
 
-  constructor(config: Config, connection: ConnectionProfile | undefined) {
+  constructor(config: Config, connection: ConnectionProfile | undefined, base: PushBase) {
     this.#config = config;
     this.#connection = connection;
-    this.#tunnel = copyOf(config.tunnel);
-    this.#localDns = config.tunnel.dns;
-    this.#tunnel.dns = [];
+    this.#tunnel = copyOf(base.tunnel);
+    this.#localDns = base.localDns;
     this.#readers = tunnelReaders({ pulled: true, allowNames: config.allowPullFqdn });
     this.#allowed = new Set(
       PULL_CLASSES.filter((each) => !config.routeNopull || (each !== 'route' && each !== 'dhcpdns')),
@@ -85,46 +99,70 @@ class Push {
   /** False when nothing after it counts. */
   handle(text: string, number: number): boolean {
     const option = text.replace(/^[ \t\r\n\v\f]+/, '');
-    const filtered = applyPullFilters(option, this.#config.pullFilters);
-    if (filtered.log !== undefined) this.#log(filtered.log.flags, filtered.log.text);
-    if (filtered.verdict === 'reject') {
-      this.#reject(
-        `the server pushed '${secretless(option)}', which a pull-filter of the profile rejects`,
-        'Remove the pull-filter, or ask the administrator of the server to remove the option.',
-      );
+    const verdict = this.filter(option);
+    if (verdict === 'reject') {
+      this.rejectFiltered(option);
       return false;
     }
-    if (filtered.verdict === 'ignore') return true;
+    if (verdict === 'accept') this.read(option, number, (words, place) => this.apply(words, place, number));
+    return true;
+  }
+
+  /** What the pull-filters of the profile say of an option. */
+  filter(option: string): 'accept' | 'ignore' | 'reject' {
+    const filtered = applyPullFilters(option, this.#config.pullFilters);
+    if (filtered.log !== undefined) this.#log(filtered.log.flags, filtered.log.text);
+    return filtered.verdict;
+  }
+
+  rejectFiltered(option: string): void {
+    this.reject(
+      `the server pushed '${secretless(option)}', which a pull-filter of the profile rejects`,
+      'Remove the pull-filter, or ask the administrator of the server to remove the option.',
+    );
+  }
+
+  /** Splits an option into words and hands them on; one that can't be split is left out, with a complaint. */
+  read(option: string, number: number, take: (words: OptionWords, place: string) => void): void {
     const place = `${PUSH_OPTIONS}:${number}`;
     if (option.length > OPTION_LENGTH_LIMIT || /[\0-\x1f\x7f]/.test(option)) {
       this.complain(
         `Options error: pushed option in ${place} is too long or contains control characters: ${secretless(option)}`,
       );
-      return true;
+      return;
     }
     const lexed = lexLine(option, place);
     if (!lexed.ok) {
       this.complain(`Options ${lexed.problem.startsWith('Bad backslash') ? 'warning' : 'error'}: ${lexed.problem}`);
-      return true;
+      return;
     }
     const [name, ...args] = lexed.words;
-    if (name !== undefined) this.#apply(name.replace(/^--(?=.)/, ''), args, place, number);
-    return true;
+    if (name !== undefined) take({ name: name.replace(/^--(?=.)/, ''), args }, place);
   }
 
-  #apply(name: string, args: readonly string[], place: string, line: number): void {
-    const row = OPTIONS.get(name);
-    if (row === undefined || args.length < row.minWords || args.length > row.maxWords) {
+  /** The row of an option that may be pushed, its classes noted; undefined after a complaint. */
+  allowed({ name }: OptionWords, row: OptionRow | undefined, place: string): OptionRow | undefined {
+    if (row === undefined) {
       this.complain(
         `Options error: Unrecognized option or missing or extra parameter(s) in ${place}: ${shown(name)} (${OPENVPN_VERSION})`,
       );
-      return;
+      return undefined;
     }
     if (!row.classes.some((each) => this.#allowed.has(each))) {
       this.complain(`Options error: option '${name}' cannot be used in this context (${PUSH_OPTIONS})`);
-      return;
+      return undefined;
     }
     for (const each of row.classes) this.#found.add(each);
+    return row;
+  }
+
+  /** Takes an option that may be pushed; anything else is left out, with a complaint. `before` may change the draft first. */
+  apply(words: OptionWords, place: string, line: number, before: (draft: TunnelDraft) => void = () => {}): void {
+    const { name, args } = words;
+    const known = OPTIONS.get(name);
+    const fits = known !== undefined && args.length >= known.minWords && args.length <= known.maxWords;
+    const row = this.allowed(words, fits ? known : undefined, place);
+    if (row === undefined) return;
     const option = row.aliasOf ?? name;
     const reader = Object.hasOwn(this.#readers, option) ? this.#readers[option] : undefined;
     if (reader === undefined) {
@@ -137,10 +175,21 @@ class Push {
     };
     const origin = { file: PUSH_OPTIONS, line };
     const asLine: ConfigLine = { option, words: args, inline: undefined, origin, connection: undefined };
+    before(this.#tunnel);
     reader(this.#tunnel, args, say, asLine);
     if (option === 'echo' && args[0]?.startsWith('msg') === true) {
       this.#log(Level.info, `ECHO-PULL:${args.map(shown).join(' ')}`);
     }
+  }
+
+  /** Changes the draft itself. */
+  change(act: (draft: TunnelDraft) => void): void {
+    act(this.#tunnel);
+  }
+
+  /** Logs a line among the verdicts. */
+  say(flags: LogFlags, text: string): void {
+    this.#log(flags, text);
   }
 
   #withoutEffect(row: OptionRow): void {
@@ -172,7 +221,7 @@ class Push {
     const tunnel = this.#tunnel;
     const nameless = tunnel.dns.find((server) => server.addresses.length === 0);
     if (nameless !== undefined) {
-      this.#reject(
+      this.reject(
         `ERROR: dns server ${nameless.priority} does not have an address assigned`,
         'Ask the administrator of the server to push an address for it, or write pull-filter ignore "dns server".',
       );
@@ -198,7 +247,7 @@ class Push {
     const settings = { connection: this.#connection, found: this.#found, tunnel };
     for (const verdict of importWords(settings)) this.#log(verdict.flags, verdict.text);
     if (!this.#compressionAllowed()) {
-      this.#reject(
+      this.reject(
         'OPTIONS ERROR: server pushed compression settings that are not allowed and will result in a non-working connection. See also allow-compression in the manual.',
         'Ask the administrator of the server to remove compression, or write allow-compression asym.',
       );
@@ -206,7 +255,7 @@ class Push {
       tunnel.protocolFlags.includes('aead-epoch') &&
       (tunnel.peerId === undefined || tunnel.peerId === 0xffffff)
     ) {
-      this.#reject(
+      this.reject(
         'OPTIONS ERROR: Epoch key data format tag requires data v2 (peer-id) to be enabled.',
         'The server is misconfigured; ask its administrator.',
       );
@@ -234,7 +283,8 @@ class Push {
     return (this.#config.tunnel.compress?.algorithm ?? 'none') !== 'none';
   }
 
-  #reject(message: string, hint: string): void {
+  /** The whole message must not be used. */
+  reject(message: string, hint: string): void {
     this.#log(
       message.startsWith('OPTIONS ERROR') || message.startsWith('ERROR') ? Level.pushErrors : Severity.warning,
       message,

@@ -55,6 +55,7 @@ export function namingEngines(engines: TlsEngineFactory, fields: readonly string
         ciphertext: (bytes) => listener.ciphertext(bytes),
         plaintext: (bytes) => listener.plaintext(bytes),
         failed: (failure) => listener.failed(failure),
+        flushed: () => listener.flushed(),
         established(info) {
           const chain = info.chain.map((each) => {
             const found = certificateName(each, fields);

@@ -57,8 +57,8 @@ export class KeyState {
   #resendWrappedKey = false;
   #resetAcked = false;
   #heardTls = false;
-  /** Plaintext of ours is in the engine, its ciphertext has not come out. */
-  #inEngine = false;
+  /** Messages of ours in the engine whose ciphertext has not come out yet. */
+  #inEngine = 0;
   #closed = false;
 
   constructor(options: KeyStateOptions, nowMs: number) {
@@ -83,7 +83,7 @@ export class KeyState {
 
   /** Everything we sent was acknowledged, and nothing waits, not even in the engine. */
   get drained(): boolean {
-    return this.#send.empty && this.#waiting.length === 0 && !this.#inEngine;
+    return this.#send.empty && this.#waiting.length === 0 && this.#inEngine === 0;
   }
 
   get retransmits(): number {
@@ -149,7 +149,7 @@ export class KeyState {
   /** Sends application bytes inside TLS. Only after `established`. */
   sendPlaintext(bytes: Uint8Array): void {
     if (this.#engine === undefined) return;
-    this.#inEngine = true;
+    this.#inEngine++;
     this.#engine.handlePlaintext(bytes);
   }
 
@@ -222,13 +222,18 @@ export class KeyState {
       ciphertext: (bytes) => this.#queueCiphertext(bytes),
       established: (info) => this.#pushEvent({ type: 'established', info }),
       plaintext: (bytes) => this.#pushEvent({ type: 'plaintext', bytes: bytes.slice() }),
+      flushed: () => this.#handleFlushed(),
       failed: (failure) => this.#pushEvent({ type: 'failed', failure }),
     });
   }
 
+  #handleFlushed(): void {
+    this.#inEngine--;
+    if (!this.#closed) this.#options.wake();
+  }
+
   #queueCiphertext(bytes: Uint8Array): void {
     if (this.#closed || bytes.length === 0) return;
-    this.#inEngine = false;
     if (this.#waitingBytes + bytes.length > WAITING_LIMIT_BYTES) {
       this.#pushEvent({
         type: 'failed',

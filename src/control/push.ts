@@ -13,6 +13,8 @@ export class PushRequester {
   readonly #startedMs: number;
   #nextMs: number;
   #limitMs: number;
+  /** Beyond the limit, while somebody is waited for: the server itself ends that in time, and its word should be heard. */
+  #graceMs = 0;
   #joining = false;
 
   constructor(intervalMs: number, handWindowMs: number, nowMs: number) {
@@ -34,7 +36,7 @@ export class PushRequester {
 
   /** When to look next. */
   get dueMs(): number {
-    return Math.min(this.#nextMs, this.#limitMs);
+    return Math.min(this.#nextMs, this.#limitMs + this.#graceMs);
   }
 
   /** The first fragment of a reply is here: no more requests, the limit stays. */
@@ -48,12 +50,13 @@ export class PushRequester {
     const cap = Math.max(renegotiateMs / 2, this.#handWindowMs);
     const extended = Math.min(cap, timeoutMs ?? this.#handWindowMs);
     this.#limitMs = this.#startedMs + extended;
+    this.#graceMs = this.#intervalMs;
     return extended;
   }
 
   /** `lastHeardMs`: when the last authentic packet of the peer came. */
   handleTime(nowMs: number, lastHeardMs: number): PushTick {
-    if (nowMs >= this.#limitMs) return 'give-up';
+    if (nowMs >= this.#limitMs + this.#graceMs) return 'give-up';
     if (nowMs < this.#nextMs || this.#joining) return 'wait';
     if (nowMs - lastHeardMs >= this.#handWindowMs) return 'give-up';
     this.#nextMs = nowMs + this.#intervalMs;

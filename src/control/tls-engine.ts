@@ -69,6 +69,8 @@ export interface TlsListener {
   ciphertext(bytes: Uint8Array): void;
   established(info: TlsEstablished): void;
   plaintext(bytes: Uint8Array): void;
+  /** Once for each `handlePlaintext`, in order: all of its ciphertext was told. */
+  flushed(): void;
   failed(failure: TlsFailure): void;
 }
 

@@ -9,7 +9,7 @@ import { BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from './arena.ts';
 import { ENGINE_CAPABILITIES } from './capabilities.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from './counters.ts';
 import { DeviceQueue } from './device-queue.ts';
-import { type LaneCapacity, laneOf } from './event-lanes.ts';
+import { type LaneCapacity, takesRoom } from './event-lanes.ts';
 import type {
   DataPlane,
   DeviceId,
@@ -356,8 +356,7 @@ class Plane implements MemoryPlane {
   }
 
   #taken(event: PlaneEvent): void {
-    const lane = laneOf(event);
-    if (lane !== 'none') this.#core.handleTaken(lane === 'known' ? 1 : 0, lane === 'unknown' ? 1 : 0);
+    if (takesRoom(event)) this.#core.handleTaken(1);
   }
 
   #nextId(): number {

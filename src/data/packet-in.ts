@@ -3,6 +3,7 @@
 import { copyPackedAddress, readPackedAddress, samePackedAddress } from '../ip/packed-address.ts';
 import { ETHERNET_BYTES, ethernetHeaderLength } from '../ip/packet.ts';
 import { unframe } from './compression.ts';
+import { handleControl, isControl } from './control-in.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import { forwardToPeers } from './forward.ts';
 import { INCOMPLETE, Reassembly } from './fragment.ts';
@@ -14,12 +15,8 @@ import type { Device, Link, Peer, PlaneState } from './plane-state.ts';
 import { DATA_V1, DATA_V2, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
-/** Opcodes of control packets: soft reset, control, ack, hard resets of client and server, and those of tls-crypt-v2. */
-const CONTROL_OPCODES = (1 << 3) | (1 << 4) | (1 << 5) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 11);
 /** The peer-id that means none. */
 const NO_PEER_ID = 0xffffff;
-/** No implementation sends longer control packets; bounds what a lane can hold. */
-const MAX_CONTROL_BYTES = 4096;
 /** Peers may have a larger MTU than ours; the C program takes as much more. */
 const RECEIVE_SLACK_BYTES = 100;
 const RECEIVE_MTU_BYTES = 1500;
@@ -39,8 +36,6 @@ const BAD_MAC = dropCode('bad-mac');
 const BAD_PADDING = dropCode('bad-padding');
 const BAD_INNER_PACKET = dropCode('bad-inner-packet');
 const BAD_SOURCE = dropCode('bad-source');
-const LANE_KNOWN_FULL = dropCode('lane-known-full');
-const LANE_UNKNOWN_FULL = dropCode('lane-unknown-full');
 const DEVICE_ERROR = dropCode('device-error');
 
 /** One packet from a link; `source`: offset of its packed address, 0 for the link's own remote. Drops are counted here. */
@@ -216,13 +211,11 @@ function receiveLimit(device: Device): number {
 }
 
 function passInBand(state: PlaneState, peer: Peer, from: number): Verdict {
-  if (!state.lanes.hasRoomForKnown()) return state.drop(LANE_KNOWN_FULL, peer, from, undefined);
+  const room = state.lanes.roomForKnown(peer);
+  if (room !== PASS) return state.drop(room, peer, from, undefined);
   const { offset, length } = state.span;
-  state.lanes.pushKnown({
-    type: 'in-band',
-    peer: peer.handle,
-    bytes: state.arena.bytes.slice(offset, offset + length),
-  });
+  const bytes = state.arena.bytes.slice(offset, offset + length);
+  state.lanes.pushKnown({ type: 'in-band', peer: peer.handle, bytes }, peer);
   return PASS;
 }
 
@@ -264,27 +257,4 @@ function dropSource(state: PlaneState, peer: Peer, from: number): Verdict {
   if (!isLinkLocal) return state.drop(BAD_SOURCE, peer, from, undefined, inner.source);
   state.countDrop(BAD_SOURCE);
   return BAD_SOURCE;
-}
-
-function isControl(opcode: number): boolean {
-  return (CONTROL_OPCODES & (1 << opcode)) !== 0;
-}
-
-/** Control packets go up in the lane of their sender. Only here a packet is copied. */
-function handleControl(state: PlaneState, link: Link, from: number, offset: number, length: number): Verdict {
-  const peer = state.addresses.find(state.arena.view, link.id, from);
-  if (length > MAX_CONTROL_BYTES) return state.drop(TOO_BIG, peer, from, undefined);
-  const known = peer !== undefined;
-  if (known) {
-    if (!state.lanes.hasRoomForKnown()) return state.drop(LANE_KNOWN_FULL, peer, from, undefined);
-    state.countLinkRead(peer, length);
-  } else if (!state.lanes.hasRoomForUnknown()) {
-    return state.drop(LANE_UNKNOWN_FULL, undefined, from, undefined);
-  }
-  const address = readPackedAddress(state.arena.view, from);
-  const bytes = state.arena.bytes.slice(offset, offset + length);
-  const event = { type: 'control', link: link.id, address, bytes, known } as const;
-  if (known) state.lanes.pushKnown(event);
-  else state.lanes.pushUnknown(event);
-  return PASS;
 }

@@ -15,6 +15,7 @@ import { PING } from '../wire/in-band.ts';
 import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
 import { clearPeerCounters, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
+import type { LaneCapacity } from './event-lanes.ts';
 import { discardEarly, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
@@ -54,7 +55,7 @@ export interface PlaneCoreOptions {
   /** `countersByteLength(peerSlots)` bytes; may be shared with other threads. */
   readonly counters: Float64Array;
   /** Control packets held for the consumer at most, in each lane. */
-  readonly laneCapacity: { readonly known: number; readonly unknown: number };
+  readonly laneCapacity: LaneCapacity;
   /** Monotonic milliseconds at the start. */
   readonly nowMs: number;
 }
@@ -76,10 +77,10 @@ export interface PlaneCore {
   /** When `handleTick` wants to be called next; Infinity for never. */
   nextDeadlineMs(): number;
 
-  /** The next event for the control plane: notices, then control packets of known peers, then of unknown sources. */
+  /** The next event for the control plane: notices, then what known peers sent, then proofs and first packets of strangers. */
   pollEvent(): PlaneEvent | undefined;
-  /** The consumer has worked off so many polled `control` and `in-band` events of each lane, which makes room for others. */
-  handleTaken(known: number, unknown: number): void;
+  /** The consumer has worked off so many more polled events that take up room (`takesRoom`), in their order. */
+  handleTaken(count: number): void;
   /** Puts an event of the plane's own (`link-closed` …) in the queue before all packets. */
   report(event: PlaneEvent): void;
   /** Counts a packet that was lost outside the engine, for instance in a batch that the kernel refused. */
@@ -164,8 +165,8 @@ class Core implements PlaneCore {
     return this.#state.lanes.poll();
   }
 
-  handleTaken(known: number, unknown: number): void {
-    this.#state.lanes.handleTaken(known, unknown);
+  handleTaken(count: number): void {
+    this.#state.lanes.handleTaken(count);
   }
 
   report(event: PlaneEvent): void {
@@ -247,6 +248,7 @@ class Core implements PlaneCore {
       hasAddress: false,
       devicePlace: 0,
       sameId: undefined,
+      inLane: 0,
       dueMs: 0,
       duePlace: -1,
       mssBytes4: options.mssBytes4,

@@ -71,6 +71,8 @@ export interface Peer {
   devicePlace: number;
   /** An earlier peer with the same peer-id, which has it again when this one goes. */
   sameId: Peer | undefined;
+  /** Its events that wait for the consumer, or are with it. */
+  inLane: number;
   /** When the plane looks whether a ping is due, and its place in the heap of such times. */
   dueMs: number;
   duePlace: number;

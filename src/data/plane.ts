@@ -4,6 +4,10 @@
 //
 // Device, link and peer live and die separately. Ids are small integers chosen by the plane and never used twice.
 // Calls are synchronous and ordered; what they cause may happen later and is reported through the listener.
+//
+// Peers may share a link, a device and even an address: a client that connects anew from its old port is a second peer
+// there, without keys until it has proven who it is. Control packets name link and address, and their session says whose
+// they are; data packets are found by peer-id, those without one by address, where a peer with keys goes before one without.
 
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { PrefixText } from '../ip/prefix.ts';
@@ -84,7 +88,10 @@ export interface LinkOptions {
    * holds no more memory than that. undefined: 65,535.
    */
   readonly handshakePacketBytes?: number | undefined;
-  /** TCP: packets that wait for a slow peer at most (`--tcp-queue-limit`); more are dropped as `link-full`. 64 when absent. */
+  /**
+   * TCP: packets that wait for a slow peer at most (`--tcp-queue-limit`); more are dropped as `link-full`. undefined: as many
+   * as fit into 256 KiB, which bounds them in any case.
+   */
   readonly queuePackets?: number | undefined;
 }
 
@@ -184,8 +191,11 @@ export const DROP_CAUSES = [
   'link-error',
   'device-error',
   'device-full',
+  'no-first-packet',
   'lane-known-full',
-  'lane-unknown-full',
+  'lane-peer-full',
+  'lane-proofs-full',
+  'lane-resets-full',
   'ipv6-blocked',
   'compressed',
 ] as const;
@@ -205,7 +215,10 @@ export interface PlaneStatistics {
 }
 
 export type PlaneEvent =
-  /** A control packet (or a stateless first packet). `bytes` belong to the receiver. `known`: from the address of a live peer. */
+  /**
+   * A control packet. `bytes` belong to the receiver. `known`: from the address of a live peer. Otherwise, on a link that
+   * serves many, it is one that can begin a session: a client's hard reset, or a packet long enough to bring our cookie back.
+   */
   | {
       readonly type: 'control';
       readonly link: LinkId;
@@ -235,7 +248,10 @@ export type PlaneEvent =
       readonly errno?: number | undefined;
     }
   | { readonly type: 'device-error'; readonly device: DeviceId; readonly code: string; readonly text: string }
-  /** An authentic packet came from a new address. It was not delivered; the old address stays until `answerFloat`. */
+  /**
+   * An authentic packet came from a new address, which may be another peer's: the control plane decides. It was not
+   * delivered; the old address stays until `answerFloat`. A peer without keys has no authentic packets, so it never asks.
+   */
   | { readonly type: 'float-request'; readonly peer: PeerHandle; readonly address: SocketAddress }
   | {
       readonly type: 'key-used-up';
@@ -278,6 +294,7 @@ export interface DataPlane {
   /** Sends a control packet. The bytes are copied or sent before the call returns. */
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
 
+  /** Throws RangeError when every slot for a peer is in use. From now on control packets of its address are `known`. */
   addPeer(options: PeerOptions): PeerHandle;
   setPeer(peer: PeerHandle, change: Partial<PeerSettings>): void;
   removePeer(peer: PeerHandle): void;

@@ -33,20 +33,22 @@ export const TOO_BIG = dropCode('too-big');
 
 const JOIN_MS = 1_000;
 
-/** Joins repetitions: an error is told at once, the same again not before a second has passed. */
+/**
+ * Joins repetitions: an error is told at once, the same again not before a second has passed, whatever others come between:
+ * on a socket that serves many, ICMP from anywhere makes them.
+ */
 export class ErrorReporter {
   readonly #tell: (code: string, text: string, errno: number) => void;
-  #last = 0;
-  #quietUntilMs = 0;
+  /** By number, of which the system has some hundred. */
+  readonly #quietUntilMs = new Map<number, number>();
 
   constructor(tell: (code: string, text: string, errno: number) => void) {
     this.#tell = tell;
   }
 
   handleError(number: number, nowMs: number): void {
-    if (number === this.#last && nowMs < this.#quietUntilMs) return;
-    this.#last = number;
-    this.#quietUntilMs = nowMs + JOIN_MS;
+    if (nowMs < (this.#quietUntilMs.get(number) ?? 0)) return;
+    this.#quietUntilMs.set(number, nowMs + JOIN_MS);
     this.#tell(errnoName(number), errnoText(number), number);
   }
 }

@@ -46,10 +46,7 @@ export class PacketLoop {
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
   #callsTaken = 0;
-  #takenKnown = 0;
-  #takenUnknown = 0;
-  #takenAccepted = 0;
-  #deviceRead = 0;
+  readonly #counted = { taken: 0, takenAccepted: 0, deviceRead: 0 };
 
   constructor(options: PacketLoopOptions) {
     this.#options = options;
@@ -80,7 +77,6 @@ export class PacketLoop {
     this.#options.report({ type: 'ready' });
     while (Atomics.load(control, ControlWord.exit) === 0) {
       this.#takeCredits();
-      this.#takeOtherCredits();
       this.#takeCalls();
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
       for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
@@ -143,26 +139,18 @@ export class PacketLoop {
     }
   }
 
-  /** What the main thread has worked off since the last look gives the engine's lanes that much room again. */
+  /** What the main thread has worked off since the last look gives lanes, listeners and devices that much room again. */
   #takeCredits(): void {
-    const { control } = this.#options;
-    const known = Atomics.load(control, ControlWord.takenKnown);
-    const unknown = Atomics.load(control, ControlWord.takenUnknown);
-    if (known === this.#takenKnown && unknown === this.#takenUnknown) return;
-    this.#core.handleTaken((known - this.#takenKnown) | 0, (unknown - this.#takenUnknown) | 0);
-    this.#takenKnown = known;
-    this.#takenUnknown = unknown;
+    this.#core.handleTaken(this.#credits('taken'));
+    this.#accepted.handleTaken(this.#credits('takenAccepted'));
+    this.#unread.handleRead(this.#credits('deviceRead'));
   }
 
-  /** The same for accepted streams, and for packets of devices in memory. */
-  #takeOtherCredits(): void {
-    const { control } = this.#options;
-    const accepted = Atomics.load(control, ControlWord.takenAccepted);
-    this.#accepted.handleTaken((accepted - this.#takenAccepted) | 0);
-    this.#takenAccepted = accepted;
-    const read = Atomics.load(control, ControlWord.deviceRead);
-    this.#unread.handleRead((read - this.#deviceRead) | 0);
-    this.#deviceRead = read;
+  #credits(word: 'taken' | 'takenAccepted' | 'deviceRead'): number {
+    const count = Atomics.load(this.#options.control, ControlWord[word]);
+    const more = (count - this.#counted[word]) | 0;
+    this.#counted[word] = count;
+    return more;
   }
 
   #reportEvents(): void {

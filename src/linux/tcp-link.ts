@@ -3,18 +3,14 @@ import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
-import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
+import { errno, libc } from './libc.ts';
 import { LINK_ERROR, LINK_FULL, type Pump, type PumpContext } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
+import { SendQueue } from './send-queue.ts';
 import { socketError } from './udp-link.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-/** What waits for a slow stream at most, in packets (the C program's default) and in bytes; more would only be delay. */
-const QUEUE_PACKETS = 64;
-const QUEUE_BYTES = 262_144;
-/** What a queue keeps when it is empty. */
-const KEPT_QUEUE_BYTES = 16_384;
 
 /** A TCP stream: connecting, then frames in both directions, then closed once and for all. */
 export class TcpLink implements Pump {
@@ -39,7 +35,7 @@ export class TcpLink implements Pump {
       firstPacket: options.firstPacket,
       limit: () => core.packetLimit(id, unprovenLimit),
     });
-    this.#queue = new SendQueue(options.queuePackets ?? QUEUE_PACKETS);
+    this.#queue = new SendQueue(options.queuePackets ?? Number.POSITIVE_INFINITY);
     const { bytes: arenaBytes } = memory.arena;
     this.#take = (bytes, offset, length) => {
       if (bytes === arenaBytes) arenaBytes.copyWithin(memory.streamPacket, offset, offset + length);
@@ -165,90 +161,5 @@ export class TcpLink implements Pump {
     this.#state = 'closed';
     this.#queue.clear();
     this.#watch();
-  }
-}
-
-/** Packets that wait for a stream: whole ones, but for the first, which may have begun. Memory grows with the need. */
-class SendQueue {
-  readonly #packetsMax: number;
-  #memory: NativeBytes | undefined;
-  #start = 0;
-  #end = 0;
-  #packets = 0;
-  /** Bytes of the first packet that still wait. */
-  #firstBytes = 0;
-
-  constructor(packetsMax: number) {
-    this.#packetsMax = packetsMax;
-  }
-
-  get isEmpty(): boolean {
-    return this.#start === this.#end;
-  }
-
-  get length(): number {
-    return this.#end - this.#start;
-  }
-
-  /** The native address of the first waiting byte. */
-  get address(): number {
-    return this.#memory === undefined ? 0 : this.#memory.address + this.#start;
-  }
-
-  /** All of the packet (or what is left of it) or nothing. */
-  append(source: Uint8Array, start: number, end: number): boolean {
-    const size = end - start;
-    const wanted = this.length + size;
-    // A packet that has begun always fits: the queue is empty then.
-    if (!this.isEmpty && (this.#packets >= this.#packetsMax || wanted > QUEUE_BYTES)) return false;
-    if (this.#memory === undefined || wanted > this.#memory.bytes.length) this.#grow(wanted);
-    const { bytes } = this.#memory!;
-    if (this.#end + size > bytes.length) this.#moveUp(bytes);
-    bytes.set(source.subarray(start, end), this.#end);
-    if (this.#packets === 0) this.#firstBytes = size;
-    this.#end += size;
-    this.#packets++;
-    return true;
-  }
-
-  /** So many bytes were sent. */
-  drop(length: number): void {
-    let left = length;
-    while (left > 0) {
-      const taken = Math.min(left, this.#firstBytes);
-      this.#start += taken;
-      this.#firstBytes -= taken;
-      left -= taken;
-      if (this.#firstBytes > 0) return;
-      this.#packets--;
-      if (this.isEmpty) this.clear();
-      else this.#firstBytes = TCP_LENGTH_BYTES + this.#memory!.view.getUint16(this.#start);
-      if (this.isEmpty) return;
-    }
-  }
-
-  clear(): void {
-    this.#start = 0;
-    this.#end = 0;
-    this.#packets = 0;
-    this.#firstBytes = 0;
-    if ((this.#memory?.bytes.length ?? 0) > KEPT_QUEUE_BYTES) this.#memory = undefined;
-  }
-
-  #grow(wanted: number): void {
-    const before = this.#memory;
-    const memory = nativeBytes(Math.max(KEPT_QUEUE_BYTES, 2 ** Math.ceil(Math.log2(wanted))));
-    if (before !== undefined) {
-      memory.bytes.set(before.bytes.subarray(this.#start, this.#end));
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    this.#memory = memory;
-  }
-
-  #moveUp(bytes: Uint8Array): void {
-    bytes.copyWithin(0, this.#start, this.#end);
-    this.#end -= this.#start;
-    this.#start = 0;
   }
 }

@@ -70,10 +70,9 @@ export class TcpListener implements Pump {
 
   /** Goes on listening, if it rested for room, or for long enough. */
   resume(nowMs: number): void {
-    if (!this.#live || this.pollEvents !== 0 || !this.#streams.hasRoom || this.#stopped) return;
-    if (this.resumeAtMs !== Number.POSITIVE_INFINITY && nowMs < this.resumeAtMs) return;
-    this.resumeAtMs = Number.POSITIVE_INFINITY;
-    this.#watch(POLLIN);
+    if (this.resumeAtMs <= nowMs) this.resumeAtMs = Number.POSITIVE_INFINITY;
+    const rests = this.pollEvents === 0 && this.resumeAtMs === Number.POSITIVE_INFINITY;
+    if (rests && this.#live && !this.#stopped && this.#streams.hasRoom) this.#watch(POLLIN);
   }
 
   /** False when nothing more is to be had now. */

@@ -5,6 +5,7 @@
 // worker looks for calls behind every read. Beside them two blocks of shared memory: the counters (data/counters.ts), which the
 // main thread reads at any time, and the control words below.
 
+import type { LaneCapacity } from '../data/event-lanes.ts';
 import type {
   DeviceId,
   DeviceOptions,
@@ -23,18 +24,17 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 export const ControlWord = {
   /** Not 0: the worker ends at its next look, without another word. */
   exit: 0,
-  /** How many control events of known peers, and of unknown sources, the main thread has worked off; these wrap around. */
-  takenKnown: 1,
-  takenUnknown: 2,
+  /** How many events that take up room in a lane the main thread has worked off; this and those below wrap around. */
+  taken: 1,
+  /** How many accepted streams the main thread has handed to its listener. */
+  takenAccepted: 2,
   /** How many calls the main thread has made; wraps around. Raised after the call can be fetched. */
   calls: 3,
   /** 1 while the worker may be inside native code, where the end of the process would abort it. */
   inside: 4,
-  /** How many accepted streams the main thread has handed to its listener. */
-  takenAccepted: 5,
   /** How many packets of devices in memory have been read from the worker, and taken by it. */
-  deviceRead: 6,
-  deviceTaken: 7,
+  deviceRead: 5,
+  deviceTaken: 6,
 } as const;
 
 export const CONTROL_WORDS_BYTES = 64;
@@ -45,7 +45,7 @@ export interface WorkerStart {
   readonly counters: SharedArrayBuffer;
   readonly peerSlots: number;
   readonly linkSlots: number;
-  readonly laneCapacity: { readonly known: number; readonly unknown: number };
+  readonly laneCapacity: LaneCapacity;
   /** The eventfd that wakes it. */
   readonly wakeFd: number;
 }

@@ -12,6 +12,7 @@ import { Worker } from 'node:worker_threads';
 import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
 import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from '../data/counters.ts';
 import { isAeadCipher } from '../data/data-key.ts';
+import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
 import type {
   DataPlane,
   DeviceId,
@@ -51,8 +52,8 @@ export interface WorkerPlaneOptions {
   /** That worker, started ahead so that it loads while the main thread is busy; used once. */
   readonly worker?: Worker | undefined;
   readonly listener: PlaneListener;
-  /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. */
-  readonly laneCapacity?: { readonly known: number; readonly unknown: number };
+  /** Control packets on their way to the listener at most, in each lane; a full lane drops and counts. By `peerSlots` when absent. */
+  readonly laneCapacity?: LaneCapacity;
   /** How many peers can live at once. */
   readonly peerSlots?: number;
   /** Node options of the worker, for tests that run it from source. */
@@ -65,7 +66,6 @@ export interface WorkerPlane extends DataPlane {
   readonly ready: Promise<void>;
 }
 
-const DEFAULT_LANES = { known: 256, unknown: 64 };
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
@@ -76,6 +76,12 @@ const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 /** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
   return new WorkerDataPlane(options);
+}
+
+/** Room for one packet of each peer where all move at once; a packet is some hundred bytes, 4 KiB at most. */
+function lanesFor(peerSlots: number): LaneCapacity {
+  const within = (least: number, most: number) => Math.min(Math.max(peerSlots, least), most);
+  return { known: within(256, 4096), unknown: within(64, 1024), perPeer: 64 };
 }
 
 function startWorker({ workerUrl, execArgv }: WorkerPlaneOptions): Worker {
@@ -128,7 +134,7 @@ class WorkerDataPlane implements WorkerPlane {
       counters: this.#counters.buffer as SharedArrayBuffer,
       peerSlots,
       linkSlots: this.#linkSlots,
-      laneCapacity: options.laneCapacity ?? DEFAULT_LANES,
+      laneCapacity: options.laneCapacity ?? lanesFor(peerSlots),
       wakeFd: this.#wakeFd,
     };
     this.#worker = options.worker ?? startWorker(options);
@@ -355,10 +361,7 @@ class WorkerDataPlane implements WorkerPlane {
       }
     }
     if (this.#state !== 'closing' && this.#state !== 'ended') this.#listener(event);
-    if (event.type === 'control' || event.type === 'in-band') {
-      const known = event.type === 'in-band' || event.known;
-      Atomics.add(this.#control, known ? ControlWord.takenKnown : ControlWord.takenUnknown, 1);
-    }
+    if (takesRoom(event)) Atomics.add(this.#control, ControlWord.taken, 1);
   }
 
   #handleEnd(failure: string): void {

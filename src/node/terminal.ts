@@ -29,11 +29,12 @@ export interface TerminalPort {
   tell(text: string): void;
 }
 
-/** Whether a person can be asked at all. */
-export function hasTerminal(): boolean {
+/** How a person can be reached: on a terminal, with questions alone (systemd), or not at all. */
+export function reachablePerson(): 'terminal' | 'questions' | undefined {
   const tty = openTty();
   if (tty !== undefined) closeSync(tty);
-  return tty !== undefined || systemdHelper() !== undefined;
+  if (tty !== undefined) return 'terminal';
+  return systemdHelper() === undefined ? undefined : 'questions';
 }
 
 const MAX_ANSWER = 4095;
@@ -62,7 +63,7 @@ export function createTerminal(): TerminalPort {
       const tty = openTty();
       if (tty === undefined) return;
       try {
-        writeSync(tty, `${cleaned(text)}\r\n`);
+        writeSync(tty, `${cleaned(text)}\n`);
       } catch {
         // A terminal that went away has nobody to read it.
       } finally {

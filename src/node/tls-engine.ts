@@ -102,6 +102,7 @@ function accept(server: Server, wire: Duplex, report: Report): undefined {
 
 type Output =
   | { readonly type: 'ciphertext' | 'plaintext'; readonly bytes: Uint8Array }
+  | { readonly type: 'flushed' }
   | { readonly type: 'established'; readonly info: TlsEstablished; readonly socket: TLSSocket }
   | { readonly type: 'failed'; readonly failure: TlsFailure };
 
@@ -181,6 +182,9 @@ function createEngine(
       case 'plaintext':
         listener.plaintext(event.bytes);
         return;
+      case 'flushed':
+        listener.flushed();
+        return;
       case 'established':
         established = event.socket;
         listener.established(event.info);
@@ -230,7 +234,8 @@ function createEngine(
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
-      if (bytes.length > 0) established.write(Buffer.from(bytes));
+      if (bytes.length === 0) emit({ type: 'flushed' });
+      else established.write(Buffer.from(bytes), () => emit({ type: 'flushed' }));
     },
     exportKeyingMaterial(lengthBytes, label) {
       if (ended || established === undefined) throw misuse('keying material without an established TLS session');

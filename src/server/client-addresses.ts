@@ -23,9 +23,13 @@ export interface ServerEnd {
   readonly prefixLength6: number | undefined;
 }
 
-/** Whether a client needs a slot of the pool: with a static IPv4 address it has none, and gives back the one it had. */
-export function needsLease(client: Pick<ClientOptions, 'ifconfig'>): boolean {
-  return client.ifconfig === undefined;
+/**
+ * Whether a client needs its slot of the pool: for an IPv4 address if it has no static one, or for an IPv6 address. (C
+ * gives the slot back with the first static address, and the IPv6 address that the client keeps goes to somebody else,
+ * too.)
+ */
+export function needsLease(client: Pick<ClientOptions, 'ifconfig' | 'ifconfigIpv6'>, lease: PoolLease): boolean {
+  return client.ifconfig === undefined || (lease.address6 !== undefined && client.ifconfigIpv6 === undefined);
 }
 
 /** Lays static addresses over those of the pool. `notes` are lines for the log; `name` is how the log calls the client. */
@@ -40,7 +44,7 @@ export function chooseAddresses(
   if (v4 === undefined && client.ifconfig === undefined && lease?.address4 !== undefined) {
     notes.push(`MULTI: no --ifconfig-pool netmask parameter is available to push to ${name}`);
   }
-  const v6 = static6(client, server) ?? (client.ifconfig === undefined ? leased6(lease, server) : undefined);
+  const v6 = static6(client, server) ?? leased6(lease, server);
   return { addresses: { v4, v6 }, notes };
 }
 

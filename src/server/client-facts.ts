@@ -3,11 +3,14 @@
 
 import type { PeerCertificate } from '../control/tls-engine.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { Log } from '../log.ts';
 import type { ClientAddresses } from './client-addresses.ts';
 
 export interface ClientFacts {
   readonly id: number;
   readonly transport: 'udp' | 'tcp';
+  /** Writes with the client's name and address in front. */
+  readonly log: Log;
   /** Where its first packet came from … */
   readonly untrusted: SocketAddress;
   /** … and where it is, once it has authenticated; follows a float. */
@@ -32,10 +35,11 @@ export interface ClientFacts {
 }
 
 /** A client of which only the address is known. */
-export function newClientFacts(id: number, transport: 'udp' | 'tcp', untrusted: SocketAddress): ClientFacts {
+export function newClientFacts(id: number, transport: 'udp' | 'tcp', untrusted: SocketAddress, log: Log): ClientFacts {
   return {
     id,
     transport,
+    log,
     untrusted,
     trusted: undefined,
     chain: [],

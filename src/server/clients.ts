@@ -20,8 +20,10 @@ import type { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { clientInfo } from './identity.ts';
 import { type Authenticate, type Connected, Instance, type InstanceServer } from './instance.ts';
+import { endLine } from './instance-end.ts';
 import { InstanceTable } from './instance-table.ts';
 import type { Judge } from './judge.ts';
+import { KeyChecks } from './key-checks.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
@@ -69,6 +71,7 @@ export class Clients implements InstanceServer {
   readonly #table: InstanceTable;
   readonly #streams: Streams;
   readonly #connectFreq: ConnectRateLimit;
+  readonly #keyChecks: KeyChecks;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
   #nextSerial = 1;
@@ -90,6 +93,7 @@ export class Clients implements InstanceServer {
     this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
     this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
+    this.#keyChecks = new KeyChecks({ scripts: options.scripts, log: ports.log });
     this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     this.#streams = new Streams({
       plane: options.plane,
@@ -259,11 +263,17 @@ export class Clients implements InstanceServer {
     bytes: Uint8Array,
   ): void {
     const claim = this.#options.gate.handleStream(bytes, address, this.clock.now());
-    if (claim !== undefined && this.#begin(claim, listener, link, address, 'tcp') !== undefined) {
-      this.#streams.claimed(link);
-      return;
+    const begin = (taken: Claim | undefined): void => {
+      if (taken !== undefined && this.#begin(taken, listener, link, address, 'tcp') !== undefined) {
+        this.#streams.claimed(link);
+      } else this.#later(this.#streams.end(link));
+    };
+    if (claim === undefined || !this.#keyChecks.concerns(claim)) begin(claim);
+    else {
+      this.#judgeKey(claim, link, address, (accepted) => {
+        if (this.#streams.waiting(link) !== undefined) begin(accepted ? claim : undefined);
+      });
     }
-    this.#later(this.#streams.end(link));
   }
 
   /** By address and session id; whatever belongs to no session is a stranger's. */
@@ -278,7 +288,26 @@ export class Clients implements InstanceServer {
     if (listener === undefined) return;
     const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
     if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
-    else if (answer !== undefined) this.#begin(answer, listener, link, address, 'udp');
+    else if (answer === undefined) return;
+    else if (!this.#keyChecks.concerns(answer)) this.#begin(answer, listener, link, address, 'udp');
+    else {
+      this.#judgeKey(answer, link, address, (accepted) => {
+        if (accepted) this.#begin(answer, listener, link, address, 'udp');
+      });
+    }
+  }
+
+  /** Asks the program of `tls-crypt-v2-verify`; `then` is not called for a claim that was not looked at. */
+  #judgeKey(claim: Claim, link: LinkId, address: SocketAddress, then: (accepted: boolean) => void): void {
+    const judging = this.#keyChecks.judge(claim, link, address).then((verdict) => {
+      if (verdict === 'busy') return;
+      if (verdict === 'refused') {
+        count(this.#handshakes, 'tls-error');
+        this.log(Level.multi, `${addressText(address)} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
+      }
+      then(verdict === 'accepted');
+    });
+    this.#later(judging);
   }
 
   #begin(

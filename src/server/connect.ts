@@ -176,7 +176,7 @@ export class Connector {
     const { log } = instance;
     const { ifconfig } = options;
     let kept = lease;
-    if (lease !== undefined && !needsLease(options)) {
+    if (lease !== undefined && !needsLease(options, lease)) {
       this.#leases.delete(instance);
       this.#ports.pool?.forget(lease.slot);
       kept = undefined;

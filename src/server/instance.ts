@@ -123,7 +123,6 @@ export class Instance {
     this.address = options.address;
     this.profile = options.profile;
     this.peer = options.peer;
-    this.facts = newClientFacts(options.id, options.transport, options.address);
     this.#peerSessionId = formatHex(options.peerSessionId);
     this.#server = server;
     this.createdUnixSeconds = Math.floor(server.clock.now().unixSeconds);
@@ -132,6 +131,7 @@ export class Instance {
     });
     this.#prefix = `${addressText(options.address)} `;
     this.log = (flags, text) => server.log(flags, this.#prefix + text);
+    this.facts = newClientFacts(options.id, options.transport, options.address, this.log);
     this.#keys = createPeerKeys(server.plane, options.peer, this.log);
     this.#session = server.createSession(this, {
       log: this.log,

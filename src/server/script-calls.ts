@@ -10,6 +10,7 @@ import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import type { ScriptPort } from '../tunnel/ports.ts';
 import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
 import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 import type { ServerFiles } from './ports.ts';
@@ -21,6 +22,7 @@ import {
   credentialsFileText,
   DELETED_ADDRESS_ENVIRONMENT,
   learnAddressArguments,
+  metadataEnvironment,
   NO_CLIENT_FACTS,
   type ServerScriptType,
 } from './server-environment.ts';
@@ -50,6 +52,7 @@ export function createScriptCalls(config: Config, server: ServerOptions, ports: 
 
 class ScriptCalls implements ServerScripts {
   readonly checksPasswords: boolean;
+  readonly checksKeys: boolean;
   readonly #config: Config;
   readonly #server: ServerOptions;
   readonly #ports: ScriptCallsPorts;
@@ -63,7 +66,28 @@ class ScriptCalls implements ServerScripts {
     this.#server = server;
     this.#ports = ports;
     this.#timeoutMs = config.tls.handWindowSeconds * 1000;
+    this.checksKeys = server.scripts.tlsCryptV2Verify !== undefined;
     this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
+  }
+
+  async verifyKey(metadata: WrappedMetadata | undefined, log: Log): Promise<boolean> {
+    const command = this.#server.scripts.tlsCryptV2Verify;
+    if (command === undefined) return true;
+    if (metadata === undefined) {
+      log(Level.warning, 'ERROR: no metadata type');
+      return false;
+    }
+    const { files } = this.#ports;
+    const path = files.temporary('tls_crypt_v2_metadata');
+    try {
+      files.replace(path, metadata.bytes);
+      const environment = metadataEnvironment(metadata.type, path);
+      const accepted = (await this.#run({ log }, '--tls-crypt-v2-verify', command, environment))?.exitCode === 0;
+      log(Level.handshake, `TLS CRYPT V2 VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}`);
+      return accepted;
+    } finally {
+      files.remove(path);
+    }
   }
 
   async verifyPeer(client: ClientFacts, chain: ClientFacts['chain']): Promise<boolean> {
@@ -74,13 +98,14 @@ class ScriptCalls implements ServerScripts {
       const seen = { certificates: rootFirst.slice(0, index + 1), commonName: undefined };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(
+        client,
         '--tls-verify script',
         [...command, ...tlsVerifyArguments(certificate)],
         environment,
       );
       const accepted = result?.exitCode === 0;
       const { depth, subject } = certificate;
-      this.#ports.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
+      client.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
       if (!accepted) return false;
     }
     return true;
@@ -94,7 +119,8 @@ class ScriptCalls implements ServerScripts {
   ): Promise<PasswordVerdict> {
     const script = this.#server.scripts.authUserPassVerify;
     if (script === undefined) return { accept: undefined, reason: undefined };
-    const { files, log } = this.#ports;
+    const { files } = this.#ports;
+    const { log } = client;
     const username = cleanCredential(credentials.username);
     const password = cleanCredential(credentials.password);
     const authFiles = {
@@ -114,11 +140,11 @@ class ScriptCalls implements ServerScripts {
         password: byFile === undefined ? password : undefined,
       });
       const argv = byFile === undefined ? script.argv : [...script.argv, byFile];
-      const result = await this.#run('--auth-user-pass-verify', argv, environment, [0, DEFERRED]);
+      const result = await this.#run(client, '--auth-user-pass-verify', argv, environment, [0, DEFERRED]);
       let accept = result?.exitCode === 0;
       if (result?.exitCode === DEFERRED) {
         log(Level.handshake, `TLS: Username/Password authentication deferred for username '${username}' `);
-        const asked = this.#askClient(authFiles.pending, dialog);
+        const asked = this.#askClient(authFiles.pending, dialog, log);
         if (!asked.accept) return asked;
         accept = await this.#deferredAnswer(authFiles.control, dialog.signal);
       }
@@ -140,7 +166,7 @@ class ScriptCalls implements ServerScripts {
     const connectFiles = { config: files.temporary('cc'), deferred: files.temporary('ccr') };
     try {
       const environment = this.#environment('client-connect', client, { connectFiles });
-      const result = await this.#run('--client-connect', [...command, connectFiles.config], environment);
+      const result = await this.#run(client, '--client-connect', [...command, connectFiles.config], environment);
       let accept = result?.exitCode === 0;
       if (accept && this.#answer(connectFiles.deferred) === '2') {
         accept = await this.#deferredAnswer(connectFiles.deferred, signal);
@@ -162,7 +188,7 @@ class ScriptCalls implements ServerScripts {
       sentBytes: traffic.bytesSent,
       durationSeconds: Math.max(0, nowUnixSeconds - since),
     };
-    await this.#run('--client-disconnect', command, this.#environment('client-disconnect', client, { ended }));
+    await this.#run(client, '--client-disconnect', command, this.#environment('client-disconnect', client, { ended }));
   }
 
   async learnAddress(
@@ -175,7 +201,7 @@ class ScriptCalls implements ServerScripts {
     const environment =
       client === undefined ? DELETED_ADDRESS_ENVIRONMENT : this.#environment('learn-address', client, {});
     const argv = [...command, ...learnAddressArguments(type, prefix, client?.name)];
-    return (await this.#run('--learn-address', argv, environment))?.exitCode === 0;
+    return (await this.#run(client, '--learn-address', argv, environment))?.exitCode === 0;
   }
 
   async crResponse(client: ClientFacts, base64: string): Promise<void> {
@@ -185,7 +211,12 @@ class ScriptCalls implements ServerScripts {
     const path = files.temporary('cr');
     try {
       files.replace(path, base64);
-      await this.#run('--client-crresponse', [...command, path], this.#environment('client-crresponse', client, {}));
+      await this.#run(
+        client,
+        '--client-crresponse',
+        [...command, path],
+        this.#environment('client-crresponse', client, {}),
+      );
     } finally {
       files.remove(path);
     }
@@ -218,12 +249,14 @@ class ScriptCalls implements ServerScripts {
 
   /** undefined: it may not be run at all. */
   async #run(
+    client: Pick<ClientFacts, 'log'> | undefined,
     name: string,
     argv: readonly string[],
     environment: ScriptEnvironment,
     good: readonly number[] = [0],
   ): Promise<RunResult | undefined> {
-    const { log, scripts } = this.#ports;
+    const { scripts } = this.#ports;
+    const log = client?.log ?? this.#ports.log;
     if (this.#config.scripts.security < 2) {
       if (!this.#warned) log(Level.warning, SCRIPTS_NOT_ALLOWED);
       this.#warned = true;
@@ -237,10 +270,13 @@ class ScriptCalls implements ServerScripts {
   }
 
   /** Tells the client what the program wants it to be told while it waits; refused when the client can't do that. */
-  #askClient(path: string, dialog: Dialog): { readonly accept: boolean; readonly reason: string | undefined } {
+  #askClient(
+    path: string,
+    dialog: Dialog,
+    log: Log,
+  ): { readonly accept: boolean; readonly reason: string | undefined } {
     const text = this.#read(path);
     if (text === '') return { accept: true, reason: undefined };
-    const { log } = this.#ports;
     const [timeout = '', method = '', extra = ''] = text.split('\n');
     if (text.split('\n').length < 3 || !/^[0-9]{1,9}$/.test(timeout)) {
       log(Level.warning, 'auth pending control file is not at least three lines long.');

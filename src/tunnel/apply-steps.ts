@@ -58,8 +58,15 @@ export async function undoSteps(journal: Journal, ports: StepPorts, log: Log): P
 
 const noScript = () => Promise.resolve();
 
-async function applyStep(step: TunnelStep, journal: Journal, ports: StepPorts, log: Log): Promise<StepOutcome> {
-  const id = journal.begin(step);
+/** Does one step, recorded in the journal first, in front of the standing step `before` if one is named. Rejects as `applySteps` does. */
+export async function applyStep(
+  step: TunnelStep,
+  journal: Journal,
+  ports: StepPorts,
+  log: Log,
+  before?: number,
+): Promise<StepOutcome> {
+  const id = journal.begin(step, before);
   let outcome: StepOutcome = { result: 'failed' };
   try {
     switch (step.kind) {
@@ -167,7 +174,8 @@ function addRoute(step: Extract<TunnelStep, { kind: 'add-route' }>, network: Net
   }
 }
 
-async function undoEntries(
+/** Undoes those standing steps, newest first, and goes on when one fails. Resolves to the number of failures. */
+export async function undoEntries(
   journal: Journal,
   mine: (entry: JournalEntry) => boolean,
   ports: StepPorts,

@@ -12,6 +12,11 @@ export interface TunnelHost {
   open(request: TunnelRequest): Promise<OpenTunnel>;
   /** Routes and the scripts that follow them; called after route-delay. Resolves true when every route was set. */
   route(): Promise<boolean>;
+  /**
+   * Makes the open tunnel fit other options: only what differs is undone and done, the device stays open. Scripts run as if
+   * it was closed and opened again. Rejects when the host refuses; what stands by then is undone by `close`.
+   */
+  update(request: TunnelRequest): Promise<OpenTunnel>;
   /** What a script of this type would see now. */
   scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */

@@ -6,9 +6,9 @@ import { formatAddress } from '../ip/address.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
-import { applySteps, type StepPorts, undoSteps } from './apply-steps.ts';
+import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
-import { readHostFacts } from './host-facts.ts';
+import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
@@ -26,6 +26,7 @@ import {
 } from './script-environment.ts';
 import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from './script-plan.ts';
 import type { ScriptHook } from './step.ts';
+import { type PlacedStep, planUpdate } from './update-steps.ts';
 
 export interface HostPorts {
   readonly devices: DevicePort;
@@ -44,6 +45,8 @@ export interface HostPorts {
 interface Standing {
   readonly plan: TunnelPlan;
   readonly steps: PlannedSteps;
+  /** The host before the tunnel, which hides behind the tunnel's own routes since. */
+  readonly facts: HostFacts;
   readonly device: OpenDevice;
   /** What was pushed, as text: a restart that brings the same keeps the device. */
   readonly pushed: string;
@@ -112,19 +115,41 @@ export class Host implements TunnelHost, ConnectionScripts {
       );
       await this.#closeDevice(request.letGo);
     }
-    const plan = await this.#plan(request);
-    const steps = planSteps(plan, {
-      node: this.#config.device.node,
-      txQueueLength: request.tunnel.txQueueLength,
-      ifconfigNoexec: this.#config.ifconfigNoexec,
-      routeNoexec: this.#config.routeNoexec,
-      downPre: this.#config.scripts.downPre,
-    });
+    const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
     const device = this.#journal.device ?? { name: 'null', index: 0, fd: -1, persistent: false };
-    this.#standing = { plan, steps, device, pushed, complete: false };
+    this.#standing = { plan, steps, facts, device, pushed, complete: false };
     return opened(this.#standing, false);
+  }
+
+  async update(request: TunnelRequest): Promise<OpenTunnel> {
+    const standing = this.#standing;
+    if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
+    const { log } = this.#ports;
+    const { name } = standing.device;
+    const ports = this.#stepPorts('init');
+    const { plan, steps } = await this.#plan(request, standing.facts);
+    const update = planUpdate(this.#journal.entries, steps, name);
+    const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);
+    const apply = async (placed: readonly PlacedStep[]): Promise<void> => {
+      for (const { step, before } of placed) await applyStep(step, this.#journal, ports, log, before);
+    };
+    await ports.runHook('route-pre-down', name);
+    await undo(update.undoRoutes);
+    if (this.#config.scripts.downPre) await ports.runHook('down', name);
+    await undo(update.undoAddresses);
+    if (!this.#config.scripts.downPre) await ports.runHook('down', name);
+    this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined };
+    this.#standing = { ...standing, plan, steps, pushed: pushedText(request.tunnel) };
+    await apply(update.device);
+    if (update.replacedMtu !== undefined) this.#journal.undone(update.replacedMtu);
+    await ports.runHook('up', name);
+    if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
+    await apply(update.routes);
+    await ports.runHook('route-up', name);
+    return opened(this.#standing, true);
   }
 
   async route(): Promise<boolean> {
@@ -181,20 +206,26 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
-  async #plan({ profile, tunnel, remote, signal }: TunnelRequest): Promise<TunnelPlan> {
-    const { log, network } = this.#ports;
-    const server = remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
+  async #plan(request: TunnelRequest, facts: HostFacts): Promise<{ plan: TunnelPlan; steps: PlannedSteps }> {
+    const { profile, tunnel, signal } = request;
     const { plan, log: lines } = makeTunnelPlan({
       device: this.#config.device,
       options: tunnel,
       profile: this.#config.tunnel,
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
-      server,
-      facts: readHostFacts(network, server, log),
+      server: serverOf(request),
+      facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
-    for (const { flags, text } of lines) log(flags, text);
-    return plan;
+    for (const { flags, text } of lines) this.#ports.log(flags, text);
+    const steps = planSteps(plan, {
+      node: this.#config.device.node,
+      txQueueLength: tunnel.txQueueLength,
+      ifconfigNoexec: this.#config.ifconfigNoexec,
+      routeNoexec: this.#config.routeNoexec,
+      downPre: this.#config.scripts.downPre,
+    });
+    return { plan, steps };
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */
@@ -235,6 +266,9 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (invocation !== undefined) await this.#runner.run(invocation, scriptEnvironment(occasion, this.#facts));
   }
 }
+
+const serverOf = ({ remote }: TunnelRequest): string | undefined =>
+  remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
 
 function opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
   return {

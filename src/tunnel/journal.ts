@@ -12,7 +12,13 @@ export type StepOutcome =
   | { readonly result: 'failed' };
 
 export type JournalRecord =
-  | { readonly record: 'begin'; readonly id: number; readonly step: TunnelStep }
+  /** `before`: the standing step in front of which it belongs, so that it is undone after that one; undefined: the newest. */
+  | {
+      readonly record: 'begin';
+      readonly id: number;
+      readonly step: TunnelStep;
+      readonly before?: number | undefined;
+    }
   | { readonly record: 'end'; readonly id: number; readonly outcome: StepOutcome }
   | { readonly record: 'undone'; readonly id: number };
 
@@ -53,8 +59,14 @@ export class Journal {
     return undefined;
   }
 
-  begin(step: TunnelStep): number {
-    const record: JournalRecord = { record: 'begin', id: this.#nextId, step };
+  /** A step is about to be done: the newest, or one that belongs in front of a standing one. */
+  begin(step: TunnelStep, before?: number): number {
+    const record: JournalRecord = {
+      record: 'begin',
+      id: this.#nextId,
+      step,
+      ...(before === undefined ? {} : { before }),
+    };
     this.#write(record);
     this.#take(record);
     return record.id;
@@ -77,9 +89,12 @@ export class Journal {
   #take(record: JournalRecord): void {
     this.#nextId = Math.max(this.#nextId, record.id + 1);
     switch (record.record) {
-      case 'begin':
-        this.#entries.push({ id: record.id, step: record.step, outcome: undefined });
+      case 'begin': {
+        const index = this.#entries.findIndex((entry) => entry.id === record.before);
+        const entry = { id: record.id, step: record.step, outcome: undefined };
+        this.#entries.splice(index < 0 ? this.#entries.length : index, 0, entry);
         return;
+      }
       case 'end': {
         // What was there before us and what failed is not ours to undo.
         if (record.outcome.result === 'existed' || record.outcome.result === 'failed') {

@@ -150,6 +150,19 @@ export function forwardingConformance(rig: PlaneRig): void {
         }
       });
 
+      it('multicast out of the device goes to those who are left when others have gone', async () => {
+        const change = { device: device.id, address: far().addresses[0], prefixes: ['10.8.0.12/32'] };
+        const carol = rig.connect({ peerId: 12 }, change);
+        rig.plane().removePeer(alice.peer);
+        const packet = ipPacket({ source: NEAR, destination: '224.0.0.251' });
+        device.write(packet);
+        expect(await atBob()).toEqual(packet);
+        expect(carol.farKey.open(await far().receive(0)).payload).toEqual(packet);
+        rig.plane().removePeer(bob.peer);
+        device.write(packet);
+        expect(carol.farKey.open(await far().receive(0)).payload).toEqual(packet);
+      });
+
       it('multicast out of a device without peers is dropped', async () => {
         rig.plane().removePeer(alice.peer);
         rig.plane().removePeer(bob.peer);

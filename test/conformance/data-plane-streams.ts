@@ -49,6 +49,14 @@ export function streamConformance(rig: PlaneRig): void {
       expect(await stream.receive()).toEqual(numbered(77));
     });
 
+    it('keep the order of what comes on a stream, first packet or not', async () => {
+      const { stream } = await accept(rig.harness().addListener());
+      const ack = Uint8Array.of(5 << 3, ...numbered(30));
+      stream.send(Uint8Array.of(...frame(RESET), ...frame(ack), ...frame(RESET)));
+      await rig.untilEvent('control', 3);
+      expect(rig.eventsOf('control').map(({ bytes }) => bytes)).toEqual([RESET, ack, RESET]);
+    });
+
     it('carry data packets of a peer on an accepted stream', async () => {
       const { stream, link } = await accept(rig.harness().addListener());
       const { farKey } = rig.connect({}, { link, address: undefined });

@@ -3,6 +3,7 @@
 // a bound, and "nothing was delivered" is shown by what is delivered next.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LaneCapacity } from '../../src/data/event-lanes.ts';
 import type {
   DataPlane,
   DeviceId,
@@ -14,6 +15,7 @@ import type {
 } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
+import { controlConformance } from './data-plane-control.ts';
 import { forwardingConformance } from './data-plane-forwarding.ts';
 import { type PlaneRig, payloadConformance } from './data-plane-payload.ts';
 import { streamConformance } from './data-plane-streams.ts';
@@ -67,15 +69,15 @@ export interface PlaneHarness {
   /** Lets this much time pass for the plane; a plane on the real clock just returns. */
   advance(ms: number): void;
   /** Sends packets so that the plane has handled all of them before the listener hears of any. */
-  flood(end: LinkEnd, packets: readonly Uint8Array[], from: 0 | 1): Promise<void>;
+  flood(end: LinkEnd, packets: readonly Uint8Array[], from: 0 | 1 | ((index: number) => 0 | 1)): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface HarnessOptions {
-  readonly laneCapacity: { readonly known: number; readonly unknown: number };
+  readonly laneCapacity: LaneCapacity;
 }
 
-const LANES = { known: 8, unknown: 4 };
+const LANES = { known: 8, unknown: 4, perPeer: 5 };
 const PING = Buffer.from('2a187bf3641eb4cb07ed2d0a981fc748', 'hex');
 const OCC_EXIT = Buffer.from('287f346bd4ef7a812d56b8d3afc5459c06', 'hex');
 
@@ -423,7 +425,7 @@ export function dataPlaneConformance(
         const { farKey, peer } = connect({}, { mayFloat: true });
         far.send(farKey.seal(inward()), 1);
         plane.answerFloat(peer, (await untilEvent('float-request')).address, true);
-        const control = Uint8Array.of(4 << 3, ...numbered(20));
+        const control = Uint8Array.of(4 << 3, ...numbered(40));
         far.send(control, 1);
         far.send(control, 0);
         await untilEvent('control', 2);
@@ -469,56 +471,6 @@ export function dataPlaneConformance(
         await untilDropped('bad-tag', 1);
         await expectOnlyGoodPacket(farKey);
         expect(eventsOf('float-request')).toEqual([]);
-      });
-    });
-
-    describe('control packets', () => {
-      it('go up with their source, apart for known peers and strangers', async () => {
-        connect();
-        for (const opcode of [3, 4, 5, 7, 8, 10, 11]) far.send(Uint8Array.of(opcode << 3, ...numbered(20)), 0);
-        await untilEvent('control', 7);
-        far.send(Uint8Array.of(7 << 3, 1, 2, 3), 1);
-        await untilEvent('control', 8);
-        expect(eventsOf('control').map(({ known }) => known)).toEqual([...new Array(7).fill(true), false]);
-        expect(eventsOf('control')[7]).toEqual({
-          type: 'control',
-          link: far.link,
-          address: far.addresses[1],
-          bytes: Uint8Array.of(7 << 3, 1, 2, 3),
-          known: false,
-        });
-      });
-
-      it('are sent as they are, wherever they should go', async () => {
-        const bytes = Uint8Array.of(8 << 3, ...numbered(200));
-        plane.sendControl(far.link, far.addresses[1], bytes);
-        bytes.fill(0, 1);
-        expect(await far.receive(1)).toEqual(Uint8Array.of(8 << 3, ...numbered(200)));
-      });
-
-      it('of strangers can not crowd out those of a known peer', async () => {
-        connect();
-        const packet = (index: number) => Uint8Array.of(7 << 3, index);
-        await harness.flood(
-          far,
-          Array.from({ length: 50 }, (_, index) => packet(index)),
-          1,
-        );
-        await untilDropped('lane-unknown-full', 50 - LANES.unknown);
-        far.send(Uint8Array.of(4 << 3, 77), 0);
-        await untilEvent('control', LANES.unknown + 1);
-        expect(eventsOf('control').filter(({ known }) => known)).toHaveLength(1);
-        expect(dropped('lane-known-full')).toBe(0);
-      });
-
-      it('of a known peer are bounded too, and room comes back', async () => {
-        connect();
-        const packets = Array.from({ length: 50 }, (_, index) => Uint8Array.of(4 << 3, index));
-        await harness.flood(far, packets, 0);
-        await untilDropped('lane-known-full', 50 - LANES.known);
-        await untilEvent('control', LANES.known);
-        far.send(Uint8Array.of(4 << 3, 99), 0);
-        expect((await untilEvent('control', LANES.known + 1)).bytes).toEqual(Uint8Array.of(4 << 3, 99));
       });
     });
 
@@ -569,7 +521,7 @@ export function dataPlaneConformance(
         const { peer } = connect();
         plane.removePeer(peer);
         await plane.removeDevice(device.id);
-        far.send(Uint8Array.of(4 << 3, 1));
+        far.send(Uint8Array.of(4 << 3, ...numbered(40)));
         await untilEvent('control');
       });
 
@@ -656,6 +608,7 @@ export function dataPlaneConformance(
 
     payloadConformance(rig);
     streamConformance(rig);
+    controlConformance(rig, LANES);
     forwardingConformance(rig);
 
     it('throws for calls about what is not there', () => {

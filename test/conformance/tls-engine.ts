@@ -89,6 +89,21 @@ export function tlsEngineConformance(name: string, makeFactory: MakeTlsFactory):
         expect(first[0]).not.toEqual(second[0]);
       });
 
+      it('tells once for each message that all of it is out', async () => {
+        const joined = await pair();
+        const { client } = await joined.establish();
+        const before = client.ciphertextBytes;
+        const messages = [new Uint8Array(1), new Uint8Array(20_000), new Uint8Array(300)];
+        for (const message of messages) client.engine.handlePlaintext(message);
+        expect(client.flushes).toEqual([]);
+        await joined.until(() => client.flushes.length === messages.length);
+        let said = before;
+        for (const [index, message] of messages.entries()) {
+          said += message.length;
+          expect(client.flushes[index]).toBeGreaterThan(said);
+        }
+      });
+
       it('carries bytes both ways however the wire cuts them', async () => {
         await fc.assert(
           fc.asyncProperty(
@@ -355,6 +370,9 @@ class End implements TlsListener {
   calls = 0;
   insideCalls = 0;
   onCiphertext: (bytes: Uint8Array) => void = () => {};
+  /** Bytes of ciphertext that had come out by each `flushed`. */
+  readonly flushes: number[] = [];
+  ciphertextBytes = 0;
   #inside = 0;
 
   constructor(factory: TlsEngineFactory, role: 'client' | 'server') {
@@ -373,6 +391,7 @@ class End implements TlsListener {
 
   ciphertext(bytes: Uint8Array): void {
     this.#count();
+    this.ciphertextBytes += bytes.length;
     this.onCiphertext(bytes);
   }
   established(info: TlsEstablished): void {
@@ -383,6 +402,10 @@ class End implements TlsListener {
   plaintext(bytes: Uint8Array): void {
     this.#count();
     this.received.push(bytes);
+  }
+  flushed(): void {
+    this.#count();
+    this.flushes.push(this.ciphertextBytes);
   }
   failed(failure: TlsFailure): void {
     this.#count();

@@ -110,6 +110,7 @@ describe('engines with a name of their own', () => {
       ciphertext: (bytes) => heard.push(bytes),
       plaintext: (bytes) => heard.push(bytes),
       failed: (failure) => heard.push(failure),
+      flushed: () => heard.push('flushed'),
       established: ({ chain }) => heard.push(chain.map(({ commonName }: PeerCertificate) => commonName)),
     };
     expect(naming.create('server', outer)).toBe(engine);
@@ -118,8 +119,9 @@ describe('engines with a name of their own', () => {
     inner?.ciphertext(bytes);
     inner?.plaintext(bytes);
     inner?.failed(failure);
+    inner?.flushed();
     inner?.established({ chain: [max, certificateOf('CA')] } as never);
-    expect(heard).toEqual([bytes, bytes, failure, ['two', undefined]]);
+    expect(heard).toEqual([bytes, bytes, failure, 'flushed', ['two', undefined]]);
   });
 
   it('are the same engines where CN is the name', () => {

@@ -93,7 +93,7 @@ dataPlaneConformance('memory', async ({ laneCapacity }) => {
     },
     flood: async (end, packets, from) => {
       holding = true;
-      for (const packet of packets) end.send(packet, from);
+      for (const [index, packet] of packets.entries()) end.send(packet, typeof from === 'number' ? from : from(index));
       holding = false;
       held?.();
     },

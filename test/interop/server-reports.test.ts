@@ -50,7 +50,7 @@ async function statusOf(path: string): Promise<string> {
   let text = '';
   await expect
     .poll(async () => (text = await readFile(path, 'utf8')), { timeout: 10_000 })
-    .toMatch(/10\.8\.0\.2[^]*END\n$/);
+    .toMatch(/10\.8\.0\.2[\s\S]*END\n$/);
   return text;
 }
 

@@ -43,6 +43,27 @@ describe('prefix table', () => {
     expect(find(table, '10.8.0.1')).toBe(1);
   });
 
+  it('keeps every other prefix where owners share some and come and go', () => {
+    const table = new PrefixTable();
+    const names = (owner: number) => [`10.0.${owner % 7}.0/24`, `10.1.0.${owner}/32`, `fd00::${owner}/128`];
+    const live: number[] = [];
+    for (let step = 1; step <= 600; step++) {
+      const owner = 1 + ((step * 37) % 53);
+      const place = live.indexOf(owner);
+      if (place >= 0) live.splice(place, 1);
+      if (place < 0 || step % 3 === 0) live.push(owner);
+      table.replace(owner, live.includes(owner) ? prefixes(...names(owner), names(owner)[0]!) : []);
+      for (let one = 1; one <= 53; one++) {
+        const there = live.includes(one) ? one : 0;
+        expect(find(table, `fd00::${one}`)).toBe(there);
+        expect(find(table, `10.1.0.${one}`)).toBe(there);
+      }
+      for (let net = 0; net < 7; net++) {
+        expect(find(table, `10.0.${net}.9`)).toBe(live.filter((one) => one % 7 === net).at(-1) ?? 0);
+      }
+    }
+  });
+
   it('agrees with a plain search over random prefixes', () => {
     const address = fc.oneof(
       fc

@@ -124,6 +124,7 @@ class Engine implements TlsEngine {
   handlePlaintext(bytes: Uint8Array): void {
     if (!this.#established) throw new Error('plaintext before the handshake');
     this.#record(DATA, mask(bytes));
+    this.#tell(() => this.#listener.flushed());
   }
 
   exportKeyingMaterial(lengthBytes: number, label: string): Uint8Array {

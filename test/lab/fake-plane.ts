@@ -94,9 +94,9 @@ export class FakePlane implements DataPlane {
     return id;
   }
 
-  setDevice(device: DeviceId): void {
+  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
     this.calls.push('set device');
-    live(this.devices, device, 'device');
+    this.devices.set(device, { ...live(this.devices, device, 'device'), ...change });
   }
 
   async removeDevice(device: DeviceId): Promise<void> {

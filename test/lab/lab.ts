@@ -60,6 +60,8 @@ export interface ClientOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdin?: string;
+  /** Runs it on a terminal of its own, which `write` types on and `prompt` reads. */
+  readonly terminal?: boolean;
   /** A command before the client's, such as a shell that changes its surroundings and then becomes the client. */
   readonly prefix?: readonly string[];
 }
@@ -195,13 +197,15 @@ export class Lab {
   async client(options: ClientOptions = {}): Promise<WatchedProcess> {
     const argv = options.argv ?? ['--config', await this.clientConfig(options), ...(options.args ?? [])];
     const kind = options.kind ?? clientUnderTest;
+    const command = [...(options.prefix ?? []), ...clientCommand(kind), ...argv];
     const client = (options.namespace ?? this.net.client).watch(
-      [...(options.prefix ?? []), ...clientCommand(kind), ...argv],
+      options.terminal === true ? onTerminal(command) : command,
       {
         name: `${kind} (client)`,
         cwd: options.cwd ?? this.dir,
         env: options.env,
         stdin: options.stdin,
+        keepStdin: options.terminal,
       },
     );
     this.#started.add(client);
@@ -242,6 +246,12 @@ export function useLab(): () => Lab {
   afterEach(() => opened().endTest());
   afterAll(() => lab?.close());
   return opened;
+}
+
+/** The command under script(1), whose standard input and output are the terminal's other end. */
+function onTerminal(command: readonly string[]): readonly string[] {
+  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  return ['script', '-qec', `exec ${quoted}`, '/dev/null'];
 }
 
 function without(lines: readonly string[], names: readonly string[] = []): readonly string[] {

@@ -53,6 +53,8 @@ export interface WatchOptions {
   /** A name for messages. */
   readonly name: string;
   readonly stdin?: string | undefined;
+  /** Standard input stays open for `write`. */
+  readonly keepStdin?: boolean | undefined;
 }
 
 const defaultWaitMs = 20_000;
@@ -65,6 +67,8 @@ export class WatchedProcess {
   readonly #child: ChildProcess;
   readonly #watchers = new Set<() => void>();
   #exit: Exit | undefined;
+  /** The last line, as far as it is written; of standard output. */
+  #unfinished = '';
 
   constructor(argv: readonly string[], options: WatchOptions) {
     this.name = options.name;
@@ -74,7 +78,7 @@ export class WatchedProcess {
     this.#collect(this.#child.stdout);
     this.#collect(this.#child.stderr);
     this.#child.stdin?.on('error', () => {});
-    this.#child.stdin?.end(options.stdin ?? '');
+    if (options.keepStdin !== true) this.#child.stdin?.end(options.stdin ?? '');
     this.#child.on('close', (code, signal) => {
       this.#exit = { code, signal };
       this.#wake();
@@ -104,6 +108,20 @@ export class WatchedProcess {
     });
     if (typeof found === 'string') return found;
     throw new Error(`${this.name} ${this.#exit ? 'ended' : 'went on'} without a line ${pattern}:\n${this.tail()}`);
+  }
+
+  /** Waits until the last, unfinished line matches: a prompt. */
+  async prompt(pattern: RegExp, timeoutMs = defaultWaitMs): Promise<void> {
+    const found = await this.#until(
+      timeoutMs,
+      () => pattern.test(this.#unfinished) || (this.#exit ? false : undefined),
+    );
+    if (found !== true) throw new Error(`${this.name} did not ask ${pattern}:\n${this.tail()}\n${this.#unfinished}`);
+  }
+
+  /** Types; needs `keepStdin`. */
+  write(text: string): void {
+    this.#child.stdin?.write(text);
   }
 
   /** Resolves with the number of lines that match. */
@@ -153,6 +171,7 @@ export class WatchedProcess {
       const parts = (rest + text).split('\n');
       rest = parts.pop() ?? '';
       this.lines.push(...parts);
+      if (stream === this.#child.stdout) this.#unfinished = rest;
       this.#wake();
     });
     stream?.on('end', () => {

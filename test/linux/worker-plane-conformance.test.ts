@@ -96,7 +96,7 @@ dataPlaneConformance('worker thread', async ({ laneCapacity }) => {
     own: (fd) => void fds.push(fd),
     advance: () => undefined,
     flood: async (end, packets, from) => {
-      for (const packet of packets) end.send(packet, from);
+      for (const [index, packet] of packets.entries()) end.send(packet, typeof from === 'number' ? from : from(index));
       blockUntil(() => isRead(0), 2_000);
     },
     close: async () => {

@@ -9,6 +9,12 @@ const signal = process.argv[3] === 'abort' ? AbortSignal.timeout(300) : new Abor
 const fds = (): number => readdirSync('/proc/self/fd').filter((fd) => isTerminal(fd)).length;
 const tell = (value: unknown): void => writeFileSync(report, JSON.stringify(value));
 try {
+  if (process.argv[3] === 'challenge') {
+    terminal.tell('Log in\x1b[2J here: https://id.example/');
+    const response = await terminal.ask(prompts.challenge('Code\x07?', false), signal);
+    tell({ response, echoed: await terminal.ask(prompts.challenge('Again?', true), signal) });
+    process.exit(0);
+  }
   const before = fds();
   const username = await terminal.ask(prompts.username('Auth'), signal);
   const password = await terminal.ask(prompts.password('Auth'), signal);

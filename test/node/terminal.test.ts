@@ -91,6 +91,21 @@ describe.skipIf(!hasScript)('the terminal', () => {
     expect(screen).not.toContain('sécret');
   });
 
+  it('asks a challenge behind its text, and shows a line, both without control characters', async () => {
+    const { screen, report } = await play(
+      'challenge',
+      [
+        ['CHALLENGE: Code_? ', '12345\r'],
+        ['CHALLENGE: Again? ', '678\r'],
+      ],
+      'challenge',
+    );
+    expect(report).toEqual({ response: '12345', echoed: '678' });
+    expect(screen).toContain('Log in_[2J here: https://id.example/');
+    expect(screen).not.toContain('12345');
+    expect(screen).toContain('CHALLENGE: Again? 678');
+  });
+
   it('takes Ctrl-C and an abort for no answer', async () => {
     const keys = await play('ctrl-c', [['Enter Auth Username:', '\x03']]);
     expect(keys.report).toMatchObject({ code: 'SALLYPORT_ABORTED' });

@@ -78,6 +78,7 @@ function rawClient(factory: NodeTlsFactory, options: tls.ConnectionOptions) {
       seen.info = info;
     },
     plaintext: () => {},
+    flushed: () => {},
     failed: (failure) => {
       seen.failure = failure;
     },

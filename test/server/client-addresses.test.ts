@@ -25,13 +25,19 @@ describe('a client’s addresses', () => {
     expect(notes).toEqual([]);
   });
 
-  it('are static where a file says so, without an IPv6 one of the pool', () => {
+  it('are static where a file says so, with an IPv6 one of the pool, whose slot the client keeps', () => {
     const client = { ...none, ifconfig: fixed4 };
-    expect(needsLease(client)).toBe(false);
-    expect(needsLease(none)).toBe(true);
+    expect(needsLease(none, lease)).toBe(true);
+    expect(needsLease(client, lease)).toBe(true);
     const { addresses } = chooseAddresses(client, lease, server, 'c');
     expect(addresses.v4).toEqual({ local: '10.8.0.77', pushed: '10.8.0.77', remoteOrNetmask: '255.255.255.0' });
-    expect(addresses.v6).toBeUndefined();
+    expect(addresses.v6).toMatchObject({ local: 'fd00:8::1000' });
+  });
+
+  it('need no slot of the pool where both are static, or where the pool has IPv4 addresses only', () => {
+    const client = { ...none, ifconfig: fixed4 };
+    expect(needsLease(client, { ...lease, address6: undefined })).toBe(false);
+    expect(needsLease({ ...client, ifconfigIpv6: v6 }, lease)).toBe(false);
   });
 
   it('can be told to the client under an alias', () => {

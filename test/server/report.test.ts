@@ -10,7 +10,7 @@ const now = { monoMs: 500_000, unixSeconds: 1_800_000_000.5 };
 const at = socketAddress(parseAddress('192.0.2.2') ?? new Uint8Array(4), 40000);
 
 function instance(id: number, phase: Instance['phase'], name?: string): Instance {
-  const facts = newClientFacts(id, 'udp', at);
+  const facts = newClientFacts(id, 'udp', at, () => {});
   facts.name = name;
   facts.username = name === undefined ? undefined : `user of ${name}`;
   if (name !== undefined)
@@ -119,7 +119,7 @@ describe('the metrics of a server', () => {
 
   it('tell drops of the plane from packets of strangers', () => {
     const { drops, firstPacketDrops, firstPacketReplies } = serverMetrics(parts, statistics, facts);
-    expect([drops['replay'], firstPacketDrops['bad-hmac'], firstPacketReplies]).toEqual([7, 5, 6]);
+    expect([drops.replay, firstPacketDrops['bad-hmac'], firstPacketReplies]).toEqual([7, 5, 6]);
   });
 
   it('go on between restarts', () => {

@@ -88,6 +88,10 @@ export class FakeHost {
       const index = this.addresses.findIndex((other) => other.device === device && other.address === address);
       if (index < 0) throw new HostError('EADDRNOTAVAIL', 'Cannot assign requested address');
       this.addresses.splice(index, 1);
+      // With the last IPv4 address of a device the kernel drops its IPv4 routes.
+      const v4 = (text: string) => !text.includes(':');
+      if (!v4(address) || this.addresses.some((other) => other.device === device && v4(other.address))) return;
+      this.routes = this.routes.filter((route) => route.device !== device || !v4(route.prefix));
     },
     addRoute: (route) => {
       this.#call(`route ${route.prefix}`);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   parseDynamicChallenge,
@@ -88,4 +89,22 @@ describe('a static challenge', () => {
     expect(writeStaticResponse('bar', '8675309', 'scrv1')).toBe('SCRV1:YmFy:ODY3NTMwOQ==');
     expect(writeStaticResponse('bar', '8675309', 'concat')).toBe('bar8675309');
   });
+});
+
+it('whatever a server writes, nothing throws and no control character comes through', () => {
+  const part = fc.oneof(
+    fc.constantFrom('CRV1', 'CR_TEXT', 'WEB_AUTH', 'OPEN_URL', ':', 'https://', 'R,E', 'Y3Ix'),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const text = parts.join(':');
+      const request = parsePendingRequest(text);
+      const shown =
+        request === undefined || request.type === 'unusable' ? '' : 'url' in request ? request.url : request.text;
+      const dynamic = parseDynamicChallenge(text);
+      expect(`${shown}${dynamic?.text ?? ''}${dynamic?.username ?? ''}`).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+    }),
+    { numRuns: 2000 },
+  );
 });
