@@ -94,7 +94,14 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     return {
       start(observer) {
         const relay =
-          portShare === undefined ? undefined : createStreamRelay(portShare.host, Number(portShare.port), log);
+          portShare === undefined
+            ? undefined
+            : createStreamRelay(
+                portShare.host,
+                Number(portShare.port),
+                portShare.directory === undefined ? undefined : resolve(directory, portShare.directory),
+                log,
+              );
         const running = new Server(
           config,
           {

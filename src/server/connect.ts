@@ -51,6 +51,8 @@ export interface Grant {
   readonly options: readonly string[];
   readonly addresses: ClientAddresses;
   readonly routes: readonly string[];
+  /** Addresses and networks that it may have, all together. */
+  readonly maxRoutes: number;
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
   readonly pushUnasked: boolean;
 }
@@ -95,7 +97,7 @@ export class Connector {
       return refusal(undefined);
     }
     this.#giveAddresses(instance, options, lease);
-    const routes = this.#routes(instance, options);
+    const routes = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
     if (options.overrideUsername !== undefined) facts.username = options.overrideUsername;
     return this.#grant(instance, options, routes, token);
   }
@@ -199,18 +201,6 @@ export class Connector {
     instance.facts.addresses = addresses;
   }
 
-  #routes(instance: Instance, options: ClientOptions): readonly string[] {
-    const limit = options.maxRoutes ?? this.#server.maxRoutesPerClient;
-    const all = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
-    if (all.length > limit) {
-      instance.log(
-        Level.multiErrors,
-        `MULTI: client has ${all.length} routes, more than max-routes-per-client ${limit}; the first ${limit} count`,
-      );
-    }
-    return all.slice(0, limit);
-  }
-
   #grant(
     instance: Instance,
     options: ClientOptions,
@@ -283,6 +273,7 @@ export class Connector {
       options: list.options,
       addresses: facts.addresses,
       routes,
+      maxRoutes: options.maxRoutes ?? this.#server.maxRoutesPerClient,
       settings: {
         pingIntervalMs: (timers.ping ?? 0) * 1000,
         compression: migration?.framing ?? compress?.framing ?? 'none',

@@ -52,7 +52,7 @@ export function statusFacts(
       peerId: instance.id,
       cipher: instance.cipher,
     })),
-    routes: (parts?.routes.entries() ?? []).flatMap(({ address, instance, lastReferenceUnixSeconds }) =>
+    routes: (parts?.routes.entries() ?? []).flatMap(({ address, instance, learnedUnixSeconds }) =>
       instance === undefined
         ? []
         : [
@@ -60,7 +60,7 @@ export function statusFacts(
               address,
               name: instance.name,
               realAddress: addressText(instance.address),
-              lastReferenceUnixSeconds: Math.floor(Math.max(lastReferenceUnixSeconds, lastPayload(instance))),
+              lastReferenceUnixSeconds: Math.floor(Math.max(learnedUnixSeconds, lastPayload(instance))),
             },
           ],
     ),

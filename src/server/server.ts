@@ -205,7 +205,6 @@ export class Server {
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
     const end = serverEndOf(config, server);
     const routes = new Routes(
-      server,
       [end.local4, end.local6].filter((address) => address !== undefined),
       { plane, clock, scripts: calls, hooks, log },
     );

@@ -1,10 +1,11 @@
 // What a server tells of itself: the status file in its three layouts, SIGUSR2, metrics, and what its log says about a
 // client's life.
 
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type Lab, up, useLab } from '../lab/lab.ts';
+import { address } from '../lab/net.ts';
 import type { WatchedProcess } from '../lab/process.ts';
 import { itOurServer, labSuite, serverUnderTest } from '../lab/requirements.ts';
 
@@ -188,5 +189,129 @@ labSuite('a server whose certificate runs out', () => {
       lines: [`cert ${soon.cert}`, `key ${soon.key}`],
     });
     expect(server.text).toMatch(/ WARNING: the certificate of this server expires in 11 days, on \d{4}-\d\d-\d\d$/m);
+  });
+});
+
+labSuite('a server that knows its clients by other fields of their certificates', () => {
+  const lab = useLab();
+
+  it.each([
+    ['emailAddress', 'max@example.com'],
+    ['OU', 'two'],
+    ['CN OU', 'named_two'],
+    ['serialNumber', '0x'],
+    ['ext:subjectAltName', 'new@example.com'],
+  ])('by %s', async (fields, name) => {
+    const server = await lab().serve({ lines: [`x509-username-field ${fields}`] });
+    await lab().connect({
+      kind: 'openvpn',
+      certificate: await lab().pki.issue({
+        name: 'named',
+        subject: '/OU=one/OU=two/CN=named/emailAddress=max@example.com',
+        eku: 'clientAuth',
+        extensions: ['subjectAltName = DNS:named.example.com, email:old@example.com, email:new@example.com'],
+      }),
+    });
+    const line = await server.line(/ primary virtual IP for /);
+    expect(line).toContain(` for ${name}`);
+    expect(line.split(' ').find((word) => word.includes('/'))).toMatch(new RegExp(`^${name}`));
+  });
+
+  it('refuses a client without them', async () => {
+    const server = await lab().serve({ lines: ['x509-username-field CN OU'] });
+    await lab().client({ kind: 'openvpn' });
+    await server.line(
+      /VERIFY ERROR: could not extract OU from X509 subject string \('C=DE, O=Example, CN=client'\) -- note that the field length is limited to 64 characters$/,
+    );
+    await server.line(/client-instance (restarting|exiting)/);
+    expect(server.count(/MULTI_sva/)).toBe(0);
+  });
+});
+
+labSuite('a server that asks a program about tls-crypt-v2 keys', () => {
+  const lab = useLab();
+
+  it.each(['udp4', 'tcp4'] as const)('takes and refuses clients as it says, over %s', async (transport) => {
+    const { keys, dir } = lab();
+    const verdict = join(dir, `verdict-${transport}`);
+    const seen = join(dir, `seen-${transport}`);
+    const script = await lab().file(
+      'verify.sh',
+      `#!/bin/sh\nPATH=/usr/bin:/bin\n{ echo "$# $script_type $metadata_type"; od -An -tx1 "$metadata_file"; } >>${seen}\nexit "$(cat ${verdict})"\n`,
+      0o755,
+    );
+    await writeFile(verdict, '1');
+    const server = await lab().serve({
+      transport,
+      lines: ['script-security 2', `tls-crypt-v2 ${keys.v2Server}`, `tls-crypt-v2-verify ${script}`],
+    });
+    const options = { kind: 'openvpn', transport, lines: [`tls-crypt-v2 ${keys.v2Client}`, 'hand-window 5'] } as const;
+    const refused = await lab().client(options);
+    for (const says of [
+      /192\.0\.2\.2:\d+ WARNING: Failed running command \(--tls-crypt-v2-verify\): external program exited with error status: 1$/,
+      /192\.0\.2\.2:\d+ TLS CRYPT V2 VERIFY SCRIPT ERROR$/,
+      /192\.0\.2\.2:\d+ TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]192\.0\.2\.2:\d+$/,
+      /192\.0\.2\.2:\d+ SIGUSR1\[soft,tls-error\] received, client-instance restarting$/,
+    ]) {
+      await server.line(says);
+    }
+    expect(refused.count(up)).toBe(0);
+    await refused.kill();
+    await writeFile(verdict, '0');
+    const mark = server.mark();
+    await lab().connect(options);
+    await server.line(/192\.0\.2\.2:\d+ TLS CRYPT V2 VERIFY SCRIPT OK$/, { from: mark });
+    const [first, metadata] = (await readFile(seen, 'utf8')).split('\n');
+    expect(first).toBe('0 tls-crypt-v2-verify 1');
+    expect(metadata).toMatch(/^( [0-9a-f]{2}){8}$/);
+  });
+});
+
+labSuite('port-share with a folder', () => {
+  const lab = useLab();
+
+  it('says there where a connection that it passes on comes from, as long as it lasts', async () => {
+    const folder = await lab().directory('origins');
+    const script = await lab().file(
+      'web.mjs',
+      `import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+createServer((request, response) => {
+  const { remoteAddress, remotePort } = request.socket;
+  const path = '${folder}/[AF_INET]' + remoteAddress + ':' + remotePort;
+  response.end(readFileSync(path, 'utf8'));
+}).listen(8080, '127.0.0.1', () => console.log('listening'));
+`,
+    );
+    const web = lab().net.server.watch([process.execPath, script], { name: 'web server' });
+    await web.line(/listening/);
+    await lab().serve({ transport: 'tcp4', lines: [`port-share 127.0.0.1 8080 ${folder}`] });
+    const code = `fetch('http://${address.server4}:1194/').then((r) => r.text()).then((t) => process.stdout.write(t))`;
+    const { stdout } = await lab().net.client.run([process.execPath, '-e', code]);
+    expect(stdout).toMatch(/^\[AF_INET\]192\.0\.2\.2:\d+$/);
+    await expect.poll(() => readdir(folder)).toEqual([]);
+  });
+});
+
+labSuite('max-routes-per-client', () => {
+  const lab = useLab();
+
+  it('bounds what is behind a client, its own addresses counted; its file may say otherwise', async () => {
+    const ccd = await lab().directory('ccd');
+    const server = await lab().serve({ lines: [`client-config-dir ${ccd}`, 'max-routes-per-client 3'] });
+    const routes = [1, 2, 3].map((net) => `iroute 192.168.${net}.0 255.255.255.0\n`).join('');
+    const learned = async (text: string): Promise<number> => {
+      await writeFile(join(ccd, 'client'), text);
+      const mark = server.mark();
+      const client = await lab().connect({ kind: 'openvpn' });
+      await server.line(/ SENT CONTROL \[client\]: 'PUSH_REPLY/, { from: mark });
+      await client.kill();
+      return server.count(/ MULTI: Learn: 192\.168\./, mark);
+    };
+    expect(await learned(routes)).toBe(1);
+    await server.line(
+      /client\/.+ MULTI ROUTE: route quota \(3\) exceeded for client\/.+ \(see --max-routes-per-client option\)$/,
+    );
+    expect(await learned(`${routes}max-routes-per-client 8\n`)).toBeGreaterThan(1);
   });
 });

@@ -31,8 +31,8 @@ const parts: ReportParts = {
   },
   routes: {
     entries: () => [
-      { address: '10.8.0.2', owner: 7, lastReferenceUnixSeconds: 1_799_999_100, instance: max },
-      { address: '10.8.0.9', owner: 8, lastReferenceUnixSeconds: 1_799_999_100, instance: undefined },
+      { address: '10.8.0.2', owner: 7, learnedUnixSeconds: 1_799_999_100, instance: max },
+      { address: '10.8.0.9', owner: 8, learnedUnixSeconds: 1_799_999_100, instance: undefined },
     ],
   },
   gate: { counters: { drops: { 'bad-hmac': 5 } as never, replies: 6 } },
