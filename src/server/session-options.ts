@@ -35,6 +35,7 @@ export function sessionOptionsOf(
     replayWindowSeconds: config.replayWindow.seconds,
     optionsString: optionsStringOf(config, profile, 'server', false),
     expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, 'server', true),
+    migrateCompression: server.compressMigrate,
     peerInfo: [],
     verify: {
       ...peerChecksOf(tls),

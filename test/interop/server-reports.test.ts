@@ -3,11 +3,13 @@
 
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { type Lab, up, useLab } from '../lab/lab.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { type Lab, tunnel, up, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
 import type { WatchedProcess } from '../lab/process.ts';
+import { pushedOptions } from '../lab/push-reply.ts';
 import { itOurServer, labSuite, serverUnderTest } from '../lab/requirements.ts';
+import { pings, serveTraffic } from '../lab/traffic.ts';
 
 const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
 // OpenVPN 2.7 writes the protocol in front.
@@ -313,5 +315,23 @@ labSuite('max-routes-per-client', () => {
       /client\/.+ MULTI ROUTE: route quota \(3\) exceeded for client\/.+ \(see --max-routes-per-client option\)$/,
     );
     expect(await learned(`${routes}max-routes-per-client 8\n`)).toBeGreaterThan(1);
+  });
+});
+
+labSuite('compress migrate', () => {
+  const lab = useLab();
+  beforeAll(() => serveTraffic(lab()));
+
+  it.each([
+    ['comp-lzo no', 'compress stub-v2'],
+    ['comp-lzo yes', 'compress stub-v2'],
+    ['verb 4', undefined],
+  ])('weans a client with %s from compression, without a warning on either side', async (line, pushed) => {
+    const server = await lab().serve({ lines: ['compress migrate'] });
+    const client = await lab().connect({ kind: 'openvpn', lines: [line] });
+    expect(pushedOptions(client).find((option) => option.startsWith('comp'))).toBe(pushed);
+    expect(client.text).not.toMatch(/WARNING: '(comp-lzo|link-mtu)'/);
+    expect(server.text).not.toMatch(/WARNING: '(comp-lzo|link-mtu)'/);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
   });
 });
