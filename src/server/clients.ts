@@ -11,6 +11,7 @@ import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '..
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
 import { addressText } from './address-text.ts';
 import type { ClientFacts } from './client-facts.ts';
@@ -156,7 +157,7 @@ export class Clients implements InstanceServer {
         this.#dropped(event);
         return;
       case 'link-error':
-        this.log(Level.linkErrors, `read UDP [${event.code}]: ${event.text} (code=${event.errno ?? event.code})`);
+        this.#linkError(event);
         return;
       case 'device-error':
         this.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
@@ -439,6 +440,12 @@ export class Clients implements InstanceServer {
     this.plane.answerFloat(peer, address, true);
     instance.moveTo(address);
     this.#table.move(instance, from);
+  }
+
+  #linkError({ link, code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const listener = this.#listener(link);
+    const name = listener === undefined ? 'UDP' : protocolName(listener.profile.proto, listener.local.family);
+    this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
   }
 
   #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {

@@ -9,6 +9,7 @@ import type { PeerSettings, PlaneCapabilities } from '../data/plane.ts';
 import { parsePrefix } from '../ip/prefix.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
+import type { Results } from '../peer/results.ts';
 import type { SessionPush } from '../session/options.ts';
 import { ivProtoOf } from '../wire/peer-info.ts';
 import type { AddressPool, PoolLease } from './address-pool.ts';
@@ -55,6 +56,8 @@ export interface Grant {
   readonly maxRoutes: number;
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
   readonly pushUnasked: boolean;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
 }
 
 export class Connector {
@@ -280,8 +283,14 @@ export class Connector {
         decompress: compress?.algorithm ?? 'none',
       },
       pushUnasked: choice.pushUnasked,
+      results: { ...timers, protocolFlags: protocolFlagsOf(list.options) },
     };
   }
+}
+
+function protocolFlagsOf(options: readonly string[]): readonly string[] {
+  const [, ...flags] = options.findLast((option) => option.startsWith('protocol-flags '))?.split(' ') ?? [];
+  return flags;
 }
 
 function refusedBy(decision: ConnectDecision): Refusal | undefined {

@@ -11,6 +11,7 @@ import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { mssOf } from '../peer/payload-limits.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
+import { logResults, type Results } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
@@ -31,6 +32,8 @@ export interface Connected {
   readonly push: SessionPush;
   readonly options: readonly string[];
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
   /** The reply goes out without being asked for. */
   readonly pushUnasked: boolean;
   /** Learns the client's addresses; they are its from then on. */
@@ -76,6 +79,8 @@ export interface InstanceOptions {
 
 /** How long last words may take to be acknowledged. */
 const LEAVING_MS = 5000;
+/** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
+const HANDSHAKE_GRACE_MS = 1000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
@@ -168,7 +173,7 @@ export class Instance {
 
   /** Begins; a client that does not finish its handshake in time goes. */
   start(): void {
-    this.#limit(this.#server.handWindowMs, 'handshake');
+    this.#limit(this.#server.handWindowMs + HANDSHAKE_GRACE_MS, 'handshake');
     this.#drive((now) => this.#session.start(now, formatLogAddress(this.address)));
   }
 
@@ -403,6 +408,7 @@ export class Instance {
     plane.setPeer(this.peer, { ...connected.settings, sendPeerId: connected.push.peerId });
     this.#drive((now) => this.#session.applyPush(connected.push, now));
     if (this.#phase !== 'connecting') return;
+    logResults(connected.results, this.profile.explicitExitNotify, this.log);
     this.#phase = 'up';
     this.#settle(connected.settle(), () => {
       if (this.#phase !== 'up' || !(this.#wantsPush || connected.pushUnasked)) return;
