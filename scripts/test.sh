@@ -2,12 +2,13 @@
 # Every test, with all of its own set-up: dependencies, build, real peers. What cannot run here is named, with the
 # reason. The last line counts cases. With CI=true a skipped case is a failure.
 #
-#   scripts/test.sh [vitest filters]        SALLYPORT_CLIENT=openvpn proves the interop suite with the C program
+#   scripts/test.sh [vitest filters]        SALLYPORT_CLIENT=openvpn proves the interop suite with the C program,
+#                                           SALLYPORT_SERVER=openvpn the server's part of it
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 
 need_dependencies
-[[ ${SALLYPORT_CLIENT:-sallyport} == sallyport ]] && need_build
+[[ ${SALLYPORT_CLIENT:-sallyport} == sallyport || ${SALLYPORT_SERVER:-sallyport} == sallyport ]] && need_build
 
 skip_interop=()
 [[ $(uname -s) == Linux ]] || skip_interop+=("network namespaces need Linux")

@@ -102,9 +102,13 @@ export class PacketLoop {
 
   #wait(): void {
     const { address, count } = this.#polls;
+    const { control } = this.#options;
     const deadlineMs = this.#deadlineMs();
-    const leftMs = deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
+    // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
+    Atomics.store(control, ControlWord.asleep, 1);
+    const leftMs = this.#hasNews() ? 0 : deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
     const ready = libc.poll(address, count, Math.min(leftMs, LONGEST_POLL_MS));
+    Atomics.store(control, ControlWord.asleep, 0);
     if (ready < 0) {
       const number = errno();
       if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
@@ -113,6 +117,18 @@ export class PacketLoop {
     this.#core.setNow(this.#nowMs);
     this.#takeCredits();
     if (ready > 0) this.#polls.dispatch(ready);
+  }
+
+  /** Whether the main thread has said anything, by a call or by a credit, that was not taken yet. */
+  #hasNews(): boolean {
+    const { control } = this.#options;
+    return (
+      Atomics.load(control, ControlWord.exit) !== 0 ||
+      Atomics.load(control, ControlWord.calls) !== this.#callsTaken ||
+      Atomics.load(control, ControlWord.taken) !== this.#counted.taken ||
+      Atomics.load(control, ControlWord.takenAccepted) !== this.#counted.takenAccepted ||
+      Atomics.load(control, ControlWord.deviceRead) !== this.#counted.deviceRead
+    );
   }
 
   #wakeUp(): Pollable {

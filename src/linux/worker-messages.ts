@@ -1,9 +1,10 @@
 // What the main thread and the data worker say to each other.
 //
-// Main to worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2). Worker to
-// main: reports over the same port. A packet that the worker reads after a call was made meets its effect, because the
-// worker looks for calls behind every read. Beside them two blocks of shared memory: the counters (data/counters.ts), which the
-// main thread reads at any time, and the control words below.
+// Main to worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2) where it
+// sleeps, and only there: a wake-up costs more than anything else of a call. Worker to main: reports over the same port.
+// A packet that the worker reads after a call was made meets its effect, because the worker looks for calls behind every
+// read. Beside them two blocks of shared memory: the counters (data/counters.ts), which the main thread reads at any
+// time, and the control words below.
 
 import type { LaneCapacity } from '../data/event-lanes.ts';
 import type {
@@ -35,6 +36,8 @@ export const ControlWord = {
   /** How many packets of devices in memory have been read from the worker, and taken by it. */
   deviceRead: 5,
   deviceTaken: 6,
+  /** 1 while the worker waits in poll(2), or is about to: whoever changes it to 0 writes the eventfd. */
+  asleep: 7,
 } as const;
 
 export const CONTROL_WORDS_BYTES = 64;

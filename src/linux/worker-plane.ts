@@ -301,6 +301,11 @@ class WorkerDataPlane implements WorkerPlane {
     this.#wake();
   }
 
+  /** Wakes the worker if it sleeps; one that is awake, or was woken, looks by itself before it sleeps again. */
+  #wakeSleeper(): void {
+    if (Atomics.exchange(this.#control, ControlWord.asleep, 0) === 1) this.#wake();
+  }
+
   #wake(): void {
     if (this.#state !== 'ended') libc.write(this.#wakeFd, this.#one.address, 8);
   }
@@ -309,7 +314,7 @@ class WorkerDataPlane implements WorkerPlane {
     if (this.#state === 'closing' || this.#state === 'ended') return;
     this.#worker.postMessage(call, [...moved]);
     Atomics.add(this.#control, ControlWord.calls, 1);
-    this.#wake();
+    this.#wakeSleeper();
     this.#holdProcess();
   }
 
@@ -340,7 +345,7 @@ class WorkerDataPlane implements WorkerPlane {
       case 'events':
         for (const event of report.events) this.#handleEvent(event);
         // The engine gives out a few packets at a time and waits for room.
-        this.#wake();
+        this.#wakeSleeper();
         return;
       case 'device-packets':
         this.#deviceEnds.handlePackets(report.device, report.packets);

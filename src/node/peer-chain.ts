@@ -82,11 +82,27 @@ function findChain(leaf: X509Certificate, authorities: readonly X509Certificate[
   const chain = [leaf];
   while (chain.length < MAX_DEPTH) {
     const last = chain.at(-1)!;
-    const issuer = candidates.find((candidate) => isIssuedBy(last, candidate));
+    const lastIsOurs = authorities.includes(last);
+    const issuer = candidates.find((candidate) =>
+      lastIsOurs && authorities.includes(candidate)
+        ? isAuthorityIssuedBy(last, candidate)
+        : isIssuedBy(last, candidate),
+    );
     if (issuer === undefined || chain.some((one) => one.raw.equals(issuer.raw))) break;
     chain.push(issuer);
   }
   return chain;
+}
+
+/** Which authority issued which, as found before; a signature that is checked for every peer costs as much as its own. */
+const issuedAmongAuthorities = new WeakMap<X509Certificate, WeakMap<X509Certificate, boolean>>();
+
+function isAuthorityIssuedBy(authority: X509Certificate, issuer: X509Certificate): boolean {
+  const known = issuedAmongAuthorities.get(authority) ?? new WeakMap<X509Certificate, boolean>();
+  issuedAmongAuthorities.set(authority, known);
+  const issued = known.get(issuer) ?? isIssuedBy(authority, issuer);
+  known.set(issuer, issued);
+  return issued;
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

@@ -114,6 +114,9 @@ function createEngine(
 ): TlsEngine {
   const input: Uint8Array[] = [];
   const output: Output[] = [];
+  /** Messages that wait for the one before them to be out. */
+  const messages: Uint8Array[] = [];
+  let speaking = false;
   let turn: NodeJS.Immediate | undefined;
   let socket: TLSSocket | undefined;
   let established: TLSSocket | undefined;
@@ -198,12 +201,31 @@ function createEngine(
     }
   }
 
+  /**
+   * One message at a time: node:tls joins what is written together into one record. C reads a record into a buffer of 2048
+   * bytes and would cut a message in two, and takes what stands behind a key exchange message in its record for a part of it.
+   */
+  function speak(): void {
+    if (speaking || ended || established === undefined) return;
+    const message = messages.shift();
+    if (message === undefined) return;
+    speaking = true;
+    const done = (): void => {
+      speaking = false;
+      emit({ type: 'flushed' });
+      speak();
+    };
+    if (message.length === 0) done();
+    else established.write(message, done);
+  }
+
   function close(): void {
     if (ended) return;
     ended = true;
     if (turn !== undefined) clearImmediate(turn);
     input.length = 0;
     output.length = 0;
+    messages.length = 0;
     socket?.destroy();
     wire.destroy();
   }
@@ -234,8 +256,8 @@ function createEngine(
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
-      if (bytes.length === 0) emit({ type: 'flushed' });
-      else established.write(Buffer.from(bytes), () => emit({ type: 'flushed' }));
+      messages.push(Buffer.from(bytes));
+      speak();
     },
     exportKeyingMaterial(lengthBytes, label) {
       if (ended || established === undefined) throw misuse('keying material without an established TLS session');

@@ -1,6 +1,7 @@
 // What the log says when the plane drops packets: the C program's words where people know them.
 
 import type { PlaneEvent } from '../data/plane.ts';
+import { formatAddress } from '../ip/address.ts';
 import { Level, type Log } from '../log.ts';
 
 type DropNotice = Extract<PlaneEvent, { type: 'drop-notice' }>;
@@ -52,6 +53,12 @@ export function logDrop(
       log(
         Level.linkErrors,
         `${options.peerPrefix}TCP/UDP: Incoming packet rejected from another address than the peer's${times}, you may need --float`,
+      );
+      return;
+    case 'bad-source':
+      log(
+        Level.multi,
+        `MULTI: bad source address from client [${notice.innerSource === undefined ? 'undef' : formatAddress(notice.innerSource)}], packet dropped${times}`,
       );
       return;
     case 'link-full':

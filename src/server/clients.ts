@@ -77,6 +77,7 @@ export class Clients implements InstanceServer {
   #claim: Claim | undefined;
   #nextSerial = 1;
   #leaving = false;
+  #turnedAway = false;
   /** What is still being done for clients that are gone. */
   readonly #farewells = new Set<Promise<unknown>>();
   readonly #handshakes: Record<string, number> = {};
@@ -215,6 +216,7 @@ export class Clients implements InstanceServer {
     signal: AbortSignal,
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
+    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     const grant = await this.#options.connector.connect(instance, event, token, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
@@ -287,6 +289,10 @@ export class Clients implements InstanceServer {
     }
     const listener = this.#listener(link);
     if (listener === undefined) return;
+    if (this.#leaving) {
+      this.#turnAway(address);
+      return;
+    }
     const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
     if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
     else if (answer === undefined) return;
@@ -321,7 +327,7 @@ export class Clients implements InstanceServer {
     const { config, device, server } = this.#options;
     const text = addressText(address);
     if (this.#leaving) {
-      this.log(Level.multiErrors, `MULTI: Connection attempt from ${text} ignored while server is shutting down`);
+      this.#turnAway(address);
       return undefined;
     }
     if (!this.#connectFreq.allow(this.clock.now().unixSeconds)) {
@@ -378,6 +384,14 @@ export class Clients implements InstanceServer {
     return instance;
   }
 
+  /** Who is not even answered goes on asking, and finds the server that comes after this one. */
+  #turnAway(address: SocketAddress): void {
+    if (this.#turnedAway) return;
+    this.#turnedAway = true;
+    const text = addressText(address);
+    this.log(Level.multiErrors, `MULTI: Connection attempt from ${text} ignored while server is shutting down`);
+  }
+
   /** A client that was let in takes the place of the one that it was before, and of whoever is at its address. */
   #makeWay(instance: Instance): void {
     const { name } = instance;
@@ -398,7 +412,6 @@ export class Clients implements InstanceServer {
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
     instance.facts.routes = grant.routes;
-    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     await this.#options.routes.learn(instance, grant);
     this.#renewTokens(instance);
   }

@@ -77,10 +77,12 @@ export interface InstanceOptions {
   readonly peerSessionId: Uint8Array;
 }
 
-/** How long last words may take to be acknowledged. */
-const LEAVING_MS = 5000;
 /** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
 const HANDSHAKE_GRACE_MS = 1000;
+/** How long a client may take to acknowledge that it is refused … */
+const REFUSAL_MS = 5000;
+/** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
+const FAREWELL_MS = 2000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
@@ -210,7 +212,7 @@ export class Instance {
   leave(text: string, end: InstanceEnd | undefined): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
     this.#drive((now) => this.#session.sendText(text, now));
-    this.#leaving(end);
+    this.#leaving(end, FAREWELL_MS);
   }
 
   /** Tells the client that it is refused, and ends. */
@@ -218,7 +220,7 @@ export class Instance {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
     this.log(Level.delayedExit, 'Delayed exit in 5 seconds');
     this.#drive((now) => this.#session.refuse(text, now));
-    this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' });
+    this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' }, REFUSAL_MS);
   }
 
   /** Ends at once; undefined: without a word in the log. */
@@ -435,14 +437,14 @@ export class Instance {
     this.close(this.#phase === 'leaving' ? { signal: 'SIGTERM', text: 'delayed-exit' } : instanceEndOf(end));
   }
 
-  #leaving(end: InstanceEnd | undefined): void {
+  #leaving(end: InstanceEnd | undefined, patienceMs: number): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
     this.#dialog?.end('the client was refused');
     this.#aborter.abort();
     this.#lastEnd = () => this.close(end);
     this.#cancelLimit();
-    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + LEAVING_MS, () => this.close(end));
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () => this.close(end));
     this.#drive((now) => this.#session.handleWake(now));
   }
 

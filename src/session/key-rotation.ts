@@ -81,6 +81,7 @@ export class KeyRotation {
       handle: undefined,
       renegotiateAtMs: Number.POSITIVE_INFINITY,
       useAtMs: useAtMs(options, nowMs),
+      useOnceConfirmed: false,
       dieAtMs: Number.POSITIVE_INFINITY,
     };
     // The peer drops its lame duck when it hears of a new key.
@@ -173,7 +174,20 @@ export class KeyRotation {
     key.renegotiateAtMs = renegotiateAtMs(options, key.phase.readyMs, (length) => crypto.randomBytes(length));
     // As the C program chooses: of keys that are all younger than their own delay, the newest sends at once.
     const { sending } = this.slots;
-    if (sending !== undefined && key.phase.readyMs < sending.useAtMs) this.#use(key);
+    key.useOnceConfirmed = sending !== undefined && key.phase.readyMs < sending.useAtMs;
+    this.handleProgress();
+  }
+
+  /**
+   * Something came or went on the control channel. A server is ready before its client, which still waits for the
+   * server's half of the exchange: its packets under the new key would be dropped there.
+   */
+  handleProgress(): void {
+    const { current } = this.slots;
+    if (current?.useOnceConfirmed !== true) return;
+    if (this.#host.options.tlsRole === 'server' && !current.state.drained) return;
+    current.useOnceConfirmed = false;
+    this.#use(current);
   }
 
   #use(key: SessionKey): void {

@@ -29,7 +29,7 @@ const refusals: readonly Refusal[] = [
   {
     title: 'a certificate of the future',
     certificate: 'notYetValid',
-    says: /VERIFY ERROR: depth=0, error=certificate is not yet valid: CN=notYetValid, serial=\d+$/,
+    says: /VERIFY ERROR: depth=0, error=certificate is not yet valid( or the system clock is incorrect)?: CN=notYetValid, serial=\d+$/,
   },
   {
     title: 'a revoked certificate',
@@ -62,7 +62,7 @@ const refusals: readonly Refusal[] = [
     title: 'a name that verify-x509-name does not allow',
     certificate: 'client',
     server: () => ['verify-x509-name nobody name'],
-    says: /VERIFY X509NAME ERROR: C=DE, O=Example, CN=client, must be nobody$/,
+    says: /VERIFY X509NAME ERROR: (C=DE, O=Example, CN=)?client, must be nobody$/,
   },
   {
     title: 'a certificate that the tls-verify script refuses',
@@ -251,6 +251,7 @@ labSuite('a server hears nothing of who', () => {
     await server.line(/ERROR: Client key is too old\./);
     await server.line(/TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]192\.0\.2\.2:\d+$/);
     await late.kill();
-    expect(late.count(/TLS: Initial packet from/)).toBe(0);
+    expect(late.count(up)).toBe(0);
+    expect(server.count(/Peer Connection Initiated/)).toBe(1);
   });
 });

@@ -65,6 +65,8 @@ const sendmmsg = library.func('int sendmmsg(int, uintptr_t, unsigned int, int)')
 const close = library.func('int close(int)');
 const recv = library.func('intptr_t recv(int, uintptr_t, size_t, int)');
 
+let held: readonly ArrayBufferView[] = [];
+
 /** Sends the flood; returns when it is over. Throws where the sockets can't be had, or the server is gone. */
 export function sendFlood(options: FloodOptions): FloodReport {
   const { packets, secondsLimit } = options;
@@ -81,6 +83,8 @@ export function sendFlood(options: FloodOptions): FloodReport {
     headers.setBigUint64(at * MSGHDR_BYTES + 24, 1n, true);
   }
   const headersAddress = addressOf(headers);
+  // From here on some of them are known to the kernel only; the collector must not think that they are free.
+  held = [bytes, vectors, headers, heard];
   const fds = Array.from({ length: SOCKETS }, (_, index) => openSource(options, index));
   const dropsBefore = serverQueue(options).drops;
   const began = performance.now();
@@ -117,6 +121,7 @@ export function sendFlood(options: FloodOptions): FloodReport {
     drain(fd);
     close(fd);
   }
+  held = held.slice(held.length);
   const dropped = serverQueue(options).drops - dropsBefore;
   return { sent, seconds, dropped, replies, replyBytes };
 }
