@@ -96,7 +96,11 @@ class ScriptCalls implements ServerScripts {
     const rootFirst = [...chain].reverse();
     for (const [index, certificate] of rootFirst.entries()) {
       // At a renegotiation all that was known stays known.
-      const certificates = [...[...client.chain].reverse(), ...rootFirst.slice(0, index + 1)];
+      const known = [...client.chain].reverse();
+      const certificates = [
+        ...rootFirst.slice(0, index + 1),
+        ...known.filter(({ depth }) => depth < certificate.depth),
+      ];
       const seen = { certificates, commonName: client.name ?? client.commonName };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(

@@ -303,7 +303,7 @@ export class ControlSession implements Session {
     for (const key of this.#rotation.slots.speaking) {
       if (this.#running && !this.#refused) this.#handshake.advance(key, now);
     }
-    if (this.#running) this.#rotation.handleProgress();
+    if (this.#running && !this.#refused) this.#rotation.handleAcknowledged();
   }
 
   #onReady(key: SessionKey, established: TlsEstablished, now: Instants): void {
