@@ -14,20 +14,23 @@ import { loadProvider } from './linux/openssl.ts';
 import { setNice } from './linux/privileges.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
+import { materialExpiry, watchExpiry } from './node/expiry-watch.ts';
 import { formatLocalTime } from './node/logger.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
-import { createNodeTlsFactory } from './node/tls-engine.ts';
+import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
 import type { PacketDevice } from './packet-device.ts';
 import { TOKEN_SECRET_BYTES, tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
+import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
 import { Server, type ServerEnd, type ServerObserver } from './server/server.ts';
 import { loadServerWraps } from './server/wraps.ts';
 import { Host } from './tunnel/host.ts';
+import { SALLYPORT_VERSION } from './version.ts';
 import { parseAuthTokenKey } from './wire/auth-token-key.ts';
 
 export interface ServeOptions {
@@ -85,8 +88,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(directory);
-    let tlsMaterial = await readTls(config, options);
-    const tls = createNodeTlsFactory(tlsMaterial, requestOf(server));
+    const tls = createNodeTlsFactory(await readTls(config, options), requestOf(server));
     const material = {
       tls,
       revocation: tls,
@@ -106,14 +108,23 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
       configFile: options.configFile,
     });
     const { portShare } = server;
+    const clock = createBootClock();
+    const metrics = await serveMetrics(server, log, tls);
     return {
       start(observer) {
         const relay =
-          portShare === undefined ? undefined : createStreamRelay(portShare.host, Number(portShare.port), log);
+          portShare === undefined
+            ? undefined
+            : createStreamRelay(
+                portShare.host,
+                Number(portShare.port),
+                portShare.directory === undefined ? undefined : resolve(directory, portShare.directory),
+                log,
+              );
         const running = new Server(
           config,
           {
-            clock: createBootClock(),
+            clock,
             resolver,
             links: createLinkPort(),
             crypto,
@@ -129,9 +140,17 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           },
           observer,
         );
+        metrics?.show(running);
         return {
           server: running,
-          run: () => running.run().finally(() => relay?.close()),
+          run() {
+            const forget = watchExpiry(() => tls.material, clock, log);
+            return running.run().finally(async () => {
+              forget();
+              relay?.close();
+              await metrics?.close();
+            });
+          },
           async reload(next, checksLogins) {
             const change = reloadConfig(running.config, next ?? running.config, {
               checksLogins,
@@ -140,10 +159,9 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             const read = await readTls(change.config, options);
             const report = {
               config: change.config,
-              applied: [...new Set([...change.applied, ...changedMaterial(tlsMaterial, read)])],
+              applied: [...new Set([...change.applied, ...changedMaterial(tls.material, read)])],
               needRestart: [...new Set([...change.needRestart, ...kept.filter(isStale).map(({ option }) => option)])],
             };
-            tlsMaterial = read;
             tls.reload(read, requestOf(change.config.server ?? server));
             running.reload(change.config);
             return report;
@@ -201,6 +219,38 @@ function changedMaterial(before: TlsMaterial, now: TlsMaterial): string[] {
   });
   const [old, next] = [raw(before), raw(now)];
   return (['ca', 'cert', 'crl-verify'] as const).filter((name) => old[name] !== next[name]);
+}
+
+/** Listens for readers of `metrics`; what they are shown is the server's, once there is one. */
+async function serveMetrics(
+  { metrics }: ServerOptions,
+  log: Log,
+  tls: NodeTlsFactory,
+): Promise<{ show(server: Server): void; close(): Promise<void> } | undefined> {
+  if (metrics === undefined) return undefined;
+  const { openMetricsServer } = await import('./node/metrics-server.ts');
+  let shown: Server | undefined;
+  const http = await openMetricsServer(metrics, METRICS_CONTENT_TYPE, () =>
+    shown === undefined
+      ? ''
+      : metricsText(
+          shown.metrics({
+            version: SALLYPORT_VERSION,
+            expiry: materialExpiry(tls.material),
+            eventLoopDelaySeconds: http.eventLoopDelaySeconds(),
+          }),
+        ),
+  );
+  log(
+    Level.info,
+    `Metrics are at http://${metrics.host.includes(':') ? `[${metrics.host}]` : metrics.host}:${metrics.port}/metrics`,
+  );
+  return {
+    show: (server) => {
+      shown = server;
+    },
+    close: () => http.close(),
+  };
 }
 
 function readSource(source: Source, directory: string): string {

@@ -2,6 +2,7 @@
 
 import { Level } from '../../src/command.ts';
 import { composeServer } from '../../src/serve.ts';
+import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
 
 /** Reads what the configuration names, and serves. Rejects for what can't be read. */
@@ -21,6 +22,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     },
   });
 
+  let reports = startServerReports(config, server, logger);
+
   /** As SIGHUP is with the C program, but for what can't be changed without a restart. */
   async function reloadNow(): Promise<void> {
     log(Level.info, 'SIGHUP[hard,] received, reading the configuration again');
@@ -33,6 +36,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
       const { config: now, applied, needRestart } = await reload(next, false);
       logger.setVerb(now.process.verb);
       logger.setMute(now.process.mute);
+      reports.stop();
+      reports = startServerReports(now, server, logger);
       log(Level.info, `Reloaded: ${applied.length === 0 ? 'nothing has changed' : applied.join(', ')}`);
       if (needRestart.length > 0) {
         log(Level.warning, `NOTE: changed, and without effect until a restart: ${needRestart.join(', ')}`);
@@ -50,7 +55,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
       if (name === 'SIGHUP' && listening) reloading = reloading.then(reloadNow);
       else server.signal(name);
     },
-    statistics: () => {},
-    stop: () => {},
+    statistics: () => reports.toLog(),
+    stop: () => reports.stop(),
   };
 }

@@ -33,6 +33,8 @@ export interface NodeTlsFactory extends TlsEngineFactory {
   refresh(): boolean;
   /** Whether a certificate of a chain stands in the list as it is now. */
   isRevoked(chain: readonly PeerCertificate[]): boolean;
+  /** What the next engine is made with. */
+  readonly material: TlsMaterial;
 }
 
 /**
@@ -68,6 +70,9 @@ export function createNodeTlsFactory(
       return news;
     },
     isRevoked: (chain) => findRevoked(chain, current.revocationLists) >= 0,
+    get material() {
+      return current;
+    },
     create(role, listener) {
       refresh();
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));

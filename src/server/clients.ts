@@ -4,12 +4,15 @@
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
+import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
 import { addressText } from './address-text.ts';
 import type { ClientFacts } from './client-facts.ts';
@@ -19,8 +22,10 @@ import type { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { clientInfo } from './identity.ts';
 import { type Authenticate, type Connected, Instance, type InstanceServer } from './instance.ts';
+import { endLine } from './instance-end.ts';
 import { InstanceTable } from './instance-table.ts';
 import type { Judge } from './judge.ts';
+import { KeyChecks } from './key-checks.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
@@ -62,8 +67,11 @@ export interface ClientCounters {
   readonly renegotiations: number;
 }
 
+/** Why clients end that nothing is wrong with, as programs hear it. */
+const SERVER_END = 'server-exit';
 const SESSION_ID_AT = 1;
 const SESSION_ID_END = 9;
+const FULL_QUIET_MS = 1000;
 /** The longest that programs are waited for when the server ends. */
 const FAREWELL_MS = 10_000;
 
@@ -72,13 +80,16 @@ export class Clients implements InstanceServer {
   readonly plane: DataPlane;
   readonly log: Log;
   #options: ClientsOptions;
+  #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
   readonly #streams: Streams;
   #connectFreq: ConnectRateLimit;
+  #keyChecks: KeyChecks;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
   #nextSerial = 1;
   #leaving = false;
+  #fullMs = Number.NEGATIVE_INFINITY;
   #turnedAway = false;
   /** What is still being done for clients that are gone. */
   readonly #farewells = new Set<Promise<unknown>>();
@@ -93,7 +104,9 @@ export class Clients implements InstanceServer {
     this.clock = ports.clock;
     this.plane = options.plane;
     this.log = ports.log;
+    this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
+    this.#keyChecks = new KeyChecks({ scripts: options.scripts, log: ports.log });
     this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     this.#streams = new Streams({
       plane: options.plane,
@@ -165,7 +178,7 @@ export class Clients implements InstanceServer {
         this.#dropped(event);
         return;
       case 'link-error':
-        this.log(Level.linkErrors, `read UDP [${event.code}]: ${event.text} (code=${event.errno ?? event.code})`);
+        this.#linkError(event);
         return;
       case 'device-error':
         this.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
@@ -188,7 +201,9 @@ export class Clients implements InstanceServer {
     this.#table.capacity = server.maxClients;
     judge.reload(server, scripts);
     connector.reload(config, server, scripts);
-    routes.reload(server, scripts);
+    routes.reload(scripts);
+    this.#keyChecks = new KeyChecks({ scripts, log: this.log });
+    this.#engines = namingEngines(this.#options.ports.material.tls, server.usernameFields);
   }
 
   /** Ends those whose certificate is not good any more; they are told. */
@@ -216,7 +231,7 @@ export class Clients implements InstanceServer {
       const before = instance.facts.addresses;
       for (const text of update.texts) instance.sendText(text);
       instance.facts.addresses = update.addresses;
-      await routes.readdress(instance, before, update.addresses);
+      await routes.readdress(instance, before, update.addresses, server.maxRoutesPerClient);
     }
     return updates.map(({ instance }) => instance.id);
   }
@@ -225,21 +240,22 @@ export class Clients implements InstanceServer {
   async close(text: string | undefined): Promise<void> {
     this.#leaving = true;
     const last = [...this.#table].map((instance) => {
-      if (text === undefined || instance.phase !== 'up') instance.close(undefined);
-      else instance.leave(text, undefined);
+      if (text === undefined || instance.phase !== 'up') instance.close(undefined, SERVER_END);
+      else instance.leave(text, undefined, SERVER_END);
       return instance.ended;
     });
     await Promise.all(last);
     await this.#streams.close();
     await this.#waitForFarewells();
     await this.#options.routes.close();
+    this.#options.scripts.close();
   }
 
   createSession(instance: Instance, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
     const { config, server, ports, plane } = this.#options;
     if (this.#claim === undefined) throw new Error('an instance is made for a claim');
     const options = sessionOptionsOf(config, server, instance.profile, this.#claim, plane.capabilities);
-    return createSession(options, { crypto: ports.crypto, tls: ports.material.tls, log, wake });
+    return createSession(options, { crypto: ports.crypto, tls: this.#engines, log, wake });
   }
 
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean> {
@@ -267,7 +283,11 @@ export class Clients implements InstanceServer {
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
     instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
-    const grant = await this.#options.connector.connect(instance, event, token, signal);
+    const { judge, connector } = this.#options;
+    const { username } = instance.facts;
+    // Under another user name the token would be nobody's.
+    const tokenNow = () => (instance.facts.username === username ? token : judge.renewToken(instance));
+    const grant = await connector.connect(instance, event, tokenNow, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
   }
@@ -282,12 +302,11 @@ export class Clients implements InstanceServer {
     this.#later(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
-  closed(instance: Instance, why: string, introduced: boolean): void {
-    const reason = this.#leaving && why === 'replaced' ? 'server-exit' : why;
+  closed(instance: Instance, reason: string, introduced: boolean): void {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(introduced ? this.#disconnects : this.#handshakes, reason);
+    count(instance.facts.connectedUnixSeconds === 0 ? this.#handshakes : this.#disconnects, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);
@@ -318,11 +337,17 @@ export class Clients implements InstanceServer {
     bytes: Uint8Array,
   ): void {
     const claim = this.#options.gate.handleStream(bytes, address, this.clock.now());
-    if (claim !== undefined && this.#begin(claim, listener, link, address, 'tcp') !== undefined) {
-      this.#streams.claimed(link);
-      return;
+    const begin = (taken: Claim | undefined): void => {
+      if (taken !== undefined && this.#begin(taken, listener, link, address, 'tcp') !== undefined) {
+        this.#streams.claimed(link);
+      } else this.#later(this.#streams.end(link));
+    };
+    if (claim === undefined || !this.#keyChecks.concerns(claim)) begin(claim);
+    else {
+      this.#judgeKey(claim, link, address, (accepted) => {
+        if (this.#streams.waiting(link) !== undefined) begin(accepted ? claim : undefined);
+      });
     }
-    this.#later(this.#streams.end(link));
   }
 
   /** By address and session id; whatever belongs to no session is a stranger's. */
@@ -341,7 +366,26 @@ export class Clients implements InstanceServer {
     }
     const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
     if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
-    else if (answer !== undefined) this.#begin(answer, listener, link, address, 'udp');
+    else if (answer === undefined) return;
+    else if (!this.#keyChecks.concerns(answer)) this.#begin(answer, listener, link, address, 'udp');
+    else {
+      this.#judgeKey(answer, link, address, (accepted) => {
+        if (accepted) this.#begin(answer, listener, link, address, 'udp');
+      });
+    }
+  }
+
+  /** Asks the program of `tls-crypt-v2-verify`; `then` is not called for a claim that was not looked at. */
+  #judgeKey(claim: Claim, link: LinkId, address: SocketAddress, then: (accepted: boolean) => void): void {
+    const judging = this.#keyChecks.judge(claim, link, address).then((verdict) => {
+      if (verdict === 'busy') return;
+      if (verdict === 'refused') {
+        count(this.#handshakes, 'tls-error');
+        this.log(Level.multi, `${addressText(address)} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
+      }
+      then(verdict === 'accepted');
+    });
+    this.#later(judging);
   }
 
   #begin(
@@ -351,7 +395,7 @@ export class Clients implements InstanceServer {
     address: SocketAddress,
     transport: 'udp' | 'tcp',
   ): Instance | undefined {
-    const { config, device, server } = this.#options;
+    const { config, device } = this.#options;
     const text = addressText(address);
     if (this.#leaving) {
       this.#turnAway(address);
@@ -365,10 +409,7 @@ export class Clients implements InstanceServer {
     for (const other of this.#table.at(link, address)) if (other.phase === 'handshaking') other.close(undefined);
     const id = this.#table.freeId();
     if (id === undefined) {
-      this.log(
-        Level.multiErrors,
-        `${text} MULTI: new incoming connection would exceed maximum number of clients (${server.maxClients})`,
-      );
+      this.#sayFull(text);
       return undefined;
     }
     this.log(Level.multiMedium, 'MULTI: multi_create_instance called');
@@ -411,6 +452,17 @@ export class Clients implements InstanceServer {
     return instance;
   }
 
+  /** Once a second: whoever is turned away may come again at once, and often. */
+  #sayFull(text: string): void {
+    const { monoMs } = this.clock.now();
+    if (monoMs - this.#fullMs < FULL_QUIET_MS) return;
+    this.#fullMs = monoMs;
+    this.log(
+      Level.multiErrors,
+      `${text} MULTI: new incoming connection would exceed maximum number of clients (${this.#options.server.maxClients})`,
+    );
+  }
+
   /** Who is not even answered goes on asking, and finds the server that comes after this one. */
   #turnAway(address: SocketAddress): void {
     if (this.#turnedAway) return;
@@ -440,8 +492,9 @@ export class Clients implements InstanceServer {
     count(this.#handshakes, 'completed');
     instance.facts.routes = grant.routes;
     await this.#options.routes.learn(instance, grant);
+    if (instance.phase !== 'up') return;
     this.#renewTokens(instance);
-    if (instance.phase === 'up') this.#options.observer.connected?.(this.#info(instance));
+    this.#options.observer.connected?.(this.#info(instance));
   }
 
   /** A token that is used must not grow old: it is replaced while the session lasts. */
@@ -459,15 +512,20 @@ export class Clients implements InstanceServer {
 
   #float({ peer, address }: Extract<PlaneEvent, { type: 'float-request' }>): void {
     const instance = this.#table.ofPeer(peer);
-    if (instance === undefined || instance.phase !== 'up') {
+    // The plane forgets the question with the peer.
+    if (instance === undefined) return;
+    if (instance.phase !== 'up') {
       this.plane.answerFloat(peer, address, false);
       return;
     }
     const from = instance.address;
-    if (sameSocketAddress(from, address)) return;
+    if (sameSocketAddress(from, address)) {
+      this.plane.answerFloat(peer, address, true);
+      return;
+    }
     this.log(Level.multiMedium, `Float requested for peer ${instance.id} to ${addressText(address)}`);
     const others = this.#table.at(instance.link, address).filter((other) => other !== instance);
-    const foreign = others.find((other) => other.phase === 'up' && !sameCertificate(other.facts, instance.facts));
+    const foreign = others.find((other) => !sameCertificate(other.facts, instance.facts));
     if (foreign !== undefined) {
       this.log(Level.multiErrors, `Disallow float to an address taken by another client ${foreign.label}`);
       this.plane.answerFloat(peer, address, false);
@@ -481,6 +539,12 @@ export class Clients implements InstanceServer {
     this.plane.answerFloat(peer, address, true);
     instance.moveTo(address);
     this.#table.move(instance, from);
+  }
+
+  #linkError({ link, code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const listener = this.#listener(link);
+    const name = listener === undefined ? 'UDP' : protocolName(listener.profile.proto, listener.local.family);
+    this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
   }
 
   #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
@@ -533,7 +597,7 @@ export class Clients implements InstanceServer {
 
 function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
   const [one, other] = [a.chain[0]?.sha256, b.chain[0]?.sha256];
-  if (one === undefined || other === undefined) return one === other && a.name === b.name;
+  if (one === undefined || other === undefined) return one === other && a.name !== undefined && a.name === b.name;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 

@@ -1,7 +1,6 @@
 // Addresses on their way to clients: learned (programs are asked, the plane is told) and forgotten again. The table
 // itself is route-table.ts.
 
-import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane } from '../data/plane.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
@@ -26,20 +25,21 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  #maxRoutes: number;
   #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
+  /** Addresses that programs are being told the end of. */
+  readonly #forgetting = new Map<string, Promise<void>>();
+  #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
-  constructor(server: Pick<ServerOptions, 'maxRoutesPerClient'>, own: readonly string[], ports: RoutesPorts) {
-    this.#maxRoutes = server.maxRoutesPerClient;
+  /** `own`: the server's addresses in the tunnel. */
+  constructor(own: readonly string[], ports: RoutesPorts) {
     this.#ports = ports;
     this.#table = new RouteTable(own);
   }
 
-  reload(server: Pick<ServerOptions, 'maxRoutesPerClient'>, scripts: ServerScripts): void {
-    this.#maxRoutes = server.maxRoutesPerClient;
+  reload(scripts: ServerScripts): void {
     this.#ports = { ...this.#ports, scripts };
   }
 
@@ -48,22 +48,24 @@ export class Routes {
   }
 
   /** Learns what a client was given; from now on packets go to it and may come from it. */
-  async learn(instance: Instance, { addresses, routes }: Pick<Grant, 'addresses' | 'routes'>): Promise<void> {
+  async learn(
+    instance: Instance,
+    { addresses, routes, maxRoutes }: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>,
+  ): Promise<void> {
     const { log, label } = instance;
     this.#owners.set(instance.serial, instance);
     const { v4, v6 } = addresses;
-    if (v4 !== undefined && (await this.#learn(instance, v4.local))) {
+    if (v4 !== undefined && (await this.#learn(instance, v4.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
     }
-    if (v6 !== undefined && (await this.#learn(instance, v6.local))) {
+    if (v6 !== undefined && (await this.#learn(instance, v6.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IPv6 for ${label}: ${v6.local}`);
     }
     for (const route of routes) {
       log(Level.multi, `MULTI: internal route ${route} -> ${label}`);
-      await this.#learn(instance, route);
+      await this.#learn(instance, route, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
-    else this.release(instance);
   }
 
   /** Whether another client that is there has an address. */
@@ -73,14 +75,15 @@ export class Routes {
   }
 
   /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
-  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses): Promise<void> {
+  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses, maxRoutes: number): Promise<void> {
     for (const [old, next] of [
       [before.v4?.local, now.v4?.local],
       [before.v6?.local, now.v6?.local],
     ]) {
       if (old === next) continue;
-      if (old !== undefined) await this.#forget(instance, old);
-      if (next !== undefined) await this.#learn(instance, next);
+      if (old !== undefined && this.#table.forget(instance.serial, routeAddress(old)))
+        this.#tellGone(routeAddress(old));
+      if (next !== undefined) await this.#learn(instance, next, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
   }
@@ -92,7 +95,7 @@ export class Routes {
     const { clock } = this.#ports;
     this.#cancelReap ??= clock.at(clock.now().monoMs + REAP_MS, () => {
       this.#cancelReap = undefined;
-      void this.#reap();
+      this.#reap();
     });
   }
 
@@ -100,31 +103,30 @@ export class Routes {
   async close(): Promise<void> {
     this.#cancelReap?.();
     this.#cancelReap = undefined;
-    await this.#reap();
+    this.#reap();
+    await Promise.all(this.#forgetting.values());
   }
 
-  async #learn(instance: Instance, text: string): Promise<boolean> {
+  async #learn(instance: Instance, text: string, maxRoutes: number): Promise<boolean> {
     const { log, label, facts } = instance;
     const address = routeAddress(text);
-    const verdict = this.#table.check(instance.serial, address, this.#maxRoutes);
-    if (verdict === 'quota') log(Level.multiErrors, quotaLine(this.#maxRoutes, label));
+    // A program that still removes the address would undo what it is told now.
+    await this.#forgetting.get(address);
+    if (instance.phase !== 'up') return false;
+    const verdict = this.#table.check(instance.serial, address, maxRoutes);
+    if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
     if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
-    await this.#tellHook(verdict, address, instance);
+    // Somebody else may have the address by now.
+    if (instance.phase !== 'up') return false;
+    this.#tellHook(verdict, address, instance);
     const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
     const loser = before === undefined ? undefined : this.#owners.get(before);
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
-  }
-
-  async #forget(instance: Instance, text: string): Promise<void> {
-    const address = routeAddress(text);
-    if (!this.#table.forget(instance.serial, address)) return;
-    await this.#ports.scripts.learnAddress('delete', address, undefined);
-    await this.#tellHook('delete', address, undefined);
   }
 
   #tellPlane(instance: Instance): void {
@@ -135,23 +137,36 @@ export class Routes {
     this.#ports.plane.setPeer(instance.peer, { prefixes });
   }
 
-  async #reap(): Promise<void> {
-    for (const address of this.#table.reap()) {
-      await this.#ports.scripts.learnAddress('delete', address, undefined);
-      await this.#tellHook('delete', address, undefined);
-    }
+  /** Programs hear of one address after the other. */
+  #reap(): void {
+    for (const address of this.#table.reap()) this.#tellGone(address);
   }
 
-  /** A hook is told, not asked: its failure is its own. */
-  async #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): Promise<void> {
+  #tellGone(address: string): void {
+    const before = this.#lastForgotten;
+    const gone = before.then(() => this.#forget(address)).finally(() => this.#forgetting.delete(address));
+    this.#forgetting.set(address, gone);
+    this.#lastForgotten = gone;
+  }
+
+  async #forget(address: string): Promise<void> {
+    try {
+      await this.#ports.scripts.learnAddress('delete', address, undefined);
+    } catch (error) {
+      this.#ports.log(Level.error, `forgetting ${address}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#tellHook('delete', address, undefined);
+  }
+
+  /** A hook is told, not asked: nobody waits for it, and its failure is its own. */
+  #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): void {
     const { hooks, plane, log } = this.#ports;
     const prefix = parsePrefix(address);
     if (hooks.onAddress === undefined || prefix === undefined) return;
     const client = instance === undefined ? undefined : clientInfo(instance, plane.peerStatistics(instance.peer));
-    try {
-      await hooks.onAddress({ type, prefix: formatPrefix(prefix), client });
-    } catch (error) {
+    const change = { type, prefix: formatPrefix(prefix), client };
+    void (async () => hooks.onAddress?.(change))().catch((error: unknown) => {
       log(Level.error, `onAddress failed: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    });
   }
 }

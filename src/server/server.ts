@@ -18,13 +18,16 @@ import { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { Judge } from './judge.ts';
 import { closeListeners, type Listener, type ListenerPorts, openListeners } from './listeners.ts';
+import type { ServerMetrics } from './metrics-text.ts';
 import { openPool, type Pool } from './pool.ts';
 import type { ServerPorts } from './ports.ts';
+import { type MetricsFacts, serverMetrics, statusFacts } from './report.ts';
 import { Routes } from './routes.ts';
 import { createScriptCalls } from './script-calls.ts';
 import type { ServerScripts } from './scripts.ts';
 import { serverEndOf } from './server-end.ts';
 import { serverBase } from './server-environment.ts';
+import type { StatusFacts } from './status-text.ts';
 import { refusal } from './verdict.ts';
 
 export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
@@ -69,6 +72,7 @@ export class Server {
   #failure: string | undefined;
   #interrupt = new AbortController();
   #device: DeviceId | undefined;
+  readonly #startUnixSeconds: number;
 
   /** Throws for a configuration that is not a server's. */
   constructor(config: Config, ports: ServerPorts, observer: ServerObserver) {
@@ -77,6 +81,7 @@ export class Server {
     this.#options = config.server;
     this.#ports = ports;
     this.#observer = observer;
+    this.#startUnixSeconds = Math.floor(ports.clock.now().unixSeconds);
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
   }
 
@@ -90,8 +95,24 @@ export class Server {
     return this.#serving?.clients.list ?? [];
   }
 
-  /** The parts that reports are made of; undefined between restarts. */
-  get parts(): Pick<Serving, 'clients' | 'gate' | 'routes'> | undefined {
+  /** What `status` and SIGUSR2 tell. Between restarts there are no clients. */
+  status(title: string): StatusFacts {
+    return statusFacts(this.#serving, this.#plane, title, this.#ports.clock.now());
+  }
+
+  metrics(facts: Omit<MetricsFacts, 'startUnixSeconds' | 'maxClients'>): ServerMetrics {
+    const serving = this.#serving;
+    const parts = serving && { ...serving, pool: serving.pool?.addresses };
+    const { maxClients } = this.#options;
+    return serverMetrics(parts, this.#plane.statistics(), {
+      ...facts,
+      maxClients,
+      startUnixSeconds: this.#startUnixSeconds,
+    });
+  }
+
+  /** What a test looks into; undefined between restarts. */
+  get parts(): Pick<Serving, 'clients'> | undefined {
     return this.#serving;
   }
 
@@ -164,6 +185,8 @@ export class Server {
 
   /** Brings everything up and waits for a signal; an end that nothing can mend is returned. */
   async #serve(): Promise<ServerEnd | undefined> {
+    // A signal that came while the last start was taken down.
+    if (this.#interrupt.signal.aborted) return undefined;
     try {
       await this.#bringUp();
       if (!this.#interrupt.signal.aborted) {
@@ -198,7 +221,12 @@ export class Server {
     }
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
-    this.#serving = this.#open(this.#device, listeners);
+    try {
+      this.#serving = this.#open(this.#device, listeners);
+    } catch (error) {
+      await closeListeners(listeners, this.#listenerPorts());
+      throw error;
+    }
     host.dropPrivileges();
     log(Level.info, 'Initialization Sequence Completed');
     this.#observer.listening(listeners);
@@ -211,7 +239,6 @@ export class Server {
     const plane = this.#plane;
     const hash = 4 * server.maxClients;
     log(Level.multi, `MULTI: multi_init called, r=${hash} v=${hash}`);
-    const pool = openPool(config, server, { files, clock, log });
     const gate = new Gate(
       {
         wraps: material.wraps,
@@ -227,10 +254,11 @@ export class Server {
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
     const end = serverEndOf(config, server);
     const routes = new Routes(
-      server,
       [end.local4, end.local6].filter((address) => address !== undefined),
       { plane, clock, scripts: calls, hooks, log },
     );
+    // Last of those that may fail: it has a timer.
+    const pool = openPool(config, server, { files, clock, log });
     const clients = new Clients({
       config,
       server,
@@ -331,6 +359,7 @@ export class Server {
   #handlePlaneEvent(event: PlaneEvent): void {
     if (event.type === 'plane-failed') {
       this.#failure = event.text;
+      this.#ports.log(Level.fatal, event.text);
       this.#interrupt.abort();
       return;
     }
@@ -364,6 +393,10 @@ export class Server {
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#ports;
+      if (this.#interrupt.signal.aborted) {
+        resolve();
+        return;
+      }
       const cancel = clock.at(clock.now().monoMs + ms, resolve);
       this.#interrupt.signal.addEventListener(
         'abort',

@@ -42,6 +42,7 @@ export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<LinkId, Stream>();
   #waiting = 0;
+  #closed = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -49,7 +50,7 @@ export class Streams {
 
   accept({ fd, address }: Extract<PlaneEvent, { type: 'accepted' }>, listener: Listener | undefined): void {
     const { plane, clock, links, log, handshakeMs, queuePackets, onlyOpenVpn } = this.#options;
-    if (listener === undefined || this.#waiting >= WAITING_LIMIT) {
+    if (listener === undefined || this.#closed || this.#waiting >= WAITING_LIMIT) {
       links.close(fd);
       return;
     }
@@ -71,7 +72,7 @@ export class Streams {
         Level.tlsErrors,
         `${addressText(address)} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
       );
-      void this.end(link);
+      this.#attend(this.end(link));
     });
     this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
   }
@@ -100,10 +101,11 @@ export class Streams {
       Level.multi,
       `${addressText(stream.address)} SIGTERM[soft,port-share-redirect] received, client-instance exiting`,
     );
-    void plane.removeLink(link).then(() => {
+    const passed = plane.removeLink(link).then(() => {
       if (relay === undefined) links.close(stream.fd);
       else relay.relay(stream.fd, bytes, stream.address);
     });
+    this.#attend(passed);
   }
 
   /** Closes a connection. */
@@ -116,8 +118,17 @@ export class Streams {
     this.#options.links.close(stream.fd);
   }
 
+  /** Ends them all, and takes no more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#streams.keys()].map((link) => this.end(link)));
+  }
+
+  /** Nobody waits for it; what goes wrong is written down. */
+  #attend(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#options.log(Level.error, `a connection: ${error instanceof Error ? error.message : String(error)}`),
+    );
   }
 
   #stopWaiting(stream: Stream): void {

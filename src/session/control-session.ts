@@ -288,10 +288,13 @@ export class ControlSession implements Session {
 
   #meetPeer(sessionId: Uint8Array, now: Instants): void {
     this.#peer.sessionId = sessionId;
-    this.#ports.log(
-      Level.tlsDebugLow,
-      `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
-    );
+    // After a stateless handshake the initial packet is long past; the C program does not mention it.
+    if (this.#options.resume === undefined) {
+      this.#ports.log(
+        Level.tlsDebugLow,
+        `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
+      );
+    }
     this.#emit({ type: 'peer-answered' });
     if (this.#options.tlsRole === 'server') this.#rotation.beginFirst(now.monoMs);
   }
@@ -381,7 +384,11 @@ export class ControlSession implements Session {
       get remoteText() {
         return session.#remoteText;
       },
-      emit: (event) => this.#emit(event),
+      emit: (event) => {
+        this.#emit(event);
+        // The peer has our key method 2 by then: from now on it reads on this key what waits to be said.
+        if (event.type === 'authenticate') this.#outbox.flush(this.#peer.name);
+      },
       isFirst: () => this.#rotation.slots.current === undefined,
       onReady: (key, established, now) => this.#onReady(key, established, now),
       onText: (_key, plaintext) => {
