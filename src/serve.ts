@@ -175,6 +175,38 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   }
 }
 
+/** Listens for readers of `metrics`; what they are shown is the server's, once there is one. */
+async function serveMetrics(
+  { metrics }: ServerOptions,
+  log: Log,
+  tls: NodeTlsFactory,
+): Promise<{ show(server: Server): void; close(): Promise<void> } | undefined> {
+  if (metrics === undefined) return undefined;
+  const { openMetricsServer } = await import('./node/metrics-server.ts');
+  let shown: Server | undefined;
+  const http = await openMetricsServer(metrics, METRICS_CONTENT_TYPE, () =>
+    shown === undefined
+      ? ''
+      : metricsText(
+          shown.metrics({
+            version: SALLYPORT_VERSION,
+            expiry: materialExpiry(tls.material),
+            eventLoopDelaySeconds: http.eventLoopDelaySeconds(),
+          }),
+        ),
+  );
+  log(
+    Level.info,
+    `Metrics are at http://${metrics.host.includes(':') ? `[${metrics.host}]` : metrics.host}:${metrics.port}/metrics`,
+  );
+  return {
+    show: (server) => {
+      shown = server;
+    },
+    close: () => http.close(),
+  };
+}
+
 const requestOf = ({ verifyClientCert }: ServerOptions) => ({ requestCertificate: verifyClientCert !== 'none' });
 
 /** A key file as it was at the start; what is made of it lasts until a restart. */
@@ -219,38 +251,6 @@ function changedMaterial(before: TlsMaterial, now: TlsMaterial): string[] {
   });
   const [old, next] = [raw(before), raw(now)];
   return (['ca', 'cert', 'crl-verify'] as const).filter((name) => old[name] !== next[name]);
-}
-
-/** Listens for readers of `metrics`; what they are shown is the server's, once there is one. */
-async function serveMetrics(
-  { metrics }: ServerOptions,
-  log: Log,
-  tls: NodeTlsFactory,
-): Promise<{ show(server: Server): void; close(): Promise<void> } | undefined> {
-  if (metrics === undefined) return undefined;
-  const { openMetricsServer } = await import('./node/metrics-server.ts');
-  let shown: Server | undefined;
-  const http = await openMetricsServer(metrics, METRICS_CONTENT_TYPE, () =>
-    shown === undefined
-      ? ''
-      : metricsText(
-          shown.metrics({
-            version: SALLYPORT_VERSION,
-            expiry: materialExpiry(tls.material),
-            eventLoopDelaySeconds: http.eventLoopDelaySeconds(),
-          }),
-        ),
-  );
-  log(
-    Level.info,
-    `Metrics are at http://${metrics.host.includes(':') ? `[${metrics.host}]` : metrics.host}:${metrics.port}/metrics`,
-  );
-  return {
-    show: (server) => {
-      shown = server;
-    },
-    close: () => http.close(),
-  };
 }
 
 function readSource(source: Source, directory: string): string {

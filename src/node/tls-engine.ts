@@ -29,12 +29,12 @@ import { describeTlsFailure } from './tls-words.ts';
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
   reload(material: TlsMaterial, options?: { readonly requestCertificate?: boolean }): void;
+  /** What the next engine is made with. */
+  readonly material: TlsMaterial;
   /** Looks at the CRL file; true when the list is another one than at the last call. */
   refresh(): boolean;
   /** Whether a certificate of a chain stands in the list as it is now. */
   isRevoked(chain: readonly PeerCertificate[]): boolean;
-  /** What the next engine is made with. */
-  readonly material: TlsMaterial;
 }
 
 /**
@@ -59,6 +59,9 @@ export function createNodeTlsFactory(
     if (refreshed !== undefined) take(refreshed);
   };
   return {
+    get material() {
+      return current;
+    },
     reload(next, { requestCertificate = asks } = {}) {
       asks = requestCertificate;
       take(next);
@@ -70,9 +73,6 @@ export function createNodeTlsFactory(
       return news;
     },
     isRevoked: (chain) => findRevoked(chain, current.revocationLists) >= 0,
-    get material() {
-      return current;
-    },
     create(role, listener) {
       refresh();
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));

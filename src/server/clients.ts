@@ -201,9 +201,9 @@ export class Clients implements InstanceServer {
     this.#table.capacity = server.maxClients;
     judge.reload(server, scripts);
     connector.reload(config, server, scripts);
-    routes.reload(scripts);
     this.#keyChecks = new KeyChecks({ scripts, log: this.log });
     this.#engines = namingEngines(this.#options.ports.material.tls, server.usernameFields);
+    routes.reload(scripts);
   }
 
   /** Ends those whose certificate is not good any more; they are told. */
@@ -231,7 +231,7 @@ export class Clients implements InstanceServer {
       const before = instance.facts.addresses;
       for (const text of update.texts) instance.sendText(text);
       instance.facts.addresses = update.addresses;
-      await routes.readdress(instance, before, update.addresses, server.maxRoutesPerClient);
+      await routes.readdress(instance, before, update.addresses);
     }
     return updates.map(({ instance }) => instance.id);
   }

@@ -124,8 +124,8 @@ export class Instance {
   #cipher = '';
   #settings: Connected['settings'] | undefined;
   #driving = false;
-  /** Why it is leaving, for the log and for programs. */
-  #goodbye: { readonly end: InstanceEnd | undefined; readonly reason: string | undefined } | undefined;
+  /** How it ends, once it is leaving. */
+  #last: { readonly end: InstanceEnd | undefined; readonly reason: string } | undefined;
 
   constructor(options: InstanceOptions, server: InstanceServer) {
     this.id = options.id;
@@ -235,23 +235,22 @@ export class Instance {
   }
 
   /**
-   * Ends at once; undefined: without a word in the log, unless it is on its way out already. `reason` is what programs are
-   * told, where it is not the end's.
+   * Ends at once; undefined: without a word in the log. `reason` is what programs are told, where it is not the end's.
+   * What is on its way out already ends as it was going to.
    */
-  close(cause: InstanceEnd | undefined, why = cause?.text ?? 'replaced'): void {
+  close(end: InstanceEnd | undefined, reason = end?.text ?? 'replaced'): void {
     if (this.#phase === 'closed') return;
-    const end = cause ?? this.#goodbye?.end;
-    const reason = this.#goodbye?.reason ?? why;
+    const last = this.#last ?? { end, reason };
     this.#phase = 'closed';
     this.#cancelTimer();
     this.#cancelLimit();
     this.#cancelSettling();
     this.#dialog?.end('the client is gone');
     this.#aborter.abort();
-    if (end !== undefined) this.log(Level.multi, endLine(end));
+    if (last.end !== undefined) this.log(Level.multi, endLine(last.end));
     this.#session.close();
     try {
-      this.#server.closed(this, reason, this.#introduced);
+      this.#server.closed(this, last.reason, this.#introduced);
     } finally {
       this.#settleEnd();
     }
@@ -472,10 +471,10 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
-    this.close(this.#phase === 'leaving' ? undefined : instanceEndOf(end));
+    this.close(instanceEndOf(end));
   }
 
-  #leaving(end: InstanceEnd | undefined, patienceMs: number, reason = end?.text): void {
+  #leaving(end: InstanceEnd | undefined, patienceMs: number, reason?: string): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
     // Its packets end now, its words take a moment longer.
@@ -483,7 +482,7 @@ export class Instance {
     this.#dialog?.end('the client was refused');
     this.#dialog = undefined;
     this.#aborter.abort();
-    this.#goodbye = { end, reason };
+    this.#last = { end, reason: reason ?? end?.text ?? 'replaced' };
     this.#cancelSettling();
     this.#cancelLimit();
     this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () =>

@@ -39,6 +39,7 @@ export class Routes {
     this.#table = new RouteTable(own);
   }
 
+  /** Other programs are told from now on. */
   reload(scripts: ServerScripts): void {
     this.#ports = { ...this.#ports, scripts };
   }
@@ -75,15 +76,15 @@ export class Routes {
   }
 
   /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
-  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses, maxRoutes: number): Promise<void> {
+  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses): Promise<void> {
     for (const [old, next] of [
       [before.v4?.local, now.v4?.local],
       [before.v6?.local, now.v6?.local],
     ]) {
       if (old === next) continue;
-      if (old !== undefined && this.#table.forget(instance.serial, routeAddress(old)))
-        this.#tellGone(routeAddress(old));
-      if (next !== undefined) await this.#learn(instance, next, maxRoutes);
+      if (old !== undefined) await this.#takeBack(instance, old);
+      // One for one: the client has no more addresses than before.
+      if (next !== undefined) await this.#learn(instance, next, Number.POSITIVE_INFINITY);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
   }
@@ -129,6 +130,11 @@ export class Routes {
     return true;
   }
 
+  async #takeBack(instance: Instance, text: string): Promise<void> {
+    const address = routeAddress(text);
+    if (this.#table.forget(instance.serial, address)) await this.#forget(address);
+  }
+
   #tellPlane(instance: Instance): void {
     const prefixes = this.#table.addressesOf(instance.serial).flatMap((address) => {
       const prefix = parsePrefix(address);
@@ -139,14 +145,12 @@ export class Routes {
 
   /** Programs hear of one address after the other. */
   #reap(): void {
-    for (const address of this.#table.reap()) this.#tellGone(address);
-  }
-
-  #tellGone(address: string): void {
-    const before = this.#lastForgotten;
-    const gone = before.then(() => this.#forget(address)).finally(() => this.#forgetting.delete(address));
-    this.#forgetting.set(address, gone);
-    this.#lastForgotten = gone;
+    for (const address of this.#table.reap()) {
+      const before = this.#lastForgotten;
+      const gone = before.then(() => this.#forget(address)).finally(() => this.#forgetting.delete(address));
+      this.#forgetting.set(address, gone);
+      this.#lastForgotten = gone;
+    }
   }
 
   async #forget(address: string): Promise<void> {

@@ -111,11 +111,6 @@ export class Server {
     });
   }
 
-  /** What a test looks into; undefined between restarts. */
-  get parts(): Pick<Serving, 'clients'> | undefined {
-    return this.#serving;
-  }
-
   statistics(): PlaneStatistics {
     return this.#plane.statistics();
   }
