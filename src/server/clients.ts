@@ -8,7 +8,6 @@ import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
 import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
-import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
@@ -29,13 +28,12 @@ import { KeyChecks } from './key-checks.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
-import { givesAddress, makePushUpdate, takesUpdates } from './push-update.ts';
 import { ConnectRateLimit, connectFreqLine } from './rate-limit.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
-import { serverEndOf } from './server-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { Streams } from './streams.ts';
+import { updateClients } from './update-clients.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
 
 export interface ClientsOptions {
@@ -212,28 +210,8 @@ export class Clients implements InstanceServer {
   }
 
   /** Changes options of clients that are up. Returns the ids of those that were told; see Server.pushUpdate. */
-  async pushUpdate(options: readonly string[], to: Instance | undefined): Promise<readonly number[]> {
-    const { config, server, routes } = this.#options;
-    if (to !== undefined && !takesUpdates(to.facts.peerInfo)) throw notUpdatable(to);
-    const some = [...this.#table].filter(({ phase, facts }) => phase === 'up' && takesUpdates(facts.peerInfo));
-    const targets = to === undefined ? some : [to];
-    if (targets.length > 1 && givesAddress(options)) throw oneAddress();
-    // All are checked before anybody is told.
-    const end = serverEndOf(config, server);
-    const updates = targets.map((instance) => {
-      const update = makePushUpdate(options, instance.facts.addresses, config, end);
-      for (const own of [update.addresses.v4?.local, update.addresses.v6?.local]) {
-        if (own !== undefined && routes.isTaken(instance, own)) throw takenAddress(own);
-      }
-      return { instance, update };
-    });
-    for (const { instance, update } of updates) {
-      const before = instance.facts.addresses;
-      for (const text of update.texts) instance.sendText(text);
-      instance.facts.addresses = update.addresses;
-      await routes.readdress(instance, before, update.addresses);
-    }
-    return updates.map(({ instance }) => instance.id);
+  pushUpdate(options: readonly string[], to: Instance | undefined): Promise<readonly number[]> {
+    return updateClients(this.#table, to, options, this.#options);
   }
 
   /** Says `text` to every client that is up (undefined: nothing) and ends them all; no new ones are taken. */
@@ -600,27 +578,6 @@ function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
   if (one === undefined || other === undefined) return one === other && a.name !== undefined && a.name === b.name;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
-
-const notUpdatable = ({ label }: Instance): SallyportError =>
-  new SallyportError(`pushUpdate: ${label} does not announce that it takes updates (IV_PROTO)`, {
-    code: 'SALLYPORT_PUSH',
-    blame: 'peer',
-    hint: 'Its options change when it connects again: kick it with reconnect "here".',
-  });
-
-const oneAddress = (): SallyportError =>
-  new SallyportError('pushUpdate: an address can be given to one client only', {
-    code: 'SALLYPORT_PUSH',
-    blame: 'config',
-    hint: 'Name the client: { to: id }.',
-  });
-
-const takenAddress = (address: string): SallyportError =>
-  new SallyportError(`pushUpdate: another client has ${address}`, {
-    code: 'SALLYPORT_PUSH',
-    blame: 'config',
-    hint: 'Give an address that is free.',
-  });
 
 function count(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1;

@@ -71,6 +71,8 @@ export class Server {
   #pending: ServerSignal | undefined;
   #failure: string | undefined;
   #interrupt = new AbortController();
+  /** One update after the other: each begins with the addresses that the last one gave. */
+  #updating: Promise<unknown> = Promise.resolve();
   #device: DeviceId | undefined;
   readonly #startUnixSeconds: number;
 
@@ -148,11 +150,15 @@ export class Server {
    * the option away, `?…` is dispensable. Returns the ids of those that were told. Throws SallyportError for options that
    * can't be changed so, and for one client that does not take updates.
    */
-  async pushUpdate(options: readonly string[], to: number | undefined): Promise<readonly number[]> {
-    const clients = this.#serving?.clients;
-    const instance = to === undefined ? undefined : clients?.ofId(to);
-    if (clients === undefined || (to !== undefined && instance === undefined)) return [];
-    return clients.pushUpdate(options, instance);
+  pushUpdate(options: readonly string[], to: number | undefined): Promise<readonly number[]> {
+    const update = this.#updating.then(() => {
+      const clients = this.#serving?.clients;
+      const instance = to === undefined ? undefined : clients?.ofId(to);
+      if (clients === undefined || (to !== undefined && instance === undefined)) return [];
+      return clients.pushUpdate(options, instance);
+    });
+    this.#updating = update.catch(() => {});
+    return update;
   }
 
   /** Runs until an exit or a reload. Everything done to the host is undone by then. Rejects never. */
