@@ -87,7 +87,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
   try {
     const crypto = createNodeCrypto();
-    const { readText, kept } = keptTexts(directory);
+    const { readText, kept } = keptTexts(config, directory);
     const tls = createNodeTlsFactory(await readTls(config, options), requestOf(server));
     const material = {
       tls,
@@ -217,7 +217,10 @@ interface KeptText {
 }
 
 /** Reads files, and remembers what stood in them. */
-function keptTexts(directory: string): {
+function keptTexts(
+  { lines }: Config,
+  directory: string,
+): {
   readText(source: Source): string;
   readonly kept: readonly KeptText[];
 } {
@@ -227,7 +230,10 @@ function keptTexts(directory: string): {
     readText(source) {
       const read = (): string => readSource(source, directory);
       const text = read();
-      if (source.kind === 'file') kept.push({ option: source.path, text, read });
+      if (source.kind === 'file') {
+        const option = lines.find(({ words }) => words[0] === source.path)?.option ?? source.path;
+        kept.push({ option, text, read });
+      }
       return text;
     },
   };

@@ -322,6 +322,18 @@ describe('reload', () => {
     expect(await server.reload()).toEqual({ applied: [], needRestart: [] });
   });
 
+  it('says that a key of the control channel has another content, which needs a restart', async () => {
+    const shared = join(directory, 'shared.key');
+    const hex = (byte: string) => Array.from({ length: 16 }, () => byte.repeat(16)).join('\n');
+    const key = (byte: string) =>
+      `-----BEGIN OpenVPN Static key V1-----\n${hex(byte)}\n-----END OpenVPN Static key V1-----\n`;
+    writeFileSync(shared, key('a1'));
+    await using server = await serveInMemory(library, await memorySettings(pki, { tlsCrypt: shared }));
+    expect(await server.reload()).toEqual({ applied: [], needRestart: [] });
+    writeFileSync(shared, key('b2'));
+    expect(await server.reload()).toEqual({ applied: [], needRestart: ['tls-crypt'] });
+  });
+
   it('changes nothing for a configuration with errors, or whose files can not be read', async () => {
     const settings = await memorySettings(pki);
     await using server = await serveInMemory(library, settings);
