@@ -15,19 +15,22 @@ import { setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
+import { materialExpiry, watchExpiry } from './node/expiry-watch.ts';
 import { formatLocalTime } from './node/logger.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
-import { createNodeTlsFactory } from './node/tls-engine.ts';
+import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
 import { TOKEN_SECRET_BYTES, tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
+import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
 import { Server, type ServerEnd, type ServerObserver } from './server/server.ts';
 import { loadServerWraps } from './server/wraps.ts';
 import { Host } from './tunnel/host.ts';
+import { SALLYPORT_VERSION } from './version.ts';
 import { parseAuthTokenKey } from './wire/auth-token-key.ts';
 
 export interface ServeOptions {
@@ -64,10 +67,11 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   try {
     const crypto = createNodeCrypto();
     const readText = (source: Source): string => readSource(source, directory);
+    const tls = createNodeTlsFactory(await readTls(config, options), {
+      requestCertificate: server.verifyClientCert !== 'none',
+    });
     const material = {
-      tls: createNodeTlsFactory(await readTls(config, options), {
-        requestCertificate: server.verifyClientCert !== 'none',
-      }),
+      tls,
       wraps: loadServerWraps(config, server, readText),
       tokenKey: readTokenKey(server, readText, (length) => crypto.randomBytes(length), log),
     };
@@ -85,14 +89,23 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
       configFile: options.configFile,
     });
     const { portShare } = server;
+    const clock = createBootClock();
+    const metrics = await serveMetrics(server, log, tls);
     return {
       start(observer) {
         const relay =
-          portShare === undefined ? undefined : createStreamRelay(portShare.host, Number(portShare.port), log);
+          portShare === undefined
+            ? undefined
+            : createStreamRelay(
+                portShare.host,
+                Number(portShare.port),
+                portShare.directory === undefined ? undefined : resolve(directory, portShare.directory),
+                log,
+              );
         const running = new Server(
           config,
           {
-            clock: createBootClock(),
+            clock,
             resolver,
             links: createLinkPort(),
             crypto,
@@ -108,9 +121,17 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           },
           observer,
         );
+        metrics?.show(running);
         return {
           server: running,
-          run: () => running.run().finally(() => relay?.close()),
+          run() {
+            const forget = watchExpiry(() => tls.material, clock, log);
+            return running.run().finally(async () => {
+              forget();
+              relay?.close();
+              await metrics?.close();
+            });
+          },
         };
       },
     };
@@ -120,13 +141,45 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   }
 }
 
+/** Listens for readers of `metrics`; what they are shown is the server's, once there is one. */
+async function serveMetrics(
+  { metrics }: ServerOptions,
+  log: Log,
+  tls: NodeTlsFactory,
+): Promise<{ show(server: Server): void; close(): Promise<void> } | undefined> {
+  if (metrics === undefined) return undefined;
+  const { openMetricsServer } = await import('./node/metrics-server.ts');
+  let shown: Server | undefined;
+  const http = await openMetricsServer(metrics, METRICS_CONTENT_TYPE, () =>
+    shown === undefined
+      ? ''
+      : metricsText(
+          shown.metrics({
+            version: SALLYPORT_VERSION,
+            expiry: materialExpiry(tls.material),
+            eventLoopDelaySeconds: http.eventLoopDelaySeconds(),
+          }),
+        ),
+  );
+  log(
+    Level.info,
+    `Metrics are at http://${metrics.host.includes(':') ? `[${metrics.host}]` : metrics.host}:${metrics.port}/metrics`,
+  );
+  return {
+    show: (server) => {
+      shown = server;
+    },
+    close: () => http.close(),
+  };
+}
+
 function readSource(source: Source, directory: string): string {
   if (source.kind === 'inline') return source.text;
   return readBoundedFile(resolve(directory, source.path), MAX_MATERIAL_BYTES).toString('utf8');
 }
 
 /** Certificates, keys and lists, as they are now. */
-export function readTls(config: Config, options: ServeOptions): Promise<TlsMaterial> {
+function readTls(config: Config, options: ServeOptions): Promise<TlsMaterial> {
   const pathOf = (path: string): string => resolve(options.directory, path);
   return loadTlsMaterial(config.tls, {
     read: (path) => nodeMaterialFiles.read(pathOf(path)),

@@ -1,6 +1,7 @@
 // A server under the command: composed, started, reported on.
 
 import { composeServer } from '../../src/serve.ts';
+import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
 
 /** Reads what the configuration names, and serves. Rejects for what can't be read. */
@@ -13,10 +14,11 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   });
   setting.ready();
   const { server, run } = composed.start({ listening: () => {} });
+  const reports = startServerReports(config, server, logger);
   return {
     ended: run(),
     signal: (name) => server.signal(name),
-    statistics: () => {},
-    stop: () => {},
+    statistics: () => reports.toLog(),
+    stop: () => reports.stop(),
   };
 }

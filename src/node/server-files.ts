@@ -29,11 +29,11 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
         throw fileError(`cannot read ${path}`, error);
       }
     },
-    replace(path, text) {
+    replace(path, content) {
       const target = pathOf(path);
       try {
-        if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, text, { mode: 0o600 });
-        else replaceFile(target, text);
+        if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, content, { mode: 0o600 });
+        else replaceFile(target, content);
       } catch (error) {
         throw fileError(`cannot write ${path}`, error);
       }
@@ -60,16 +60,16 @@ const CLOSED_FOLDER = ['EACCES', 'EPERM', 'EROFS'];
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
 
 /** A reader sees the old text or the new one. Where the folder takes no new files any more, the file itself is written. */
-function replaceFile(target: string, text: string): void {
+function replaceFile(target: string, content: string | Uint8Array): void {
   const fresh = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
   try {
-    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx' });
+    writeFileSync(fresh, content, { mode: 0o600, flag: 'wx' });
     renameSync(fresh, target);
   } catch (error) {
     rmSync(fresh, { force: true });
     // On a full disk the old text stays as it is.
     if (!CLOSED_FOLDER.includes(codeOf(error))) throw error;
-    writeFileSync(target, text, { mode: 0o600 });
+    writeFileSync(target, content, { mode: 0o600 });
   }
 }
 

@@ -22,6 +22,8 @@ import { describeTlsFailure } from './tls-words.ts';
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
   reload(material: TlsMaterial): void;
+  /** What the next engine is made with. */
+  readonly material: TlsMaterial;
 }
 
 /**
@@ -40,6 +42,9 @@ export function createNodeTlsFactory(
   };
   return {
     reload,
+    get material() {
+      return current;
+    },
     create(role, listener) {
       const refreshed = current.refresh();
       if (refreshed !== undefined) reload(refreshed);

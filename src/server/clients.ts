@@ -4,11 +4,14 @@
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
+import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
 import { addressText } from './address-text.ts';
 import type { ClientFacts } from './client-facts.ts';
@@ -18,8 +21,10 @@ import type { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { clientInfo } from './identity.ts';
 import { type Authenticate, type Connected, Instance, type InstanceServer } from './instance.ts';
+import { endLine } from './instance-end.ts';
 import { InstanceTable } from './instance-table.ts';
 import type { Judge } from './judge.ts';
+import { KeyChecks } from './key-checks.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
@@ -66,9 +71,11 @@ export class Clients implements InstanceServer {
   readonly handWindowMs: number;
   readonly waitLimitSeconds: number;
   readonly #options: ClientsOptions;
+  readonly #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
   readonly #streams: Streams;
   readonly #connectFreq: ConnectRateLimit;
+  readonly #keyChecks: KeyChecks;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
   #nextSerial = 1;
@@ -90,7 +97,9 @@ export class Clients implements InstanceServer {
     this.log = ports.log;
     this.handWindowMs = config.tls.handWindowSeconds * 1000;
     this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
+    this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
+    this.#keyChecks = new KeyChecks({ scripts: options.scripts, log: ports.log });
     this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     this.#streams = new Streams({
       plane: options.plane,
@@ -153,7 +162,7 @@ export class Clients implements InstanceServer {
         this.#dropped(event);
         return;
       case 'link-error':
-        this.log(Level.linkErrors, `read UDP [${event.code}]: ${event.text} (code=${event.errno ?? event.code})`);
+        this.#linkError(event);
         return;
       case 'device-error':
         this.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
@@ -185,7 +194,7 @@ export class Clients implements InstanceServer {
     const { config, server, ports, plane } = this.#options;
     if (this.#claim === undefined) throw new Error('an instance is made for a claim');
     const options = sessionOptionsOf(config, server, instance.profile, this.#claim, plane.capabilities);
-    return createSession(options, { crypto: ports.crypto, tls: ports.material.tls, log, wake });
+    return createSession(options, { crypto: ports.crypto, tls: this.#engines, log, wake });
   }
 
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean> {
@@ -236,7 +245,7 @@ export class Clients implements InstanceServer {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(introduced ? this.#disconnects : this.#handshakes, reason);
+    count(instance.facts.connectedUnixSeconds === 0 ? this.#handshakes : this.#disconnects, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);
@@ -266,11 +275,17 @@ export class Clients implements InstanceServer {
     bytes: Uint8Array,
   ): void {
     const claim = this.#options.gate.handleStream(bytes, address, this.clock.now());
-    if (claim !== undefined && this.#begin(claim, listener, link, address, 'tcp') !== undefined) {
-      this.#streams.claimed(link);
-      return;
+    const begin = (taken: Claim | undefined): void => {
+      if (taken !== undefined && this.#begin(taken, listener, link, address, 'tcp') !== undefined) {
+        this.#streams.claimed(link);
+      } else this.#later(this.#streams.end(link));
+    };
+    if (claim === undefined || !this.#keyChecks.concerns(claim)) begin(claim);
+    else {
+      this.#judgeKey(claim, link, address, (accepted) => {
+        if (this.#streams.waiting(link) !== undefined) begin(accepted ? claim : undefined);
+      });
     }
-    this.#later(this.#streams.end(link));
   }
 
   /** By address and session id; whatever belongs to no session is a stranger's. */
@@ -289,7 +304,26 @@ export class Clients implements InstanceServer {
     }
     const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
     if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
-    else if (answer !== undefined) this.#begin(answer, listener, link, address, 'udp');
+    else if (answer === undefined) return;
+    else if (!this.#keyChecks.concerns(answer)) this.#begin(answer, listener, link, address, 'udp');
+    else {
+      this.#judgeKey(answer, link, address, (accepted) => {
+        if (accepted) this.#begin(answer, listener, link, address, 'udp');
+      });
+    }
+  }
+
+  /** Asks the program of `tls-crypt-v2-verify`; `then` is not called for a claim that was not looked at. */
+  #judgeKey(claim: Claim, link: LinkId, address: SocketAddress, then: (accepted: boolean) => void): void {
+    const judging = this.#keyChecks.judge(claim, link, address).then((verdict) => {
+      if (verdict === 'busy') return;
+      if (verdict === 'refused') {
+        count(this.#handshakes, 'tls-error');
+        this.log(Level.multi, `${addressText(address)} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
+      }
+      then(verdict === 'accepted');
+    });
+    this.#later(judging);
   }
 
   #begin(
@@ -441,6 +475,12 @@ export class Clients implements InstanceServer {
     this.plane.answerFloat(peer, address, true);
     instance.moveTo(address);
     this.#table.move(instance, from);
+  }
+
+  #linkError({ link, code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const listener = this.#listener(link);
+    const name = listener === undefined ? 'UDP' : protocolName(listener.profile.proto, listener.local.family);
+    this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
   }
 
   #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {

@@ -9,6 +9,7 @@ import type { PeerSettings, PlaneCapabilities } from '../data/plane.ts';
 import { parsePrefix } from '../ip/prefix.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
+import type { Results } from '../peer/results.ts';
 import type { SessionPush } from '../session/options.ts';
 import { ivProtoOf } from '../wire/peer-info.ts';
 import type { AddressPool, PoolLease } from './address-pool.ts';
@@ -51,8 +52,12 @@ export interface Grant {
   readonly options: readonly string[];
   readonly addresses: ClientAddresses;
   readonly routes: readonly string[];
+  /** Addresses and networks that it may have, all together. */
+  readonly maxRoutes: number;
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
   readonly pushUnasked: boolean;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
 }
 
 export class Connector {
@@ -96,7 +101,7 @@ export class Connector {
       return refusal(undefined);
     }
     this.#giveAddresses(instance, options, lease);
-    const routes = this.#routes(instance, options);
+    const routes = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
     if (options.overrideUsername !== undefined) facts.username = options.overrideUsername;
     return this.#grant(instance, options, routes, token());
   }
@@ -203,18 +208,6 @@ export class Connector {
     instance.facts.addresses = addresses;
   }
 
-  #routes(instance: Instance, options: ClientOptions): readonly string[] {
-    const limit = options.maxRoutes ?? this.#server.maxRoutesPerClient;
-    const all = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
-    if (all.length > limit) {
-      instance.log(
-        Level.multiErrors,
-        `MULTI: client has ${all.length} routes, more than max-routes-per-client ${limit}; the first ${limit} count`,
-      );
-    }
-    return all.slice(0, limit);
-  }
-
   #grant(
     instance: Instance,
     options: ClientOptions,
@@ -287,14 +280,21 @@ export class Connector {
       options: list.options,
       addresses: facts.addresses,
       routes,
+      maxRoutes: options.maxRoutes ?? this.#server.maxRoutesPerClient,
       settings: {
         pingIntervalMs: (timers.ping ?? 0) * 1000,
         compression: migration?.framing ?? compress?.framing ?? 'none',
         decompress: compress?.algorithm ?? 'none',
       },
       pushUnasked: choice.pushUnasked,
+      results: { ...timers, protocolFlags: protocolFlagsOf(list.options) },
     };
   }
+}
+
+function protocolFlagsOf(options: readonly string[]): readonly string[] {
+  const [, ...flags] = options.findLast((option) => option.startsWith('protocol-flags '))?.split(' ') ?? [];
+  return flags;
 }
 
 function refusedBy(decision: ConnectDecision): Refusal | undefined {

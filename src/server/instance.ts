@@ -11,6 +11,7 @@ import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { mssOf } from '../peer/payload-limits.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
+import { logResults, type Results } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
@@ -31,6 +32,8 @@ export interface Connected {
   readonly push: SessionPush;
   readonly options: readonly string[];
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
   /** The reply goes out without being asked for. */
   readonly pushUnasked: boolean;
   /** Learns the client's addresses; they are its from then on. */
@@ -74,6 +77,8 @@ export interface InstanceOptions {
   readonly peerSessionId: Uint8Array;
 }
 
+/** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
+const HANDSHAKE_GRACE_MS = 1000;
 /** How long a client may take to acknowledge that it is refused … */
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
@@ -92,6 +97,8 @@ export class Instance {
   readonly profile: ConnectionProfile;
   readonly peer: PeerHandle;
   readonly facts: ClientFacts;
+  /** When its first packet came. */
+  readonly createdUnixSeconds: number;
   /** Writes with the client's name and address in front. */
   readonly log: Log;
   /** Settles when the instance has closed. */
@@ -130,6 +137,7 @@ export class Instance {
     this.peer = options.peer;
     this.#peerSessionId = formatHex(options.peerSessionId);
     this.#server = server;
+    this.createdUnixSeconds = Math.floor(server.clock.now().unixSeconds);
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
@@ -424,6 +432,7 @@ export class Instance {
     plane.setPeer(this.peer, { ...connected.settings, sendPeerId: connected.push.peerId });
     this.#drive((now) => this.#session.applyPush(connected.push, now));
     if (this.#phase !== 'connecting') return;
+    logResults(connected.results, this.profile.explicitExitNotify, this.log);
     this.#phase = 'up';
     // A renegotiation may have a limit of its own by now.
     const { clock, handWindowMs } = this.#server;

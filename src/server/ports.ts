@@ -16,7 +16,7 @@ export interface ServerFiles {
   /** The text of a file of at most `limitBytes`; undefined when there is none. Throws SallyportError with path and reason. */
   read(path: string, limitBytes: number): string | undefined;
   /** Puts a file in place at one stroke. Throws SallyportError. */
-  replace(path: string, text: string): void;
+  replace(path: string, content: string | Uint8Array): void;
   /** An empty file of this user's alone in tmp-dir; its path. Throws SallyportError. */
   temporary(prefix: string): string;
   /** A file that is not there is no error. */

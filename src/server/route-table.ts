@@ -18,13 +18,13 @@ export interface RouteEntry {
   /** As scripts and the status see it. */
   readonly address: string;
   readonly owner: RouteOwner;
-  readonly lastReferenceUnixSeconds: number;
+  readonly learnedUnixSeconds: number;
 }
 
 interface Route {
   /** undefined: the client has gone. */
   owner: RouteOwner | undefined;
-  lastReferenceUnixSeconds: number;
+  readonly learnedUnixSeconds: number;
 }
 
 export class RouteTable {
@@ -53,7 +53,7 @@ export class RouteTable {
     const previous = route?.owner;
     if (previous === owner) return undefined;
     if (previous !== undefined) this.#owned.get(previous)?.delete(address);
-    this.#routes.set(address, { owner, lastReferenceUnixSeconds: nowUnixSeconds });
+    this.#routes.set(address, { owner, learnedUnixSeconds: nowUnixSeconds });
     const owned = this.#owned.get(owner);
     if (owned === undefined) this.#owned.set(owner, new Set([address]));
     else owned.add(address);
@@ -76,24 +76,6 @@ export class RouteTable {
     return dead;
   }
 
-  /** Under `stale-routes-check`: removes living routes that nobody has referred to for so long; as for `reap`. */
-  reapStale(nowUnixSeconds: number, ageSeconds: number): { address: string; owner: RouteOwner }[] {
-    const stale: { address: string; owner: RouteOwner }[] = [];
-    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
-      if (owner === undefined || nowUnixSeconds - lastReferenceUnixSeconds < ageSeconds) continue;
-      stale.push({ address, owner });
-      this.#routes.delete(address);
-      this.#owned.get(owner)?.delete(address);
-    }
-    return stale;
-  }
-
-  /** Somebody has sent to it. */
-  refer(address: string, nowUnixSeconds: number): void {
-    const route = this.#routes.get(address);
-    if (route?.owner !== undefined) route.lastReferenceUnixSeconds = nowUnixSeconds;
-  }
-
   /** A client's addresses and networks, in the order in which they were learned. */
   addressesOf(owner: RouteOwner): string[] {
     return [...(this.#owned.get(owner) ?? [])];
@@ -102,8 +84,8 @@ export class RouteTable {
   /** All living routes, in the order in which they were learned. */
   entries(): RouteEntry[] {
     const entries: RouteEntry[] = [];
-    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
-      if (owner !== undefined) entries.push({ address, owner, lastReferenceUnixSeconds });
+    for (const [address, { owner, learnedUnixSeconds }] of this.#routes) {
+      if (owner !== undefined) entries.push({ address, owner, learnedUnixSeconds });
     }
     return entries;
   }

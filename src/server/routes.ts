@@ -1,7 +1,6 @@
 // Addresses on their way to clients: learned (programs are asked, the plane is told) and forgotten again. The table
 // itself is route-table.ts.
 
-import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane } from '../data/plane.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
@@ -25,7 +24,6 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  readonly #maxRoutes: number;
   readonly #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
@@ -34,8 +32,8 @@ export class Routes {
   #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
-  constructor(server: Pick<ServerOptions, 'maxRoutesPerClient'>, own: readonly string[], ports: RoutesPorts) {
-    this.#maxRoutes = server.maxRoutesPerClient;
+  /** `own`: the server's addresses in the tunnel. */
+  constructor(own: readonly string[], ports: RoutesPorts) {
     this.#ports = ports;
     this.#table = new RouteTable(own);
   }
@@ -45,19 +43,22 @@ export class Routes {
   }
 
   /** Learns what a client was given; from now on packets go to it and may come from it. */
-  async learn(instance: Instance, { addresses, routes }: Pick<Grant, 'addresses' | 'routes'>): Promise<void> {
+  async learn(
+    instance: Instance,
+    { addresses, routes, maxRoutes }: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>,
+  ): Promise<void> {
     const { log, label } = instance;
     this.#owners.set(instance.serial, instance);
     const { v4, v6 } = addresses;
-    if (v4 !== undefined && (await this.#learn(instance, v4.local))) {
+    if (v4 !== undefined && (await this.#learn(instance, v4.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
     }
-    if (v6 !== undefined && (await this.#learn(instance, v6.local))) {
+    if (v6 !== undefined && (await this.#learn(instance, v6.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IPv6 for ${label}: ${v6.local}`);
     }
     for (const route of routes) {
       log(Level.multi, `MULTI: internal route ${route} -> ${label}`);
-      await this.#learn(instance, route);
+      await this.#learn(instance, route, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
   }
@@ -81,14 +82,14 @@ export class Routes {
     await Promise.all(this.#forgetting.values());
   }
 
-  async #learn(instance: Instance, text: string): Promise<boolean> {
+  async #learn(instance: Instance, text: string, maxRoutes: number): Promise<boolean> {
     const { log, label, facts } = instance;
     const address = routeAddress(text);
     // A program that still removes the address would undo what it is told now.
     await this.#forgetting.get(address);
     if (instance.phase !== 'up') return false;
-    const verdict = this.#table.check(instance.serial, address, this.#maxRoutes);
-    if (verdict === 'quota') log(Level.multiErrors, quotaLine(this.#maxRoutes, label));
+    const verdict = this.#table.check(instance.serial, address, maxRoutes);
+    if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';

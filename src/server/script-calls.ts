@@ -10,6 +10,7 @@ import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import type { ScriptPort } from '../tunnel/ports.ts';
 import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
 import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 import type { ServerFiles } from './ports.ts';
@@ -21,6 +22,7 @@ import {
   credentialsFileText,
   DELETED_ADDRESS_ENVIRONMENT,
   learnAddressArguments,
+  metadataEnvironment,
   NO_CLIENT_FACTS,
   type ServerScriptType,
 } from './server-environment.ts';
@@ -50,6 +52,7 @@ export function createScriptCalls(config: Config, server: ServerOptions, ports: 
 
 class ScriptCalls implements ServerScripts {
   readonly checksPasswords: boolean;
+  readonly checksKeys: boolean;
   readonly #config: Config;
   readonly #server: ServerOptions;
   readonly #ports: ScriptCallsPorts;
@@ -64,7 +67,28 @@ class ScriptCalls implements ServerScripts {
     this.#server = server;
     this.#ports = ports;
     this.#timeoutMs = config.tls.handWindowSeconds * 1000;
+    this.checksKeys = server.scripts.tlsCryptV2Verify !== undefined;
     this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
+  }
+
+  async verifyKey(metadata: WrappedMetadata | undefined, log: Log): Promise<boolean> {
+    const command = this.#server.scripts.tlsCryptV2Verify;
+    if (command === undefined) return true;
+    if (metadata === undefined) {
+      log(Level.warning, 'ERROR: no metadata type');
+      return false;
+    }
+    const { files } = this.#ports;
+    const path = files.temporary('tls_crypt_v2_metadata');
+    try {
+      files.replace(path, metadata.bytes);
+      const environment = metadataEnvironment(metadata.type, path);
+      const accepted = (await this.#run({ log }, '--tls-crypt-v2-verify', command, environment))?.exitCode === 0;
+      log(Level.handshake, `TLS CRYPT V2 VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}`);
+      return accepted;
+    } finally {
+      files.remove(path);
+    }
   }
 
   async verifyPeer(client: ClientFacts, chain: ClientFacts['chain']): Promise<boolean> {

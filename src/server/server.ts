@@ -18,12 +18,15 @@ import { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { Judge } from './judge.ts';
 import { closeListeners, type Listener, type ListenerPorts, openListeners } from './listeners.ts';
+import type { ServerMetrics } from './metrics-text.ts';
 import { openPool, type Pool } from './pool.ts';
 import type { ServerPorts } from './ports.ts';
+import { type MetricsFacts, serverMetrics, statusFacts } from './report.ts';
 import { Routes } from './routes.ts';
 import { createScriptCalls } from './script-calls.ts';
 import { serverEndOf } from './server-end.ts';
 import { serverBase } from './server-environment.ts';
+import type { StatusFacts } from './status-text.ts';
 
 export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
 
@@ -61,6 +64,7 @@ export class Server {
   #failure: string | undefined;
   #interrupt = new AbortController();
   #device: DeviceId | undefined;
+  readonly #startUnixSeconds: number;
 
   /** Throws for a configuration that is not a server's. */
   constructor(config: Config, ports: ServerPorts, observer: ServerObserver) {
@@ -69,6 +73,7 @@ export class Server {
     this.#options = config.server;
     this.#ports = ports;
     this.#observer = observer;
+    this.#startUnixSeconds = Math.floor(ports.clock.now().unixSeconds);
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
   }
 
@@ -77,9 +82,20 @@ export class Server {
     return this.#serving?.clients.list ?? [];
   }
 
-  /** The parts that reports are made of; undefined between restarts. */
-  get parts(): Pick<Serving, 'clients' | 'gate' | 'routes'> | undefined {
-    return this.#serving;
+  /** What `status` and SIGUSR2 tell. Between restarts there are no clients. */
+  status(title: string): StatusFacts {
+    return statusFacts(this.#serving, this.#plane, title, this.#ports.clock.now());
+  }
+
+  metrics(facts: Omit<MetricsFacts, 'startUnixSeconds' | 'maxClients'>): ServerMetrics {
+    const serving = this.#serving;
+    const parts = serving && { ...serving, pool: serving.pool?.addresses };
+    const { maxClients } = this.#options;
+    return serverMetrics(parts, this.#plane.statistics(), {
+      ...facts,
+      maxClients,
+      startUnixSeconds: this.#startUnixSeconds,
+    });
   }
 
   statistics(): PlaneStatistics {
@@ -195,7 +211,6 @@ export class Server {
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
     const end = serverEndOf(config, server);
     const routes = new Routes(
-      server,
       [end.local4, end.local6].filter((address) => address !== undefined),
       { plane, clock, scripts: calls, hooks, log },
     );

@@ -288,10 +288,13 @@ export class ControlSession implements Session {
 
   #meetPeer(sessionId: Uint8Array, now: Instants): void {
     this.#peer.sessionId = sessionId;
-    this.#ports.log(
-      Level.tlsDebugLow,
-      `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
-    );
+    // After a stateless handshake the initial packet is long past; the C program does not mention it.
+    if (this.#options.resume === undefined) {
+      this.#ports.log(
+        Level.tlsDebugLow,
+        `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
+      );
+    }
     this.#emit({ type: 'peer-answered' });
     if (this.#options.tlsRole === 'server') this.#rotation.beginFirst(now.monoMs);
   }

@@ -6,7 +6,7 @@ import type { TlsEstablished } from '../control/tls-engine.ts';
 import { verifyPeer } from '../control/verify-peer.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
-import { compareOptionsStrings } from '../wire/options-string.ts';
+import { announcesCompression, compareOptionsStrings, compressedOptionsString } from '../wire/options-string.ts';
 import { parsePeerInfo, writePeerInfo } from '../wire/peer-info.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { SessionEvent } from './event.ts';
@@ -140,8 +140,10 @@ export class Handshake {
       this.#failTls(key, keyExchangeError(problem, remoteText), now);
       return;
     }
-    if (options.tlsRole === 'server' && !this.#sendMessage(key)) return;
-    for (const line of compareOptionsStrings(peer.optionsString, options.expectedOptionsString)) {
+    const migrates = options.migrateCompression === true && announcesCompression(peer.optionsString);
+    const stated = (text: string): string => (migrates ? compressedOptionsString(text) : text);
+    if (options.tlsRole === 'server' && !this.#sendMessage(key, stated(options.optionsString))) return;
+    for (const line of compareOptionsStrings(peer.optionsString, stated(options.expectedOptionsString))) {
       log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
     }
     if (options.judged !== true) {
@@ -182,7 +184,7 @@ export class Handshake {
   }
 
   /** Sends our key method 2; false while credentials are missing. */
-  #sendMessage(key: SessionKey): boolean {
+  #sendMessage(key: SessionKey, optionsString = this.#host.options.optionsString): boolean {
     const { options, credentials, emit } = this.#host;
     const taken = options.tlsRole === 'client' ? credentials.take() : undefined;
     if (taken === 'missing') {
@@ -190,7 +192,7 @@ export class Handshake {
       return false;
     }
     const message = key.exchange.writeMessage({
-      optionsString: options.optionsString,
+      optionsString,
       username: taken?.username,
       password: taken?.password,
       peerInfo: options.peerInfo.length > 0 ? writePeerInfo(options.peerInfo) : undefined,

@@ -239,6 +239,7 @@ export function certificateOf(name: string, change: Partial<PeerCertificate> = {
     keyDescription: '384 bits ECsecp384r1',
     signatureAlgorithm: 'ecdsa-with-SHA256',
     subjectAltNames: [],
+    issuerAltNames: [],
     ...change,
   };
 }
