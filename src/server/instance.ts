@@ -83,8 +83,6 @@ const HANDSHAKE_GRACE_MS = 1000;
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
 const FAREWELL_MS = 2000;
-/** A session tells by itself when its handshake takes too long; the instance's limit is for one that never began. */
-const HANDSHAKE_GRACE_MS = 1000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
