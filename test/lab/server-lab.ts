@@ -200,6 +200,16 @@ export class ServerLab {
     return client;
   }
 
+  /** How often clients have come by new keys. */
+  get renegotiations(): number {
+    const expiry = {
+      certificateExpiryUnixSeconds: undefined,
+      caExpiryUnixSeconds: undefined,
+      crlExpiryUnixSeconds: undefined,
+    };
+    return this.server.metrics({ version: '', expiry, eventLoopDelaySeconds: undefined }).renegotiations;
+  }
+
   get list(): readonly ClientInfo[] {
     return this.server.clients;
   }
@@ -455,7 +465,7 @@ export class ServerLab {
       },
       replace: (path, text) => {
         this.paths.push(path);
-        this.files.set(path, text);
+        this.files.set(path, typeof text === 'string' ? text : Buffer.from(text).toString('latin1'));
       },
       temporary: (prefix) => {
         const path = `/tmp/openvpn_${prefix}_${this.#temporary++}.tmp`;
