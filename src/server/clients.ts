@@ -463,13 +463,20 @@ export class Clients implements InstanceServer {
 
   #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
     const instance = this.#table.ofStream(link);
-    if (instance === undefined) {
-      this.#later(this.#streams.end(link));
+    const waiting = this.#streams.waiting(link);
+    const from = waiting === undefined ? '' : `${addressText(waiting.address)} `;
+    const log: Log = instance?.log ?? ((flags, line) => this.log(flags, from + line));
+    if (instance !== undefined || waiting !== undefined) {
+      if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
+      log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
+    }
+    const end = { signal: 'SIGUSR1', text: 'connection-reset' } as const;
+    if (instance !== undefined) {
+      instance.close(end);
       return;
     }
-    if (code === 'BAD_FRAME') instance.log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
-    instance.log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
-    instance.close({ signal: 'SIGUSR1', text: 'connection-reset' });
+    if (waiting !== undefined) log(Level.multi, endLine(end));
+    this.#later(this.#streams.end(link));
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
