@@ -56,8 +56,11 @@ export interface ClientCounters {
   readonly renegotiations: number;
 }
 
+/** Why clients end that nothing is wrong with, as programs hear it. */
+const SERVER_END = 'server-exit';
 const SESSION_ID_AT = 1;
 const SESSION_ID_END = 9;
+const FULL_QUIET_MS = 1000;
 /** The longest that programs are waited for when the server ends. */
 const FAREWELL_MS = 10_000;
 
@@ -77,11 +80,14 @@ export class Clients implements InstanceServer {
   #claim: Claim | undefined;
   #nextSerial = 1;
   #leaving = false;
+  #fullMs = Number.NEGATIVE_INFINITY;
   #turnedAway = false;
   /** What is still being done for clients that are gone. */
   readonly #farewells = new Set<Promise<unknown>>();
   readonly #handshakes: Record<string, number> = {};
   readonly #disconnects: Record<string, number> = {};
+  /** Those whose handshake was completed, for the counts. */
+  readonly #settled = new WeakSet<Instance>();
   #renegotiations = 0;
   #cancelTokens = new Map<Instance, () => void>();
 
@@ -175,14 +181,15 @@ export class Clients implements InstanceServer {
   async close(text: string | undefined): Promise<void> {
     this.#leaving = true;
     const last = [...this.#table].map((instance) => {
-      if (text === undefined || instance.phase !== 'up') instance.close(undefined);
-      else instance.leave(text, undefined);
+      if (text === undefined || instance.phase !== 'up') instance.close(undefined, SERVER_END);
+      else instance.leave(text, undefined, SERVER_END);
       return instance.ended;
     });
     await Promise.all(last);
     await this.#streams.close();
     await this.#waitForFarewells();
     await this.#options.routes.close();
+    this.#options.scripts.close();
   }
 
   createSession(instance: Instance, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
@@ -217,7 +224,11 @@ export class Clients implements InstanceServer {
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
     instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
-    const grant = await this.#options.connector.connect(instance, event, token, signal);
+    const { judge, connector } = this.#options;
+    const { username } = instance.facts;
+    // Under another user name the token would be nobody's.
+    const tokenNow = () => (instance.facts.username === username ? token : judge.renewToken(instance));
+    const grant = await connector.connect(instance, event, tokenNow, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
   }
@@ -236,7 +247,7 @@ export class Clients implements InstanceServer {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(instance.facts.connectedUnixSeconds === 0 ? this.#handshakes : this.#disconnects, reason);
+    count(this.#settled.has(instance) ? this.#disconnects : this.#handshakes, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);
@@ -247,7 +258,7 @@ export class Clients implements InstanceServer {
     if (!introduced) return;
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
     this.#later(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
-    this.#later(Promise.resolve(ports.hooks.onDisconnect?.(info, reason)));
+    this.#later((async () => ports.hooks.onDisconnect?.(info, reason))());
   }
 
   #handleControl({ link, address, bytes }: Extract<PlaneEvent, { type: 'control' }>): void {
@@ -324,7 +335,7 @@ export class Clients implements InstanceServer {
     address: SocketAddress,
     transport: 'udp' | 'tcp',
   ): Instance | undefined {
-    const { config, device, server } = this.#options;
+    const { config, device } = this.#options;
     const text = addressText(address);
     if (this.#leaving) {
       this.#turnAway(address);
@@ -338,10 +349,7 @@ export class Clients implements InstanceServer {
     for (const other of this.#table.at(link, address)) if (other.phase === 'handshaking') other.close(undefined);
     const id = this.#table.freeId();
     if (id === undefined) {
-      this.log(
-        Level.multiErrors,
-        `${text} MULTI: new incoming connection would exceed maximum number of clients (${server.maxClients})`,
-      );
+      this.#sayFull(text);
       return undefined;
     }
     this.log(Level.multiMedium, 'MULTI: multi_create_instance called');
@@ -384,6 +392,17 @@ export class Clients implements InstanceServer {
     return instance;
   }
 
+  /** Once a second: whoever is turned away may come again at once, and often. */
+  #sayFull(text: string): void {
+    const { monoMs } = this.clock.now();
+    if (monoMs - this.#fullMs < FULL_QUIET_MS) return;
+    this.#fullMs = monoMs;
+    this.log(
+      Level.multiErrors,
+      `${text} MULTI: new incoming connection would exceed maximum number of clients (${this.#options.server.maxClients})`,
+    );
+  }
+
   /** Who is not even answered goes on asking, and finds the server that comes after this one. */
   #turnAway(address: SocketAddress): void {
     if (this.#turnedAway) return;
@@ -411,9 +430,10 @@ export class Clients implements InstanceServer {
 
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
+    this.#settled.add(instance);
     instance.facts.routes = grant.routes;
     await this.#options.routes.learn(instance, grant);
-    this.#renewTokens(instance);
+    if (instance.phase === 'up') this.#renewTokens(instance);
   }
 
   /** A token that is used must not grow old: it is replaced while the session lasts. */
@@ -431,15 +451,20 @@ export class Clients implements InstanceServer {
 
   #float({ peer, address }: Extract<PlaneEvent, { type: 'float-request' }>): void {
     const instance = this.#table.ofPeer(peer);
-    if (instance === undefined || instance.phase !== 'up') {
+    // The plane forgets the question with the peer.
+    if (instance === undefined) return;
+    if (instance.phase !== 'up') {
       this.plane.answerFloat(peer, address, false);
       return;
     }
     const from = instance.address;
-    if (sameSocketAddress(from, address)) return;
+    if (sameSocketAddress(from, address)) {
+      this.plane.answerFloat(peer, address, true);
+      return;
+    }
     this.log(Level.multiMedium, `Float requested for peer ${instance.id} to ${addressText(address)}`);
     const others = this.#table.at(instance.link, address).filter((other) => other !== instance);
-    const foreign = others.find((other) => other.phase === 'up' && !sameCertificate(other.facts, instance.facts));
+    const foreign = others.find((other) => !sameCertificate(other.facts, instance.facts));
     if (foreign !== undefined) {
       this.log(Level.multiErrors, `Disallow float to an address taken by another client ${foreign.label}`);
       this.plane.answerFloat(peer, address, false);
@@ -518,7 +543,7 @@ export class Clients implements InstanceServer {
 
 function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
   const [one, other] = [a.chain[0]?.sha256, b.chain[0]?.sha256];
-  if (one === undefined || other === undefined) return one === other && a.name === b.name;
+  if (one === undefined || other === undefined) return one === other && a.name !== undefined && a.name === b.name;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 

@@ -79,10 +79,11 @@ export class Connector {
     return path !== undefined && this.#read(path) !== undefined ? undefined : (path ?? this.#server.clientConfigDir);
   }
 
+  /** `token` is asked for last: it is made for the user name that the client has by then. */
   async connect(
     instance: Instance,
     event: Authenticate,
-    token: string | undefined,
+    token: () => string | undefined,
     signal: AbortSignal,
   ): Promise<Grant | Refusal> {
     const { facts, log } = instance;
@@ -102,7 +103,7 @@ export class Connector {
     this.#giveAddresses(instance, options, lease);
     const routes = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
     if (options.overrideUsername !== undefined) facts.username = options.overrideUsername;
-    return this.#grant(instance, options, routes, token);
+    return this.#grant(instance, options, routes, token());
   }
 
   /** The client is gone: its address is free. */
@@ -117,9 +118,12 @@ export class Connector {
     const { facts, log } = instance;
     let options = this.#fromFile(instance, NO_CLIENT_OPTIONS);
     const said = await this.#ports.scripts.connect(facts, signal);
+    // Who is gone has given its address back; nothing may be done in its name any more.
+    signal.throwIfAborted();
     if (!said.accept) return refusal(undefined);
     for (const { file, text } of said.options) options = this.#lay(instance, text, file, options);
     const decision = await this.#ports.hooks.onConnect?.(clientIdentity(instance, event), { signal });
+    signal.throwIfAborted();
     const refused = refusedBy(decision);
     if (refused !== undefined) {
       log(Level.multiErrors, 'MULTI: client has been rejected by the program around the server');

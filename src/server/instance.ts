@@ -83,6 +83,8 @@ const HANDSHAKE_GRACE_MS = 1000;
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
 const FAREWELL_MS = 2000;
+/** A session tells by itself when its handshake takes too long; the instance's limit is for one that never began. */
+const HANDSHAKE_GRACE_MS = 1000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
@@ -114,10 +116,13 @@ export class Instance {
   readonly #aborter = new AbortController();
   #cancelTimer = (): void => {};
   #cancelLimit = (): void => {};
+  #cancelSettling = (): void => {};
   #wantsPush = false;
   #reply: readonly string[] = [];
   #repliedMs = Number.NEGATIVE_INFINITY;
   #introduced = false;
+  /** Its addresses are learned: the reply may go out. */
+  #settled = false;
   #cipher = '';
   #settings: Connected['settings'] | undefined;
   #driving = false;
@@ -209,10 +214,10 @@ export class Instance {
   }
 
   /** Says a last word, waits until it is acknowledged (a few seconds at most), and ends. */
-  leave(text: string, end: InstanceEnd | undefined): void {
+  leave(text: string, end: InstanceEnd | undefined, reason?: string): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
     this.#drive((now) => this.#session.sendText(text, now));
-    this.#leaving(end, FAREWELL_MS);
+    this.#leaving(end, FAREWELL_MS, reason);
   }
 
   /** Tells the client that it is refused, and ends. */
@@ -223,27 +228,40 @@ export class Instance {
     this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' }, REFUSAL_MS);
   }
 
-  /** Ends at once; undefined: without a word in the log. */
-  close(end: InstanceEnd | undefined): void {
+  /** Ends at once; undefined: without a word in the log. `reason` is what programs are told, where it is not the end's. */
+  close(end: InstanceEnd | undefined, reason = end?.text ?? 'replaced'): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#cancelTimer();
     this.#cancelLimit();
+    this.#cancelSettling();
     this.#dialog?.end('the client is gone');
     this.#aborter.abort();
     if (end !== undefined) this.log(Level.multi, endLine(end));
     this.#session.close();
-    this.#server.closed(this, end?.text ?? 'replaced', this.#introduced);
-    this.#settleEnd();
+    try {
+      this.#server.closed(this, reason, this.#introduced);
+    } finally {
+      this.#settleEnd();
+    }
   }
 
   /** One input, then everything that follows from it. */
   #drive(input: (now: Instants) => void): void {
     if (this.#phase === 'closed') return;
     const now = this.#server.clock.now();
-    input(now);
-    // What an event causes may bring another input; the loop that is on takes it along.
-    if (this.#driving) return;
+    try {
+      input(now);
+      // What an event causes may bring another input; the loop that is on takes it along.
+      if (!this.#driving) this.#drainOnce(now);
+    } catch (error) {
+      // A mistake of ours that one client brings to light is no reason for all others to go.
+      this.log(Level.error, `the client is ended, because handling it failed: ${textOf(error)}`);
+      this.close({ signal: 'SIGUSR1', text: 'internal-error' });
+    }
+  }
+
+  #drainOnce(now: Instants): void {
     this.#driving = true;
     try {
       this.#drain(now);
@@ -296,7 +314,9 @@ export class Instance {
         return;
       case 'push-request':
         this.#wantsPush = true;
-        if (this.#phase === 'up' && now.monoMs - this.#repliedMs >= PUSH_REPEAT_MS) this.#sendReply(now);
+        if (this.#settled && this.#phase === 'up' && now.monoMs - this.#repliedMs >= PUSH_REPEAT_MS) {
+          this.#sendReply(now);
+        }
         return;
       case 'data-key':
         this.#cipher = event.cipher;
@@ -346,6 +366,8 @@ export class Instance {
   }
 
   #judge(event: Authenticate): void {
+    // Last words were said; a renegotiation that comes to its end meanwhile has nobody to judge it.
+    if (this.#phase === 'leaving') return;
     if (this.#phase === 'handshaking') this.#phase = 'judging';
     this.#cancelLimit();
     if (event.refusal !== undefined) {
@@ -412,9 +434,14 @@ export class Instance {
     if (this.#phase !== 'connecting') return;
     logResults(connected.results, this.profile.explicitExitNotify, this.log);
     this.#phase = 'up';
+    // A renegotiation may have a limit of its own by now.
+    const { clock, handWindowMs } = this.#server;
+    this.#cancelSettling = clock.at(clock.now().monoMs + handWindowMs, () => this.refuse(refusal(undefined)));
     this.#settle(connected.settle(), () => {
-      if (this.#phase !== 'up' || !(this.#wantsPush || connected.pushUnasked)) return;
-      this.#drive((now) => this.#sendReply(now));
+      this.#cancelSettling();
+      if (this.#phase !== 'up') return;
+      this.#settled = true;
+      if (this.#wantsPush || connected.pushUnasked) this.#drive((now) => this.#sendReply(now));
     });
   }
 
@@ -434,17 +461,20 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
-    this.close(this.#phase === 'leaving' ? { signal: 'SIGTERM', text: 'delayed-exit' } : instanceEndOf(end));
+    if (this.#phase === 'leaving') this.#lastEnd();
+    else this.close(instanceEndOf(end));
   }
 
-  #leaving(end: InstanceEnd | undefined, patienceMs: number): void {
+  #leaving(end: InstanceEnd | undefined, patienceMs: number, reason?: string): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
     this.#dialog?.end('the client was refused');
+    this.#dialog = undefined;
     this.#aborter.abort();
-    this.#lastEnd = () => this.close(end);
+    this.#lastEnd = () => this.close(end, reason);
+    this.#cancelSettling();
     this.#cancelLimit();
-    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () => this.close(end));
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () => this.#lastEnd());
     this.#drive((now) => this.#session.handleWake(now));
   }
 
@@ -467,8 +497,7 @@ export class Instance {
       })
       .catch((error: unknown) => {
         if (this.#isClosed() || this.#phase === 'leaving') return;
-        const text = error instanceof Error ? error.message : String(error);
-        this.log(Level.error, `the client is refused, because deciding about it failed: ${text}`);
+        this.log(Level.error, `the client is refused, because deciding about it failed: ${textOf(error)}`);
         this.refuse(refusal(undefined));
       });
   }
@@ -487,3 +516,5 @@ export class Instance {
     return this.#phase === 'closed';
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -27,6 +27,9 @@ export class Routes {
   readonly #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
+  /** Addresses that programs are being told the end of. */
+  readonly #forgetting = new Map<string, Promise<void>>();
+  #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
   /** `own`: the server's addresses in the tunnel. */
@@ -58,7 +61,6 @@ export class Routes {
       await this.#learn(instance, route, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
-    else this.release(instance);
   }
 
   /** The client is gone. Its addresses are forgotten a little later: it may come back. */
@@ -68,7 +70,7 @@ export class Routes {
     const { clock } = this.#ports;
     this.#cancelReap ??= clock.at(clock.now().monoMs + REAP_MS, () => {
       this.#cancelReap = undefined;
-      void this.#reap();
+      this.#reap();
     });
   }
 
@@ -76,19 +78,25 @@ export class Routes {
   async close(): Promise<void> {
     this.#cancelReap?.();
     this.#cancelReap = undefined;
-    await this.#reap();
+    this.#reap();
+    await Promise.all(this.#forgetting.values());
   }
 
   async #learn(instance: Instance, text: string, maxRoutes: number): Promise<boolean> {
     const { log, label, facts } = instance;
     const address = routeAddress(text);
+    // A program that still removes the address would undo what it is told now.
+    await this.#forgetting.get(address);
+    if (instance.phase !== 'up') return false;
     const verdict = this.#table.check(instance.serial, address, maxRoutes);
     if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
     if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
-    await this.#tellHook(verdict, address, instance);
+    // Somebody else may have the address by now.
+    if (instance.phase !== 'up') return false;
+    this.#tellHook(verdict, address, instance);
     const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
     const loser = before === undefined ? undefined : this.#owners.get(before);
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
@@ -104,23 +112,34 @@ export class Routes {
     this.#ports.plane.setPeer(instance.peer, { prefixes });
   }
 
-  async #reap(): Promise<void> {
+  /** Programs hear of one address after the other. */
+  #reap(): void {
     for (const address of this.#table.reap()) {
-      await this.#ports.scripts.learnAddress('delete', address, undefined);
-      await this.#tellHook('delete', address, undefined);
+      const before = this.#lastForgotten;
+      const gone = before.then(() => this.#forget(address)).finally(() => this.#forgetting.delete(address));
+      this.#forgetting.set(address, gone);
+      this.#lastForgotten = gone;
     }
   }
 
-  /** A hook is told, not asked: its failure is its own. */
-  async #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): Promise<void> {
+  async #forget(address: string): Promise<void> {
+    try {
+      await this.#ports.scripts.learnAddress('delete', address, undefined);
+    } catch (error) {
+      this.#ports.log(Level.error, `forgetting ${address}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#tellHook('delete', address, undefined);
+  }
+
+  /** A hook is told, not asked: nobody waits for it, and its failure is its own. */
+  #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): void {
     const { hooks, plane, log } = this.#ports;
     const prefix = parsePrefix(address);
     if (hooks.onAddress === undefined || prefix === undefined) return;
     const client = instance === undefined ? undefined : clientInfo(instance, plane.peerStatistics(instance.peer));
-    try {
-      await hooks.onAddress({ type, prefix: formatPrefix(prefix), client });
-    } catch (error) {
+    const change = { type, prefix: formatPrefix(prefix), client };
+    void (async () => hooks.onAddress?.(change))().catch((error: unknown) => {
       log(Level.error, `onAddress failed: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    });
   }
 }

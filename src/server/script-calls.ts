@@ -59,6 +59,7 @@ class ScriptCalls implements ServerScripts {
   readonly #timeoutMs: number;
   /** Files whose names stay in a client's environment, and its state of auth-gen-token. */
   readonly #known = new WeakMap<ClientFacts, Partial<ClientScriptFacts>>();
+  readonly #temporaries = new Set<string>();
   #warned = false;
 
   constructor(config: Config, server: ServerOptions, ports: ScriptCallsPorts) {
@@ -130,11 +131,11 @@ class ScriptCalls implements ServerScripts {
     const username = cleanCredential(credentials.username);
     const password = cleanCredential(credentials.password);
     const authFiles = {
-      control: files.temporary('acf'),
-      pending: files.temporary('apf'),
-      failedReason: files.temporary('afr'),
+      control: this.#temporary('acf'),
+      pending: this.#temporary('apf'),
+      failedReason: this.#temporary('afr'),
     };
-    const byFile = script.by === 'file' ? files.temporary('up') : undefined;
+    const byFile = script.by === 'file' ? this.#temporary('up') : undefined;
     try {
       if (byFile !== undefined) files.replace(byFile, credentialsFileText(username, password));
       this.#remember(client, {
@@ -157,8 +158,8 @@ class ScriptCalls implements ServerScripts {
       const reason = accept ? undefined : this.#firstLine(authFiles.failedReason);
       return { accept, reason };
     } finally {
-      for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) files.remove(path);
-      if (byFile !== undefined) files.remove(byFile);
+      for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) this.#remove(path);
+      if (byFile !== undefined) this.#remove(byFile);
     }
   }
 
@@ -169,7 +170,7 @@ class ScriptCalls implements ServerScripts {
     const command = this.#server.scripts.clientConnect;
     if (command === undefined) return { accept: true, options: [] };
     const { files } = this.#ports;
-    const connectFiles = { config: files.temporary('cc'), deferred: files.temporary('ccr') };
+    const connectFiles = { config: this.#temporary('cc'), deferred: this.#temporary('ccr') };
     try {
       const environment = this.#environment('client-connect', client, { connectFiles });
       const result = await this.#run(client, '--client-connect', [...command, connectFiles.config], environment);
@@ -180,8 +181,8 @@ class ScriptCalls implements ServerScripts {
       const text = accept ? (files.read(connectFiles.config, OUTPUT_LIMIT_BYTES) ?? '') : '';
       return { accept, options: text === '' ? [] : [{ file: connectFiles.config, text }] };
     } finally {
-      files.remove(connectFiles.config);
-      files.remove(connectFiles.deferred);
+      this.#remove(connectFiles.config);
+      this.#remove(connectFiles.deferred);
     }
   }
 
@@ -214,7 +215,7 @@ class ScriptCalls implements ServerScripts {
     const command = this.#server.scripts.clientCrResponse;
     if (command === undefined) return;
     const { files } = this.#ports;
-    const path = files.temporary('cr');
+    const path = this.#temporary('cr');
     try {
       files.replace(path, base64);
       await this.#run(
@@ -224,8 +225,23 @@ class ScriptCalls implements ServerScripts {
         this.#environment('client-crresponse', client, {}),
       );
     } finally {
-      files.remove(path);
+      this.#remove(path);
     }
+  }
+
+  close(): void {
+    for (const path of [...this.#temporaries]) this.#remove(path);
+  }
+
+  #temporary(prefix: string): string {
+    const path = this.#ports.files.temporary(prefix);
+    this.#temporaries.add(path);
+    return path;
+  }
+
+  #remove(path: string): void {
+    this.#temporaries.delete(path);
+    this.#ports.files.remove(path);
   }
 
   #environment(type: ServerScriptType, client: ClientFacts, more: Partial<ClientScriptFacts>): ScriptEnvironment {

@@ -45,6 +45,8 @@ export interface ServerScripts {
   learnAddress(type: 'add' | 'update' | 'delete', prefix: string, client: ClientFacts | undefined): Promise<boolean>;
   /** `client-crresponse`. */
   crResponse(client: ClientFacts, base64: string): Promise<void>;
+  /** The server ends: files of programs that still run go now. */
+  close(): void;
 }
 
 export interface ScriptOutput {

@@ -135,6 +135,8 @@ export class Server {
 
   /** Brings everything up and waits for a signal; an end that nothing can mend is returned. */
   async #serve(): Promise<ServerEnd | undefined> {
+    // A signal that came while the last start was taken down.
+    if (this.#interrupt.signal.aborted) return undefined;
     try {
       await this.#bringUp();
       if (!this.#interrupt.signal.aborted) {
@@ -169,7 +171,12 @@ export class Server {
     }
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
-    this.#serving = this.#open(this.#device, listeners);
+    try {
+      this.#serving = this.#open(this.#device, listeners);
+    } catch (error) {
+      await closeListeners(listeners, this.#listenerPorts());
+      throw error;
+    }
     host.dropPrivileges();
     log(Level.info, 'Initialization Sequence Completed');
     this.#observer.listening(listeners);
@@ -182,7 +189,6 @@ export class Server {
     const plane = this.#plane;
     const hash = 4 * server.maxClients;
     log(Level.multi, `MULTI: multi_init called, r=${hash} v=${hash}`);
-    const pool = openPool(config, server, { files, clock, log });
     const gate = new Gate(
       {
         wraps: material.wraps,
@@ -208,6 +214,8 @@ export class Server {
       [end.local4, end.local6].filter((address) => address !== undefined),
       { plane, clock, scripts: calls, hooks, log },
     );
+    // Last of those that may fail: it has a timer.
+    const pool = openPool(config, server, { files, clock, log });
     const clients = new Clients({
       config,
       server,
@@ -273,6 +281,7 @@ export class Server {
   #handlePlaneEvent(event: PlaneEvent): void {
     if (event.type === 'plane-failed') {
       this.#failure = event.text;
+      this.#ports.log(Level.fatal, event.text);
       this.#interrupt.abort();
       return;
     }
@@ -306,6 +315,10 @@ export class Server {
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#ports;
+      if (this.#interrupt.signal.aborted) {
+        resolve();
+        return;
+      }
       const cancel = clock.at(clock.now().monoMs + ms, resolve);
       this.#interrupt.signal.addEventListener(
         'abort',

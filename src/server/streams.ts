@@ -43,6 +43,7 @@ export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<LinkId, Stream>();
   #waiting = 0;
+  #closed = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -50,7 +51,7 @@ export class Streams {
 
   accept({ fd, address }: Extract<PlaneEvent, { type: 'accepted' }>, listener: Listener | undefined): void {
     const { plane, clock, links, log, handshakeMs, queuePackets, onlyOpenVpn } = this.#options;
-    if (listener === undefined || this.#waiting >= WAITING_LIMIT) {
+    if (listener === undefined || this.#closed || this.#waiting >= WAITING_LIMIT) {
       links.close(fd);
       return;
     }
@@ -76,7 +77,7 @@ export class Streams {
       log(Level.tlsErrors, `${from} TLS Error: TLS handshake failed`);
       log(Level.streamErrors, `${from} Fatal TLS error (check_tls_errors_co), restarting`);
       log(Level.multi, `${from} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
-      void this.end(link);
+      this.#attend(this.end(link));
     });
     this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
   }
@@ -103,10 +104,11 @@ export class Streams {
     log(Level.streamErrors, `${addressText(stream.address)} Non-OpenVPN client protocol detected`);
     const end = endLine({ signal: 'SIGTERM', text: 'port-share-redirect' });
     log(Level.multi, `${addressText(stream.address)} ${end}`);
-    void plane.removeLink(link).then(() => {
+    const passed = plane.removeLink(link).then(() => {
       if (relay === undefined) links.close(stream.fd);
       else relay.relay(stream.fd, bytes, stream.address);
     });
+    this.#attend(passed);
   }
 
   /** Closes a connection. */
@@ -119,8 +121,17 @@ export class Streams {
     this.#options.links.close(stream.fd);
   }
 
+  /** Ends them all, and takes no more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#streams.keys()].map((link) => this.end(link)));
+  }
+
+  /** Nobody waits for it; what goes wrong is written down. */
+  #attend(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#options.log(Level.error, `a connection: ${error instanceof Error ? error.message : String(error)}`),
+    );
   }
 
   #stopWaiting(stream: Stream): void {

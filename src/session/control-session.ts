@@ -384,7 +384,11 @@ export class ControlSession implements Session {
       get remoteText() {
         return session.#remoteText;
       },
-      emit: (event) => this.#emit(event),
+      emit: (event) => {
+        this.#emit(event);
+        // The peer has our key method 2 by then: from now on it reads on this key what waits to be said.
+        if (event.type === 'authenticate') this.#outbox.flush(this.#peer.name);
+      },
       isFirst: () => this.#rotation.slots.current === undefined,
       onReady: (key, established, now) => this.#onReady(key, established, now),
       onText: (_key, plaintext) => {
