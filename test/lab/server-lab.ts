@@ -453,9 +453,9 @@ export class ServerLab {
         if (Buffer.byteLength(name) > PATH_LIMIT_BYTES) return undefined;
         return this.files.get(path)?.slice(0, limitBytes);
       },
-      replace: (path, text) => {
+      replace: (path, content) => {
         this.paths.push(path);
-        this.files.set(path, text);
+        this.files.set(path, typeof content === 'string' ? content : new TextDecoder('latin1').decode(content));
       },
       temporary: (prefix) => {
         const path = `/tmp/openvpn_${prefix}_${this.#temporary++}.tmp`;
