@@ -7,15 +7,13 @@ import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
-import { privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
+import { hostPorts, privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
-import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
 import { setNice } from './linux/privileges.ts';
-import { createTunPort } from './linux/tun.ts';
 import { Level, type Log } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
@@ -24,6 +22,7 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import type { PacketDevice } from './packet-device.ts';
 import { Host } from './tunnel/host.ts';
 import { OPENVPN_VERSION } from './version.ts';
 
@@ -44,6 +43,8 @@ export interface ComposeOptions {
   /** The built data-plane worker, and one of it that was started ahead, if any. */
   readonly workerUrl: URL;
   readonly worker?: Worker | undefined;
+  /** The tunnel ends here and not in a device of the host. */
+  readonly device?: PacketDevice | undefined;
 }
 
 export interface ComposedClient {
@@ -61,7 +62,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   if (config.process.nice !== undefined) setNice(config.process.nice);
   const plane = startPlane(options);
   try {
-    const network = createNetlinkPort();
+    const { devices, network } = hostPorts(options.device);
     const resolver = createNodeResolver();
     const material = {
       wrapOf: loadWraps(config, readText),
@@ -83,7 +84,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     };
     const host = new Host(config, {
-      devices: createTunPort(),
+      devices,
       network,
       scripts: createNodeScripts(scriptStdio(options.scriptOutput)),
       privileges: privilegePort(config),

@@ -3,6 +3,7 @@
 import type { Client, ClientEnd, ClientObserver, ClientStatistics } from './client/client.ts';
 import type { ClientState } from './client/state.ts';
 import { SallyportError } from './error.ts';
+import type { PacketDevice } from './packet-device.ts';
 import type { PeerFacts } from './tunnel/host-port.ts';
 import type { TunnelPlan } from './tunnel/plan.ts';
 
@@ -28,6 +29,8 @@ const QUEUE_LIMIT = 256;
 export class Connection implements AsyncDisposable {
   /** Settles when the connection has ended and the host is as it was. Never rejects. */
   readonly ended: Promise<{ readonly reason: string; readonly error: SallyportError | undefined }>;
+  /** The packets, under `device: 'memory'`. */
+  readonly device: PacketDevice | undefined;
   readonly #client: Client;
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
   #state: ClientState = { phase: 'reconnecting', reason: 'start', pauseSeconds: 0 };
@@ -36,8 +39,9 @@ export class Connection implements AsyncDisposable {
   /** Use `connect` instead: it composes the client. */
   constructor(
     start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> },
-    options: { readonly statisticsMs?: number | undefined } = {},
+    options: { readonly statisticsMs?: number | undefined; readonly device?: PacketDevice | undefined } = {},
   ) {
+    this.device = options.device;
     const { client, run } = start({
       state: (state) => {
         const type = this.#state.phase === 'connected' ? 'updated' : 'connected';

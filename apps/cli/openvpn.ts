@@ -59,6 +59,7 @@ export async function runOpenVpn(
         first,
         once,
         emergency,
+        home,
         worker: first ? worker : undefined,
       });
       if (end === 'reload') {
@@ -90,6 +91,17 @@ function returnTo(directory: string): void {
   }
 }
 
+/** Does something in another folder, and comes back. */
+function inDirectory<T>(directory: string, act: () => T): T {
+  const here = process.cwd();
+  returnTo(directory);
+  try {
+    return act();
+  } finally {
+    returnTo(here);
+  }
+}
+
 interface RunContext {
   readonly logger: Logger;
   readonly signals: SignalInbox;
@@ -97,6 +109,8 @@ interface RunContext {
   readonly first: boolean;
   readonly once: Once;
   readonly emergency: Emergency;
+  /** Where the process was started: relative names of the command line begin there. */
+  readonly home: string;
   /** Started ahead by the launcher; for the first run only. */
   readonly worker: Worker | undefined;
 }
@@ -106,7 +120,7 @@ async function runOnce(
   argv: readonly string[],
   context: RunContext,
 ): Promise<number | 'reload'> {
-  const { logger, signals, child, first, once, emergency, worker } = context;
+  const { logger, signals, child, first, once, emergency, worker, home } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
@@ -128,6 +142,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
+    reread: () => inDirectory(home, () => readConfiguration(argv, logger)?.config),
     ready: () => {
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },

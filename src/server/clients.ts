@@ -8,6 +8,7 @@ import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
 import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
+import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop } from '../peer/drop-words.ts';
@@ -28,9 +29,11 @@ import { KeyChecks } from './key-checks.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
+import { givesAddress, makePushUpdate, takesUpdates } from './push-update.ts';
 import { ConnectRateLimit, connectFreqLine } from './rate-limit.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
+import { serverEndOf } from './server-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
 import { Streams } from './streams.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
@@ -47,6 +50,14 @@ export interface ClientsOptions {
   readonly connector: Connector;
   readonly scripts: ServerScripts;
   readonly routes: Routes;
+  readonly observer: ClientsObserver;
+}
+
+/** Whoever is told of clients that are in. */
+export interface ClientsObserver {
+  connected?(client: ClientInfo): void;
+  /** Only of those that were told as connected. */
+  disconnected?(client: ClientInfo, reason: string): void;
 }
 
 /** Counts since the start, for metrics. */
@@ -68,13 +79,11 @@ export class Clients implements InstanceServer {
   readonly clock: ServerPorts['clock'];
   readonly plane: DataPlane;
   readonly log: Log;
-  readonly handWindowMs: number;
-  readonly waitLimitSeconds: number;
-  readonly #options: ClientsOptions;
+  #options: ClientsOptions;
   readonly #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
   readonly #streams: Streams;
-  readonly #connectFreq: ConnectRateLimit;
+  #connectFreq: ConnectRateLimit;
   readonly #keyChecks: KeyChecks;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
@@ -92,13 +101,11 @@ export class Clients implements InstanceServer {
   #cancelTokens = new Map<Instance, () => void>();
 
   constructor(options: ClientsOptions) {
-    const { config, server, ports } = options;
+    const { server, ports } = options;
     this.#options = options;
     this.clock = ports.clock;
     this.plane = options.plane;
     this.log = ports.log;
-    this.handWindowMs = config.tls.handWindowSeconds * 1000;
-    this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
     this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
     this.#keyChecks = new KeyChecks({ scripts: options.scripts, log: ports.log });
@@ -113,6 +120,15 @@ export class Clients implements InstanceServer {
       queuePackets: server.tcpQueueLimit,
       onlyOpenVpn: server.portShare !== undefined,
     });
+  }
+
+  get handWindowMs(): number {
+    return this.#options.config.tls.handWindowSeconds * 1000;
+  }
+
+  get waitLimitSeconds(): number {
+    const { handWindowSeconds, renegSeconds } = this.#options.config.tls;
+    return Math.max(handWindowSeconds, Math.floor(renegSeconds / 2));
   }
 
   get size(): number {
@@ -175,6 +191,49 @@ export class Clients implements InstanceServer {
       default:
         event satisfies never;
     }
+  }
+
+  /** Goes by another configuration from now on; who is in stays in. */
+  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+    const { judge, connector, routes } = this.#options;
+    if (JSON.stringify(server.connectFreq) !== JSON.stringify(this.#options.server.connectFreq)) {
+      this.#connectFreq = new ConnectRateLimit(server.connectFreq);
+    }
+    this.#options = { ...this.#options, config, server, scripts };
+    this.#table.capacity = server.maxClients;
+    judge.reload(server, scripts);
+    connector.reload(config, server, scripts);
+    routes.reload(scripts);
+  }
+
+  /** Ends those whose certificate is not good any more; they are told. */
+  endRevoked(isRevoked: (chain: ClientFacts['chain']) => boolean): void {
+    for (const instance of this.#table) if (isRevoked(instance.facts.chain)) instance.revoke();
+  }
+
+  /** Changes options of clients that are up. Returns the ids of those that were told; see Server.pushUpdate. */
+  async pushUpdate(options: readonly string[], to: Instance | undefined): Promise<readonly number[]> {
+    const { config, server, routes } = this.#options;
+    if (to !== undefined && !takesUpdates(to.facts.peerInfo)) throw notUpdatable(to);
+    const some = [...this.#table].filter(({ phase, facts }) => phase === 'up' && takesUpdates(facts.peerInfo));
+    const targets = to === undefined ? some : [to];
+    if (targets.length > 1 && givesAddress(options)) throw oneAddress();
+    // All are checked before anybody is told.
+    const end = serverEndOf(config, server);
+    const updates = targets.map((instance) => {
+      const update = makePushUpdate(options, instance.facts.addresses, config, end);
+      for (const own of [update.addresses.v4?.local, update.addresses.v6?.local]) {
+        if (own !== undefined && routes.isTaken(instance, own)) throw takenAddress(own);
+      }
+      return { instance, update };
+    });
+    for (const { instance, update } of updates) {
+      const before = instance.facts.addresses;
+      for (const text of update.texts) instance.sendText(text);
+      instance.facts.addresses = update.addresses;
+      await routes.readdress(instance, before, update.addresses);
+    }
+    return updates.map(({ instance }) => instance.id);
   }
 
   /** Says `text` to every client that is up (undefined: nothing) and ends them all; no new ones are taken. */
@@ -243,7 +302,8 @@ export class Clients implements InstanceServer {
     this.#later(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
-  closed(instance: Instance, reason: string, introduced: boolean): void {
+  closed(instance: Instance, why: string, introduced: boolean): void {
+    const reason = this.#leaving && why === 'replaced' ? 'server-exit' : why;
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
@@ -255,6 +315,7 @@ export class Clients implements InstanceServer {
     if (instance.transport === 'tcp') this.#later(this.#streams.end(instance.link));
     routes.release(instance);
     connector.release(instance);
+    if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
     if (!introduced) return;
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
     this.#later(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
@@ -419,7 +480,7 @@ export class Clients implements InstanceServer {
       for (const other of this.#table.named(name)) others.add(other);
     }
     others.delete(instance);
-    if ([...others].some((other) => other.name === name && name !== undefined)) {
+    if ([...others].some((other) => other.name === name && name !== undefined && other.phase !== 'leaving')) {
       this.log(
         Level.multi,
         `MULTI: new connection by client '${name}' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.`,
@@ -433,7 +494,9 @@ export class Clients implements InstanceServer {
     this.#settled.add(instance);
     instance.facts.routes = grant.routes;
     await this.#options.routes.learn(instance, grant);
-    if (instance.phase === 'up') this.#renewTokens(instance);
+    if (instance.phase !== 'up') return;
+    this.#renewTokens(instance);
+    this.#options.observer.connected?.(this.#info(instance));
   }
 
   /** A token that is used must not grow old: it is replaced while the session lasts. */
@@ -546,6 +609,27 @@ function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
   if (one === undefined || other === undefined) return one === other && a.name !== undefined && a.name === b.name;
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
+
+const notUpdatable = ({ label }: Instance): SallyportError =>
+  new SallyportError(`pushUpdate: ${label} does not announce that it takes updates (IV_PROTO)`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'peer',
+    hint: 'Its options change when it connects again: kick it with reconnect "here".',
+  });
+
+const oneAddress = (): SallyportError =>
+  new SallyportError('pushUpdate: an address can be given to one client only', {
+    code: 'SALLYPORT_PUSH',
+    blame: 'config',
+    hint: 'Name the client: { to: id }.',
+  });
+
+const takenAddress = (address: string): SallyportError =>
+  new SallyportError(`pushUpdate: another client has ${address}`, {
+    code: 'SALLYPORT_PUSH',
+    blame: 'config',
+    hint: 'Give an address that is free.',
+  });
 
 function count(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1;

@@ -61,15 +61,22 @@ export interface Grant {
 }
 
 export class Connector {
-  readonly #config: Config;
-  readonly #server: ServerOptions;
-  readonly #ports: ConnectPorts;
+  #config: Config;
+  #server: ServerOptions;
+  #ports: ConnectPorts;
   readonly #leases = new WeakMap<Instance, PoolLease>();
 
   constructor(config: Config, server: ServerOptions, ports: ConnectPorts) {
     this.#config = config;
     this.#server = server;
     this.#ports = ports;
+  }
+
+  /** Clients get what these say from now on. */
+  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+    this.#config = config;
+    this.#server = server;
+    this.#ports = { ...this.#ports, scripts };
   }
 
   /** Whether a client's name has the file that `ccd-exclusive` wants; its path is for the log. */

@@ -29,6 +29,16 @@ export class Dialog implements AuthenticateContext {
     this.signal = this.#aborter.signal;
   }
 
+  /** As a hook has it: its functions stand alone. */
+  get context(): AuthenticateContext {
+    return {
+      signal: this.signal,
+      ask: (text, options) => this.ask(text, options),
+      webLogin: (url, options) => this.webLogin(url, options),
+      wait: (seconds) => this.wait(seconds),
+    };
+  }
+
   /** Whether the client says (IV_SSO) that it can do this: `webauth`, `crtext`, `openurl` … */
   supports(method: string): boolean {
     return (this.#host.peerInfo.get('IV_SSO') ?? '').split(',').includes(method);

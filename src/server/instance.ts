@@ -81,8 +81,6 @@ export interface InstanceOptions {
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
 const FAREWELL_MS = 2000;
-/** A session tells by itself when its handshake takes too long; the instance's limit is for one that never began. */
-const HANDSHAKE_GRACE_MS = 1000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
@@ -124,6 +122,8 @@ export class Instance {
   #cipher = '';
   #settings: Connected['settings'] | undefined;
   #driving = false;
+  /** How it ends, once it is leaving. */
+  #last: { readonly end: InstanceEnd | undefined; readonly reason: string } | undefined;
 
   constructor(options: InstanceOptions, server: InstanceServer) {
     this.id = options.id;
@@ -218,6 +218,12 @@ export class Instance {
     this.#leaving(end, FAREWELL_MS, reason);
   }
 
+  /** A client that was let in has proven itself with a certificate that is not good any more. */
+  revoke(): void {
+    this.log(Level.tlsErrors, 'VERIFY ERROR: the certificate was revoked while the client was connected');
+    this.refuse(refusal('certificate revoked'));
+  }
+
   /** Tells the client that it is refused, and ends. */
   refuse({ text }: Refusal): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
@@ -226,19 +232,23 @@ export class Instance {
     this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' }, REFUSAL_MS);
   }
 
-  /** Ends at once; undefined: without a word in the log. `reason` is what programs are told, where it is not the end's. */
+  /**
+   * Ends at once; undefined: without a word in the log. `reason` is what programs are told, where it is not the end's.
+   * What is on its way out already ends as it was going to.
+   */
   close(end: InstanceEnd | undefined, reason = end?.text ?? 'replaced'): void {
     if (this.#phase === 'closed') return;
+    const last = this.#last ?? { end, reason };
     this.#phase = 'closed';
     this.#cancelTimer();
     this.#cancelLimit();
     this.#cancelSettling();
     this.#dialog?.end('the client is gone');
     this.#aborter.abort();
-    if (end !== undefined) this.log(Level.multi, endLine(end));
+    if (last.end !== undefined) this.log(Level.multi, endLine(last.end));
     this.#session.close();
     try {
-      this.#server.closed(this, reason, this.#introduced);
+      this.#server.closed(this, last.reason, this.#introduced);
     } finally {
       this.#settleEnd();
     }
@@ -278,7 +288,7 @@ export class Instance {
       }
     }
     if (this.#phase === 'leaving' && this.#session.drained) {
-      this.#lastEnd();
+      this.close(undefined);
       return;
     }
     this.#cancelTimer();
@@ -459,24 +469,25 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
-    if (this.#phase === 'leaving') this.#lastEnd();
-    else this.close(instanceEndOf(end));
+    this.close(instanceEndOf(end));
   }
 
   #leaving(end: InstanceEnd | undefined, patienceMs: number, reason?: string): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
+    // Its packets end now, its words take a moment longer.
+    this.#server.plane.setPeer(this.peer, { prefixes: [], pingIntervalMs: 0 });
     this.#dialog?.end('the client was refused');
     this.#dialog = undefined;
     this.#aborter.abort();
-    this.#lastEnd = () => this.close(end, reason);
+    this.#last = { end, reason: reason ?? end?.text ?? 'replaced' };
     this.#cancelSettling();
     this.#cancelLimit();
-    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () => this.#lastEnd());
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () =>
+      this.close(undefined),
+    );
     this.#drive((now) => this.#session.handleWake(now));
   }
-
-  #lastEnd = (): void => {};
 
   /** Ends the instance, or the judgement it waits for, when this much time is over. */
   #limit(ms: number, of: 'handshake' | 'judgement'): void {

@@ -29,8 +29,8 @@ interface Passed {
 }
 
 export class Judge {
-  readonly #options: JudgeOptions;
-  readonly #ports: JudgePorts;
+  #options: JudgeOptions;
+  #ports: JudgePorts;
   readonly #tokens = new WeakMap<Instance, ClientTokens>();
   /** The user name that each client was let in with first: a renegotiation may not have another. */
   readonly #names = new WeakMap<Instance, { readonly proven: string | undefined }>();
@@ -38,6 +38,12 @@ export class Judge {
   constructor(options: JudgeOptions, ports: JudgePorts) {
     this.#options = options;
     this.#ports = ports;
+  }
+
+  /** Judges by other options from now on. */
+  reload(options: JudgeOptions, scripts: ServerScripts): void {
+    this.#options = { ...options, authGenToken: this.#options.authGenToken };
+    this.#ports = { ...this.#ports, scripts };
   }
 
   async authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict> {
@@ -120,7 +126,7 @@ export class Judge {
     let name = this.#options.usernameAsCommonName ? username : event.established.chain[0]?.commonName;
     if (token?.accepted !== true && hooks.onAuthenticate !== undefined) {
       const identity = clientIdentity(instance, event);
-      const decision = await hooks.onAuthenticate(identity, dialog);
+      const decision = await hooks.onAuthenticate(identity, dialog.context);
       dialog.signal.throwIfAborted();
       const refused = refusalOf(decision, identity, log);
       if (refused !== undefined) return refused;

@@ -1,7 +1,7 @@
 // What a server asks of the platform beyond the data plane and the host steps. node/ and linux/ answer, tests fake it.
 
 import type { FirstContactOptions } from '../control/first-contact.ts';
-import type { TlsEngineFactory } from '../control/tls-engine.ts';
+import type { PeerCertificate, TlsEngineFactory } from '../control/tls-engine.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PlaneListener } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
@@ -26,9 +26,18 @@ export interface ServerFiles {
 /** Key material that was read and checked. */
 export interface ServerMaterial {
   readonly tls: TlsEngineFactory;
+  /** Asked every few seconds; without it only handshakes know of revocations. */
+  readonly revocation?: RevocationPort | undefined;
   readonly wraps: FirstContactOptions;
   /** Key of auth-gen-token; random bytes where no file names one. */
   readonly tokenKey: Uint8Array | undefined;
+}
+
+/** Certificates that were good once and are not any more. */
+export interface RevocationPort {
+  /** Looks whether there is another list; true when it is another one than at the last call. */
+  refresh(): boolean;
+  isRevoked(chain: readonly PeerCertificate[]): boolean;
 }
 
 /** Passes a stream that is not OpenVPN on to another server (port-share). */

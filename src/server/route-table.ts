@@ -69,6 +69,19 @@ export class RouteTable {
     this.#owned.delete(owner);
   }
 
+  /** The living client that has an address. */
+  ownerOf(address: string): RouteOwner | undefined {
+    return this.#routes.get(address)?.owner;
+  }
+
+  /** Takes an address away from a client that stays; false when it was not its. `learn-address delete` follows. */
+  forget(owner: RouteOwner, address: string): boolean {
+    if (this.#routes.get(address)?.owner !== owner) return false;
+    this.#routes.delete(address);
+    this.#owned.get(owner)?.delete(address);
+    return true;
+  }
+
   /** Removes dead routes; `learn-address delete` is called for each of the returned. C does so within seconds. */
   reap(): string[] {
     const dead = [...this.#routes].filter(([, { owner }]) => owner === undefined).map(([address]) => address);

@@ -5,6 +5,7 @@ import type { DataPlane } from '../data/plane.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
+import type { ClientAddresses } from './client-addresses.ts';
 import type { Grant } from './connect.ts';
 import type { ServerHooks } from './hooks.ts';
 import { clientInfo } from './identity.ts';
@@ -24,7 +25,7 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  readonly #ports: RoutesPorts;
+  #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
   /** Addresses that programs are being told the end of. */
@@ -36,6 +37,11 @@ export class Routes {
   constructor(own: readonly string[], ports: RoutesPorts) {
     this.#ports = ports;
     this.#table = new RouteTable(own);
+  }
+
+  /** Other programs are told from now on. */
+  reload(scripts: ServerScripts): void {
+    this.#ports = { ...this.#ports, scripts };
   }
 
   entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
@@ -59,6 +65,26 @@ export class Routes {
     for (const route of routes) {
       log(Level.multi, `MULTI: internal route ${route} -> ${label}`);
       await this.#learn(instance, route, maxRoutes);
+    }
+    if (instance.phase === 'up') this.#tellPlane(instance);
+  }
+
+  /** Whether another client that is there has an address. */
+  isTaken(instance: Instance, address: string): boolean {
+    const owner = this.#table.ownerOf(routeAddress(address));
+    return owner !== undefined && owner !== instance.serial;
+  }
+
+  /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
+  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses): Promise<void> {
+    for (const [old, next] of [
+      [before.v4?.local, now.v4?.local],
+      [before.v6?.local, now.v6?.local],
+    ]) {
+      if (old === next) continue;
+      if (old !== undefined) await this.#takeBack(instance, old);
+      // One for one: the client has no more addresses than before.
+      if (next !== undefined) await this.#learn(instance, next, Number.POSITIVE_INFINITY);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
   }
@@ -102,6 +128,11 @@ export class Routes {
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
+  }
+
+  async #takeBack(instance: Instance, text: string): Promise<void> {
+    const address = routeAddress(text);
+    if (this.#table.forget(instance.serial, address)) await this.#forget(address);
   }
 
   #tellPlane(instance: Instance): void {

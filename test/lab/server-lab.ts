@@ -200,6 +200,16 @@ export class ServerLab {
     return client;
   }
 
+  /** How often clients have come by new keys. */
+  get renegotiations(): number {
+    const expiry = {
+      certificateExpiryUnixSeconds: undefined,
+      caExpiryUnixSeconds: undefined,
+      crlExpiryUnixSeconds: undefined,
+    };
+    return this.server.metrics({ version: '', expiry, eventLoopDelaySeconds: undefined }).renegotiations;
+  }
+
   get list(): readonly ClientInfo[] {
     return this.server.clients;
   }
@@ -453,9 +463,9 @@ export class ServerLab {
         if (Buffer.byteLength(name) > PATH_LIMIT_BYTES) return undefined;
         return this.files.get(path)?.slice(0, limitBytes);
       },
-      replace: (path, content) => {
+      replace: (path, text) => {
         this.paths.push(path);
-        this.files.set(path, typeof content === 'string' ? content : new TextDecoder('latin1').decode(content));
+        this.files.set(path, typeof text === 'string' ? text : Buffer.from(text).toString('latin1'));
       },
       temporary: (prefix) => {
         const path = `/tmp/openvpn_${prefix}_${this.#temporary++}.tmp`;
