@@ -77,6 +77,8 @@ export interface InstanceOptions {
   readonly peerSessionId: Uint8Array;
 }
 
+/** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
+const HANDSHAKE_GRACE_MS = 1000;
 /** How long a client may take to acknowledge that it is refused … */
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
