@@ -439,6 +439,13 @@ describe('an auth-token', () => {
     }
   });
 
+  it('that is none of ours is refused though the hook would agree', async () => {
+    const lab = await new ServerLab(['auth-gen-token 0 3600'], { hooks: { onAuthenticate: () => true } }).up();
+    const ann = lab.connect('ann', { credentials: { username: 'max', password: `SESS_ID_AT_${'A'.repeat(80)}` } });
+    await refusedUntil(lab, ann);
+    await lab.connected('ann', { credentials: CREDENTIALS });
+  });
+
   it('that has expired is told so, and the password counts again', async () => {
     const { lab, ann } = await judgedBy(once, ['auth-gen-token 600 300']);
     await lab.until(() => ann.isUp, 'ann is up');

@@ -195,7 +195,8 @@ describe('client-connect', () => {
 
   it('that answers when its client is gone does not take an address from the client that has it now', async () => {
     const later: (() => void)[] = [];
-    const lab = new ServerLab(CONNECT);
+    const asked: (string | undefined)[] = [];
+    const lab = new ServerLab(CONNECT, { hooks: { onConnect: ({ commonName }) => void asked.push(commonName) } });
     lab.script = (argv, { common_name, client_connect_config_file: file = '' }) =>
       new Promise((resolve) => {
         if (argv[0] !== '/connect' || common_name !== 'ann') return resolve(exited(0));
@@ -218,6 +219,7 @@ describe('client-connect', () => {
     await lab.runFor(1000);
     await lab.connected('eve');
     expect(new Set(lab.list.map(({ address4 }) => address4)).size).toBe(3);
+    expect(asked).toEqual(['ann', 'bob', 'eve']);
     expect(await lab.gone()).toEqual({});
   });
 

@@ -49,6 +49,23 @@ describe('a server', () => {
     expect(lab.clock.nowMs - startMs).toBeLessThan(6000);
   });
 
+  it('waits for no client that falls silent in the middle of a renegotiation', async () => {
+    for (let beforeMs = 20; beforeMs <= 100; beforeMs += 20) {
+      for (let afterMs = 0; afterMs <= 60; afterMs += 10) {
+        const lab = await new ServerLab(['explicit-exit-notify 1']).up();
+        const ann = await lab.connected('ann');
+        ann.session.renegotiate(lab.clock.now());
+        await lab.runFor(beforeMs);
+        const startMs = lab.clock.nowMs;
+        lab.server.signal('SIGTERM');
+        await lab.runFor(afterMs);
+        ann.silent = true;
+        expect(await lab.gone()).toEqual({});
+        expect(lab.clock.nowMs - startMs).toBeLessThan(6000);
+      }
+    }
+  });
+
   it('ends while a renegotiation is judged by somebody who never answers', async () => {
     const lab = await new ServerLab(['explicit-exit-notify 1'], {
       hooks: { onAuthenticate: ({ renegotiation }) => !renegotiation || never() },
