@@ -158,7 +158,11 @@ async function runOnce(
   emergency.undo = undefined;
   running.stop();
   if (end.kind === 'reload') return 'reload';
-  if (end.error !== undefined && end.exitCode !== 0) sayFatal(end.error, logger);
+  if (end.error !== undefined && end.exitCode !== 0) {
+    // A server's log has said that it ends, in its place before the device is closed.
+    if (config.mode === 'server') sayHint(end.error, logger);
+    else sayFatal(end.error, logger);
+  }
   return end.exitCode;
 }
 
@@ -212,9 +216,13 @@ function explain(error: unknown, logger: Logger): void {
   sayFatal(error, logger);
 }
 
+function sayHint(error: unknown, logger: Logger): void {
+  if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
+}
+
 /** The end of a log after an error that was told. */
 function sayFatal(error: unknown, logger: Logger): void {
-  if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
+  sayHint(error, logger);
   logger.log(Level.fatal, 'Exiting due to fatal error');
 }
 

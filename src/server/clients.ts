@@ -93,6 +93,8 @@ export class Clients implements InstanceServer {
   readonly #farewells = new Set<Promise<unknown>>();
   readonly #handshakes: Record<string, number> = {};
   readonly #disconnects: Record<string, number> = {};
+  /** Those whose handshake was completed, for the counts. */
+  readonly #settled = new WeakSet<Instance>();
   #renegotiations = 0;
   #cancelTokens = new Map<Instance, () => void>();
 
@@ -284,7 +286,7 @@ export class Clients implements InstanceServer {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(instance.facts.connectedUnixSeconds === 0 ? this.#handshakes : this.#disconnects, reason);
+    count(this.#settled.has(instance) ? this.#disconnects : this.#handshakes, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);
@@ -468,6 +470,7 @@ export class Clients implements InstanceServer {
 
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
+    this.#settled.add(instance);
     instance.facts.routes = grant.routes;
     await this.#options.routes.learn(instance, grant);
     if (instance.phase !== 'up') return;
@@ -527,13 +530,20 @@ export class Clients implements InstanceServer {
 
   #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
     const instance = this.#table.ofStream(link);
-    if (instance === undefined) {
-      this.#later(this.#streams.end(link));
+    const waiting = this.#streams.waiting(link);
+    const from = waiting === undefined ? '' : `${addressText(waiting.address)} `;
+    const log: Log = instance?.log ?? ((flags, line) => this.log(flags, from + line));
+    if (instance !== undefined || waiting !== undefined) {
+      if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
+      log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
+    }
+    const end = { signal: 'SIGUSR1', text: 'connection-reset' } as const;
+    if (instance !== undefined) {
+      instance.close(end);
       return;
     }
-    if (code === 'BAD_FRAME') instance.log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
-    instance.log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
-    instance.close({ signal: 'SIGUSR1', text: 'connection-reset' });
+    if (waiting !== undefined) log(Level.multi, endLine(end));
+    this.#later(this.#streams.end(link));
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {

@@ -6,6 +6,7 @@ import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort, LinkPort } from '../ports.ts';
 import { addressText } from './address-text.ts';
+import { endLine } from './instance-end.ts';
 import type { Listener } from './listeners.ts';
 import type { StreamRelay } from './ports.ts';
 
@@ -68,10 +69,14 @@ export class Streams {
     });
     this.#waiting++;
     const cancel = clock.at(clock.now().monoMs + handshakeMs, () => {
+      const from = addressText(address);
       log(
         Level.tlsErrors,
-        `${addressText(address)} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
+        `${from} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
       );
+      log(Level.tlsErrors, `${from} TLS Error: TLS handshake failed`);
+      log(Level.streamErrors, `${from} Fatal TLS error (check_tls_errors_co), restarting`);
+      log(Level.multi, `${from} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
       this.#attend(this.end(link));
     });
     this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
@@ -97,10 +102,8 @@ export class Streams {
     this.#streams.delete(link);
     this.#stopWaiting(stream);
     log(Level.streamErrors, `${addressText(stream.address)} Non-OpenVPN client protocol detected`);
-    log(
-      Level.multi,
-      `${addressText(stream.address)} SIGTERM[soft,port-share-redirect] received, client-instance exiting`,
-    );
+    const end = endLine({ signal: 'SIGTERM', text: 'port-share-redirect' });
+    log(Level.multi, `${addressText(stream.address)} ${end}`);
     const passed = plane.removeLink(link).then(() => {
       if (relay === undefined) links.close(stream.fd);
       else relay.relay(stream.fd, bytes, stream.address);
