@@ -32,7 +32,7 @@ import { ConnectRateLimit, connectFreqLine } from './rate-limit.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { Streams } from './streams.ts';
+import { Streams, tellLost } from './streams.ts';
 import { updateClients } from './update-clients.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
 
@@ -528,22 +528,14 @@ export class Clients implements InstanceServer {
     this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
   }
 
-  #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
-    const instance = this.#table.ofStream(link);
-    const waiting = this.#streams.waiting(link);
-    const from = waiting === undefined ? '' : `${addressText(waiting.address)} `;
-    const log: Log = instance?.log ?? ((flags, line) => this.log(flags, from + line));
-    if (instance !== undefined || waiting !== undefined) {
-      if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
-      log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
-    }
-    const end = { signal: 'SIGUSR1', text: 'connection-reset' } as const;
-    if (instance !== undefined) {
-      instance.close(end);
+  #linkClosed(event: Extract<PlaneEvent, { type: 'link-closed' }>): void {
+    const instance = this.#table.ofStream(event.link);
+    if (instance === undefined) {
+      this.#later(this.#streams.lost(event));
       return;
     }
-    if (waiting !== undefined) log(Level.multi, endLine(end));
-    this.#later(this.#streams.end(link));
+    tellLost(event, instance.log);
+    instance.close({ signal: 'SIGUSR1', text: 'connection-reset' });
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {

@@ -97,11 +97,6 @@ export class Server {
     return this.#serving?.clients.list ?? [];
   }
 
-  /** What reports are made of; undefined between restarts. */
-  get parts(): Pick<Serving, 'clients' | 'gate' | 'routes'> | undefined {
-    return this.#serving;
-  }
-
   /** What `status` and SIGUSR2 tell. Between restarts there are no clients. */
   status(title: string): StatusFacts {
     return statusFacts(this.#serving, this.#plane, title, this.#ports.clock.now());

@@ -34,6 +34,8 @@ interface Stream extends WaitingStream {
   cancel(): void;
 }
 
+type Lost = Extract<PlaneEvent, { type: 'link-closed' }>;
+
 /** Connections that have sent nothing yet; more are closed at once. */
 const WAITING_LIMIT = 256;
 /** A client's control packets before it has keys are no longer. */
@@ -111,6 +113,17 @@ export class Streams {
     this.#attend(passed);
   }
 
+  /** A connection without a client has ended. */
+  async lost(event: Lost): Promise<void> {
+    const stream = this.waiting(event.link);
+    if (stream !== undefined) {
+      const log: Log = (flags, text) => this.#options.log(flags, `${addressText(stream.address)} ${text}`);
+      tellLost(event, log);
+      log(Level.multi, endLine({ signal: 'SIGUSR1', text: 'connection-reset' }));
+    }
+    await this.end(event.link);
+  }
+
   /** Closes a connection. */
   async end(link: LinkId): Promise<void> {
     const stream = this.#streams.get(link);
@@ -140,4 +153,10 @@ export class Streams {
     stream.waiting = false;
     this.#waiting--;
   }
+}
+
+/** Why a connection has ended, for the log. */
+export function tellLost({ code, text }: Lost, log: Log): void {
+  if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
+  log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
 }
