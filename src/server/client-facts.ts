@@ -30,7 +30,7 @@ export interface ClientFacts {
   addresses: ClientAddresses;
   /** Networks behind it. */
   routes: readonly string[];
-  /** When its tunnel came up; 0 before. */
+  /** When it was let in; 0 before. */
   connectedUnixSeconds: number;
 }
 

@@ -207,6 +207,7 @@ export class Clients implements InstanceServer {
     signal: AbortSignal,
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
+    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     const grant = await this.#options.connector.connect(instance, event, token, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
@@ -377,7 +378,6 @@ export class Clients implements InstanceServer {
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
     instance.facts.routes = grant.routes;
-    instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
     await this.#options.routes.learn(instance, grant);
     this.#renewTokens(instance);
   }

@@ -71,7 +71,13 @@ class ScriptCalls implements ServerScripts {
     if (command === undefined) return true;
     const rootFirst = [...chain].reverse();
     for (const [index, certificate] of rootFirst.entries()) {
-      const seen = { certificates: rootFirst.slice(0, index + 1), commonName: undefined };
+      // At a renegotiation all that was known stays known.
+      const known = [...client.chain].reverse();
+      const certificates = [
+        ...rootFirst.slice(0, index + 1),
+        ...known.filter(({ depth }) => depth < certificate.depth),
+      ];
+      const seen = { certificates, commonName: client.name ?? client.commonName };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(
         client,
@@ -102,7 +108,7 @@ class ScriptCalls implements ServerScripts {
     const authFiles = {
       control: files.temporary('acf'),
       pending: files.temporary('apf'),
-      failedReason: files.temporary('arf'),
+      failedReason: files.temporary('afr'),
     };
     const byFile = script.by === 'file' ? files.temporary('up') : undefined;
     try {
@@ -199,9 +205,8 @@ class ScriptCalls implements ServerScripts {
   }
 
   #environment(type: ServerScriptType, client: ClientFacts, more: Partial<ClientScriptFacts>): ScriptEnvironment {
-    const { clock, localTime, base } = this.#ports;
-    const introduced = type !== 'tls-verify' && type !== 'user-pass-verify';
-    const connectedAt = client.connectedUnixSeconds === 0 ? clock.now().unixSeconds : client.connectedUnixSeconds;
+    const { localTime, base } = this.#ports;
+    const introduced = client.connectedUnixSeconds !== 0;
     const facts: ClientScriptFacts = {
       ...NO_CLIENT_FACTS,
       certificates: [...client.chain].reverse(),
@@ -212,7 +217,9 @@ class ScriptCalls implements ServerScripts {
       username: client.username,
       addresses: introduced ? client.addresses : undefined,
       withNetmask: this.#config.device.type === 'tap' || this.#config.tunnel.topology === 'subnet',
-      connected: introduced ? { unixSeconds: connectedAt, localTime: localTime(connectedAt) } : undefined,
+      connected: introduced
+        ? { unixSeconds: client.connectedUnixSeconds, localTime: localTime(client.connectedUnixSeconds) }
+        : undefined,
       ...this.#known.get(client),
       ...more,
     };

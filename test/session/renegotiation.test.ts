@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { SessionEvent } from '../../src/session/event.ts';
 import { Opcode } from '../../src/wire/opcode.ts';
 import { NOISY, QUIET } from '../lab/noisy-wire.ts';
 import { type End, SessionPair } from '../lab/session-pair.ts';
@@ -7,6 +8,11 @@ const KEY = { kind: 'tls-crypt', staticKey: new Uint8Array(256).map((_, index) =
 const WRAPPED = { clientWrap: KEY, serverWrap: KEY } as const;
 const renegotiations = (end: End) => end.session.counters().renegotiations;
 const both = (pair: SessionPair, count: number) => () => pair.ends.every((end) => renegotiations(end) >= count);
+
+const admit = (end: End, event: SessionEvent, now: SessionPair['now']): boolean => {
+  if (event.type === 'authenticate') end.session.admit(event.keyId, 'client', now);
+  return event.type === 'authenticate';
+};
 
 describe('renegotiation', () => {
   it.each(['client', 'server'] as const)('begun by the %s gives both sides a new key and loses no packet', (side) => {
@@ -23,6 +29,20 @@ describe('renegotiation', () => {
     expect(keyIds).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 1, 2]);
     expect(Math.max(pair.client.ring.most, pair.server.ring.most)).toBeLessThanOrEqual(3);
   });
+
+  it.each(['client', 'server'] as const)(
+    'begun by the %s loses no packet where data is faster than control packets: a server waits for its client',
+    (side) => {
+      const noise = { ...QUIET, delayMs: 200 };
+      const pair = new SessionPair({ noise, dataEveryMs: 10, server: { judged: true }, onEvent: admit });
+      expect(pair.connect()).toBe(true);
+      pair[side].session.renegotiate(pair.now);
+      expect(pair.run(both(pair, 1), 10_000)).toBe(true);
+      pair.runFor(1000);
+      expect(pair.ends.map((end) => end.ring.sendingKeyId)).toEqual([1, 1]);
+      expect(pair.dataLost).toBe(0);
+    },
+  );
 
   it('begun by both at once is one renegotiation', () => {
     const pair = new SessionPair({ dataEveryMs: 10 });
