@@ -186,7 +186,6 @@ function readConfiguration(argv: readonly string[], logger: Logger): Reading | u
   const missing = missingFileLines(config, config.process.cd ?? '.');
   if (missing.length > 0) {
     for (const line of missing) say(line);
-    say('Options error: Please correct these errors.');
     say('Use --help for more information.');
     return undefined;
   }

@@ -8,7 +8,7 @@ import type { Claim } from '../control/first-contact.ts';
 import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { Level, type Log } from '../log.ts';
-import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
 import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
 import { type Arrival, Arrivals } from './arrivals.ts';
@@ -29,7 +29,6 @@ import { renewedTokenReply } from './push-list.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { tellLost } from './streams.ts';
 import { updateClients } from './update-clients.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
 

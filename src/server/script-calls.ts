@@ -98,11 +98,11 @@ class ScriptCalls implements ServerScripts {
     for (const [index, certificate] of rootFirst.entries()) {
       // At a renegotiation all that was known stays known.
       const known = [...client.chain].reverse();
-      const certificates = [
-        ...rootFirst.slice(0, index + 1),
-        ...known.filter(({ depth }) => depth < certificate.depth),
-      ];
-      const seen = { certificates, commonName: client.name ?? client.commonName };
+      const seen = {
+        certificates: rootFirst.slice(0, index + 1),
+        known: known.filter(({ depth }) => depth < certificate.depth),
+        commonName: client.name ?? client.commonName,
+      };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(
         client,

@@ -4,6 +4,7 @@
 import type { DataPlane, LinkId, PlaneEvent } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import { tellLost } from '../peer/drop-words.ts';
 import type { ClockPort, LinkPort } from '../ports.ts';
 import { addressText } from './address-text.ts';
 import { endLine } from './instance-end.ts';
@@ -153,10 +154,4 @@ export class Streams {
     stream.waiting = false;
     this.#waiting--;
   }
-}
-
-/** Why a connection has ended, for the log. */
-export function tellLost({ code, text }: Lost, log: Log): void {
-  if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
-  log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
 }

@@ -225,6 +225,7 @@ export class ControlSession implements Session {
     this.#now = now;
     if (!this.#running || this.#refused) return;
     this.#refused = true;
+    this.#peer.name ??= this.#handshake.refused(this.#rotation.slots.negotiating);
     this.#outbox.close();
     this.sendText(reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, now);
   }

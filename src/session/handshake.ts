@@ -68,6 +68,14 @@ export class Handshake {
     this.#ready(key, key.phase.established, now);
   }
 
+  /** The peer of a judged session is not let in: says what it came with, and whose certificate that was. */
+  refused(key: SessionKey | undefined): string | undefined {
+    if (key?.phase.name !== 'judging' || key.refusal !== undefined) return undefined;
+    const { established } = key.phase;
+    this.#host.log(Level.handshake, controlChannelLine(established));
+    return established.chain[0]?.commonName;
+  }
+
   /** Goes on as far as credentials allow. */
   proceed(key: SessionKey, now: Instants): void {
     if (key.phase.name !== 'credentials') return;
