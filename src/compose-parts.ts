@@ -8,10 +8,29 @@ import { createNetlinkPort } from './linux/netlink.ts';
 import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
+import type { Log } from './log.ts';
 import type { ScriptStdio } from './node/scripts.ts';
 import type { PacketDevice } from './packet-device.ts';
 import type { DevicePort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
+
+/** What clients and servers get from the program that runs them. */
+export interface Surroundings {
+  readonly log: Log;
+  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
+  passphrase(): Promise<string>;
+  /** The configuration's file as scripts see it. */
+  readonly configFile: string | undefined;
+  /** Relative file names start from here, also after the working directory has changed. */
+  readonly directory: string;
+  /** Where scripts print; default: where this process prints. */
+  readonly scriptOutput?: number | 'ignore' | undefined;
+  /** The built data-plane worker, and one of it that was started ahead, if any. */
+  readonly workerUrl: URL;
+  readonly worker?: Worker | undefined;
+  /** The tunnel ends here and not in a device of the host. */
+  readonly device?: PacketDevice | undefined;
+}
 
 /** The worker starts at once, beside everything else; who listens to it is known later. */
 export function startPlane(options: {

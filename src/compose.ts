@@ -3,18 +3,17 @@
 
 import { release } from 'node:os';
 import { resolve } from 'node:path';
-import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
-import { hostPorts, privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
+import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { loadProvider } from './linux/openssl.ts';
 import { setNice } from './linux/privileges.ts';
-import { Level, type Log } from './log.ts';
+import { Level } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
@@ -22,29 +21,14 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
-import type { PacketDevice } from './packet-device.ts';
 import { Host } from './tunnel/host.ts';
 import { OPENVPN_VERSION } from './version.ts';
 
-export interface ComposeOptions {
-  readonly log: Log;
+export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
   readonly credentials: Pick<CredentialsPort, 'ask'>;
   /** Whoever answers questions beside username and password, if there is anybody. */
   readonly challenges?: ChallengePort | undefined;
-  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
-  passphrase(): Promise<string>;
-  /** The profile's file name as scripts see it. */
-  readonly configFile: string | undefined;
-  /** Relative file names start from here, also after the working directory has changed. */
-  readonly directory: string;
-  /** Where scripts print; default: where this process prints. */
-  readonly scriptOutput?: number | 'ignore' | undefined;
-  /** The built data-plane worker, and one of it that was started ahead, if any. */
-  readonly workerUrl: URL;
-  readonly worker?: Worker | undefined;
-  /** The tunnel ends here and not in a device of the host. */
-  readonly device?: PacketDevice | undefined;
 }
 
 export interface ComposedClient {

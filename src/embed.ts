@@ -3,8 +3,8 @@
 import { resolve } from 'node:path';
 import type { Config, Finding } from './config/config.ts';
 import { type ConfigInput, parseConfig } from './config/parse.ts';
-import { guarded } from './connection.ts';
 import { SallyportError } from './error.ts';
+import { guarded } from './event-feed.ts';
 import { Level, type Log } from './log.ts';
 import { MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 

@@ -1,9 +1,9 @@
 // The library's server: a server as an object with typed events. Nothing is printed, no process-wide handler is set.
 
 import type { Config } from './config/config.ts';
-import { guarded } from './connection.ts';
 import type { PlaneStatistics } from './data/plane.ts';
 import { SallyportError } from './error.ts';
+import { EventFeed } from './event-feed.ts';
 import { formatAddress } from './ip/address.ts';
 import type { PacketDevice } from './packet-device.ts';
 import type { ReloadReport, RunningParts } from './serve.ts';
@@ -88,9 +88,8 @@ export class RunningServer implements AsyncDisposable {
   readonly device: PacketDevice | undefined;
   readonly #parts: RunningParts;
   readonly #options: RunningServerOptions;
-  readonly #listeners = new Set<(event: ServerEvent) => void>();
+  readonly #feed = new EventFeed<ServerEvent>(QUEUE_LIMIT);
   #addresses: readonly ListenAddress[] | undefined;
-  #end: EventOf<'end'> | undefined;
   /** One reload after another. */
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -105,16 +104,14 @@ export class RunningServer implements AsyncDisposable {
           port: local.port,
           transport,
         }));
-        this.#emit({ type: 'listening', addresses: this.#addresses });
+        this.#feed.emit({ type: 'listening', addresses: this.#addresses });
       },
-      connected: (client) => this.#emit({ type: 'connected', client }),
-      disconnected: (client, reason) => this.#emit({ type: 'disconnected', client, reason }),
+      connected: (client) => this.#feed.emit({ type: 'connected', client }),
+      disconnected: (client, reason) => this.#feed.emit({ type: 'disconnected', client, reason }),
     });
     this.ended = this.#parts.run().then((end: ServerEnd) => {
       const error = end.kind === 'exit' ? end.error : undefined;
-      this.#end = { type: 'end', error };
-      this.#emit(this.#end);
-      this.#listeners.clear();
+      this.#feed.emit({ type: 'end', error });
       return { error };
     });
   }
@@ -167,7 +164,7 @@ export class RunningServer implements AsyncDisposable {
       const read = config === undefined ? undefined : this.#options.read(config, checksLogins);
       const { applied, needRestart } = await this.#parts.reload(read, checksLogins);
       if (hooks !== undefined) this.#options.hooks.set(hooks);
-      this.#emit({ type: 'reloaded', applied, needRestart });
+      this.#feed.emit({ type: 'reloaded', applied, needRestart });
       return { applied, needRestart };
     });
     this.#reloading = next.catch(() => {});
@@ -181,42 +178,12 @@ export class RunningServer implements AsyncDisposable {
 
   /** Calls back for each event of a type; returns the function that stops it. */
   on<T extends ServerEventType>(type: T, listener: (event: EventOf<T>) => void): () => void {
-    const wrapped = (event: ServerEvent): void => {
-      if (event.type === type) listener(event as EventOf<T>);
-    };
-    this.#listeners.add(wrapped);
-    return () => this.#listeners.delete(wrapped);
+    return this.#feed.on(type, listener);
   }
 
   /** All events from now on, until the end or until `signal` aborts. */
-  async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ServerEvent, void, undefined> {
-    const queue: ServerEvent[] = [];
-    let wake = (): void => {};
-    const listener = (event: ServerEvent): void => {
-      queue.push(event);
-      if (queue.length > QUEUE_LIMIT) queue.shift();
-      wake();
-    };
-    const stop = (): void => wake();
-    this.#listeners.add(listener);
-    options.signal?.addEventListener('abort', stop, { once: true });
-    try {
-      while (options.signal?.aborted !== true) {
-        const event = queue.shift();
-        if (event !== undefined) {
-          yield event;
-          if (event.type === 'end') return;
-          continue;
-        }
-        if (this.#end !== undefined) return;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    } finally {
-      this.#listeners.delete(listener);
-      options.signal?.removeEventListener('abort', stop);
-    }
+  events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ServerEvent, void, undefined> {
+    return this.#feed.events(options);
   }
 
   /** Ends the server; clients are told where the configuration has `explicit-exit-notify`. */
@@ -231,27 +198,8 @@ export class RunningServer implements AsyncDisposable {
 
   /** Resolves when clients can come; rejects with the error that ended the server, or the abort reason. */
   async untilListening(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    if (this.#end !== undefined) throw errorOf(this.#end);
-    if (this.#addresses !== undefined) return;
-    await new Promise<void>((resolve, reject) => {
-      const done = (act: () => void): void => {
-        this.#listeners.delete(listener);
-        signal?.removeEventListener('abort', abort);
-        act();
-      };
-      const abort = (): void => done(() => reject(signal?.reason));
-      const listener = (event: ServerEvent): void => {
-        if (event.type === 'listening') done(resolve);
-        if (event.type === 'end') done(() => reject(errorOf(event)));
-      };
-      this.#listeners.add(listener);
-      signal?.addEventListener('abort', abort, { once: true });
-    });
-  }
-
-  #emit(event: ServerEvent): void {
-    for (const listener of [...this.#listeners]) guarded(() => listener(event));
+    if (this.#feed.end === undefined && this.#addresses !== undefined) return signal?.throwIfAborted();
+    await this.#feed.until('listening', errorOf, signal);
   }
 }
 

@@ -2,8 +2,7 @@
 // both go through it.
 
 import { resolve } from 'node:path';
-import type { Worker } from 'node:worker_threads';
-import { hostPorts, privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
+import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
 import type { ServerOptions } from './config/server-options.ts';
@@ -23,7 +22,6 @@ import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
 import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
-import type { PacketDevice } from './packet-device.ts';
 import { TOKEN_SECRET_BYTES, tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
@@ -33,22 +31,8 @@ import { Host } from './tunnel/host.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { parseAuthTokenKey } from './wire/auth-token-key.ts';
 
-export interface ServeOptions {
-  readonly log: Log;
+export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
-  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
-  passphrase(): Promise<string>;
-  /** The file of the configuration as scripts see it. */
-  readonly configFile: string | undefined;
-  /** Relative file names start from here, also after the working directory has changed. */
-  readonly directory: string;
-  /** Where scripts print; default: where this process prints. */
-  readonly scriptOutput?: number | 'ignore' | undefined;
-  /** The built data-plane worker, and one of it that was started ahead, if any. */
-  readonly workerUrl: URL;
-  readonly worker?: Worker | undefined;
-  /** The tunnel ends here and not in a device of the host. */
-  readonly device?: PacketDevice | undefined;
 }
 
 export interface ComposedServer {
