@@ -142,7 +142,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
-    reread: () => inDirectory(home, () => readConfiguration(argv, logger)?.config),
+    reread: (running) => inDirectory(home, () => readConfiguration(argv, logger, running)?.config),
     ready: () => {
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },
@@ -172,7 +172,7 @@ interface Reading {
 }
 
 /** Reads and checks everything that is written; says what is wrong and answers nothing when it can't be used. */
-function readConfiguration(argv: readonly string[], logger: Logger): Reading | undefined {
+function readConfiguration(argv: readonly string[], logger: Logger, running?: Config): Reading | undefined {
   const { config, findings } = parseConfig({ argv }, { readText });
   const say = (text: string): void => logger.log(Level.fatal, text);
   if (config === undefined) {
@@ -183,7 +183,7 @@ function readConfiguration(argv: readonly string[], logger: Logger): Reading | u
     say('Use --help for more information.');
     return undefined;
   }
-  const missing = missingFileLines(config, config.process.cd ?? '.');
+  const missing = missingFileLines(config, config.process.cd ?? '.', running);
   if (missing.length > 0) {
     for (const line of missing) say(line);
     say('Use --help for more information.');

@@ -9,6 +9,7 @@ import {
   type Logger,
   openStatusFile,
   type StatusFacts,
+  type StatusFile,
   statusLines,
 } from '../../src/command.ts';
 import type { ComposedClient } from '../../src/compose.ts';
@@ -18,6 +19,8 @@ type Client = ReturnType<ComposedClient['start']>['client'];
 
 export interface Reports {
   toLog(): void;
+  /** Goes by another configuration. A file that stays the same stays open: it may not be opened again. */
+  follow(config: Config): void;
   stop(): void;
 }
 
@@ -36,23 +39,43 @@ export function startServerReports(
   server: { status(title: string): StatusFacts },
   logger: Logger,
 ): Reports {
-  const lines = (): readonly string[] =>
-    statusLines(server.status(versionLine()), config.process.statusVersion, formatLocalTime);
+  const lines = ({ process }: Config): readonly string[] =>
+    statusLines(server.status(versionLine()), process.statusVersion, formatLocalTime);
   return startStatus(config, lines, logger, false);
 }
 
-function startStatus(config: Config, lines: () => readonly string[], { log }: Logger, atTheEnd: boolean): Reports {
-  const { status } = config.process;
-  const file = status === undefined ? undefined : openStatusFile(status.path, (text) => log(Level.warning, text));
+function startStatus(
+  first: Config,
+  linesOf: (config: Config) => readonly string[],
+  { log }: Logger,
+  atTheEnd: boolean,
+): Reports {
+  let config = first;
+  let file: StatusFile | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const write = (): void => {
-    file?.write(lines());
+    file?.write(linesOf(config));
   };
-  const timer =
-    status === undefined || status.seconds === 0 ? undefined : setInterval(write, status.seconds * 1000).unref();
-  write();
+  const start = (before?: Config): void => {
+    const { status } = config.process;
+    if (before === undefined || before.process.status?.path !== status?.path) {
+      file?.close();
+      file = status === undefined ? undefined : openStatusFile(status.path, (text) => log(Level.warning, text));
+    }
+    clearInterval(timer);
+    timer =
+      status === undefined || status.seconds === 0 ? undefined : setInterval(write, status.seconds * 1000).unref();
+    write();
+  };
+  start();
   return {
     toLog() {
-      for (const line of lines()) log(Level.info, line);
+      for (const line of linesOf(config)) log(Level.info, line);
+    },
+    follow(next) {
+      const before = config;
+      config = next;
+      start(before);
     },
     stop() {
       clearInterval(timer);
