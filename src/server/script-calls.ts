@@ -14,6 +14,7 @@ import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 import type { ServerFiles } from './ports.ts';
+import { ProgramLane } from './program-lane.ts';
 import type { PasswordVerdict, ScriptOutput, ServerScripts, TokenSession, Traffic } from './scripts.ts';
 import {
   type ClientScriptFacts,
@@ -45,6 +46,10 @@ const POLL_MS = 1000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 const OUTPUT_LIMIT_BYTES = 1024 * 1024;
 const DEFERRED = 2;
+/** Programs that a client causes; they stand in the lane, and their end is not waited for when the server ends. */
+const QUEUED = new Set(['--tls-verify script', '--auth-user-pass-verify', '--client-connect', '--client-crresponse']);
+/** Has a limit of its own, see key-checks.ts. */
+const STOPPABLE = new Set(['--tls-crypt-v2-verify']);
 
 export function createScriptCalls(config: Config, server: ServerOptions, ports: ScriptCallsPorts): ServerScripts {
   return new ScriptCalls(config, server, ports);
@@ -57,6 +62,7 @@ class ScriptCalls implements ServerScripts {
   readonly #server: ServerOptions;
   readonly #ports: ScriptCallsPorts;
   readonly #timeoutMs: number;
+  readonly #lane: ProgramLane;
   /** Files whose names stay in a client's environment, and its state of auth-gen-token. */
   readonly #known = new WeakMap<ClientFacts, Partial<ClientScriptFacts>>();
   readonly #temporaries = new Set<string>();
@@ -67,6 +73,7 @@ class ScriptCalls implements ServerScripts {
     this.#server = server;
     this.#ports = ports;
     this.#timeoutMs = config.tls.handWindowSeconds * 1000;
+    this.#lane = ProgramLane.of(ports.scripts);
     this.checksKeys = server.scripts.tlsCryptV2Verify !== undefined;
     this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
   }
@@ -147,7 +154,14 @@ class ScriptCalls implements ServerScripts {
         password: byFile === undefined ? password : undefined,
       });
       const argv = byFile === undefined ? script.argv : [...script.argv, byFile];
-      const result = await this.#run(client, '--auth-user-pass-verify', argv, environment, [0, DEFERRED]);
+      const result = await this.#run(
+        client,
+        '--auth-user-pass-verify',
+        argv,
+        environment,
+        [0, DEFERRED],
+        dialog.signal,
+      );
       let accept = result?.exitCode === 0;
       if (result?.exitCode === DEFERRED) {
         log(Level.handshake, `TLS: Username/Password authentication deferred for username '${username}' `);
@@ -173,7 +187,14 @@ class ScriptCalls implements ServerScripts {
     const connectFiles = { config: this.#temporary('cc'), deferred: this.#temporary('ccr') };
     try {
       const environment = this.#environment('client-connect', client, { connectFiles });
-      const result = await this.#run(client, '--client-connect', [...command, connectFiles.config], environment);
+      const result = await this.#run(
+        client,
+        '--client-connect',
+        [...command, connectFiles.config],
+        environment,
+        [0],
+        signal,
+      );
       let accept = result?.exitCode === 0;
       if (accept && this.#answer(connectFiles.deferred) === '2') {
         accept = await this.#deferredAnswer(connectFiles.deferred, signal);
@@ -230,6 +251,7 @@ class ScriptCalls implements ServerScripts {
   }
 
   close(): void {
+    this.#lane.stop();
     for (const path of [...this.#temporaries]) this.#remove(path);
   }
 
@@ -270,13 +292,14 @@ class ScriptCalls implements ServerScripts {
     this.#known.set(client, { ...this.#known.get(client), ...facts });
   }
 
-  /** undefined: it may not be run at all. */
+  /** undefined: it may not be run at all, or its client was `gone`, or out of time, before it could. */
   async #run(
     client: Pick<ClientFacts, 'log'> | undefined,
     name: string,
     argv: readonly string[],
     environment: ScriptEnvironment,
     good: readonly number[] = [0],
+    gone?: AbortSignal,
   ): Promise<RunResult | undefined> {
     const { scripts } = this.#ports;
     const log = client?.log ?? this.#ports.log;
@@ -286,7 +309,16 @@ class ScriptCalls implements ServerScripts {
       log(Level.warning, `WARNING: Failed running command (${name}): disallowed by script-security setting`);
       return undefined;
     }
-    const result = await scripts.run(argv, environment, { timeoutMs: this.#timeoutMs });
+    const timeoutMs = this.#timeoutMs;
+    const { signal } = this.#lane;
+    const result = !QUEUED.has(name)
+      ? await scripts.run(argv, environment, STOPPABLE.has(name) ? { timeoutMs, signal } : { timeoutMs })
+      : await this.#lane.run((leftMs, stop) => scripts.run(argv, environment, { timeoutMs: leftMs, signal: stop }), {
+          timeoutMs,
+          clock: this.#ports.clock,
+          ...(gone && { gone }),
+        });
+    if (result === undefined) return undefined;
     if (result.error === undefined && result.exitCode !== undefined && good.includes(result.exitCode)) return result;
     log(Level.warning, `WARNING: Failed running command (${name}): ${scriptFailure(result)}`);
     return result;

@@ -54,7 +54,12 @@ export class ServerLab {
   readonly files = new Map<string, string>();
   /** Every path that was asked for. */
   readonly paths: string[] = [];
-  readonly ran: { readonly argv: readonly string[]; readonly environment: Readonly<Record<string, string>> }[] = [];
+  readonly ran: {
+    readonly argv: readonly string[];
+    readonly environment: Readonly<Record<string, string>>;
+    /** Aborts when nobody waits for it any more. */
+    readonly signal: AbortSignal | undefined;
+  }[] = [];
   /** How a program ends. */
   script: (argv: readonly string[], environment: Readonly<Record<string, string>>) => Promise<ScriptResult> = () =>
     Promise.resolve(exited(0));
@@ -139,8 +144,8 @@ export class ServerLab {
           },
         },
         scripts: {
-          run: (argv, environment, { timeoutMs }) => {
-            this.ran.push({ argv, environment });
+          run: (argv, environment, { timeoutMs, signal }) => {
+            this.ran.push({ argv, environment, signal });
             return this.#runScript(argv, environment, timeoutMs);
           },
         },
@@ -461,7 +466,9 @@ export class ServerLab {
         if (path.includes('\0')) throw new SallyportError('NUL', { code: 'SALLYPORT_HOST', blame: 'config' });
         const name = path.slice(path.lastIndexOf('/') + 1);
         if (Buffer.byteLength(name) > PATH_LIMIT_BYTES) return undefined;
-        return this.files.get(path)?.slice(0, limitBytes);
+        const text = this.files.get(path);
+        if (text === undefined || text.length <= limitBytes) return text;
+        throw new SallyportError(`${path} is too long`, { code: 'SALLYPORT_HOST', blame: 'config' });
       },
       replace: (path, text) => {
         this.paths.push(path);

@@ -142,6 +142,63 @@ describe('auth-user-pass-verify', () => {
   });
 });
 
+describe('programs that clients cause', () => {
+  const ALL = [...PASSWORDS, 'client-disconnect /disconnect', 'learn-address /learn', 'tls-verify /tls'];
+  const bad = { username: 'eve', password: 'guess' };
+  const named = (lab: ServerLab, program: string) => lab.ran.filter(({ argv }) => argv[0] === program);
+
+  async function besieged(lines: readonly string[], strangers: number): Promise<{ lab: ServerLab; ann: LabClient }> {
+    const lab = new ServerLab(lines);
+    lab.script = (argv, { username }) =>
+      argv[0] === '/verify' && username === 'eve' ? never() : Promise.resolve(exited(0));
+    await lab.up();
+    const ann = await lab.connected('ann', { credentials: CREDENTIALS });
+    for (let index = 0; index < strangers; index++) lab.connect(`stranger ${index}`, { credentials: bad });
+    await lab.runFor(5000);
+    return { lab, ann };
+  }
+
+  it('are sixteen at once, however many strangers come; client-disconnect and learn-address don’t wait for them', async () => {
+    const { lab, ann } = await besieged(ALL, 40);
+    expect(named(lab, '/verify')).toHaveLength(1 + 16);
+    ann.session.sendExit(lab.clock.now());
+    await lab.until(() => named(lab, '/disconnect').length === 1, 'client-disconnect runs', 10_000);
+    await lab.until(() => named(lab, '/learn').length === 2, 'learn-address delete runs', 10_000);
+    await lab.until(() => lab.kept === 0, 'the strangers are refused', 90_000);
+    expect(named(lab, '/verify')).toHaveLength(1 + 16);
+    await lab.connected('bob', { credentials: CREDENTIALS });
+    expect(await lab.gone()).toEqual({});
+  });
+
+  it('are stopped when the server ends, those that follow from its end are not', async () => {
+    const { lab } = await besieged(ALL, 20);
+    const hanging = named(lab, '/verify').slice(1);
+    expect(hanging.map(({ signal }) => signal?.aborted)).toEqual(Array(16).fill(false));
+    const beforeMs = lab.clock.nowMs;
+    // Programs in the lab end by their own time only.
+    lab.server.signal('SIGTERM');
+    await lab.until(() => lab.end !== undefined, 'the server ends');
+    expect(lab.clock.nowMs - beforeMs).toBeLessThan(6000);
+    expect(hanging.map(({ signal }) => signal?.aborted)).toEqual(Array(16).fill(true));
+    expect(named(lab, '/verify')).toHaveLength(17);
+    const last = [...named(lab, '/disconnect'), ...named(lab, '/learn')];
+    expect(last.length).toBeGreaterThanOrEqual(2);
+    expect(last.map(({ signal }) => signal)).toEqual(last.map(() => undefined));
+  });
+
+  it('whose answer is too long are told of in the log', async () => {
+    const lab = new ServerLab(PASSWORDS);
+    lab.script = async (_argv, environment) => {
+      lab.files.set(path(environment, 'auth_control_file'), '1'.repeat(70_000));
+      return exited(2);
+    };
+    await lab.up();
+    expect(await decided(lab, lab.connect('ann', { credentials: CREDENTIALS }))).toMatch(/^refused/);
+    expect(lab.lines(/openvpn_acf_\S+ is too long/)).toHaveLength(1);
+    expect(await lab.gone()).toEqual({});
+  });
+});
+
 describe('client-connect', () => {
   const connected = async (program: (lab: ServerLab, environment: Environment) => Promise<number>) => {
     const lab = new ServerLab(CONNECT);
