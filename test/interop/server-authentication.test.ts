@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
-import { run, type WatchedProcess } from '../lab/process.ts';
+import { eventually, isAlive, run, type WatchedProcess } from '../lab/process.ts';
 import { labSuite, peerProgram } from '../lab/requirements.ts';
 import { pings, serveTraffic } from '../lab/traffic.ts';
 
@@ -126,6 +126,39 @@ labSuite('auth-user-pass-verify', () => {
     await client.line(/AUTH_PENDING received, extending handshake timeout from 10s to 20s/);
     await client.line(/Info command was pushed by server \('WEB_AUTH::https:\/\/example\.com\/x'\)/);
     await client.line(up);
+  });
+
+  it.each([
+    ['itself', 'echo $$ >"FILE"; exec sleep 77'],
+    ['with its child', 'trap "" TERM; sleep 77 & echo $! >"FILE"; wait'],
+  ])('that hangs ends with the server, %s', async (_title, script) => {
+    const directory = await lab().directory('hanging', 0o777);
+    const server = await serve(script.replace('FILE', `${directory}/pid`));
+    await start();
+    const pid = await eventually(
+      'the script runs',
+      async () => Number(await readFile(`${directory}/pid`, 'utf8').catch(() => '')) || undefined,
+    );
+    expect(await isAlive(pid)).toBe(true);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+    await eventually('the script is gone', async () => !(await isAlive(pid)), 2000);
+  });
+
+  it('that takes longer than the client has is stopped, and the log says so', async () => {
+    const server = await serve('sleep 77', { lines: ['hand-window 2'] });
+    await start();
+    await server.line(
+      /WARNING: Failed running command \(--auth-user-pass-verify\): external program did not end within [\d.]+ seconds and was stopped/,
+    );
+  });
+
+  it.each([
+    ['a FIFO', 'rm "$auth_control_file"; mkfifo "$auth_control_file"', 'it is not a regular file'],
+    ['too long', 'head -c 70000 /dev/zero >"$auth_control_file"', 'it is longer than 65536 bytes'],
+  ])('whose answer is %s refuses the client at once, and the log says why', async (_title, script, reason) => {
+    const server = await serve(`${script}; exit 2`);
+    await expectRefused(await start(), 'AUTH_FAILED');
+    await server.line(new RegExp(`the client is refused, because .*: cannot read \\S+openvpn_acf_\\S+: ${reason}`));
   });
 
   it('does not ask a client for what it cannot do', async () => {
