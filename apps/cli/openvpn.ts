@@ -27,6 +27,7 @@ import { writePidFile } from './pid-file.ts';
 import { type RunSetting, runClient } from './run-client.ts';
 import { runServer } from './run-server.ts';
 import type { SignalInbox } from './signals.ts';
+import { unknownCommandAdvice } from './unknown-command.ts';
 
 /** Exit code of every end that is an error. */
 const FAILED = 1;
@@ -180,6 +181,8 @@ function readConfiguration(argv: readonly string[], logger: Logger, running?: Co
       say(optionsErrorText(finding));
       if (finding.advice !== undefined) say(`  ${finding.advice}`);
     }
+    const advice = unknownCommandAdvice(argv);
+    if (advice !== undefined) say(`  ${advice}`);
     say('Use --help for more information.');
     return undefined;
   }

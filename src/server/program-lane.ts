@@ -24,16 +24,6 @@ export class ProgramLane {
   #running = 0;
   #stopper = new AbortController();
 
-  /** The lane of a host's programs: a configuration that is read anew has no second one. */
-  static of(port: ScriptPort): ProgramLane {
-    let lane = lanes.get(port);
-    if (lane === undefined) {
-      lane = new ProgramLane();
-      lanes.set(port, lane);
-    }
-    return lane;
-  }
-
   /** Aborts when programs are stopped whose answer nobody waits for any more. */
   get signal(): AbortSignal {
     return this.#stopper.signal;
@@ -60,7 +50,7 @@ export class ProgramLane {
     }
   }
 
-  /** Ends those that run and those that wait. What comes later is run again: a server that restarts keeps its lane. */
+  /** Ends those that run and those that wait. What comes later is run again. */
   stop(): void {
     this.#stopper.abort();
     this.#stopper = new AbortController();
@@ -91,5 +81,3 @@ export class ProgramLane {
     else next.settle(true);
   }
 }
-
-const lanes = new WeakMap<ScriptPort, ProgramLane>();

@@ -99,7 +99,7 @@ labSuite('a served client', () => {
     await server.line(farewells[kind]);
   });
 
-  /** A relay through which everybody has one address; answers go to who spoke last. */
+  /** A relay through which everybody has one address. */
   async function oneAddress(port: number) {
     const relay = await lab().net.router.agent();
     await relay.ask('relay', { port, targetHost: address.server4, targetPort: 1194 });

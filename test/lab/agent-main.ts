@@ -12,6 +12,35 @@ let stopSequence: (() => void) | undefined;
 let moveRelay: (() => Promise<{ from: number; to: number }>) | undefined;
 let holePackets = 0;
 
+interface Speaker {
+  readonly port: number;
+  readonly address: string;
+}
+
+/**
+ * Who gets what comes back through a relay: control packets of no wrap go to the session that they acknowledge, data to
+ * who sent data last, everything else to who spoke last. A stranger's answers would begin a new session at the client.
+ */
+class Speakers {
+  readonly #ofSession = new Map<string, Speaker>();
+  #ofData: Speaker | undefined;
+  #last: Speaker | undefined;
+
+  heard(message: Buffer, from: Speaker): void {
+    this.#last = from;
+    if (isData(message)) this.#ofData = from;
+    else this.#ofSession.set(message.toString('hex', 1, 9), from);
+  }
+
+  whoHears(message: Buffer): Speaker | undefined {
+    if (isData(message)) return this.#ofData ?? this.#last;
+    const session = 10 + 4 * (message[9] ?? 0);
+    return this.#ofSession.get(message.toString('hex', session, session + 8)) ?? this.#last;
+  }
+}
+
+const isData = (message: Buffer): boolean => [6, 9].includes((message[0] ?? 0) >> 3);
+
 const workers: { readonly [Verb in AgentVerb]: Worker<Verb> } = {
   tcpSink: async ({ host, port }) => {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -96,17 +125,18 @@ const workers: { readonly [Verb in AgentVerb]: Worker<Verb> } = {
 
   relay: async ({ port, targetHost, targetPort }) => {
     const inner = await bound('0.0.0.0', port);
-    let client: { port: number; address: string } | undefined;
+    const speakers = new Speakers();
     const open = async () => {
       const socket = await bound('0.0.0.0', 0);
       socket.on('message', (message) => {
-        if (client) inner.send(message, client.port, client.address);
+        const to = speakers.whoHears(message);
+        if (to) inner.send(message, to.port, to.address);
       });
       return socket;
     };
     let outer = await open();
     inner.on('message', (message, from) => {
-      client = from;
+      speakers.heard(message, from);
       outer.send(message, targetPort, targetHost);
     });
     moveRelay = async () => {
