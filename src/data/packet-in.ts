@@ -78,6 +78,7 @@ function handleData(
   const { span } = state;
   span.offset = offset;
   span.length = length;
+  state.packetStart = offset;
   const opened = openWithKeys(state, peer, headerBytes);
   if (opened === UNKNOWN_KEY && !moved && holdForKey(state, peer, offset, length)) return PASS;
   if (opened !== PASS) return state.drop(opened, peer, from, state.openedKey?.openedId);

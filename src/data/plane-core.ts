@@ -67,10 +67,10 @@ export interface PlaneCore {
   setNow(nowMs: number): void;
   /**
    * One packet from a link, without stream or SOCKS framing. `source` is the offset of its packed source address, or 0
-   * for the link's own remote. The bytes may be changed. HEADROOM_BYTES before and TAILROOM_BYTES after belong to it.
+   * for the link's own remote. The bytes may be changed; those around them are not, so packets may lie side by side.
    */
   handleLinkPacket(link: LinkId, source: number, offset: number, length: number): void;
-  /** One packet (or frame) from a device, with the same room around it. */
+  /** One packet (or frame) from a device. HEADROOM_BYTES before and TAILROOM_BYTES after belong to it. */
   handleDevicePacket(device: DeviceId, offset: number, length: number): void;
   /** Sends the pings that are due. */
   handleTick(nowMs: number): void;

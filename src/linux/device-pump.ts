@@ -1,4 +1,4 @@
-import { MAX_PACKET_BYTES } from '../data/arena.ts';
+import { HEADROOM_BYTES, MAX_PACKET_BYTES, TAILROOM_BYTES } from '../data/arena.ts';
 import type { DeviceId } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
@@ -36,23 +36,27 @@ export class DevicePump implements Pump {
     else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#stop(Errno.ENODEV);
   }
 
+  /** Packets one behind the other, so that they can go out together. */
   #read(): void {
-    const { core, memory } = this.#context;
-    const offset = memory.devicePacket;
-    const address = memory.arena.address + offset;
-    for (let count = 0; count < READ_BUDGET; count++) {
-      const length = libc.read(this.fd, address, MAX_PACKET_BYTES);
+    const { core, memory, outbox } = this.#context;
+    const { start, length: regionBytes } = memory.devicePackets;
+    const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
+    let offset = start + HEADROOM_BYTES;
+    for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
+      const length = libc.read(this.fd, memory.arena.address + offset, MAX_PACKET_BYTES);
       if (length > 0) {
         this.#context.takeCalls();
-        if (!this.#live) return;
+        if (!this.#live) break;
         core.handleDevicePacket(this.#id, offset, length);
+        offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();
       if (number === Errno.EINTR) continue;
       if (number !== Errno.EAGAIN) this.#stop(number);
-      return;
+      break;
     }
+    outbox.flush();
   }
 
   write(offset: number, length: number): Verdict {
@@ -69,4 +73,8 @@ export class DevicePump implements Pump {
     this.#context.polls.changed(this);
     this.#errors.handleError(number, this.#context.nowMs());
   }
+}
+
+function align(offset: number): number {
+  return (offset + 63) & ~63;
 }

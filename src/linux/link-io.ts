@@ -3,6 +3,7 @@
 import type { PlaneCore } from '../data/plane-core.ts';
 import { dropCode } from '../data/verdict.ts';
 import { errnoName, errnoText } from './errno.ts';
+import type { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import type { Pollable, PollSet } from './poll-set.ts';
 
@@ -11,6 +12,7 @@ export interface PumpContext {
   readonly core: PlaneCore;
   readonly memory: PacketMemory;
   readonly polls: PollSet;
+  readonly outbox: Outbox;
   /** Monotonic milliseconds of this turn of the loop. */
   nowMs(): number;
   /** Carries out the calls that the main thread has made; to be called between reading a packet and handing it on. */
@@ -23,13 +25,12 @@ export interface Pump extends Pollable {
   letGo(): void;
 }
 
-/** Packets that are read from one fd before the others have their turn. */
-export const READ_BUDGET = 32;
+/** Packets that are read from one fd before the others have their turn; the last read may bring more. */
+export const READ_BUDGET = 64;
 
 export const LINK_FULL = dropCode('link-full');
 export const LINK_ERROR = dropCode('link-error');
 export const DEVICE_ERROR = dropCode('device-error');
-export const TOO_BIG = dropCode('too-big');
 
 const JOIN_MS = 1_000;
 

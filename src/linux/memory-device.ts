@@ -51,9 +51,10 @@ export class MemoryDevice implements Pump {
   /** A packet of the program. */
   handlePacket(packet: Uint8Array): void {
     if (!this.#live) return;
-    const { core, memory } = this.#context;
-    memory.arena.bytes.set(packet, memory.devicePacket);
-    core.handleDevicePacket(this.#id, memory.devicePacket, packet.length);
+    const { core, memory, outbox } = this.#context;
+    memory.arena.bytes.set(packet, memory.programPacket);
+    core.handleDevicePacket(this.#id, memory.programPacket, packet.length);
+    outbox.flush();
   }
 
   write(offset: number, length: number): Verdict {

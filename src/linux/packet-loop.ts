@@ -12,6 +12,7 @@ import { Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
 import { MemoryDevice, UnreadPackets } from './memory-device.ts';
+import { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
@@ -42,6 +43,7 @@ export class PacketLoop {
   readonly #listeners = new Map<LinkId, TcpListener>();
   readonly #accepted = new AcceptedStreams();
   readonly #unread = new UnreadPackets(DEVICE_QUEUE_PACKETS);
+  readonly #outbox: Outbox;
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
@@ -60,9 +62,11 @@ export class PacketLoop {
     };
     const core = options.createCore(io, this.#nowMs);
     this.#core = core;
+    this.#outbox = new Outbox(options.memory);
     this.#context = {
       core,
       memory: options.memory,
+      outbox: this.#outbox,
       polls: this.#polls,
       nowMs: () => this.#nowMs,
       takeCalls: () => this.#takeCalls(),
@@ -80,9 +84,11 @@ export class PacketLoop {
       this.#takeCalls();
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
       for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
+      this.#outbox.flush();
       this.#reportEvents();
       this.#wait();
     }
+    this.#outbox.flush();
     this.#closeAccepted();
     this.#core.close();
   }

@@ -1,0 +1,130 @@
+// Throughput of one tunnel with each pair of programs at its two ends, in turns, so that whatever else the machine does
+// meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
+//
+// A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
+// `--transport`). CPU: seconds of both ends for each 10^9 bytes that arrived.
+
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { Lab, type Transport, tunnel } from '../test/lab/lab.ts';
+import { eventually, type WatchedProcess } from '../test/lab/process.ts';
+import { missing, type Program } from '../test/lab/requirements.ts';
+import { machineLine, median, table } from './report.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    pairs: {
+      type: 'string',
+      default: 'sallyport/sallyport,openvpn-2.7/openvpn-2.7,openvpn/openvpn,sallyport/openvpn,openvpn/sallyport',
+    },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    flows: { type: 'string', default: '1' },
+    directions: { type: 'string', default: 'up,down' },
+    transport: { type: 'string', default: 'udp4' },
+    lines: { type: 'string', default: '' },
+  },
+});
+const pairs = options.pairs.split(',').map((name) => {
+  const [client, server] = name.split('/') as [Program, Program];
+  return { name, client, server };
+});
+const lines = options.lines.split(';').filter((line) => line !== '');
+const directions = options.directions.split(',') as ('up' | 'down')[];
+const CLOCK_TICKS = 100;
+
+if (missing.length > 0) {
+  process.stderr.write(`bench: cannot run here: ${missing.join('; ')}\n`);
+  process.exit(1);
+}
+
+interface Run {
+  readonly mbits: number;
+  readonly cpuSecondsPerGb: number;
+}
+
+const lab = await Lab.open();
+let code = 0;
+try {
+  process.stdout.write(
+    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), ` +
+      `${options.rounds} x ${options.seconds} s${lines.length > 0 ? `, ${lines.join(', ')}` : ''}\n`,
+  );
+  const runs = new Map<string, Run[]>();
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const pair of pairs) {
+      for (const [direction, run] of await measurePair(pair.client, pair.server)) {
+        const key = `${pair.name} ${direction}`;
+        runs.set(key, [...(runs.get(key) ?? []), run]);
+      }
+    }
+  }
+  print(runs);
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  code = 1;
+} finally {
+  await lab.close();
+}
+process.exit(code);
+
+async function measurePair(clientKind: Program, serverKind: Program): Promise<[string, Run][]> {
+  const transport = options.transport as Transport;
+  const server = await lab.server({ program: serverKind, transport, lines: ['keepalive 10 60', ...lines] });
+  const client = await lab.connect({ kind: clientKind, transport, lines });
+  const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
+  await sink.line(/Server listening/);
+  const measured: [string, Run][] = [];
+  for (const direction of directions) measured.push([direction, await measure(direction, [client, server])]);
+  await sink.kill();
+  await client.stop();
+  await server.stop();
+  await eventually('the end of the device', async () => !(await lab.net.client.ip('-br link')).includes('tun0'));
+  return measured;
+}
+
+async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]): Promise<Run> {
+  const argv = ['iperf3', '--client', tunnel.server4, '--time', options.seconds, '--json', '--parallel', options.flows];
+  if (direction === 'down') argv.push('--reverse');
+  const before = await cpuSeconds(ends);
+  const { stdout } = await lab.net.client.run(argv, { timeoutMs: (Number(options.seconds) + 20) * 1000 });
+  const used = (await cpuSeconds(ends)) - before;
+  const report = JSON.parse(stdout) as {
+    error?: string;
+    end: { sum_received: { bytes: number; bits_per_second: number } };
+  };
+  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+  const { bytes, bits_per_second: rate } = report.end.sum_received;
+  return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9) };
+}
+
+async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
+  let ticks = 0;
+  for (const { pid } of ends) {
+    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / CLOCK_TICKS;
+}
+
+function print(runs: ReadonlyMap<string, readonly Run[]>): void {
+  const reference = pairs.find(({ name }) => name === 'openvpn-2.7/openvpn-2.7') ?? pairs[0]!;
+  const rows = [['client/server', 'Mbit/s', 'lowest', 'highest', 'CPU s/GB', `x ${reference.name}`]];
+  for (const direction of directions) {
+    const base = median((runs.get(`${reference.name} ${direction}`) ?? []).map(({ mbits }) => mbits));
+    for (const { name } of pairs) {
+      const of = runs.get(`${name} ${direction}`) ?? [];
+      const rates = of.map(({ mbits }) => mbits);
+      rows.push([
+        `${name} ${direction}`,
+        median(rates).toFixed(0),
+        Math.min(...rates).toFixed(0),
+        Math.max(...rates).toFixed(0),
+        median(of.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb)).toFixed(2),
+        (median(rates) / base).toFixed(2),
+      ]);
+    }
+  }
+  process.stdout.write(table(rows));
+}

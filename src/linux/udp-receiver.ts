@@ -1,0 +1,70 @@
+import { libc, type NativeBytes, nativeBytes } from './libc.ts';
+import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
+import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
+
+const MSG_DONTWAIT = 0x40;
+/** After messages of joined datagrams: a few of those are as much as the processor's nearest memory likes. */
+const FEW_SLOTS = 4;
+
+/** Reads datagrams into the slots of packet memory, several with one call; each slot may hold many that the kernel has joined. */
+export class UdpReceiver {
+  /** Whether the kernel joins datagrams for this socket (UDP_GRO). */
+  readonly joins: boolean;
+  readonly #fd: number;
+  readonly #headers = new MessageHeaders(DATAGRAM_SLOTS, 1);
+  readonly #memory: PacketMemory;
+  #used = DATAGRAM_SLOTS;
+  #next = DATAGRAM_SLOTS;
+
+  constructor(fd: number, memory: PacketMemory) {
+    this.#fd = fd;
+    this.#memory = memory;
+    for (let slot = 0; slot < DATAGRAM_SLOTS; slot++) {
+      this.#headers.setIovec(slot, 0, memory.arena.address + this.slotAt(slot), DATAGRAM_SLOT_BYTES);
+      this.#headers.setIovecs(slot, 0, 1);
+    }
+    const { address, view } = optionMemory();
+    view.setInt32(0, 1, true);
+    this.joins = libc.setsockopt(fd, SOL_UDP, UDP_GRO, address, 4) === 0;
+  }
+
+  slotAt(slot: number): number {
+    return this.#memory.datagrams + slot * DATAGRAM_SLOT_BYTES;
+  }
+
+  /** How many slots were filled; -1 for none, and `errno` says why. */
+  read(): number {
+    const headers = this.#headers;
+    for (let slot = 0; slot < this.#used; slot++) headers.expect(slot);
+    this.#used = 0;
+    const got = libc.recvmmsg(this.#fd, headers.address(0), this.#next, MSG_DONTWAIT, 0);
+    if (got <= 0) return -1;
+    this.#used = got;
+    this.#next = headers.joinedSegmentBytes(got - 1) > 0 ? FEW_SLOTS : DATAGRAM_SLOTS;
+    return got;
+  }
+
+  lengthOf(slot: number): number {
+    return this.#headers.receivedBytes(slot);
+  }
+
+  /** Size of the datagrams in a slot, of which the last may be shorter. */
+  segmentBytes(slot: number): number {
+    return this.#headers.joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
+  }
+
+  /** Copies the kernel's form of the sender's address to `at` in packet memory. */
+  copyName(slot: number, at: number): void {
+    const from = this.#headers.nameAt(slot);
+    const { view } = this.#headers.names;
+    const target = this.#memory.arena.view;
+    for (let byte = 0; byte < 28; byte += 4) target.setInt32(at + byte, view.getInt32(from + byte, true), true);
+  }
+}
+
+let sharedMemory: NativeBytes | undefined;
+
+function optionMemory(): NativeBytes {
+  sharedMemory ??= nativeBytes(64);
+  return sharedMemory;
+}
