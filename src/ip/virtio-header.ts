@@ -10,7 +10,7 @@
 export const VIRTIO_HEADER_BYTES = 10;
 
 /** The flag of a packet whose checksum is still to be completed. */
-export const NEEDS_CHECKSUM = 0x01;
+const NEEDS_CHECKSUM = 0x01;
 
 /** How a super-packet is to be split. */
 export const GsoType = { none: 0, tcp4: 1, tcp6: 4, udp: 5 } as const;
