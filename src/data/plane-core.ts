@@ -7,7 +7,7 @@
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
 import { samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
-import { IpProtocol } from '../ip/packet.ts';
+import { type InnerPacket, IpProtocol } from '../ip/packet.ts';
 import { type Prefix, parsePrefix } from '../ip/prefix.ts';
 import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
@@ -43,8 +43,11 @@ export interface PlaneIo {
    * one inside the engine's scratch region must be sent or copied before the call returns.
    */
   sendLink(link: LinkId, address: number, offset: number, length: number): Verdict;
-  /** Writes one packet to the device; the same rule for buffers passed to `handleLinkPacket`. */
-  writeDevice(device: DeviceId, offset: number, length: number): Verdict;
+  /**
+   * Writes one packet to the device; the same rule for buffers passed to `handleLinkPacket`. `inner` is its header where it
+   * was looked at: good during the call. The DEVICE_HEADER_BYTES before the packet are free for a header of the device's.
+   */
+  writeDevice(device: DeviceId, offset: number, length: number, inner: InnerPacket | undefined): Verdict;
 }
 
 export interface PlaneCoreOptions {

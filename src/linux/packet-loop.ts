@@ -58,7 +58,8 @@ export class PacketLoop {
         if (found === undefined) return LINK_ERROR;
         return found instanceof UdpLink ? found.send(address, offset, length) : found.send(offset, length);
       },
-      writeDevice: (device, offset, length) => this.#devices.get(device)?.write(offset, length) ?? DEVICE_ERROR,
+      writeDevice: (device, offset, length, inner) =>
+        this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR,
     };
     const core = options.createCore(io, this.#nowMs);
     this.#core = core;
@@ -245,7 +246,7 @@ export class PacketLoop {
       this.#memoryDevices.set(id, device);
       return;
     }
-    const pump = new DevicePump(id, endpoint.fd, this.#context);
+    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this.#context);
     this.#devices.set(id, pump);
     this.#polls.add(pump);
   }
