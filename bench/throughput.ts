@@ -41,6 +41,7 @@ if (missing.length > 0) {
 interface Run {
   readonly mbits: number;
   readonly cpuSecondsPerGb: number;
+  readonly retransmits: number;
 }
 
 const lab = await Lab.open();
@@ -91,11 +92,11 @@ async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]
   const used = (await cpuSeconds(ends)) - before;
   const report = JSON.parse(stdout) as {
     error?: string;
-    end: { sum_received: { bytes: number; bits_per_second: number } };
+    end: { sum_sent: { retransmits: number }; sum_received: { bytes: number; bits_per_second: number } };
   };
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
   const { bytes, bits_per_second: rate } = report.end.sum_received;
-  return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9) };
+  return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: report.end.sum_sent.retransmits };
 }
 
 async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
@@ -110,7 +111,7 @@ async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
 
 function print(runs: ReadonlyMap<string, readonly Run[]>): void {
   const reference = pairs.find(({ name }) => name === 'openvpn-2.7/openvpn-2.7') ?? pairs[0]!;
-  const rows = [['client/server', 'Mbit/s', 'lowest', 'highest', 'CPU s/GB', `x ${reference.name}`]];
+  const rows = [['client/server', 'Mbit/s', 'lowest', 'highest', 'CPU s/GB', 'resent', `x ${reference.name}`]];
   for (const direction of directions) {
     const base = median((runs.get(`${reference.name} ${direction}`) ?? []).map(({ mbits }) => mbits));
     for (const { name } of pairs) {
@@ -122,6 +123,7 @@ function print(runs: ReadonlyMap<string, readonly Run[]>): void {
         Math.min(...rates).toFixed(0),
         Math.max(...rates).toFixed(0),
         median(of.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb)).toFixed(2),
+        median(of.map(({ retransmits }) => retransmits)).toFixed(0),
         (median(rates) / base).toFixed(2),
       ]);
     }

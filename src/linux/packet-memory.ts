@@ -1,7 +1,8 @@
 import { type ArenaRegion, ArenaSlots, BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from '../data/arena.ts';
-import { type ChecksumEngine, createPlainChecksum } from '../ip/checksum.ts';
+import type { ChecksumEngine } from '../ip/checksum.ts';
 import { COALESCER_BYTES } from '../ip/coalesce.ts';
 import { createNativeArena, type NativeArena } from './arena.ts';
+import { loadChecksum, readChecksumModule } from './checksum.ts';
 
 // The arena of the data worker:
 //   0    64  nothing: offset 0 means "no address" to the engine
@@ -37,6 +38,8 @@ export interface PacketMemory {
   /** Room for joining, for so many devices with offload as can be. */
   readonly joining: ArenaSlots;
   readonly checksum: ChecksumEngine;
+  /** Whether it is the one in WebAssembly. */
+  readonly fastChecksum: boolean;
   readonly scratch: ArenaRegion;
 }
 
@@ -63,6 +66,7 @@ export function createPacketMemory(scratchBytes: number): PacketMemory {
   const joiningBytes = JOINING_DEVICES * COALESCER_BYTES;
   const scratch = joining + joiningBytes;
   const arena = createNativeArena(scratch + scratchBytes);
+  const { engine: checksum, fast: fastChecksum } = loadChecksum(readChecksumModule(), arena);
   return {
     arena,
     sourceAddress: 64,
@@ -78,7 +82,8 @@ export function createPacketMemory(scratchBytes: number): PacketMemory {
     programPacket,
     outbox: { start: outbox, length: OUTBOX_BYTES },
     joining: new ArenaSlots({ start: joining, length: joiningBytes }, COALESCER_BYTES),
-    checksum: createPlainChecksum(arena.bytes, arena.view),
+    checksum,
+    fastChecksum,
     scratch: { start: scratch, length: scratchBytes },
   };
 }
