@@ -91,6 +91,7 @@ export class UdpLink implements Pump {
       for (let slot = 0; slot < slots; slot++) count += this.#takeSlot(slot);
       // What was forwarded still lies in the slots.
       this.#context.outbox.flush();
+      if (receiver.isEmpty) return;
     }
   }
 

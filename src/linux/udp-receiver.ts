@@ -1,8 +1,15 @@
 import { libc, type NativeBytes, nativeBytes } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
+import { AF_INET } from './sockaddr.ts';
 
 const MSG_DONTWAIT = 0x40;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+/** The kernel counts twice as much, for what it keeps beside the datagrams. */
+const RECEIVE_BUFFER_BYTES = 4_194_304;
 /** After messages of joined datagrams: a few of those are as much as the processor's nearest memory likes. */
 const FEW_SLOTS = 4;
 
@@ -14,7 +21,9 @@ export class UdpReceiver {
   readonly #headers = new MessageHeaders(DATAGRAM_SLOTS, 1);
   readonly #memory: PacketMemory;
   #used = DATAGRAM_SLOTS;
-  #next = DATAGRAM_SLOTS;
+  #asked = DATAGRAM_SLOTS;
+  /** Whether the last read found fewer messages than it asked for, so that none is left. */
+  isEmpty = false;
 
   constructor(fd: number, memory: PacketMemory) {
     this.#fd = fd;
@@ -23,9 +32,8 @@ export class UdpReceiver {
       this.#headers.setIovec(slot, 0, memory.arena.address + this.slotAt(slot), DATAGRAM_SLOT_BYTES);
       this.#headers.setIovecs(slot, 0, 1);
     }
-    const { address, view } = optionMemory();
-    view.setInt32(0, 1, true);
-    this.joins = libc.setsockopt(fd, SOL_UDP, UDP_GRO, address, 4) === 0;
+    this.joins = setNumber(fd, SOL_UDP, UDP_GRO, 1);
+    widen(fd);
   }
 
   slotAt(slot: number): number {
@@ -37,10 +45,11 @@ export class UdpReceiver {
     const headers = this.#headers;
     for (let slot = 0; slot < this.#used; slot++) headers.expect(slot);
     this.#used = 0;
-    const got = libc.recvmmsg(this.#fd, headers.address(0), this.#next, MSG_DONTWAIT, 0);
+    const got = libc.recvmmsg(this.#fd, headers.address(0), this.#asked, MSG_DONTWAIT, 0);
     if (got <= 0) return -1;
     this.#used = got;
-    this.#next = headers.joinedSegmentBytes(got - 1) > 0 ? FEW_SLOTS : DATAGRAM_SLOTS;
+    this.isEmpty = got < this.#asked;
+    this.#asked = headers.joinedSegmentBytes(got - 1) > 0 ? FEW_SLOTS : DATAGRAM_SLOTS;
     return got;
   }
 
@@ -60,6 +69,40 @@ export class UdpReceiver {
     const target = this.#memory.arena.view;
     for (let byte = 0; byte < 28; byte += 4) target.setInt32(at + byte, view.getInt32(from + byte, true), true);
   }
+}
+
+/**
+ * The system's usual buffer holds two or three messages of joined datagrams. One that nobody has chosen a size for is made
+ * wide enough for some dozens, past the system's limit where this process may (`rcvbuf` of the configuration stays).
+ */
+function widen(fd: number): void {
+  if (receiveBufferBytes(fd) !== usualBufferBytes()) return;
+  if (!setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
+    setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  }
+}
+
+let usualBytes: number | undefined;
+
+function usualBufferBytes(): number {
+  if (usualBytes === undefined) {
+    const fresh = libc.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
+    usualBytes = receiveBufferBytes(fresh);
+    libc.close(fresh);
+  }
+  return usualBytes;
+}
+
+function receiveBufferBytes(fd: number): number {
+  const { address, view } = optionMemory();
+  view.setUint32(8, 4, true);
+  return libc.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, address, address + 8) === 0 ? view.getInt32(0, true) : -1;
+}
+
+function setNumber(fd: number, level: number, name: number, value: number): boolean {
+  const { address, view } = optionMemory();
+  view.setInt32(0, value, true);
+  return libc.setsockopt(fd, level, name, address, 4) === 0;
 }
 
 let sharedMemory: NativeBytes | undefined;
