@@ -12,7 +12,7 @@ export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from '.
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
 export { createLogger, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
-export { formatStatus, openStatusFile } from './node/status-file.ts';
+export { formatBatches, formatStatus, openStatusFile } from './node/status-file.ts';
 export { createTerminal, prompts, reachablePerson } from './node/terminal.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

@@ -1,6 +1,6 @@
 // What a running client writes about itself: the status file every so often, and the statistics that SIGUSR2 asks for.
 
-import { type Config, formatStatus, Level, type Logger, openStatusFile } from '../../src/command.ts';
+import { type Config, formatBatches, formatStatus, Level, type Logger, openStatusFile } from '../../src/command.ts';
 import type { ComposedClient } from '../../src/compose.ts';
 
 type Client = ReturnType<ComposedClient['start']>['client'];
@@ -27,6 +27,7 @@ export function startReports(config: Config, client: Client, { log }: Logger): R
   return {
     toLog() {
       for (const line of lines()) log(Level.info, line);
+      log(Level.low, formatBatches(client.statistics().plane));
     },
     stop() {
       clearInterval(timer);

@@ -223,6 +223,11 @@ export interface PlaneStatistics {
   readonly deviceWriteBytes: number;
   readonly deviceReadPackets: number;
   readonly deviceWritePackets: number;
+  /** System calls that moved packets, so that packets by calls is the size of a batch; 0 where there are none. */
+  readonly linkReadCalls: number;
+  readonly linkWriteCalls: number;
+  readonly deviceReadCalls: number;
+  readonly deviceWriteCalls: number;
 }
 
 export type PlaneEvent =
@@ -283,6 +288,8 @@ export type PlaneEvent =
       /** The inner source address (4 or 16 bytes) for `bad-source`. */
       readonly innerSource?: Uint8Array | undefined;
     }
+  /** How packets move, for the log: with the first key in use, and again when something had to be done without. */
+  | { readonly type: 'data-path'; readonly text: string }
   /** The plane itself is broken; nothing works any more. */
   | { readonly type: 'plane-failed'; readonly text: string };
 

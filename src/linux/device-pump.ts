@@ -1,4 +1,5 @@
 import { HEADROOM_BYTES, MAX_PACKET_BYTES, TAILROOM_BYTES } from '../data/arena.ts';
+import { PlaneCounter } from '../data/counters.ts';
 import type { DeviceId, DeviceOffload } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Coalescer } from '../ip/coalesce.ts';
@@ -7,7 +8,7 @@ import { Segmenter } from '../ip/segment.ts';
 import { VIRTIO_HEADER_BYTES, writePlainHeader } from '../ip/virtio-header.ts';
 import { Errno } from './errno.ts';
 import { errno, libc } from './libc.ts';
-import { DEVICE_ERROR, ErrorReporter, type Pump, type PumpContext, READ_BUDGET } from './link-io.ts';
+import { DEVICE_ERROR, ErrorReporter, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 
@@ -16,11 +17,12 @@ import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
  * many packets, and what is written is joined as long as nothing else is to be done. An fd of -1 (`dev null`) gives nothing
  * and takes everything.
  */
-export class DevicePump implements Pump, Holder {
+export class DevicePump implements PacketPump, Holder {
   readonly fd: number;
   pollEvents: number;
   #live = true;
   readonly #id: DeviceId;
+  readonly #offload: DeviceOffload;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
   readonly #segmenter: Segmenter | undefined;
@@ -32,6 +34,7 @@ export class DevicePump implements Pump, Holder {
     this.fd = fd;
     this.pollEvents = fd < 0 ? 0 : POLLIN;
     this.#id = id;
+    this.#offload = offload;
     this.#context = context;
     this.#errors = new ErrorReporter((code, text) => {
       context.core.report({ type: 'device-error', device: id, code, text });
@@ -44,6 +47,12 @@ export class DevicePump implements Pump, Holder {
     if (this.#joining === undefined) return;
     const write = (offset: number, length: number, packets: number) => this.#writeJoined(offset, length, packets);
     this.#coalescer = new Coalescer({ view, checksum, buffer: this.#joining, joinUdp: offload === 'tcp-udp', write });
+  }
+
+  get path(): string {
+    if (this.#segmenter === undefined) return 'a packet for each read of the device';
+    const checksums = this.#context.memory.fastChecksum ? '' : ', checksums without WebAssembly';
+    return `device with ${this.#offload === 'tcp-udp' ? 'TSO and USO' : 'TSO'}${checksums}`;
   }
 
   letGo(): void {
@@ -69,6 +78,7 @@ export class DevicePump implements Pump, Holder {
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
+        this.#context.counters[PlaneCounter.deviceReadCalls]!++;
         this.#context.takeCalls();
         if (!this.#live) break;
         if (this.#segmenter === undefined) core.handleDevicePacket(this.#id, offset, length);
@@ -144,6 +154,7 @@ export class DevicePump implements Pump, Holder {
   }
 
   #writeNow(offset: number, length: number): Verdict {
+    this.#context.counters[PlaneCounter.deviceWriteCalls]!++;
     if (libc.write(this.fd, this.#context.memory.arena.address + offset, length) >= 0) return PASS;
     const number = errno();
     // EINVAL is the packet's fault (no IP inside), which is counted but is no failure of the device.

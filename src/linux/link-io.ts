@@ -13,16 +13,26 @@ export interface PumpContext {
   readonly memory: PacketMemory;
   readonly polls: PollSet;
   readonly outbox: Outbox;
+  /** The plane's counters; the calls of fds are counted here, packets by the engine. */
+  readonly counters: Float64Array;
   /** Monotonic milliseconds of this turn of the loop. */
   nowMs(): number;
   /** Carries out the calls that the main thread has made; to be called between reading a packet and handing it on. */
   takeCalls(): void;
+  /** To be called when a `path` has changed. */
+  tellPath(): void;
 }
 
 /** An fd that the worker reads and can be told to leave alone. */
 export interface Pump extends Pollable {
   /** From now on the fd is not touched, not even for a packet in hand. */
   letGo(): void;
+}
+
+/** One that moves packets. */
+export interface PacketPump extends Pump {
+  /** How, in a few words for the log. */
+  readonly path: string;
 }
 
 /** Packets that are read from one fd before the others have their turn; the last read may bring more. */

@@ -1,6 +1,6 @@
 import type { DeviceId } from '../data/plane.ts';
 import { dropCode, PASS, type Verdict } from '../data/verdict.ts';
-import type { Pump, PumpContext } from './link-io.ts';
+import type { PacketPump, PumpContext } from './link-io.ts';
 
 const DEVICE_FULL = dropCode('device-full');
 
@@ -25,9 +25,10 @@ export class UnreadPackets {
 }
 
 /** A device whose other end is a program on the main thread: packets cross as messages, a turn's packets in one. */
-export class MemoryDevice implements Pump {
+export class MemoryDevice implements PacketPump {
   readonly fd = -1;
   readonly pollEvents = 0;
+  readonly path = 'packets of the program';
   readonly #id: DeviceId;
   readonly #context: PumpContext;
   readonly #unread: UnreadPackets;

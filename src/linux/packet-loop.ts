@@ -48,6 +48,7 @@ export class PacketLoop {
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
   #callsTaken = 0;
+  #pathTold: string | undefined;
   readonly #counted = { taken: 0, takenAccepted: 0, deviceRead: 0 };
 
   constructor(options: PacketLoopOptions) {
@@ -70,7 +71,9 @@ export class PacketLoop {
       outbox: this.#outbox,
       polls: this.#polls,
       nowMs: () => this.#nowMs,
+      counters: options.counters,
       takeCalls: () => this.#takeCalls(),
+      tellPath: () => this.#tellPath(),
     };
     this.#calls = this.#answerCalls(core);
     this.#polls.add(this.#wakeUp());
@@ -169,6 +172,15 @@ export class PacketLoop {
     this.#unread.handleRead(this.#credits('deviceRead'));
   }
 
+  /** Tells of the path if it is another than was told of. */
+  #tellPath(): void {
+    const paths = new Set([...this.#links.values(), ...this.#devices.values()].map(({ path }) => path));
+    const text = [...paths].join(', ');
+    if (text === this.#pathTold) return;
+    this.#pathTold = text;
+    this.#core.report({ type: 'data-path', text });
+  }
+
   #credits(word: 'taken' | 'takenAccepted' | 'deviceRead'): number {
     const count = Atomics.load(this.#options.control, ControlWord[word]);
     const more = (count - this.#counted[word]) | 0;
@@ -230,7 +242,10 @@ export class PacketLoop {
           direction.hmac.fill(0);
         }
       },
-      useKey: (peer, id) => core.useKey(peer, id),
+      useKey: (peer, id) => {
+        core.useKey(peer, id);
+        if (this.#pathTold === undefined) this.#tellPath();
+      },
       removeKey: (peer, id) => core.removeKey(peer, id),
       sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
       answerFloat: (peer, address, accept) => core.answerFloat(peer, address, accept),

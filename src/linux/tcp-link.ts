@@ -1,10 +1,11 @@
+import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
 import { errno, libc } from './libc.ts';
-import { LINK_ERROR, LINK_FULL, type Pump, type PumpContext } from './link-io.ts';
+import { LINK_ERROR, LINK_FULL, type PacketPump, type PumpContext } from './link-io.ts';
 import { MessageHeaders } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
@@ -17,8 +18,9 @@ const MSG_NOSIGNAL = 0x4000;
 const HELD_MAX = 64;
 
 /** A TCP stream: connecting, then frames in both directions, then closed once and for all. */
-export class TcpLink implements Pump, Holder {
+export class TcpLink implements PacketPump, Holder {
   readonly fd: number;
+  readonly path = 'TCP';
   pollEvents: number;
   #state: 'connecting' | 'open' | 'closed';
   readonly #id: LinkId;
@@ -92,6 +94,7 @@ export class TcpLink implements Pump, Holder {
     const { arena, stream, streamBytes } = this.#context.memory;
     const length = libc.recv(this.fd, arena.address + stream, streamBytes, MSG_DONTWAIT);
     if (length > 0) {
+      this.#context.counters[PlaneCounter.linkReadCalls]!++;
       this.#context.takeCalls();
       if (this.#isOpen()) this.#deliver(arena.bytes, stream, stream + length);
       this.#context.outbox.flush();
@@ -187,6 +190,7 @@ export class TcpLink implements Pump, Holder {
   }
 
   #taken(sent: number): number {
+    this.#context.counters[PlaneCounter.linkWriteCalls]!++;
     if (sent >= 0) return sent;
     const number = errno();
     if (number === Errno.EAGAIN || number === Errno.EINTR || number === Errno.ENOBUFS) return 0;

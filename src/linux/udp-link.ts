@@ -1,9 +1,10 @@
 import type { PacketSpan } from '../data/arena.ts';
+import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
-import { ErrorReporter, LINK_ERROR, type Pump, type PumpContext, READ_BUDGET } from './link-io.ts';
+import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 import { packSockaddr, writeSockaddr } from './sockaddr.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
@@ -18,7 +19,7 @@ const CONTROL_BYTES = 512;
 const RECONNECT_INTERVAL_MS = 1_000;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
-export class UdpLink implements Pump {
+export class UdpLink implements PacketPump {
   readonly fd: number;
   pollEvents: number = POLLIN;
   #live = true;
@@ -59,7 +60,8 @@ export class UdpLink implements Pump {
       },
       handleError: (number) => this.#errors.handleError(number, context.nowMs()),
       reconnect: () => this.#reconnect(),
-      handleFallback: () => undefined,
+      counters: context.counters,
+      handleFallback: () => context.tellPath(),
     });
   }
 
@@ -67,6 +69,13 @@ export class UdpLink implements Pump {
     this.#sender.flush();
     this.#live = false;
     this.pollEvents = 0;
+  }
+
+  get path(): string {
+    const refusal = this.#sender.refusal === undefined ? '' : ` (${this.#sender.refusal})`;
+    if (!this.#sender.segments)
+      return `UDP ${this.#receiver.joins ? 'with GRO but' : 'without GRO and'} without GSO${refusal}`;
+    return `UDP with GSO${this.#receiver.joins ? ' and GRO' : ' but without GRO'}`;
   }
 
   handleReady(events: number): void {
@@ -86,6 +95,7 @@ export class UdpLink implements Pump {
         if (number !== Errno.EINTR) this.#errors.handleError(number, this.#context.nowMs());
         continue;
       }
+      this.#context.counters[PlaneCounter.linkReadCalls]!++;
       this.#context.takeCalls();
       if (!this.#live) return;
       for (let slot = 0; slot < slots; slot++) count += this.#takeSlot(slot);

@@ -1,6 +1,7 @@
+import { PlaneCounter } from '../data/counters.ts';
 import type { DropCause } from '../data/plane.ts';
 import { PACKED_ADDRESS_BYTES } from '../ip/packed-address.ts';
-import { Errno } from './errno.ts';
+import { Errno, errnoName } from './errno.ts';
 import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
 import type { PacketMemory } from './packet-memory.ts';
@@ -31,8 +32,10 @@ export interface UdpSenderOptions {
   readonly handleError: (number: number) => void;
   /** Connects the socket anew; whether that has helped. */
   readonly reconnect: () => boolean;
-  /** Says that datagrams are no longer joined, and why. */
-  readonly handleFallback: (text: string) => void;
+  /** Datagrams are no longer joined; `refusal` says why. */
+  readonly handleFallback: () => void;
+  /** The plane's; calls are counted here. */
+  readonly counters: Float64Array;
 }
 
 /**
@@ -53,11 +56,14 @@ export class UdpSender {
   /** The largest datagrams that are joined: larger ones do not fit through the path in one piece, which the kernel refuses. */
   #segmentBytesMax = 0;
   #manyMessages = true;
+  /** Why datagrams are not joined. */
+  refusal: string | undefined;
   #hasWaited = false;
 
   constructor(options: UdpSenderOptions) {
     this.#options = options;
     if (canSegment(options.fd)) this.#segmentBytesMax = RUN_BYTES_MAX;
+    else this.refusal = `UDP_SEGMENT: ${errnoName(errno())}`;
   }
 
   /** Whether datagrams are joined. */
@@ -176,6 +182,7 @@ export class UdpSender {
   #submit(first: number, count: number): number {
     const { fd } = this.#options;
     const address = this.#headers!.address(first);
+    this.#options.counters[PlaneCounter.linkWriteCalls]!++;
     if (count > 1 && this.#manyMessages) return Math.max(0, libc.sendmmsg(fd, address, count, MSG_DONTWAIT));
     return libc.sendmsg(fd, address, MSG_DONTWAIT) < 0 ? 0 : 1;
   }
@@ -200,7 +207,8 @@ export class UdpSender {
     this.#segmentBytesMax = number === Errno.EMSGSIZE || number === Errno.EINVAL ? sizeBytes - 1 : 0;
     if (!this.segments) {
       this.#segmentBytesMax = 0;
-      this.#options.handleFallback('datagrams are sent one by one: the kernel does not cut them (UDP_SEGMENT)');
+      this.refusal = `UDP_SEGMENT: ${errnoName(number)}`;
+      this.#options.handleFallback();
     }
   }
 

@@ -39,6 +39,7 @@ describe.skipIf(process.platform !== 'linux')('batches of datagrams', () => {
       handleDrop: (cause, packets) => told.drops.push([cause, packets]),
       handleError: (number) => told.errors.push(number),
       reconnect: () => false,
+      counters: new Float64Array(64),
       handleFallback: () => told.fallbacks++,
     });
     let next = 0;
