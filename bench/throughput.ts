@@ -44,6 +44,14 @@ interface Run {
   readonly retransmits: number;
 }
 
+interface IperfReport {
+  readonly error?: string;
+  readonly end: {
+    readonly sum_sent?: { readonly retransmits: number };
+    readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
+  };
+}
+
 const lab = await Lab.open();
 let code = 0;
 try {
@@ -87,16 +95,25 @@ async function measurePair(clientKind: Program, serverKind: Program): Promise<[s
 async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]): Promise<Run> {
   const argv = ['iperf3', '--client', tunnel.server4, '--time', options.seconds, '--json', '--parallel', options.flows];
   if (direction === 'down') argv.push('--reverse');
-  const before = await cpuSeconds(ends);
-  const { stdout } = await lab.net.client.run(argv, { timeoutMs: (Number(options.seconds) + 20) * 1000 });
-  const used = (await cpuSeconds(ends)) - before;
-  const report = JSON.parse(stdout) as {
-    error?: string;
-    end: { sum_sent: { retransmits: number }; sum_received: { bytes: number; bits_per_second: number } };
-  };
-  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
-  const { bytes, bits_per_second: rate } = report.end.sum_received;
-  return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: report.end.sum_sent.retransmits };
+  let problem = 'no report';
+  // The server may still be closing the run before: then it is asked again, a few times.
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const before = await cpuSeconds(ends);
+    const { stdout } = await lab.net.client.run(argv, {
+      timeoutMs: (Number(options.seconds) + 20) * 1000,
+      anyCode: true,
+    });
+    const used = (await cpuSeconds(ends)) - before;
+    const { error, end } = JSON.parse(stdout) as IperfReport;
+    if (error === undefined && end.sum_received !== undefined && end.sum_sent !== undefined) {
+      const { bytes, bits_per_second: rate } = end.sum_received;
+      const { retransmits } = end.sum_sent;
+      return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits };
+    }
+    problem = error ?? problem;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`iperf3 measured nothing: ${problem}`);
 }
 
 async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
