@@ -19,6 +19,7 @@ import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
  */
 export class DevicePump implements PacketPump, Holder {
   readonly fd: number;
+  readonly holdsCopies = true;
   pollEvents: number;
   #live = true;
   readonly #id: DeviceId;
@@ -114,14 +115,14 @@ export class DevicePump implements PacketPump, Holder {
     let out = start + HEADROOM_BYTES;
     for (let index = 0; index < count; index++) {
       if (out > last) {
-        outbox.flush();
+        outbox.flushPlaces();
         out = start + HEADROOM_BYTES;
       }
       const segmentBytes = segmenter.next(out);
       core.handleDevicePacket(this.#id, out, segmentBytes);
       out = align(out + segmentBytes + TAILROOM_BYTES + HEADROOM_BYTES);
     }
-    outbox.flush();
+    outbox.flushPlaces();
     return true;
   }
 

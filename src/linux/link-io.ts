@@ -36,7 +36,7 @@ export interface PacketPump extends Pump {
 }
 
 /** Packets that are read from one fd before the others have their turn; the last read may bring more. */
-export const READ_BUDGET = 64;
+export const READ_BUDGET = 128;
 
 export const LINK_FULL = dropCode('link-full');
 export const LINK_ERROR = dropCode('link-error');

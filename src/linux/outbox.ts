@@ -1,7 +1,9 @@
 import type { PacketMemory } from './packet-memory.ts';
 
-/** A link that holds packets which are to go out together. */
+/** A link or device that holds packets which are to go out together. */
 export interface Holder {
+  /** Whether it holds copies, so that the memory that packets were read to is free. */
+  readonly holdsCopies: boolean;
   flush(): void;
 }
 
@@ -14,7 +16,8 @@ const ALIGNMENT = 64;
  */
 export class Outbox {
   readonly #memory: PacketMemory;
-  readonly #holders: Holder[] = [];
+  readonly #places: Holder[] = [];
+  readonly #copies: Holder[] = [];
   #next: number;
 
   constructor(memory: PacketMemory) {
@@ -24,11 +27,21 @@ export class Outbox {
 
   /** To be called with the first packet that a link holds. */
   add(holder: Holder): void {
-    this.#holders.push(holder);
+    if (holder.holdsCopies) this.#copies.push(holder);
+    else this.#places.push(holder);
   }
 
   flush(): void {
-    const holders = this.#holders;
+    this.flushPlaces();
+    const holders = this.#copies;
+    if (holders.length === 0) return;
+    for (let index = 0; index < holders.length; index++) holders[index]!.flush();
+    holders.length = 0;
+  }
+
+  /** Sends what lies where it was read to, and keeps what is only being joined: more of it may be there already. */
+  flushPlaces(): void {
+    const holders = this.#places;
     if (holders.length > 0) {
       for (let index = 0; index < holders.length; index++) holders[index]!.flush();
       holders.length = 0;
@@ -39,7 +52,7 @@ export class Outbox {
   /** Room for so many bytes, the caller's until the next flush. */
   room(length: number): number {
     const { start, length: size } = this.#memory.outbox;
-    if (this.#next + length > start + size) this.flush();
+    if (this.#next + length > start + size) this.flushPlaces();
     const at = this.#next;
     this.#next += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
     return at;

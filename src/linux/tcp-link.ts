@@ -21,6 +21,7 @@ const HELD_MAX = 64;
 export class TcpLink implements PacketPump, Holder {
   readonly fd: number;
   readonly path = 'TCP';
+  readonly holdsCopies = false;
   pollEvents: number;
   #state: 'connecting' | 'open' | 'closed';
   readonly #id: LinkId;
@@ -55,7 +56,7 @@ export class TcpLink implements PacketPump, Holder {
       }
       arenaBytes.set(bytes.subarray(offset, offset + length), memory.streamPacket);
       core.handleLinkPacket(id, 0, memory.streamPacket, length);
-      context.outbox.flush(); // the next one comes to the same place
+      context.outbox.flushPlaces(); // the next one comes to the same place
     };
   }
 

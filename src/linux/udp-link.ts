@@ -84,7 +84,13 @@ export class UdpLink implements PacketPump {
     else if ((events & (POLLHUP | POLLNVAL)) !== 0) this.#stop();
   }
 
+  /** Until nothing is left, or others have their turn; what goes into a device is joined over all of it. */
   #read(): void {
+    this.#readAll();
+    this.#context.outbox.flush();
+  }
+
+  #readAll(): void {
     const receiver = this.#receiver;
     for (let count = 0; count < READ_BUDGET; ) {
       const slots = receiver.read();
@@ -100,7 +106,7 @@ export class UdpLink implements PacketPump {
       if (!this.#live) return;
       for (let slot = 0; slot < slots; slot++) count += this.#takeSlot(slot);
       // What was forwarded still lies in the slots.
-      this.#context.outbox.flush();
+      this.#context.outbox.flushPlaces();
       if (receiver.isEmpty) return;
     }
   }

@@ -22,7 +22,7 @@ export class UdpReceiver {
   readonly #memory: PacketMemory;
   #used = DATAGRAM_SLOTS;
   #asked = DATAGRAM_SLOTS;
-  /** Whether the last read found fewer messages than it asked for, so that none is left. */
+  /** Whether none is left: the last read found fewer than it asked for. Behind joined datagrams the next are soon there. */
   isEmpty = false;
 
   constructor(fd: number, memory: PacketMemory) {
@@ -48,8 +48,9 @@ export class UdpReceiver {
     const got = libc.recvmmsg(this.#fd, headers.address(0), this.#asked, MSG_DONTWAIT, 0);
     if (got <= 0) return -1;
     this.#used = got;
-    this.isEmpty = got < this.#asked;
-    this.#asked = headers.joinedSegmentBytes(got - 1) > 0 ? FEW_SLOTS : DATAGRAM_SLOTS;
+    const joined = headers.joinedSegmentBytes(got - 1) > 0;
+    this.isEmpty = !joined && got < this.#asked;
+    this.#asked = joined ? FEW_SLOTS : DATAGRAM_SLOTS;
     return got;
   }
 

@@ -4,6 +4,7 @@ import { PACKED_ADDRESS_BYTES } from '../ip/packed-address.ts';
 import { Errno, errnoName } from './errno.ts';
 import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
+import type { Holder } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLOUT } from './poll-set.ts';
 import { unpackSockaddr } from './sockaddr.ts';
@@ -43,7 +44,8 @@ export interface UdpSenderOptions {
  * and go out as one message that the kernel cuts up (UDP_SEGMENT); the runs of a batch go out with one call. The order of
  * a peer's packets stays.
  */
-export class UdpSender {
+export class UdpSender implements Holder {
+  readonly holdsCopies = false;
   readonly #options: UdpSenderOptions;
   #headers: MessageHeaders | undefined;
   #runs = 0;
