@@ -3,9 +3,11 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-# Dependencies, where they are missing or older than the lock file.
+# Dependencies, where they are missing or older than the lock file. A linked node_modules belongs to another checkout,
+# and npm would empty it: it is used as it is.
 need_dependencies() {
   command -v node >/dev/null || { echo "Node.js 20 or newer is needed: https://nodejs.org" >&2; exit 1; }
+  [[ -L node_modules ]] && return
   if [[ ! -d node_modules || package-lock.json -nt node_modules/.package-lock.json ]]; then
     echo "installing dependencies (npm ci)"
     npm ci --silent

@@ -10,6 +10,13 @@ source "$(dirname "$0")/setup.sh"
 need_dependencies
 [[ ${SALLYPORT_CLIENT:-sallyport} == sallyport || ${SALLYPORT_SERVER:-sallyport} == sallyport ]] && need_build
 
+# Certificates for the tests; without it the suites that need them are left out and named (vitest.config.ts).
+if ! command -v openssl >/dev/null && ((EUID == 0)) && command -v apt-get >/dev/null; then
+  echo "installing with apt: openssl"
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y openssl; } \
+    >/dev/null 2>&1 || true
+fi
+
 skip_interop=()
 [[ $(uname -s) == Linux ]] || skip_interop+=("network namespaces need Linux")
 ((EUID == 0)) || skip_interop+=("network namespaces need root")

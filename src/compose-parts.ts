@@ -4,28 +4,86 @@ import type { Worker } from 'node:worker_threads';
 import type { Config } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
+import { createNetlinkPort } from './linux/netlink.ts';
 import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
+import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
+import type { Log } from './log.ts';
 import type { ScriptStdio } from './node/scripts.ts';
+import type { PacketDevice } from './packet-device.ts';
+import type { DevicePort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
+
+/** What clients and servers get from the program that runs them. */
+export interface Surroundings {
+  readonly log: Log;
+  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
+  passphrase(): Promise<string>;
+  /** The configuration's file as scripts see it. */
+  readonly configFile: string | undefined;
+  /** Relative file names start from here, also after the working directory has changed. */
+  readonly directory: string;
+  /** Where scripts print; default: where this process prints. */
+  readonly scriptOutput?: number | 'ignore' | undefined;
+  /** The built data-plane worker, and one of it that was started ahead, if any. */
+  readonly workerUrl: URL;
+  readonly worker?: Worker | undefined;
+  /** The tunnel ends here and not in a device of the host. */
+  readonly device?: PacketDevice | undefined;
+}
 
 /** The worker starts at once, beside everything else; who listens to it is known later. */
 export function startPlane(options: {
   readonly workerUrl: URL;
   readonly worker?: Worker | undefined;
   readonly peerSlots?: number;
+  readonly device?: PacketDevice | undefined;
 }): {
   listenedBy(listener: PlaneListener): WorkerPlane;
   close(): Promise<void>;
 } {
   let listener: PlaneListener = () => {};
   const plane = createWorkerPlane({ ...options, listener: (event) => listener(event) });
+  if (options.device !== undefined) attachDevices(plane, options.device);
   return {
     listenedBy(known) {
       listener = known;
       return plane;
     },
     close: () => plane.close(),
+  };
+}
+
+/** What crosses the plane's device comes to `device`, whichever it is at the time. */
+function attachDevices(plane: WorkerPlane, device: PacketDevice): void {
+  const add = plane.addDevice.bind(plane);
+  plane.addDevice = (options) => {
+    const id = add(options);
+    if (options.endpoint.kind === 'memory') device.attach(plane.deviceEnd(id));
+    return id;
+  };
+}
+
+/** The host's devices and network, or nothing of it where the tunnel ends in the program. */
+export function hostPorts(device: PacketDevice | undefined): { devices: DevicePort; network: NetworkPort } {
+  if (device === undefined) return { devices: createTunPort(), network: createNetlinkPort() };
+  const nothing = (): void => {};
+  return {
+    devices: {
+      open: () => ({ name: 'memory', index: 0, fd: -1, persistent: false }),
+      close: nothing,
+    },
+    network: {
+      setLinkUp: nothing,
+      setMtu: nothing,
+      addAddress: nothing,
+      removeAddress: nothing,
+      addRoute: nothing,
+      removeRoute: nothing,
+      lookup: () => undefined,
+      defaultRoutes: () => [],
+      addressesOf: () => [],
+    },
   };
 }
 

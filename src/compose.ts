@@ -3,20 +3,17 @@
 
 import { release } from 'node:os';
 import { resolve } from 'node:path';
-import type { Worker } from 'node:worker_threads';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
-import { privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
+import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
-import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
 import { setNice } from './linux/privileges.ts';
-import { createTunPort } from './linux/tun.ts';
-import { Level, type Log } from './log.ts';
+import { Level } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
@@ -27,23 +24,11 @@ import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { Host } from './tunnel/host.ts';
 import { OPENVPN_VERSION } from './version.ts';
 
-export interface ComposeOptions {
-  readonly log: Log;
+export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
   readonly credentials: Pick<CredentialsPort, 'ask'>;
   /** Whoever answers questions beside username and password, if there is anybody. */
   readonly challenges?: ChallengePort | undefined;
-  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
-  passphrase(): Promise<string>;
-  /** The profile's file name as scripts see it. */
-  readonly configFile: string | undefined;
-  /** Relative file names start from here, also after the working directory has changed. */
-  readonly directory: string;
-  /** Where scripts print; default: where this process prints. */
-  readonly scriptOutput?: number | 'ignore' | undefined;
-  /** The built data-plane worker, and one of it that was started ahead, if any. */
-  readonly workerUrl: URL;
-  readonly worker?: Worker | undefined;
 }
 
 export interface ComposedClient {
@@ -61,7 +46,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   if (config.process.nice !== undefined) setNice(config.process.nice);
   const plane = startPlane(options);
   try {
-    const network = createNetlinkPort();
+    const { devices, network } = hostPorts(options.device);
     const resolver = createNodeResolver();
     const material = {
       wrapOf: loadWraps(config, readText),
@@ -83,7 +68,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     };
     const host = new Host(config, {
-      devices: createTunPort(),
+      devices,
       network,
       scripts: createNodeScripts(scriptStdio(options.scriptOutput)),
       privileges: privilegePort(config),

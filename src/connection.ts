@@ -3,6 +3,8 @@
 import type { Client, ClientEnd, ClientObserver, ClientStatistics } from './client/client.ts';
 import type { ClientState } from './client/state.ts';
 import { SallyportError } from './error.ts';
+import { EventFeed } from './event-feed.ts';
+import type { PacketDevice } from './packet-device.ts';
 import type { PeerFacts } from './tunnel/host-port.ts';
 import type { TunnelPlan } from './tunnel/plan.ts';
 
@@ -28,25 +30,27 @@ const QUEUE_LIMIT = 256;
 export class Connection implements AsyncDisposable {
   /** Settles when the connection has ended and the host is as it was. Never rejects. */
   readonly ended: Promise<{ readonly reason: string; readonly error: SallyportError | undefined }>;
+  /** The packets, under `device: 'memory'`. */
+  readonly device: PacketDevice | undefined;
   readonly #client: Client;
-  readonly #listeners = new Set<(event: ConnectionEvent) => void>();
+  readonly #feed = new EventFeed<ConnectionEvent>(QUEUE_LIMIT);
   #state: ClientState = { phase: 'reconnecting', reason: 'start', pauseSeconds: 0 };
-  #end: EventOf<'end'> | undefined;
 
   /** Use `connect` instead: it composes the client. */
   constructor(
     start: (observer: ClientObserver) => { client: Client; run(): Promise<ClientEnd> },
-    options: { readonly statisticsMs?: number | undefined } = {},
+    options: { readonly statisticsMs?: number | undefined; readonly device?: PacketDevice | undefined } = {},
   ) {
+    this.device = options.device;
     const { client, run } = start({
       state: (state) => {
         const type = this.#state.phase === 'connected' ? 'updated' : 'connected';
         this.#state = state;
-        this.#emit({ type: 'state', state });
-        if (state.phase === 'connected') this.#emit({ type, plan: state.plan });
+        this.#feed.emit({ type: 'state', state });
+        if (state.phase === 'connected') this.#feed.emit({ type, plan: state.plan });
       },
-      peerConnected: (peer: PeerFacts) => this.#emit({ type: 'peer', commonName: peer.commonName }),
-      info: (kind, text) => this.#emit({ type: 'message', kind, text }),
+      peerConnected: (peer: PeerFacts) => this.#feed.emit({ type: 'peer', commonName: peer.commonName }),
+      info: (kind, text) => this.#feed.emit({ type: 'message', kind, text }),
     });
     this.#client = client;
     const { statisticsMs } = options;
@@ -58,9 +62,7 @@ export class Connection implements AsyncDisposable {
         end.kind === 'exit'
           ? { reason: end.signal.text === '' ? end.signal.name : end.signal.text, error: end.error }
           : { reason: 'reload', error: undefined };
-      this.#end = { type: 'end', ...told };
-      this.#emit(this.#end);
-      this.#listeners.clear();
+      this.#feed.emit({ type: 'end', ...told });
       return told;
     });
   }
@@ -79,42 +81,12 @@ export class Connection implements AsyncDisposable {
 
   /** Calls back for each event of a type; returns the function that stops it. */
   on<T extends ConnectionEventType>(type: T, listener: (event: EventOf<T>) => void): () => void {
-    const wrapped = (event: ConnectionEvent): void => {
-      if (event.type === type) listener(event as EventOf<T>);
-    };
-    this.#listeners.add(wrapped);
-    return () => this.#listeners.delete(wrapped);
+    return this.#feed.on(type, listener);
   }
 
   /** All events from now on, until the end or until `signal` aborts. */
-  async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ConnectionEvent, void, undefined> {
-    const queue: ConnectionEvent[] = [];
-    let wake = (): void => {};
-    const listener = (event: ConnectionEvent): void => {
-      queue.push(event);
-      if (queue.length > QUEUE_LIMIT) queue.shift();
-      wake();
-    };
-    const stop = (): void => wake();
-    this.#listeners.add(listener);
-    options.signal?.addEventListener('abort', stop, { once: true });
-    try {
-      while (options.signal?.aborted !== true) {
-        const event = queue.shift();
-        if (event !== undefined) {
-          yield event;
-          if (event.type === 'end') return;
-          continue;
-        }
-        if (this.#end !== undefined) return;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    } finally {
-      this.#listeners.delete(listener);
-      options.signal?.removeEventListener('abort', stop);
-    }
+  events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ConnectionEvent, void, undefined> {
+    return this.#feed.events(options);
   }
 
   /** Drops the session and connects again, keeping the device where the profile says `persist-tun`. */
@@ -139,45 +111,12 @@ export class Connection implements AsyncDisposable {
 
   /** Resolves when the tunnel is up; rejects with the error that ended the connection, or the abort reason. */
   async untilConnected(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    if (this.#state.phase === 'connected') return;
-    if (this.#end !== undefined) throw errorOf(this.#end);
-    await new Promise<void>((resolve, reject) => {
-      const done = (act: () => void): void => {
-        off();
-        signal?.removeEventListener('abort', abort);
-        act();
-      };
-      const abort = (): void => done(() => reject(signal?.reason));
-      const listener = (event: ConnectionEvent): void => {
-        if (event.type === 'connected') done(resolve);
-        if (event.type === 'end') done(() => reject(errorOf(event)));
-      };
-      const off = (): void => {
-        this.#listeners.delete(listener);
-      };
-      this.#listeners.add(listener);
-      signal?.addEventListener('abort', abort, { once: true });
-    });
+    if (this.#state.phase === 'connected') return signal?.throwIfAborted();
+    await this.#feed.until('connected', errorOf, signal);
   }
 
   #tellStatistics(): void {
-    if (this.#state.phase === 'connected') this.#emit({ type: 'statistics', statistics: this.statistics() });
-  }
-
-  #emit(event: ConnectionEvent): void {
-    for (const listener of [...this.#listeners]) guarded(() => listener(event));
-  }
-}
-
-/** Calls a function of the embedding program. What it throws is thrown on, but on a turn of its own, as an EventTarget does. */
-export function guarded(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    if (this.#state.phase === 'connected') this.#feed.emit({ type: 'statistics', statistics: this.statistics() });
   }
 }
 

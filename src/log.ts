@@ -29,7 +29,7 @@ export const Level = {
   pushErrors: level(1, 9, Severity.nonFatal),
   multiErrors: level(1, 9, Severity.nonFatal),
   pingErrors: level(1, 10, Severity.nonFatal),
-  restart: level(1, 12, 0),
+  restart: level(3, 33, 0),
   handshake: level(2, 20, 0),
   close: level(2, 22, 0),
   tlsDebugLow: level(3, 20, 0),

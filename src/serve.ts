@@ -2,56 +2,63 @@
 // both go through it.
 
 import { resolve } from 'node:path';
-import type { Worker } from 'node:worker_threads';
-import { privilegePort, scriptStdio, startPlane } from './compose-parts.ts';
+import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import { type ConfigChange, reloadConfig } from './config/reload.ts';
 import type { ServerOptions } from './config/server-options.ts';
 import { SallyportError } from './error.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
-import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
 import { setNice } from './linux/privileges.ts';
-import { createTunPort } from './linux/tun.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
+import { materialExpiry, watchExpiry } from './node/expiry-watch.ts';
 import { formatLocalTime } from './node/logger.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
-import { createNodeTlsFactory } from './node/tls-engine.ts';
+import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
 import { TOKEN_SECRET_BYTES, tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
+import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
 import { Server, type ServerEnd, type ServerObserver } from './server/server.ts';
 import { loadServerWraps } from './server/wraps.ts';
 import { Host } from './tunnel/host.ts';
+import { SALLYPORT_VERSION } from './version.ts';
 import { parseAuthTokenKey } from './wire/auth-token-key.ts';
 
-export interface ServeOptions {
-  readonly log: Log;
+export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
-  /** Asks for the passphrase of the private key; rejects when nobody can be asked. */
-  passphrase(): Promise<string>;
-  /** The file of the configuration as scripts see it. */
-  readonly configFile: string | undefined;
-  /** Relative file names start from here, also after the working directory has changed. */
-  readonly directory: string;
-  /** Where scripts print; default: where this process prints. */
-  readonly scriptOutput?: number | 'ignore' | undefined;
-  /** The built data-plane worker, and one of it that was started ahead, if any. */
-  readonly workerUrl: URL;
-  readonly worker?: Worker | undefined;
 }
 
 export interface ComposedServer {
-  start(observer: ServerObserver): { readonly server: Server; run(): Promise<ServerEnd> };
+  start(observer: ServerObserver): RunningParts;
+}
+
+/** A server that was started, and the way to change it. */
+export interface RunningParts {
+  readonly server: Server;
+  run(): Promise<ServerEnd>;
+  /**
+   * Reads what `next` (undefined: the configuration in force) names, and goes by it from now on, as far as that can be
+   * without a restart (`checksLogins`: see ConfigHost). Rejects with SallyportError for what can't be used; then nothing has changed.
+   */
+  reload(next: Config | undefined, checksLogins: boolean): Promise<ReloadReport>;
+}
+
+/** Which options a reload changed, and which changed ones keep their old value until a restart. */
+export interface ReloadReport extends Pick<ConfigChange, 'applied' | 'needRestart'> {
+  readonly config: Config;
 }
 
 /** Beside the clients themselves: those that take another's place, and the gate's. */
 const SPARE_PEERS = 64;
+/** `max-clients` can be raised this far while the server runs. */
+const LEAST_PEERS = 1024;
 
 /** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
 export async function composeServer(config: Config, options: ServeOptions): Promise<ComposedServer> {
@@ -60,22 +67,22 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   for (const provider of config.providers) loadProvider(provider);
   if (config.process.nice !== undefined) setNice(config.process.nice);
-  const plane = startPlane({ ...options, peerSlots: server.maxClients + SPARE_PEERS });
+  const mostClients = Math.max(server.maxClients, LEAST_PEERS);
+  const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
   try {
     const crypto = createNodeCrypto();
-    const readText = (source: Source): string => readSource(source, directory);
+    const { readText, kept } = keptTexts(config, directory);
+    const tls = createNodeTlsFactory(await readTls(config, options), requestOf(server));
     const material = {
-      tls: createNodeTlsFactory(await readTls(config, options), {
-        requestCertificate: server.verifyClientCert !== 'none',
-      }),
+      tls,
+      revocation: tls,
       wraps: loadServerWraps(config, server, readText),
       tokenKey: readTokenKey(server, readText, (length) => crypto.randomBytes(length), log),
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     const host = new Host(config, {
-      devices: createTunPort(),
-      network: createNetlinkPort(),
+      ...hostPorts(options.device),
       scripts,
       privileges: privilegePort(config),
       resolver,
@@ -85,14 +92,23 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
       configFile: options.configFile,
     });
     const { portShare } = server;
+    const clock = createBootClock();
+    const metrics = await serveMetrics(server, log, tls);
     return {
       start(observer) {
         const relay =
-          portShare === undefined ? undefined : createStreamRelay(portShare.host, Number(portShare.port), log);
+          portShare === undefined
+            ? undefined
+            : createStreamRelay(
+                portShare.host,
+                Number(portShare.port),
+                portShare.directory === undefined ? undefined : resolve(directory, portShare.directory),
+                log,
+              );
         const running = new Server(
           config,
           {
-            clock: createBootClock(),
+            clock,
             resolver,
             links: createLinkPort(),
             crypto,
@@ -108,9 +124,32 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           },
           observer,
         );
+        metrics?.show(running);
         return {
           server: running,
-          run: () => running.run().finally(() => relay?.close()),
+          run() {
+            const forget = watchExpiry(() => tls.material, clock, log);
+            return running.run().finally(async () => {
+              forget();
+              relay?.close();
+              await metrics?.close();
+            });
+          },
+          async reload(next, checksLogins) {
+            const change = reloadConfig(running.config, next ?? running.config, {
+              checksLogins,
+              mostClients,
+            });
+            const read = await readTls(change.config, options);
+            const report = {
+              config: change.config,
+              applied: [...new Set([...change.applied, ...changedMaterial(tls.material, read)])],
+              needRestart: [...new Set([...change.needRestart, ...kept.filter(isStale).map(({ option }) => option)])],
+            };
+            tls.reload(read, requestOf(change.config.server ?? server));
+            running.reload(change.config);
+            return report;
+          },
         };
       },
     };
@@ -120,13 +159,97 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   }
 }
 
+/** Listens for readers of `metrics`; what they are shown is the server's, once there is one. */
+async function serveMetrics(
+  { metrics }: ServerOptions,
+  log: Log,
+  tls: NodeTlsFactory,
+): Promise<{ show(server: Server): void; close(): Promise<void> } | undefined> {
+  if (metrics === undefined) return undefined;
+  const { openMetricsServer } = await import('./node/metrics-server.ts');
+  let shown: Server | undefined;
+  const http = await openMetricsServer(metrics, METRICS_CONTENT_TYPE, () =>
+    shown === undefined
+      ? ''
+      : metricsText(
+          shown.metrics({
+            version: SALLYPORT_VERSION,
+            expiry: materialExpiry(tls.material),
+            eventLoopDelaySeconds: http.eventLoopDelaySeconds(),
+          }),
+        ),
+  );
+  log(
+    Level.info,
+    `Metrics are at http://${metrics.host.includes(':') ? `[${metrics.host}]` : metrics.host}:${metrics.port}/metrics`,
+  );
+  return {
+    show: (server) => {
+      shown = server;
+    },
+    close: () => http.close(),
+  };
+}
+
+const requestOf = ({ verifyClientCert }: ServerOptions) => ({ requestCertificate: verifyClientCert !== 'none' });
+
+/** A key file as it was at the start; what is made of it lasts until a restart. */
+interface KeptText {
+  readonly option: string;
+  readonly text: string;
+  read(): string;
+}
+
+/** Reads files, and remembers what stood in them. */
+function keptTexts(
+  { lines }: Config,
+  directory: string,
+): {
+  readText(source: Source): string;
+  readonly kept: readonly KeptText[];
+} {
+  const kept: KeptText[] = [];
+  return {
+    kept,
+    readText(source) {
+      const read = (): string => readSource(source, directory);
+      const text = read();
+      if (source.kind === 'file') {
+        const option = lines.find(({ words }) => words[0] === source.path)?.option ?? source.path;
+        kept.push({ option, text, read });
+      }
+      return text;
+    },
+  };
+}
+
+/** Whether the file says something else now. One that can't be read any more (after chroot) says nothing. */
+function isStale({ text, read }: KeptText): boolean {
+  try {
+    return read() !== text;
+  } catch {
+    return false;
+  }
+}
+
+/** The options whose files have other contents now. */
+function changedMaterial(before: TlsMaterial, now: TlsMaterial): string[] {
+  const raw = (material: TlsMaterial) => ({
+    ca: material.authorities.map((one) => one.fingerprint256).join(),
+    cert: material.certificate?.fingerprint256,
+    'crl-verify': material.revocationLists.map((list) => Buffer.from(list).toString('base64')).join(),
+  });
+  const [old, next] = [raw(before), raw(now)];
+  return (['ca', 'cert', 'crl-verify'] as const).filter((name) => old[name] !== next[name]);
+}
+
 function readSource(source: Source, directory: string): string {
   if (source.kind === 'inline') return source.text;
   return readBoundedFile(resolve(directory, source.path), MAX_MATERIAL_BYTES).toString('utf8');
 }
 
 /** Certificates, keys and lists, as they are now. */
-export function readTls(config: Config, options: ServeOptions): Promise<TlsMaterial> {
+function readTls(config: Config, options: ServeOptions): Promise<TlsMaterial> {
   const pathOf = (path: string): string => resolve(options.directory, path);
   return loadTlsMaterial(config.tls, {
     read: (path) => nodeMaterialFiles.read(pathOf(path)),

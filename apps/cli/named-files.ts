@@ -88,15 +88,25 @@ export function accessProblem(path: string, need: FileNeed): AccessProblem | und
   }
 }
 
-/** The lines with which a start is refused: `--ca fails with 'x': No such file or directory (errno=2)`. */
+/** The lines with which a start is refused, `--ca fails with 'x': No such file or directory (errno=2)`; none when all is there. */
 export function missingFileLines(config: Config, directory: string): readonly string[] {
-  return namedFiles(config).flatMap(({ option, path, need }) => {
+  const missing = namedFiles(config).flatMap((file) => {
+    const { option, path, need } = file;
     const problem = accessProblem(resolve(directory, path), need);
     if (problem === undefined) return [];
     const what =
       need === 'run' ? `--${option} script` : need === 'fill' ? `Temporary directory (--${option})` : `--${option}`;
-    return [`Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})`];
+    return [
+      { file, line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})` },
+    ];
   });
+  if (missing.length === 0) return [];
+  // The C program looks for scripts one by one, and for all other files together.
+  const alone = missing.length === 1 && missing[0]?.file.need === 'run';
+  return [
+    ...missing.map(({ line }) => line),
+    `Options error: Please correct ${alone ? 'this error' : 'these errors'}.`,
+  ];
 }
 
 const SENTENCES: Readonly<Record<string, string>> = {

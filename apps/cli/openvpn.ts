@@ -59,6 +59,7 @@ export async function runOpenVpn(
         first,
         once,
         emergency,
+        home,
         worker: first ? worker : undefined,
       });
       if (end === 'reload') {
@@ -90,6 +91,17 @@ function returnTo(directory: string): void {
   }
 }
 
+/** Does something in another folder, and comes back. */
+function inDirectory<T>(directory: string, act: () => T): T {
+  const here = process.cwd();
+  returnTo(directory);
+  try {
+    return act();
+  } finally {
+    returnTo(here);
+  }
+}
+
 interface RunContext {
   readonly logger: Logger;
   readonly signals: SignalInbox;
@@ -97,6 +109,8 @@ interface RunContext {
   readonly first: boolean;
   readonly once: Once;
   readonly emergency: Emergency;
+  /** Where the process was started: relative names of the command line begin there. */
+  readonly home: string;
   /** Started ahead by the launcher; for the first run only. */
   readonly worker: Worker | undefined;
 }
@@ -106,7 +120,7 @@ async function runOnce(
   argv: readonly string[],
   context: RunContext,
 ): Promise<number | 'reload'> {
-  const { logger, signals, child, first, once, emergency, worker } = context;
+  const { logger, signals, child, first, once, emergency, worker, home } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
@@ -128,6 +142,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
+    reread: () => inDirectory(home, () => readConfiguration(argv, logger)?.config),
     ready: () => {
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },
@@ -143,7 +158,11 @@ async function runOnce(
   emergency.undo = undefined;
   running.stop();
   if (end.kind === 'reload') return 'reload';
-  if (end.error !== undefined && end.exitCode !== 0) sayFatal(end.error, logger);
+  if (end.error !== undefined && end.exitCode !== 0) {
+    // A server's log has said that it ends, in its place before the device is closed.
+    if (config.mode === 'server') sayHint(end.error, logger);
+    else sayFatal(end.error, logger);
+  }
   return end.exitCode;
 }
 
@@ -167,7 +186,6 @@ function readConfiguration(argv: readonly string[], logger: Logger): Reading | u
   const missing = missingFileLines(config, config.process.cd ?? '.');
   if (missing.length > 0) {
     for (const line of missing) say(line);
-    say('Options error: Please correct these errors.');
     say('Use --help for more information.');
     return undefined;
   }
@@ -197,9 +215,13 @@ function explain(error: unknown, logger: Logger): void {
   sayFatal(error, logger);
 }
 
+function sayHint(error: unknown, logger: Logger): void {
+  if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
+}
+
 /** The end of a log after an error that was told. */
 function sayFatal(error: unknown, logger: Logger): void {
-  if (error instanceof SallyportError && error.hint !== undefined) logger.log(Level.fatal, `  ${error.hint}`);
+  sayHint(error, logger);
   logger.log(Level.fatal, 'Exiting due to fatal error');
 }
 

@@ -8,7 +8,7 @@ import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
-import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -392,8 +392,9 @@ export class Attempt {
       this.#end(softRestart('connection-failed', { error, connectionFailed: true }));
       return;
     }
-    log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
-    const error = new SallyportError(`The server closed the TCP connection (${text})`, {
+    tellLost({ code, text }, log);
+    const what = code === 'BAD_FRAME' ? 'sent a bad packet length' : 'closed the TCP connection';
+    const error = new SallyportError(`The server ${what}: ${text}`, {
       code: 'SALLYPORT_NETWORK',
       blame: 'peer',
       retry: true,

@@ -59,9 +59,7 @@ export const emptyServer = (): ServerDraft => ({
   requireExporter: false,
   tlsCryptV2: { forceCookie: false, maxAgeDays: undefined },
   portShare: undefined,
-  multihome: false,
   tcpQueueLimit: 64,
-  staleRoutesCheck: undefined,
   tmpDir: undefined,
   metrics: undefined,
   tcpNodelay: false,
@@ -183,23 +181,14 @@ export const SERVER_READERS: Readers<ServerDraft> = {
     if (!isPort(port)) say.error(`Bad port '${shown(port)}' in port-share`, 'Write a number from 1 to 65535.');
     else draft.portShare = { host, port, directory };
   },
-  multihome: (draft, [how], say) => {
+  multihome: (_draft, [how], say) => {
     if (how !== undefined && how !== 'same-interface') {
       say.error(`Unknown parameter to --multihome: ${shown(how)}`, 'Write same-interface, or nothing.');
-      return;
-    }
-    draft.multihome = true;
-    if (how === 'same-interface') {
-      say.warn('same-interface has no effect: answers leave by the route to the client', undefined, 'ignored');
     }
   },
-  'stale-routes-check': (draft, [age = '', interval], say) => {
-    const ageSeconds = constrained(age, 'stale-routes-check age', 1, INT_MAX, say);
-    const intervalSeconds =
-      interval === undefined ? ageSeconds : constrained(interval, 'stale-routes-check interval', 1, INT_MAX, say);
-    if (ageSeconds !== undefined && intervalSeconds !== undefined) {
-      draft.staleRoutesCheck = { ageSeconds, intervalSeconds };
-    }
+  'stale-routes-check': (_draft, [age = '', interval], say) => {
+    constrained(age, 'stale-routes-check age', 1, INT_MAX, say);
+    if (interval !== undefined) constrained(interval, 'stale-routes-check interval', 1, INT_MAX, say);
   },
   'verify-client-cert': (draft, [how = 'require'], say) => {
     if (how === 'none' || how === 'optional' || how === 'require') draft.verifyClientCert = how;

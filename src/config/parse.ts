@@ -39,10 +39,30 @@ export function parseConfig(input: ConfigInput, host: ConfigHost): ParsedConfig 
 export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: Config; findings: Findings } {
   const findings = new Findings();
   const lines = collectLines(input, host, findings);
+  const source = 'text' in input ? input.file : COMMAND_LINE;
+  return { config: finish(lines, findings, source, host), findings };
+}
+
+/** A configuration of lines that were read before (`Config.lines`); `source` is blamed where no line is. */
+export function configOfLines(
+  lines: readonly ConfigLine[],
+  source: string,
+  host: Pick<ConfigHost, 'checksLogins'>,
+): ParsedConfig {
+  const findings = new Findings();
+  const config = finish(lines, findings, source, host);
+  return { config: findings.hasErrors ? undefined : config, findings: findings.all };
+}
+
+function finish(
+  lines: readonly ConfigLine[],
+  findings: Findings,
+  source: string,
+  host: Pick<ConfigHost, 'checksLogins'>,
+): Config {
   // Where lines are missing, what else is missing says nothing.
   const complete = !findings.all.some((each) => each.severity === 'error' && each.kind !== 'not-yet');
-  const source = 'text' in input ? input.file : COMMAND_LINE;
-  const config = finishConfig({
+  return finishConfig({
     drafts: readLines(lines, findings),
     lines,
     findings,
@@ -50,7 +70,6 @@ export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: C
     source,
     checksLogins: host.checksLogins === true,
   });
-  return { config, findings };
 }
 
 /** Everything that was read, before defaults and checks that need the whole. */

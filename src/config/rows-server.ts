@@ -1,6 +1,7 @@
 // Option rows: the server.
 
 import {
+  laterWithout,
   MANY,
   notYet,
   type OptionClass,
@@ -71,8 +72,14 @@ export const SERVER_ROWS: readonly OptionRow[] = [
     deprecated: { since: '2.7', instead: 'Leave it out: it is always set.' },
   }),
   server('port-share', 'host port [dir]', [2, 3], 'Pass TCP connections that are not OpenVPN on.'),
-  server('multihome', '[same-interface]', [0, 1], 'Answer from the address that was asked.'),
-  server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.'),
+  server('multihome', '[same-interface]', [0, 1], 'Answer from the address that was asked.', 'general', {
+    status: laterWithout(
+      'answers leave from the address that the route to the client gives; a local line for each address does what is meant',
+    ),
+  }),
+  server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.', 'general', {
+    status: silently('addresses behind a client are not learned one by one, so none of them can grow stale'),
+  }),
   server('verify-client-cert', '[none|optional|require]', [0, 1], 'Whether clients need a certificate.', 'general', {
     default: 'require',
   }),

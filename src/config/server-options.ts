@@ -49,9 +49,7 @@ export interface ServerOptions {
   readonly portShare:
     | { readonly host: string; readonly port: string; readonly directory: string | undefined }
     | undefined;
-  readonly multihome: boolean;
   readonly tcpQueueLimit: number;
-  readonly staleRoutesCheck: { readonly ageSeconds: number; readonly intervalSeconds: number } | undefined;
   /** Under 2.7's `explicit-exit-notify N`: 0 none, 1 clients reconnect, 2 clients go to their next server. */
   readonly exitNotify: 0 | 1 | 2;
   /** undefined: the environment's TMPDIR, or /tmp. */

@@ -82,7 +82,6 @@ function dropLines({ cause, opcode, keyId, lengthBytes, wrapKind, problem }: Dro
         ],
       ];
     case 'old-key':
-    case 'refused-metadata':
       return [[Level.warning, `ERROR: ${problem ?? cause}`], noKey];
     case 'rate-limited':
       // The limiter says it, once in a period.

@@ -46,8 +46,6 @@ export interface TlsCryptV2Options {
   /** Drop clients that can't send their key twice, instead of keeping state for addresses that proved nothing. */
   readonly forceCookie: boolean;
   readonly maxAgeDays: number | undefined;
-  /** Says why a key's metadata is refused. It is asked once the address is proven, and must not wait. */
-  checkMetadata?(metadata: WrappedMetadata | undefined): string | undefined;
 }
 
 export interface FirstContactOptions {
@@ -79,7 +77,6 @@ export const CONTACT_DROPS = [
   'no-cookie-client',
   'bad-cookie',
   'old-key',
-  'refused-metadata',
 ] as const;
 export type ContactDrop = (typeof CONTACT_DROPS)[number];
 
@@ -116,7 +113,7 @@ export interface Claim {
   readonly wrap: WrapOptions;
   /** The packet-id with which the session's wrap begins: after that of the stateless answer. */
   readonly firstSendId: number;
-  /** Of the client's tls-crypt-v2 key. */
+  /** Of the client's tls-crypt-v2 key, for those who judge it before a session begins. */
   readonly metadata: WrappedMetadata | undefined;
   /** The packet as it came; the session's own wrap opens it (again). */
   readonly bytes: Uint8Array;
@@ -215,8 +212,6 @@ export class FirstContact {
     if (wrap.kind === 'tls-crypt-v2-server' && v2 !== undefined) {
       const age = ageProblem(metadata, v2.maxAgeDays, unixSeconds);
       if (age !== undefined) return drop('old-key', bytes, wrap.kind, age);
-      const refusal = v2.checkMetadata?.(metadata);
-      if (refusal !== undefined) return drop('refused-metadata', bytes, wrap.kind, refusal);
     }
     return {
       kind: 'claim',

@@ -30,7 +30,9 @@ export interface PeerCertificate {
   /** For example `384 bits ECsecp384r1`, `2048 bits RSA`, and the signature algorithm's name. */
   readonly keyDescription: string;
   readonly signatureAlgorithm: string;
+  /** `email:max@example.com`, `DNS:vpn.example.com` … */
   readonly subjectAltNames: readonly string[];
+  readonly issuerAltNames: readonly string[];
 }
 
 /** What the library itself found about the chain. Anything but `trusted: true` must be refused, except under peer-fingerprint without a CA. */

@@ -4,6 +4,7 @@
 import { SallyportError } from '../error.ts';
 import { Level, type LogFlags } from '../log.ts';
 import { formatHex } from '../wire/hex.ts';
+import { certificateName, missingNameLine } from './certificate-name.ts';
 import type { PeerCertificate, TlsEstablished } from './tls-engine.ts';
 
 /** Checks beyond the chain itself. */
@@ -12,6 +13,8 @@ export interface PeerChecks {
   readonly keyUsages: readonly number[] | 'required' | undefined;
   readonly extendedKeyUsage: string | undefined;
   readonly netscapeCertType: 'client' | 'server' | undefined;
+  /** Fields that must name a client; undefined: it may be nameless. */
+  readonly nameFields?: readonly string[] | undefined;
   readonly name: { readonly name: string; readonly type: 'subject' | 'name' | 'name-prefix' } | undefined;
   /** SHA-256 fingerprints of the peer's own certificate; with `withoutCa` the chain's verdict does not count. */
   readonly fingerprints: readonly Uint8Array[];
@@ -68,6 +71,7 @@ function judge(info: TlsEstablished, checks: PeerChecks, unixSeconds: number, li
 }
 
 function checkLeaf(leaf: PeerCertificate, checks: PeerChecks, unixSeconds: number, lines: LogLine[]): void {
+  checkNamed(leaf, checks, lines);
   checkFingerprint(leaf, checks, unixSeconds, lines);
   checkNetscapeType(leaf, checks, lines);
   checkKeyUsage(leaf, checks, lines);
@@ -278,6 +282,16 @@ function checkExtendedKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines:
   throw refuse(
     `The certificate of ${describe(leaf)} has the extended key usage ${has}; ${expected} is needed`,
     'The peer needs a certificate issued for its role (remote-cert-tls); somebody with a client certificate may pose as the server.',
+  );
+}
+
+function checkNamed(leaf: PeerCertificate, { nameFields }: PeerChecks, lines: LogLine[]): void {
+  const found = nameFields && certificateName(leaf, nameFields);
+  if (found === undefined || 'name' in found) return;
+  lines.push([Level.tlsErrors, missingNameLine(leaf, found.missing)]);
+  throw refuse(
+    `The certificate of ${describe(leaf)} has no ${found.missing} of at most 64 bytes to know the client by`,
+    'Issue it with that field, or name another one with x509-username-field.',
   );
 }
 

@@ -277,8 +277,7 @@ class Plane implements MemoryPlane {
 
   #endStream(link: LinkId, stream: StreamIn, verdict: 'foreign' | 'broken'): void {
     this.#streams.delete(link);
-    const text = 'the peer sent a packet length out of bounds';
-    if (verdict === 'broken') this.#core.report({ type: 'link-closed', link, code: 'BAD_FRAME', text });
+    if (verdict === 'broken') this.#core.report({ type: 'link-closed', link, code: 'BAD_FRAME', text: stream.fault });
     else this.#core.report({ type: 'foreign-stream', link, bytes: stream.takeForeign() });
   }
 

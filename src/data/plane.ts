@@ -252,7 +252,10 @@ export type PlaneEvent =
   | { readonly type: 'accepted'; readonly listener: LinkId; readonly fd: number; readonly address: SocketAddress }
   /** A stream that must begin with an OpenVPN packet does not. `bytes`, all that was read, belong to the receiver. */
   | { readonly type: 'foreign-stream'; readonly link: LinkId; readonly bytes: Uint8Array }
-  /** The stream ended, could not be connected, or sent nonsense. `code` is the errno name, `EOF`, or `BAD_FRAME`. */
+  /**
+   * The stream ended, could not be connected, or sent nonsense. `code` is the errno name, `EOF`, or `BAD_FRAME`: then
+   * `text` has the length that a packet was to have and what is allowed, `(18245), which must be > 0 and <= 2048`.
+   */
   | { readonly type: 'link-closed'; readonly link: LinkId; readonly code: string; readonly text: string }
   /** A datagram socket reported an error (ICMP refused …); the link lives on. Repetitions are joined. */
   | {

@@ -52,6 +52,11 @@ export class StreamIn {
     return 'foreign';
   }
 
+  /** Why a broken stream is broken: the packet length it announced, and what is allowed. */
+  get fault(): string {
+    return this.#reader.fault ?? '';
+  }
+
   /** What a foreign stream has sent; the caller's own. */
   takeForeign(): Uint8Array {
     const foreign = this.#foreign ?? new Uint8Array(0);

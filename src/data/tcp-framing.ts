@@ -15,11 +15,16 @@ export class TcpFrameReader {
   readonly #limit: () => number;
   #held: Uint8Array = NOTHING;
   #filled = 0;
-  #broken = false;
+  #fault: string | undefined;
 
   /** A length of 0 or above the limit, asked for when the length is read, breaks the stream for good. */
   constructor(limit: () => number) {
     this.#limit = limit;
+  }
+
+  /** Why the stream is broken: `(18245), which must be > 0 and <= 2048`. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /** Whether a packet has begun that is not yet whole. */
@@ -36,14 +41,14 @@ export class TcpFrameReader {
       take(bytes, at + TCP_LENGTH_BYTES, length);
       at += TCP_LENGTH_BYTES + length;
     }
-    if (at < end && !this.#broken) this.#hold(bytes, at, end);
-    return !this.#broken;
+    if (at < end && this.#fault === undefined) this.#hold(bytes, at, end);
+    return this.#fault === undefined;
   }
 
   /** Fills up the packet that has begun; returns where the next one starts. */
   #finishHeld(bytes: Uint8Array, start: number, end: number, take: TakePacket): number {
     let at = start;
-    while (this.#filled > 0 && at < end && !this.#broken) {
+    while (this.#filled > 0 && at < end && this.#fault === undefined) {
       const whole = this.#filled < TCP_LENGTH_BYTES ? TCP_LENGTH_BYTES : TCP_LENGTH_BYTES + packetLength(this.#held, 0);
       const taken = Math.min(whole - this.#filled, end - at);
       this.#hold(bytes, at, at + taken);
@@ -64,8 +69,9 @@ export class TcpFrameReader {
 
   #allows(bytes: Uint8Array, at: number): boolean {
     const length = packetLength(bytes, at);
-    this.#broken ||= length === 0 || length > this.#limit();
-    return !this.#broken;
+    const limit = this.#limit();
+    if (length === 0 || length > limit) this.#fault ??= `(${length}), which must be > 0 and <= ${limit}`;
+    return this.#fault === undefined;
   }
 
   #hold(bytes: Uint8Array, start: number, end: number): void {

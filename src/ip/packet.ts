@@ -5,7 +5,7 @@
 //   IPv6  0 version | 4 payload length | 6 next header | 8 source | 24 destination
 
 /** Protocol numbers that the rooms look at. */
-export const IpProtocol = { tcp: 6, udp: 17, icmp6: 58 } as const;
+export const IpProtocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
 
 /** Bytes of an Ethernet header without a VLAN tag. */
 export const ETHERNET_BYTES = 14;

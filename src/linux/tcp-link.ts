@@ -112,7 +112,7 @@ export class TcpLink implements PacketPump, Holder {
 
   #deliver(bytes: Uint8Array, start: number, end: number): void {
     const verdict = this.#in.handleBytes(bytes, start, end, this.#take);
-    if (verdict === 'broken') this.#end('BAD_FRAME', 'the peer sent a packet length out of bounds');
+    if (verdict === 'broken') this.#end('BAD_FRAME', this.#in.fault);
     else if (verdict === 'foreign') {
       this.#close();
       this.#context.core.report({ type: 'foreign-stream', link: this.#id, bytes: this.#in.takeForeign() });

@@ -93,12 +93,9 @@ export function createLogger(options: LoggerOptions): Logger {
   };
 }
 
-/** One line of bounded length without control characters or line separators. */
+/** One line of bounded length without line separators or control characters, but for the tabs of status 3. */
 export const cleanLogText = (text: string): string =>
-  text
-    .slice(0, MAX_TEXT)
-    .replace(/\t/g, ' ')
-    .replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '_');
+  text.slice(0, MAX_TEXT).replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, '_');
 
 export interface LineFormat {
   readonly suppressTimestamps: boolean;

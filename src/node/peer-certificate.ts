@@ -104,7 +104,7 @@ const cleanField = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f\u
 
 type Extensions = Pick<
   PeerCertificate,
-  'keyUsage' | 'extendedKeyUsage' | 'netscapeCertType' | 'isCa' | 'subjectAltNames'
+  'keyUsage' | 'extendedKeyUsage' | 'netscapeCertType' | 'isCa' | 'subjectAltNames' | 'issuerAltNames'
 >;
 
 function parseExtensions(rest: readonly DerElement[]): Extensions | undefined {
@@ -127,6 +127,7 @@ function parseExtensions(rest: readonly DerElement[]): Extensions | undefined {
   const extended = found.get('2.5.29.37');
   const basic = found.get('2.5.29.19');
   const alternative = found.get('2.5.29.17');
+  const issuerAlternative = found.get('2.5.29.18');
   const usages = extended && parseChildren(parseDer(extended), DerTag.sequence)?.map((usage) => parseOid(usage) ?? '');
   if (extended !== undefined && usages === undefined) return undefined;
   return {
@@ -135,6 +136,7 @@ function parseExtensions(rest: readonly DerElement[]): Extensions | undefined {
     extendedKeyUsage: usages,
     isCa: basic !== undefined && parseIsCa(basic),
     subjectAltNames: alternative === undefined ? [] : parseAltNames(alternative),
+    issuerAltNames: issuerAlternative === undefined ? [] : parseAltNames(issuerAlternative),
   };
 }
 

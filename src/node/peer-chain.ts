@@ -138,7 +138,8 @@ function findDepth(code: string, chain: readonly PeerCertificate[], input: Chain
   }
 }
 
-function findRevoked(chain: readonly PeerCertificate[], lists: readonly Uint8Array[]): number {
+/** The first certificate that stands in a list of its issuer; -1 when none does. */
+export function findRevoked(chain: readonly PeerCertificate[], lists: readonly Uint8Array[]): number {
   const parsed = lists.flatMap((der) => parseRevocationList(der) ?? []);
   return chain.findIndex(({ der, serialHex }) => {
     const issuer = issuerNameHex(der);

@@ -1,10 +1,10 @@
-// Certificate revocation lists, read for messages only: which certificate of a chain is the revoked one. Whether a
-// certificate is revoked at all is OpenSSL's verdict.
+// Certificate revocation lists, read for messages only: which certificate of a chain is the revoked one, and when a list
+// runs out. Whether a certificate is revoked at all is OpenSSL's verdict.
 //
 //   CertificateList ::= SEQUENCE { tbs SEQUENCE { version?, algorithm, issuer, thisUpdate, nextUpdate?,
 //     SEQUENCE OF SEQUENCE { serial, date, extensions }?, [0] extensions? }, algorithm, signature }
 
-import { DerTag, parseChildren, parseDer, readDer } from './der.ts';
+import { DerTag, parseChildren, parseDer, parseTime, readDer } from './der.ts';
 import { serialHex } from './peer-certificate.ts';
 
 /** What a CRL (RFC 5280, section 5) says, as far as messages need it: whose it is and which serials it lists. */
@@ -12,9 +12,11 @@ export interface RevocationList {
   /** DER of the issuer's name, in hexadecimal for comparison. */
   readonly issuerHex: string;
   readonly serials: ReadonlySet<string>;
+  /** Unix seconds after which it counts no more; undefined where it does not say. */
+  readonly nextUpdate: number | undefined;
 }
 
-/** Reads a CRL's issuer and serials; undefined when it is none. Its signature is OpenSSL's business. */
+/** Reads a CRL's issuer, serials and end; undefined when it is none. Its signature is OpenSSL's business. */
 export function parseRevocationList(der: Uint8Array): RevocationList | undefined {
   const parts = parseChildren(parseDer(der), DerTag.sequence);
   const tbs = parseChildren(parts?.[0], DerTag.sequence);
@@ -34,7 +36,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList | undefined
       offset += entry.whole.length;
     }
   }
-  return { issuerHex: Buffer.from(issuer.whole).toString('hex'), serials };
+  return { issuerHex: Buffer.from(issuer.whole).toString('hex'), serials, nextUpdate: parseTime(tbs[at + 3]) };
 }
 
 /** DER of a certificate's issuer name, in hexadecimal. */

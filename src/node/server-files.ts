@@ -25,15 +25,15 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
       try {
         return readBoundedFile(pathOf(path), limitBytes).toString('utf8');
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        if (NO_SUCH_FILE.includes(codeOf(error))) return undefined;
         throw fileError(`cannot read ${path}`, error);
       }
     },
-    replace(path, text) {
+    replace(path, content) {
       const target = pathOf(path);
       try {
-        if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, text, { mode: 0o600 });
-        else replaceFile(target, text);
+        if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, content, { mode: 0o600 });
+        else replaceFile(target, content);
       } catch (error) {
         throw fileError(`cannot write ${path}`, error);
       }
@@ -52,17 +52,25 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
 }
 
 const PREFIX = 'openvpn_';
+/** No file can have a name that is too long. */
+const NO_SUCH_FILE = ['ENOENT', 'ENAMETOOLONG'];
+/** The folder takes no new files, as after privileges were dropped. */
+const CLOSED_FOLDER = ['EACCES', 'EPERM', 'EROFS'];
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
 
 /** A reader sees the old text or the new one. Where the folder takes no new files any more, the file itself is written. */
-function replaceFile(target: string, text: string): void {
+function replaceFile(target: string, content: string | Uint8Array): void {
   const fresh = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
   try {
-    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx' });
-  } catch {
-    writeFileSync(target, text, { mode: 0o600 });
-    return;
+    writeFileSync(fresh, content, { mode: 0o600, flag: 'wx' });
+    renameSync(fresh, target);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    // On a full disk the old text stays as it is.
+    if (!CLOSED_FOLDER.includes(codeOf(error))) throw error;
+    writeFileSync(target, content, { mode: 0o600 });
   }
-  renameSync(fresh, target);
 }
 
 function fileError(what: string, cause: unknown): SallyportError {

@@ -12,16 +12,29 @@ import type { X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Duplex } from 'node:stream';
 import type { Server, TLSSocket } from 'node:tls';
-import type { TlsEngine, TlsEngineFactory, TlsEstablished, TlsFailure, TlsListener } from '../control/tls-engine.ts';
+import type {
+  PeerCertificate,
+  TlsEngine,
+  TlsEngineFactory,
+  TlsEstablished,
+  TlsFailure,
+  TlsListener,
+} from '../control/tls-engine.ts';
 import { SallyportError } from '../error.ts';
 import { nodeTls } from './lazy-tls.ts';
-import { judgeChain } from './peer-chain.ts';
+import { findRevoked, judgeChain } from './peer-chain.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { describeTlsFailure } from './tls-words.ts';
 
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
-  reload(material: TlsMaterial): void;
+  reload(material: TlsMaterial, options?: { readonly requestCertificate?: boolean }): void;
+  /** What the next engine is made with. */
+  readonly material: TlsMaterial;
+  /** Looks at the CRL file; true when the list is another one than at the last call. */
+  refresh(): boolean;
+  /** Whether a certificate of a chain stands in the list as it is now. */
+  isRevoked(chain: readonly PeerCertificate[]): boolean;
 }
 
 /**
@@ -33,18 +46,37 @@ export function createNodeTlsFactory(
   { requestCertificate = true }: { readonly requestCertificate?: boolean } = {},
 ): NodeTlsFactory {
   let current = material;
+  let asks = requestCertificate;
   let server: Server | undefined;
-  const reload = (next: TlsMaterial): void => {
+  let changed = false;
+  const take = (next: TlsMaterial): void => {
     current = next;
     server = undefined;
+    changed = true;
+  };
+  const refresh = (): void => {
+    const refreshed = current.refresh();
+    if (refreshed !== undefined) take(refreshed);
   };
   return {
-    reload,
+    get material() {
+      return current;
+    },
+    reload(next, { requestCertificate = asks } = {}) {
+      asks = requestCertificate;
+      take(next);
+    },
+    refresh() {
+      refresh();
+      const news = changed;
+      changed = false;
+      return news;
+    },
+    isRevoked: (chain) => findRevoked(chain, current.revocationLists) >= 0,
     create(role, listener) {
-      const refreshed = current.refresh();
-      if (refreshed !== undefined) reload(refreshed);
+      refresh();
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
-      server ??= createServer(current, requestCertificate);
+      server ??= createServer(current, asks);
       const shared = server;
       return createEngine(role, listener, current, (wire, report) => accept(shared, wire, report));
     },

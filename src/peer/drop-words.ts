@@ -5,6 +5,7 @@ import { formatAddress } from '../ip/address.ts';
 import { Level, type Log } from '../log.ts';
 
 type DropNotice = Extract<PlaneEvent, { type: 'drop-notice' }>;
+type LinkClosed = Extract<PlaneEvent, { type: 'link-closed' }>;
 
 /** Logs one notice of the plane. `peerPrefix` is `[server] ` or empty. */
 export function logDrop(
@@ -76,3 +77,9 @@ export const endsStream = (notice: DropNotice): boolean =>
   notice.cause === 'bad-mac' ||
   notice.cause === 'bad-padding' ||
   notice.cause === 'replay';
+
+/** Why a connection has ended, for the log. */
+export function tellLost({ code, text }: Pick<LinkClosed, 'code' | 'text'>, log: Log): void {
+  if (code === 'BAD_FRAME') log(Level.warning, `WARNING: Bad encapsulated packet length from peer ${text}`);
+  log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' || code === 'BAD_FRAME' ? 0 : -1}]`);
+}

@@ -1,10 +1,15 @@
-// The two lines after "Initialization Sequence Completed" that say which timers and protocol options are in force.
+// The two lines at the end of a client's start, and of a client's reception by a server, that say which timers and protocol options are in force.
 
 import type { TunnelOptions } from '../config/config.ts';
 import { Level, type Log } from '../log.ts';
 
+export type Results = Pick<
+  TunnelOptions,
+  'ping' | 'pingExit' | 'pingRestart' | 'inactive' | 'sessionTimeoutSeconds' | 'protocolFlags'
+>;
+
 /** Logs them, each only if there is something to say. */
-export function logResults(tunnel: TunnelOptions, explicitExitNotify: number, log: Log): void {
+export function logResults(tunnel: Results, explicitExitNotify: number, log: Log): void {
   const timers = timerWords(tunnel);
   if (timers.length > 0) log(Level.handshake, `Timers: ${timers.join(', ')}`);
   const options: string[] = [];
@@ -16,7 +21,7 @@ export function logResults(tunnel: TunnelOptions, explicitExitNotify: number, lo
   if (options.length > 0) log(Level.handshake, `Protocol options: ${options.join(', ')}`);
 }
 
-function timerWords({ ping, pingExit, pingRestart, inactive, sessionTimeoutSeconds }: TunnelOptions): string[] {
+function timerWords({ ping, pingExit, pingRestart, inactive, sessionTimeoutSeconds }: Results): string[] {
   const words: string[] = [];
   if (ping) words.push(`ping ${ping}`);
   if (pingExit) words.push(`ping-exit ${pingExit}`);

@@ -48,7 +48,10 @@ interface Slot {
  */
 export function makeAddressPool(
   shape: PoolShape,
-): { readonly pool: AddressPool; readonly notes: readonly string[] } | { readonly problem: string } {
+):
+  | { readonly pool: AddressPool; readonly sizes: readonly string[]; readonly notes: readonly string[] }
+  | { readonly problem: string } {
+  const sizes: string[] = [];
   const notes: string[] = [];
   let base4: number | undefined;
   let size4: number | undefined;
@@ -68,6 +71,7 @@ export function makeAddressPool(
     base4 = shape.blocks ? first - (first % 4) : first;
     size4 = shape.blocks ? (last - (last % 4) + 4 - base4) / 4 : last - first + 1;
     if (size4 < 2) return { problem: `IPv4 pool size is too small (${size4}), must be at least 2` };
+    sizes.push(`IFCONFIG POOL IPv4: base=${ipv4FromNumber(base4)} size=${size4}`);
   }
   let base6: Uint8Array | undefined;
   let size6: number | undefined;
@@ -77,6 +81,8 @@ export function makeAddressPool(
     base6 = start.base;
     size6 = start.size;
     if (size6 < 2) return { problem: `IPv6 pool size is too small (${size6}), must be at least 2` };
+    const { prefixLength } = shape.pool6;
+    sizes.push(`IFCONFIG POOL IPv6: base=${formatAddress(base6)} size=${size6} netbits=${prefixLength}`);
   }
   if (size4 === undefined && size6 === undefined) return { problem: 'a pool has IPv4 or IPv6 addresses' };
   if (size4 !== undefined && size6 !== undefined && size4 < size6) {
@@ -90,7 +96,7 @@ export function makeAddressPool(
     );
   }
   const size = Math.min(size4 ?? SLOTS_LIMIT, size6 ?? SLOTS_LIMIT);
-  return { pool: new AddressPool(size, base4, base6, shape.blocks, shape.duplicateCn), notes };
+  return { pool: new AddressPool(size, base4, base6, shape.blocks, shape.duplicateCn), sizes, notes };
 }
 
 /** Slots and who has them. Addresses that a client was given statically are not looked at: C hands them out, too. */
@@ -117,6 +123,11 @@ export class AddressPool {
     this.#blocks = blocks;
     this.#duplicateCn = duplicateCn;
     this.#slots = new Array<Slot | undefined>(size).fill(undefined);
+  }
+
+  /** Slots that clients have now. */
+  get used(): number {
+    return this.#slots.reduce((count, slot) => count + (slot?.inUse === true ? 1 : 0), 0);
   }
 
   /**

@@ -1,19 +1,22 @@
-// All clients of the server: what the plane reports goes to the one it concerns, strangers go through the gate, and who
-// gets through becomes an instance. Here an instance finds its judge, its options and its addresses, and here it is
-// taken leave of.
+// All clients of the server: what the plane reports goes to the one it concerns, and strangers' packets to arrivals.ts.
+// Here an instance finds its judge, its options and its addresses, and here it is taken leave of.
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
-import type { DataPlane, DeviceId, LinkId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
-import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
+import type { TlsEngineFactory } from '../control/tls-engine.ts';
+import type { DataPlane, DeviceId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { Level, type Log } from '../log.ts';
-import { endsStream, logDrop } from '../peer/drop-words.ts';
+import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
+import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
-import { addressText } from './address-text.ts';
+import { type Arrival, Arrivals } from './arrivals.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Connector, Grant } from './connect.ts';
 import type { Dialog } from './dialog.ts';
+import { Farewells } from './farewells.ts';
+import { answerFloat } from './float.ts';
 import type { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { clientInfo } from './identity.ts';
@@ -23,11 +26,10 @@ import type { Judge } from './judge.ts';
 import type { Listener } from './listeners.ts';
 import type { ServerPorts } from './ports.ts';
 import { renewedTokenReply } from './push-list.ts';
-import { ConnectRateLimit, connectFreqLine } from './rate-limit.ts';
 import type { Routes } from './routes.ts';
 import type { ServerScripts } from './scripts.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { Streams } from './streams.ts';
+import { updateClients } from './update-clients.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
 
 export interface ClientsOptions {
@@ -42,6 +44,14 @@ export interface ClientsOptions {
   readonly connector: Connector;
   readonly scripts: ServerScripts;
   readonly routes: Routes;
+  readonly observer: ClientsObserver;
+}
+
+/** Whoever is told of clients that are in. */
+export interface ClientsObserver {
+  connected?(client: ClientInfo): void;
+  /** Only of those that were told as connected. */
+  disconnected?(client: ClientInfo, reason: string): void;
 }
 
 /** Counts since the start, for metrics. */
@@ -51,53 +61,56 @@ export interface ClientCounters {
   readonly renegotiations: number;
 }
 
+/** Why clients end that nothing is wrong with, as programs hear it. */
+const SERVER_END = 'server-exit';
 const SESSION_ID_AT = 1;
 const SESSION_ID_END = 9;
-/** The longest that programs are waited for when the server ends. */
-const FAREWELL_MS = 10_000;
 
 export class Clients implements InstanceServer {
   readonly clock: ServerPorts['clock'];
   readonly plane: DataPlane;
   readonly log: Log;
-  readonly handWindowMs: number;
-  readonly waitLimitSeconds: number;
-  readonly #options: ClientsOptions;
+  #options: ClientsOptions;
+  #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
-  readonly #streams: Streams;
-  readonly #connectFreq: ConnectRateLimit;
   /** The claim that an instance is being made for. */
   #claim: Claim | undefined;
   #nextSerial = 1;
-  #leaving = false;
-  #turnedAway = false;
-  /** What is still being done for clients that are gone. */
-  readonly #farewells = new Set<Promise<unknown>>();
+  readonly #arrivals: Arrivals;
+  readonly #farewells: Farewells;
   readonly #handshakes: Record<string, number> = {};
   readonly #disconnects: Record<string, number> = {};
+  /** Those whose handshake was completed, for the counts. */
+  readonly #settled = new WeakSet<Instance>();
   #renegotiations = 0;
   #cancelTokens = new Map<Instance, () => void>();
 
   constructor(options: ClientsOptions) {
-    const { config, server, ports } = options;
+    const { server, ports } = options;
     this.#options = options;
     this.clock = ports.clock;
     this.plane = options.plane;
     this.log = ports.log;
-    this.handWindowMs = config.tls.handWindowSeconds * 1000;
-    this.waitLimitSeconds = Math.max(config.tls.handWindowSeconds, Math.floor(config.tls.renegSeconds / 2));
+    this.#engines = namingEngines(ports.material.tls, server.usernameFields);
     this.#table = new InstanceTable(server.maxClients);
-    this.#connectFreq = new ConnectRateLimit(server.connectFreq);
-    this.#streams = new Streams({
-      plane: options.plane,
-      clock: ports.clock,
-      links: ports.links,
-      log: ports.log,
-      relay: ports.relay,
-      handshakeMs: this.handWindowMs,
-      queuePackets: server.tcpQueueLimit,
-      onlyOpenVpn: server.portShare !== undefined,
-    });
+    this.#farewells = new Farewells(ports.clock, ports.log);
+    this.#arrivals = new Arrivals(
+      { ...options, farewells: this.#farewells },
+      {
+        begin: (arrival) => this.#begin(arrival),
+        refused: () => count(this.#handshakes, 'tls-error'),
+        handWindowMs: this.handWindowMs,
+      },
+    );
+  }
+
+  get handWindowMs(): number {
+    return this.#options.config.tls.handWindowSeconds * 1000;
+  }
+
+  get waitLimitSeconds(): number {
+    const { handWindowSeconds, renegSeconds } = this.#options.config.tls;
+    return Math.max(handWindowSeconds, Math.floor(renegSeconds / 2));
   }
 
   get size(): number {
@@ -128,10 +141,10 @@ export class Clients implements InstanceServer {
         this.#handleControl(event);
         return;
       case 'accepted':
-        this.#streams.accept(event, this.#listener(event.listener));
+        this.#arrivals.accept(event);
         return;
       case 'foreign-stream':
-        this.#streams.pass(event);
+        this.#arrivals.pass(event);
         return;
       case 'link-closed':
         this.#linkClosed(event);
@@ -149,7 +162,7 @@ export class Clients implements InstanceServer {
         this.#dropped(event);
         return;
       case 'link-error':
-        this.log(Level.linkErrors, `read UDP [${event.code}]: ${event.text} (code=${event.errno ?? event.code})`);
+        this.#linkError(event);
         return;
       case 'device-error':
         this.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
@@ -165,25 +178,48 @@ export class Clients implements InstanceServer {
     }
   }
 
+  /** Goes by another configuration from now on; who is in stays in. */
+  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+    const { judge, connector, routes } = this.#options;
+    this.#options = { ...this.#options, config, server, scripts };
+    this.#table.capacity = server.maxClients;
+    judge.reload(server, scripts);
+    connector.reload(config, server, scripts);
+    this.#arrivals.reload(server, scripts);
+    this.#engines = namingEngines(this.#options.ports.material.tls, server.usernameFields);
+    routes.reload(scripts);
+  }
+
+  /** Ends those whose certificate is not good any more; they are told. */
+  endRevoked(isRevoked: (chain: ClientFacts['chain']) => boolean): void {
+    for (const instance of this.#table) if (isRevoked(instance.facts.chain)) instance.revoke();
+  }
+
+  /** Changes options of clients that are up. Returns the ids of those that were told; see Server.pushUpdate. */
+  pushUpdate(options: readonly string[], to: Instance | undefined): Promise<readonly number[]> {
+    return updateClients(this.#table, to, options, this.#options);
+  }
+
   /** Says `text` to every client that is up (undefined: nothing) and ends them all; no new ones are taken. */
   async close(text: string | undefined): Promise<void> {
-    this.#leaving = true;
+    this.#arrivals.stop();
     const last = [...this.#table].map((instance) => {
-      if (text === undefined || instance.phase !== 'up') instance.close(undefined);
-      else instance.leave(text, undefined);
+      if (text === undefined || instance.phase !== 'up') instance.close(undefined, SERVER_END);
+      else instance.leave(text, undefined, SERVER_END);
       return instance.ended;
     });
     await Promise.all(last);
-    await this.#streams.close();
-    await this.#waitForFarewells();
+    await this.#arrivals.close();
+    await this.#farewells.wait();
     await this.#options.routes.close();
+    this.#options.scripts.close();
   }
 
   createSession(instance: Instance, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
     const { config, server, ports, plane } = this.#options;
     if (this.#claim === undefined) throw new Error('an instance is made for a claim');
     const options = sessionOptionsOf(config, server, instance.profile, this.#claim, plane.capabilities);
-    return createSession(options, { crypto: ports.crypto, tls: ports.material.tls, log, wake });
+    return createSession(options, { crypto: ports.crypto, tls: this.#engines, log, wake });
   }
 
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean> {
@@ -211,7 +247,11 @@ export class Clients implements InstanceServer {
   ): Promise<Connected | Refusal> {
     this.#makeWay(instance);
     instance.facts.connectedUnixSeconds = this.clock.now().unixSeconds;
-    const grant = await this.#options.connector.connect(instance, event, token, signal);
+    const { judge, connector } = this.#options;
+    const { username } = instance.facts;
+    // Under another user name the token would be nobody's.
+    const tokenNow = () => (instance.facts.username === username ? token : judge.renewToken(instance));
+    const grant = await connector.connect(instance, event, tokenNow, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
   }
@@ -223,96 +263,44 @@ export class Clients implements InstanceServer {
   }
 
   crResponse(instance: Instance, base64: string): void {
-    this.#later(this.#options.scripts.crResponse(instance.facts, base64));
+    this.#farewells.add(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
   closed(instance: Instance, reason: string, introduced: boolean): void {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
-    count(introduced ? this.#disconnects : this.#handshakes, reason);
+    count(this.#settled.has(instance) ? this.#disconnects : this.#handshakes, reason);
     this.#cancelTokens.get(instance)?.();
     this.#cancelTokens.delete(instance);
     this.#table.remove(instance);
     plane.removePeer(instance.peer);
-    if (instance.transport === 'tcp') this.#later(this.#streams.end(instance.link));
+    if (instance.transport === 'tcp') this.#arrivals.endStream(instance.link);
     routes.release(instance);
     connector.release(instance);
+    if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
     if (!introduced) return;
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
-    this.#later(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
-    this.#later(Promise.resolve(ports.hooks.onDisconnect?.(info, reason)));
+    this.#farewells.add(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
+    this.#farewells.add((async () => ports.hooks.onDisconnect?.(info, reason))());
   }
 
-  #handleControl({ link, address, bytes }: Extract<PlaneEvent, { type: 'control' }>): void {
-    const known = this.#table.ofStream(link);
-    if (known !== undefined) {
-      known.handleControl(bytes);
-      return;
-    }
-    const stream = this.#streams.waiting(link);
-    if (stream !== undefined) this.#firstOfStream(stream, bytes);
-    else this.#handleDatagram(link, address, bytes);
-  }
-
-  #firstOfStream(
-    { link, address, listener }: { link: LinkId; address: SocketAddress; listener: Listener },
-    bytes: Uint8Array,
-  ): void {
-    const claim = this.#options.gate.handleStream(bytes, address, this.clock.now());
-    if (claim !== undefined && this.#begin(claim, listener, link, address, 'tcp') !== undefined) {
-      this.#streams.claimed(link);
-      return;
-    }
-    this.#later(this.#streams.end(link));
-  }
-
-  /** By address and session id; whatever belongs to no session is a stranger's. */
-  #handleDatagram(link: LinkId, address: SocketAddress, bytes: Uint8Array): void {
+  /** By stream, or by address and session id; whatever belongs to no session is a stranger's. */
+  #handleControl(event: Extract<PlaneEvent, { type: 'control' }>): void {
+    const { link, address, bytes } = event;
     const sessionId = bytes.subarray(SESSION_ID_AT, SESSION_ID_END);
-    for (const instance of this.#table.at(link, address)) {
-      if (!instance.hasSession(sessionId)) continue;
-      instance.handleControl(bytes);
-      return;
-    }
-    const listener = this.#listener(link);
-    if (listener === undefined) return;
-    if (this.#leaving) {
-      this.#turnAway(address);
-      return;
-    }
-    const answer = this.#options.gate.handleDatagram(bytes, address, this.clock.now());
-    if (answer instanceof Uint8Array) this.plane.sendControl(link, address, answer);
-    else if (answer !== undefined) this.#begin(answer, listener, link, address, 'udp');
+    const known =
+      this.#table.ofStream(link) ?? this.#table.at(link, address).find((instance) => instance.hasSession(sessionId));
+    if (known === undefined) this.#arrivals.handleControl(event);
+    else known.handleControl(bytes);
   }
 
-  #begin(
-    claim: Claim,
-    listener: Listener,
-    link: LinkId,
-    address: SocketAddress,
-    transport: 'udp' | 'tcp',
-  ): Instance | undefined {
-    const { config, device, server } = this.#options;
-    const text = addressText(address);
-    if (this.#leaving) {
-      this.#turnAway(address);
-      return undefined;
-    }
-    if (!this.#connectFreq.allow(this.clock.now().unixSeconds)) {
-      this.log(Level.multiErrors, connectFreqLine(text));
-      return undefined;
-    }
+  #begin({ claim, listener, link, address, transport }: Arrival): boolean {
+    const { config, device } = this.#options;
     // Who came this far at this address before and did not finish has given up.
     for (const other of this.#table.at(link, address)) if (other.phase === 'handshaking') other.close(undefined);
     const id = this.#table.freeId();
-    if (id === undefined) {
-      this.log(
-        Level.multiErrors,
-        `${text} MULTI: new incoming connection would exceed maximum number of clients (${server.maxClients})`,
-      );
-      return undefined;
-    }
+    if (id === undefined) return false;
     this.log(Level.multiMedium, 'MULTI: multi_create_instance called');
     const peer = this.plane.addPeer({
       device,
@@ -350,15 +338,7 @@ export class Clients implements InstanceServer {
     this.#table.add(instance);
     instance.start();
     instance.handleControl(claim.bytes);
-    return instance;
-  }
-
-  /** Who is not even answered goes on asking, and finds the server that comes after this one. */
-  #turnAway(address: SocketAddress): void {
-    if (this.#turnedAway) return;
-    this.#turnedAway = true;
-    const text = addressText(address);
-    this.log(Level.multiErrors, `MULTI: Connection attempt from ${text} ignored while server is shutting down`);
+    return true;
   }
 
   /** A client that was let in takes the place of the one that it was before, and of whoever is at its address. */
@@ -369,7 +349,7 @@ export class Clients implements InstanceServer {
       for (const other of this.#table.named(name)) others.add(other);
     }
     others.delete(instance);
-    if ([...others].some((other) => other.name === name && name !== undefined)) {
+    if ([...others].some((other) => other.name === name && name !== undefined && other.phase !== 'leaving')) {
       this.log(
         Level.multi,
         `MULTI: new connection by client '${name}' will cause previous active sessions by this client to be dropped.  Remember to use the --duplicate-cn option if you want multiple clients using the same certificate or username to concurrently connect.`,
@@ -380,9 +360,12 @@ export class Clients implements InstanceServer {
 
   async #settle(instance: Instance, grant: Grant): Promise<void> {
     count(this.#handshakes, 'completed');
+    this.#settled.add(instance);
     instance.facts.routes = grant.routes;
     await this.#options.routes.learn(instance, grant);
+    if (instance.phase !== 'up') return;
     this.#renewTokens(instance);
+    this.#options.observer.connected?.(this.#info(instance));
   }
 
   /** A token that is used must not grow old: it is replaced while the session lasts. */
@@ -400,38 +383,24 @@ export class Clients implements InstanceServer {
 
   #float({ peer, address }: Extract<PlaneEvent, { type: 'float-request' }>): void {
     const instance = this.#table.ofPeer(peer);
-    if (instance === undefined || instance.phase !== 'up') {
-      this.plane.answerFloat(peer, address, false);
-      return;
-    }
-    const from = instance.address;
-    if (sameSocketAddress(from, address)) return;
-    this.log(Level.multiMedium, `Float requested for peer ${instance.id} to ${addressText(address)}`);
-    const others = this.#table.at(instance.link, address).filter((other) => other !== instance);
-    const foreign = others.find((other) => other.phase === 'up' && !sameCertificate(other.facts, instance.facts));
-    if (foreign !== undefined) {
-      this.log(Level.multiErrors, `Disallow float to an address taken by another client ${foreign.label}`);
-      this.plane.answerFloat(peer, address, false);
-      return;
-    }
-    for (const other of others) other.close(undefined);
-    this.log(
-      Level.multiMedium,
-      `peer ${instance.id} (${instance.name ?? 'UNDEF'}) floated from ${addressText(from)} to ${formatLogAddress(address)}`,
-    );
-    this.plane.answerFloat(peer, address, true);
-    instance.moveTo(address);
-    this.#table.move(instance, from);
+    // The plane forgets the question with the peer.
+    if (instance !== undefined)
+      answerFloat(instance, address, { table: this.#table, plane: this.plane, log: this.log });
   }
 
-  #linkClosed({ link, code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
-    const instance = this.#table.ofStream(link);
+  #linkError({ link, code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const listener = this.#arrivals.listener(link);
+    const name = listener === undefined ? 'UDP' : protocolName(listener.profile.proto, listener.local.family);
+    this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
+  }
+
+  #linkClosed(event: Extract<PlaneEvent, { type: 'link-closed' }>): void {
+    const instance = this.#table.ofStream(event.link);
     if (instance === undefined) {
-      this.#later(this.#streams.end(link));
+      this.#arrivals.lost(event);
       return;
     }
-    if (code === 'BAD_FRAME') instance.log(Level.warning, `WARNING: Bad encapsulated packet length from peer: ${text}`);
-    instance.log(Level.streamErrors, `Connection reset, restarting [${code === 'EOF' ? 0 : -1}]`);
+    tellLost(event, instance.log);
     instance.close({ signal: 'SIGUSR1', text: 'connection-reset' });
   }
 
@@ -446,36 +415,9 @@ export class Clients implements InstanceServer {
     instance.close({ signal: 'SIGUSR1', text: 'decryption-error' });
   }
 
-  #listener(link: LinkId): Listener | undefined {
-    return this.#options.listeners.find(({ id }) => id === link);
-  }
-
   #info(instance: Instance, statistics: PeerStatistics = this.plane.peerStatistics(instance.peer)): ClientInfo {
     return clientInfo(instance, statistics);
   }
-
-  /** Work for a client that nobody waits for; what goes wrong in it is written down. */
-  #later(work: Promise<unknown>): void {
-    const noted = work
-      .catch((error: unknown) => this.log(Level.error, error instanceof Error ? error.message : String(error)))
-      .finally(() => this.#farewells.delete(noted));
-    this.#farewells.add(noted);
-  }
-
-  async #waitForFarewells(): Promise<void> {
-    let cancel = (): void => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = this.clock.at(this.clock.now().monoMs + FAREWELL_MS, resolve);
-    });
-    await Promise.race([Promise.allSettled(this.#farewells), patience]);
-    cancel();
-  }
-}
-
-function sameCertificate(a: ClientFacts, b: ClientFacts): boolean {
-  const [one, other] = [a.chain[0]?.sha256, b.chain[0]?.sha256];
-  if (one === undefined || other === undefined) return one === other && a.name === b.name;
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 function count(counts: Record<string, number>, name: string): void {

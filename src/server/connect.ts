@@ -9,6 +9,7 @@ import type { PeerSettings, PlaneCapabilities } from '../data/plane.ts';
 import { parsePrefix } from '../ip/prefix.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
+import type { Results } from '../peer/results.ts';
 import type { SessionPush } from '../session/options.ts';
 import { ivProtoOf } from '../wire/peer-info.ts';
 import type { AddressPool, PoolLease } from './address-pool.ts';
@@ -51,20 +52,31 @@ export interface Grant {
   readonly options: readonly string[];
   readonly addresses: ClientAddresses;
   readonly routes: readonly string[];
+  /** Addresses and networks that it may have, all together. */
+  readonly maxRoutes: number;
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
   readonly pushUnasked: boolean;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
 }
 
 export class Connector {
-  readonly #config: Config;
-  readonly #server: ServerOptions;
-  readonly #ports: ConnectPorts;
+  #config: Config;
+  #server: ServerOptions;
+  #ports: ConnectPorts;
   readonly #leases = new WeakMap<Instance, PoolLease>();
 
   constructor(config: Config, server: ServerOptions, ports: ConnectPorts) {
     this.#config = config;
     this.#server = server;
     this.#ports = ports;
+  }
+
+  /** Clients get what these say from now on. */
+  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+    this.#config = config;
+    this.#server = server;
+    this.#ports = { ...this.#ports, scripts };
   }
 
   /** Whether a client's name has the file that `ccd-exclusive` wants; its path is for the log. */
@@ -74,10 +86,11 @@ export class Connector {
     return path !== undefined && this.#read(path) !== undefined ? undefined : (path ?? this.#server.clientConfigDir);
   }
 
+  /** `token` is asked for last: it is made for the user name that the client has by then. */
   async connect(
     instance: Instance,
     event: Authenticate,
-    token: string | undefined,
+    token: () => string | undefined,
     signal: AbortSignal,
   ): Promise<Grant | Refusal> {
     const { facts, log } = instance;
@@ -95,9 +108,9 @@ export class Connector {
       return refusal(undefined);
     }
     this.#giveAddresses(instance, options, lease);
-    const routes = this.#routes(instance, options);
+    const routes = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
     if (options.overrideUsername !== undefined) facts.username = options.overrideUsername;
-    return this.#grant(instance, options, routes, token);
+    return this.#grant(instance, options, routes, token());
   }
 
   /** The client is gone: its address is free. */
@@ -112,9 +125,12 @@ export class Connector {
     const { facts, log } = instance;
     let options = this.#fromFile(instance, NO_CLIENT_OPTIONS);
     const said = await this.#ports.scripts.connect(facts, signal);
+    // Who is gone has given its address back; nothing may be done in its name any more.
+    signal.throwIfAborted();
     if (!said.accept) return refusal(undefined);
     for (const { file, text } of said.options) options = this.#lay(instance, text, file, options);
     const decision = await this.#ports.hooks.onConnect?.(clientIdentity(instance, event), { signal });
+    signal.throwIfAborted();
     const refused = refusedBy(decision);
     if (refused !== undefined) {
       log(Level.multiErrors, 'MULTI: client has been rejected by the program around the server');
@@ -199,18 +215,6 @@ export class Connector {
     instance.facts.addresses = addresses;
   }
 
-  #routes(instance: Instance, options: ClientOptions): readonly string[] {
-    const limit = options.maxRoutes ?? this.#server.maxRoutesPerClient;
-    const all = [...options.iroutes, ...options.iroutes6].filter((text) => parsePrefix(text) !== undefined);
-    if (all.length > limit) {
-      instance.log(
-        Level.multiErrors,
-        `MULTI: client has ${all.length} routes, more than max-routes-per-client ${limit}; the first ${limit} count`,
-      );
-    }
-    return all.slice(0, limit);
-  }
-
   #grant(
     instance: Instance,
     options: ClientOptions,
@@ -283,14 +287,21 @@ export class Connector {
       options: list.options,
       addresses: facts.addresses,
       routes,
+      maxRoutes: options.maxRoutes ?? this.#server.maxRoutesPerClient,
       settings: {
         pingIntervalMs: (timers.ping ?? 0) * 1000,
         compression: migration?.framing ?? compress?.framing ?? 'none',
         decompress: compress?.algorithm ?? 'none',
       },
       pushUnasked: choice.pushUnasked,
+      results: { ...timers, protocolFlags: protocolFlagsOf(list.options) },
     };
   }
+}
+
+function protocolFlagsOf(options: readonly string[]): readonly string[] {
+  const [, ...flags] = options.findLast((option) => option.startsWith('protocol-flags '))?.split(' ') ?? [];
+  return flags;
 }
 
 function refusedBy(decision: ConnectDecision): Refusal | undefined {

@@ -21,10 +21,22 @@ export class Dialog implements AuthenticateContext {
   readonly #host: DialogHost;
   readonly #aborter = new AbortController();
   #answer: ((text: string) => void) | undefined;
+  /** A question is out; one answer to it counts. */
+  #asked = false;
 
   constructor(host: DialogHost) {
     this.#host = host;
     this.signal = this.#aborter.signal;
+  }
+
+  /** As a hook has it: its functions stand alone. */
+  get context(): AuthenticateContext {
+    return {
+      signal: this.signal,
+      ask: (text, options) => this.ask(text, options),
+      webLogin: (url, options) => this.webLogin(url, options),
+      wait: (seconds) => this.wait(seconds),
+    };
   }
 
   /** Whether the client says (IV_SSO) that it can do this: `webauth`, `crtext`, `openurl` … */
@@ -32,7 +44,9 @@ export class Dialog implements AuthenticateContext {
     return (this.#host.peerInfo.get('IV_SSO') ?? '').split(',').includes(method);
   }
 
+  /** Throws once the judgement is made: what comes then would move limits that are not its own any more. */
   wait(timeoutSeconds: number): void {
+    this.signal.throwIfAborted();
     const seconds = Math.max(1, Math.min(Math.floor(timeoutSeconds), this.#host.waitLimitSeconds));
     const keywords = (ivProtoOf(this.#host.peerInfo) & IvProto.authPendingKeywords) !== 0;
     this.#host.extend(seconds);
@@ -47,28 +61,31 @@ export class Dialog implements AuthenticateContext {
   }
 
   ask(text: string, { echo = false, timeoutSeconds }: { echo?: boolean; timeoutSeconds?: number } = {}) {
-    if (!this.supports('crtext')) {
-      return Promise.reject(misuse('the client announces no questions (IV_SSO without crtext)'));
-    }
-    this.wait(timeoutSeconds ?? this.#host.waitLimitSeconds);
-    this.#host.sendText(`INFO_PRE,CR_TEXT:${echo ? 'E,' : ''}R:${text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`);
-    return new Promise<string>((resolve, reject) => {
-      this.signal.throwIfAborted();
+    const answer = new Promise<string>((resolve, reject) => {
+      if (!this.supports('crtext')) throw misuse('the client announces no questions (IV_SSO without crtext)');
+      this.wait(timeoutSeconds ?? this.#host.waitLimitSeconds);
+      this.#asked = true;
       this.#answer = resolve;
       this.signal.addEventListener('abort', () => reject(this.signal.reason), { once: true });
+      this.#host.sendText(`INFO_PRE,CR_TEXT:${echo ? 'E,' : ''}R:${text.replace(/[\x00-\x1f\x7f]+/g, ' ')}`);
     });
+    // Who asked may be busy elsewhere when the client goes; that must not end the program around the server.
+    answer.catch(() => {});
+    return answer;
   }
 
   /** What a script wrote for the client to be told while it waits. */
   pending(timeoutSeconds: number, extra: string): void {
     this.wait(timeoutSeconds);
+    this.#asked = true;
     this.#host.sendText(`INFO_PRE,${extra}`);
   }
 
-  /** CR_RESPONSE came; its text is base64. Returns the answer, or undefined when it was none. */
+  /** CR_RESPONSE came; its text is base64. Returns the answer, or undefined when it was none or nobody has asked. */
   handleResponse(base64: string): string | undefined {
-    const bytes = parseBase64(base64);
+    const bytes = this.#asked ? parseBase64(base64) : undefined;
     if (bytes === undefined) return undefined;
+    this.#asked = false;
     const text = new TextDecoder().decode(bytes).replace(/[\x00-\x1f\x7f]/g, '');
     this.#answer?.(text);
     this.#answer = undefined;

@@ -116,14 +116,15 @@ export interface AddressChange {
 }
 
 export interface ServerHooks {
-  onAuthenticate?(
-    client: ClientIdentity,
-    context: AuthenticateContext,
-  ): AuthenticateDecision | Promise<AuthenticateDecision>;
-  onConnect?(
-    client: ClientIdentity,
-    context: { readonly signal: AbortSignal },
-  ): ConnectDecision | Promise<ConnectDecision>;
-  onDisconnect?(client: ClientInfo, reason: string): void | Promise<void>;
-  onAddress?(change: AddressChange): void | Promise<void>;
+  readonly onAuthenticate?:
+    | ((client: ClientIdentity, context: AuthenticateContext) => AuthenticateDecision | Promise<AuthenticateDecision>)
+    | undefined;
+  readonly onConnect?:
+    | ((
+        client: ClientIdentity,
+        context: { readonly signal: AbortSignal },
+      ) => ConnectDecision | Promise<ConnectDecision>)
+    | undefined;
+  readonly onDisconnect?: ((client: ClientInfo, reason: string) => void | Promise<void>) | undefined;
+  readonly onAddress?: ((change: AddressChange) => void | Promise<void>) | undefined;
 }

@@ -11,10 +11,15 @@ export class InstanceTable implements Iterable<Instance> {
   readonly #byPeer = new Map<PeerHandle, Instance>();
   readonly #byAddress = new Map<string, Instance[]>();
   readonly #byStream = new Map<LinkId, Instance>();
-  readonly #capacity: number;
+  #capacity: number;
   #size = 0;
 
   constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** No more than these from now on; who is there stays. */
+  set capacity(capacity: number) {
     this.#capacity = capacity;
   }
 

@@ -11,6 +11,7 @@ import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { mssOf } from '../peer/payload-limits.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
+import { logResults, type Results } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
@@ -31,6 +32,8 @@ export interface Connected {
   readonly push: SessionPush;
   readonly options: readonly string[];
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
+  /** For the log: timers and protocol options in force. */
+  readonly results: Results;
   /** The reply goes out without being asked for. */
   readonly pushUnasked: boolean;
   /** Learns the client's addresses; they are its from then on. */
@@ -74,6 +77,8 @@ export interface InstanceOptions {
   readonly peerSessionId: Uint8Array;
 }
 
+/** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
+const HANDSHAKE_GRACE_MS = 1000;
 /** How long a client may take to acknowledge that it is refused … */
 const REFUSAL_MS = 5000;
 /** … and that the server goes: C's clients are gone at once and acknowledge nothing. */
@@ -90,6 +95,8 @@ export class Instance {
   readonly profile: ConnectionProfile;
   readonly peer: PeerHandle;
   readonly facts: ClientFacts;
+  /** When its first packet came. */
+  readonly createdUnixSeconds: number;
   /** Writes with the client's name and address in front. */
   readonly log: Log;
   /** Settles when the instance has closed. */
@@ -107,13 +114,18 @@ export class Instance {
   readonly #aborter = new AbortController();
   #cancelTimer = (): void => {};
   #cancelLimit = (): void => {};
+  #cancelSettling = (): void => {};
   #wantsPush = false;
   #reply: readonly string[] = [];
   #repliedMs = Number.NEGATIVE_INFINITY;
   #introduced = false;
+  /** Its addresses are learned: the reply may go out. */
+  #settled = false;
   #cipher = '';
   #settings: Connected['settings'] | undefined;
   #driving = false;
+  /** How it ends, once it is leaving. */
+  #last: { readonly end: InstanceEnd | undefined; readonly reason: string } | undefined;
 
   constructor(options: InstanceOptions, server: InstanceServer) {
     this.id = options.id;
@@ -125,6 +137,7 @@ export class Instance {
     this.peer = options.peer;
     this.#peerSessionId = formatHex(options.peerSessionId);
     this.#server = server;
+    this.createdUnixSeconds = Math.floor(server.clock.now().unixSeconds);
     this.ended = new Promise((resolve) => {
       this.#settleEnd = resolve;
     });
@@ -167,7 +180,7 @@ export class Instance {
 
   /** Begins; a client that does not finish its handshake in time goes. */
   start(): void {
-    this.#limit(this.#server.handWindowMs, 'handshake');
+    this.#limit(this.#server.handWindowMs + HANDSHAKE_GRACE_MS, 'handshake');
     this.#drive((now) => this.#session.start(now, formatLogAddress(this.address)));
   }
 
@@ -201,10 +214,16 @@ export class Instance {
   }
 
   /** Says a last word, waits until it is acknowledged (a few seconds at most), and ends. */
-  leave(text: string, end: InstanceEnd | undefined): void {
+  leave(text: string, end: InstanceEnd | undefined, reason?: string): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
     this.#drive((now) => this.#session.sendText(text, now));
-    this.#leaving(end, FAREWELL_MS);
+    this.#leaving(end, FAREWELL_MS, reason);
+  }
+
+  /** A client that was let in has proven itself with a certificate that is not good any more. */
+  revoke(): void {
+    this.log(Level.tlsErrors, 'VERIFY ERROR: the certificate was revoked while the client was connected');
+    this.refuse(refusal('certificate revoked'));
   }
 
   /** Tells the client that it is refused, and ends. */
@@ -215,27 +234,44 @@ export class Instance {
     this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' }, REFUSAL_MS);
   }
 
-  /** Ends at once; undefined: without a word in the log. */
-  close(end: InstanceEnd | undefined): void {
+  /**
+   * Ends at once; undefined: without a word in the log. `reason` is what programs are told, where it is not the end's.
+   * What is on its way out already ends as it was going to.
+   */
+  close(end: InstanceEnd | undefined, reason = end?.text ?? 'replaced'): void {
     if (this.#phase === 'closed') return;
+    const last = this.#last ?? { end, reason };
     this.#phase = 'closed';
     this.#cancelTimer();
     this.#cancelLimit();
+    this.#cancelSettling();
     this.#dialog?.end('the client is gone');
     this.#aborter.abort();
-    if (end !== undefined) this.log(Level.multi, endLine(end));
+    if (last.end !== undefined) this.log(Level.multi, endLine(last.end));
     this.#session.close();
-    this.#server.closed(this, end?.text ?? 'replaced', this.#introduced);
-    this.#settleEnd();
+    try {
+      this.#server.closed(this, last.reason, this.#introduced);
+    } finally {
+      this.#settleEnd();
+    }
   }
 
   /** One input, then everything that follows from it. */
   #drive(input: (now: Instants) => void): void {
     if (this.#phase === 'closed') return;
     const now = this.#server.clock.now();
-    input(now);
-    // What an event causes may bring another input; the loop that is on takes it along.
-    if (this.#driving) return;
+    try {
+      input(now);
+      // What an event causes may bring another input; the loop that is on takes it along.
+      if (!this.#driving) this.#drainOnce(now);
+    } catch (error) {
+      // A mistake of ours that one client brings to light is no reason for all others to go.
+      this.log(Level.error, `the client is ended, because handling it failed: ${textOf(error)}`);
+      this.close({ signal: 'SIGUSR1', text: 'internal-error' });
+    }
+  }
+
+  #drainOnce(now: Instants): void {
     this.#driving = true;
     try {
       this.#drain(now);
@@ -254,7 +290,7 @@ export class Instance {
       }
     }
     if (this.#phase === 'leaving' && this.#session.drained) {
-      this.#lastEnd();
+      this.close(undefined);
       return;
     }
     this.#cancelTimer();
@@ -288,7 +324,9 @@ export class Instance {
         return;
       case 'push-request':
         this.#wantsPush = true;
-        if (this.#phase === 'up' && now.monoMs - this.#repliedMs >= PUSH_REPEAT_MS) this.#sendReply(now);
+        if (this.#settled && this.#phase === 'up' && now.monoMs - this.#repliedMs >= PUSH_REPEAT_MS) {
+          this.#sendReply(now);
+        }
         return;
       case 'data-key':
         this.#cipher = event.cipher;
@@ -338,6 +376,8 @@ export class Instance {
   }
 
   #judge(event: Authenticate): void {
+    // Last words were said; a renegotiation that comes to its end meanwhile has nobody to judge it.
+    if (this.#phase === 'leaving') return;
     if (this.#phase === 'handshaking') this.#phase = 'judging';
     this.#cancelLimit();
     if (event.refusal !== undefined) {
@@ -402,10 +442,16 @@ export class Instance {
     plane.setPeer(this.peer, { ...connected.settings, sendPeerId: connected.push.peerId });
     this.#drive((now) => this.#session.applyPush(connected.push, now));
     if (this.#phase !== 'connecting') return;
+    logResults(connected.results, this.profile.explicitExitNotify, this.log);
     this.#phase = 'up';
+    // A renegotiation may have a limit of its own by now.
+    const { clock, handWindowMs } = this.#server;
+    this.#cancelSettling = clock.at(clock.now().monoMs + handWindowMs, () => this.refuse(refusal(undefined)));
     this.#settle(connected.settle(), () => {
-      if (this.#phase !== 'up' || !(this.#wantsPush || connected.pushUnasked)) return;
-      this.#drive((now) => this.#sendReply(now));
+      this.#cancelSettling();
+      if (this.#phase !== 'up') return;
+      this.#settled = true;
+      if (this.#wantsPush || connected.pushUnasked) this.#drive((now) => this.#sendReply(now));
     });
   }
 
@@ -425,21 +471,25 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
-    this.close(this.#phase === 'leaving' ? { signal: 'SIGTERM', text: 'delayed-exit' } : instanceEndOf(end));
+    this.close(instanceEndOf(end));
   }
 
-  #leaving(end: InstanceEnd | undefined, patienceMs: number): void {
+  #leaving(end: InstanceEnd | undefined, patienceMs: number, reason?: string): void {
     if (this.#isClosed()) return;
     this.#phase = 'leaving';
+    // Its packets end now, its words take a moment longer.
+    this.#server.plane.setPeer(this.peer, { prefixes: [], pingIntervalMs: 0 });
     this.#dialog?.end('the client was refused');
+    this.#dialog = undefined;
     this.#aborter.abort();
-    this.#lastEnd = () => this.close(end);
+    this.#last = { end, reason: reason ?? end?.text ?? 'replaced' };
+    this.#cancelSettling();
     this.#cancelLimit();
-    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () => this.close(end));
+    this.#cancelLimit = this.#server.clock.at(this.#server.clock.now().monoMs + patienceMs, () =>
+      this.close(undefined),
+    );
     this.#drive((now) => this.#session.handleWake(now));
   }
-
-  #lastEnd = (): void => {};
 
   /** Ends the instance, or the judgement it waits for, when this much time is over. */
   #limit(ms: number, of: 'handshake' | 'judgement'): void {
@@ -458,8 +508,7 @@ export class Instance {
       })
       .catch((error: unknown) => {
         if (this.#isClosed() || this.#phase === 'leaving') return;
-        const text = error instanceof Error ? error.message : String(error);
-        this.log(Level.error, `the client is refused, because deciding about it failed: ${text}`);
+        this.log(Level.error, `the client is refused, because deciding about it failed: ${textOf(error)}`);
         this.refuse(refusal(undefined));
       });
   }
@@ -478,3 +527,5 @@ export class Instance {
     return this.#phase === 'closed';
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

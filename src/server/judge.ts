@@ -29,13 +29,21 @@ interface Passed {
 }
 
 export class Judge {
-  readonly #options: JudgeOptions;
-  readonly #ports: JudgePorts;
+  #options: JudgeOptions;
+  #ports: JudgePorts;
   readonly #tokens = new WeakMap<Instance, ClientTokens>();
+  /** The user name that each client was let in with first: a renegotiation may not have another. */
+  readonly #names = new WeakMap<Instance, { readonly proven: string | undefined }>();
 
   constructor(options: JudgeOptions, ports: JudgePorts) {
     this.#options = options;
     this.#ports = ports;
+  }
+
+  /** Judges by other options from now on. */
+  reload(options: JudgeOptions, scripts: ServerScripts): void {
+    this.#options = { ...options, authGenToken: this.#options.authGenToken };
+    this.#ports = { ...this.#ports, scripts };
   }
 
   async authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict> {
@@ -51,18 +59,23 @@ export class Judge {
       password: event.password ?? '',
       stated: event.username !== undefined && event.username !== '' && event.password !== undefined,
     };
-    instance.facts.username = credentials.stated ? credentials.username : undefined;
-    const passed = await this.#ask(instance, event, credentials, dialog);
-    if ('accept' in passed) return passed;
-    const { name, username } = passed;
-    if (!event.first && username !== instance.facts.username && instance.facts.username !== undefined) {
+    const locked = this.#names.get(instance);
+    const claimed = credentials.stated ? credentials.username : undefined;
+    if (locked !== undefined && claimed !== locked.proven && claimed !== instance.facts.username) {
       log(
         Level.tlsErrors,
-        `TLS Auth Error: username attempted to change from '${instance.facts.username}' to '${username ?? ''}' -- tunnel disabled`,
+        `TLS Auth Error: username attempted to change from '${locked.proven ?? ''}' to '${claimed ?? ''}' -- tunnel disabled`,
       );
       return refusal(undefined);
     }
-    instance.facts.username = username;
+    if (event.first) instance.facts.username = claimed;
+    const passed = await this.#ask(instance, event, credentials, dialog);
+    if ('accept' in passed) return passed;
+    const { name, username } = passed;
+    if (event.first) {
+      this.#names.set(instance, { proven: claimed });
+      instance.facts.username = username;
+    }
     const token = this.#issueToken(instance, username);
     return { accept: true, name: event.first ? name : instance.facts.name, username, token };
   }
@@ -102,6 +115,8 @@ export class Judge {
         session,
         dialog,
       );
+      // Nobody waits for an answer that comes when the client is gone or refused.
+      dialog.signal.throwIfAborted();
       if (verdict.accept === false) {
         log(Level.tlsErrors, 'TLS Auth Error: Auth Username/Password verification failed for peer');
         this.#tokens.get(instance)?.wipe();
@@ -111,7 +126,8 @@ export class Judge {
     let name = this.#options.usernameAsCommonName ? username : event.established.chain[0]?.commonName;
     if (token?.accepted !== true && hooks.onAuthenticate !== undefined) {
       const identity = clientIdentity(instance, event);
-      const decision = await hooks.onAuthenticate(identity, dialog);
+      const decision = await hooks.onAuthenticate(identity, dialog.context);
+      dialog.signal.throwIfAborted();
       const refused = refusalOf(decision, identity, log);
       if (refused !== undefined) return refused;
       if (typeof decision === 'object' && decision.accept && decision.name !== undefined) {

@@ -6,7 +6,8 @@ import type { DataPlane, LinkId } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress, socketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { protocolName } from '../peer/protocol-name.ts';
-import type { LinkPort, ResolverPort } from '../ports.ts';
+import type { LinkPort, LinkRequest, ResolverPort } from '../ports.ts';
+import { HostError } from '../tunnel/ports.ts';
 
 export interface Listener {
   readonly id: LinkId;
@@ -77,6 +78,19 @@ async function localAddress(
   return socketAddress(new Uint8Array(family === 4 ? 4 : 16), Number(port));
 }
 
+const BIND_FAILED = 'Socket bind failed on local address';
+
+/** A socket; where its address can't be had, the failure names it. */
+function open(links: LinkPort, request: LinkRequest & { readonly local: SocketAddress }): ReturnType<LinkPort['open']> {
+  try {
+    return links.open(request);
+  } catch (error) {
+    if (!(error instanceof HostError) || !error.message.startsWith(BIND_FAILED)) throw error;
+    const why = error.message.slice(BIND_FAILED.length);
+    throw new HostError(error.code, `TCP/UDP: ${BIND_FAILED} ${formatLogAddress(request.local)}${why}`);
+  }
+}
+
 function openListener(
   config: Config,
   profile: ConnectionProfile,
@@ -85,7 +99,7 @@ function openListener(
 ): Listener {
   const stream = profile.proto.transport !== 'udp';
   const { sndbuf, rcvbuf, socketFlags } = config.tunnel;
-  const { fd, buffers } = links.open({
+  const { fd, buffers } = open(links, {
     transport: stream ? 'tcp-server' : 'udp',
     remote: undefined,
     local,

@@ -36,7 +36,8 @@ export function openPool(config: Config, server: ServerOptions, ports: PoolPorts
       hint: 'Give the pool more addresses: a larger network in server, or other bounds in ifconfig-pool.',
     });
   }
-  for (const note of made.notes) ports.log(Level.pool, note);
+  for (const size of made.sizes) ports.log(Level.pool, size);
+  for (const note of made.notes) ports.log(note.startsWith('WARNING') ? Level.warning : Level.info, note);
   const file = server.poolPersist === undefined ? undefined : new PoolFile(server.poolPersist, made.pool, ports);
   return { addresses: made.pool, close: () => file?.close() };
 }

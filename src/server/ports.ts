@@ -1,7 +1,7 @@
 // What a server asks of the platform beyond the data plane and the host steps. node/ and linux/ answer, tests fake it.
 
 import type { FirstContactOptions } from '../control/first-contact.ts';
-import type { TlsEngineFactory } from '../control/tls-engine.ts';
+import type { PeerCertificate, TlsEngineFactory } from '../control/tls-engine.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PlaneListener } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
@@ -16,7 +16,7 @@ export interface ServerFiles {
   /** The text of a file of at most `limitBytes`; undefined when there is none. Throws SallyportError with path and reason. */
   read(path: string, limitBytes: number): string | undefined;
   /** Puts a file in place at one stroke. Throws SallyportError. */
-  replace(path: string, text: string): void;
+  replace(path: string, content: string | Uint8Array): void;
   /** An empty file of this user's alone in tmp-dir; its path. Throws SallyportError. */
   temporary(prefix: string): string;
   /** A file that is not there is no error. */
@@ -26,9 +26,18 @@ export interface ServerFiles {
 /** Key material that was read and checked. */
 export interface ServerMaterial {
   readonly tls: TlsEngineFactory;
+  /** Asked every few seconds; without it only handshakes know of revocations. */
+  readonly revocation?: RevocationPort | undefined;
   readonly wraps: FirstContactOptions;
   /** Key of auth-gen-token; random bytes where no file names one. */
   readonly tokenKey: Uint8Array | undefined;
+}
+
+/** Certificates that were good once and are not any more. */
+export interface RevocationPort {
+  /** Looks whether there is another list; true when it is another one than at the last call. */
+  refresh(): boolean;
+  isRevoked(chain: readonly PeerCertificate[]): boolean;
 }
 
 /** Passes a stream that is not OpenVPN on to another server (port-share). */

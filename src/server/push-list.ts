@@ -6,6 +6,7 @@ import type { ClientOptions } from '../config/server-options.ts';
 import { parseAddress } from '../ip/address.ts';
 import { formatPrefix, netmaskToLength, parsePrefix } from '../ip/prefix.ts';
 import { formatBase64 } from '../wire/base64.ts';
+import { announcesCompression } from '../wire/options-string.ts';
 import type { ClientAddresses } from './client-addresses.ts';
 import type { ProtocolChoice } from './protocol-choice.ts';
 
@@ -77,7 +78,7 @@ export function compressionMigration(
   optionsString: string,
   peerInfo: ReadonlyMap<string, string>,
 ): { readonly push: string; readonly framing: 'none' | 'stub' } | undefined {
-  if (!migrate || !optionsString.includes(',comp-lzo,')) return undefined;
+  if (!migrate || !announcesCompression(optionsString)) return undefined;
   if (peerInfo.get('IV_COMP_STUBv2')?.startsWith('1')) return { push: 'compress stub-v2', framing: 'none' };
   return { push: 'comp-lzo no', framing: 'stub' };
 }

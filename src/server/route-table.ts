@@ -18,13 +18,13 @@ export interface RouteEntry {
   /** As scripts and the status see it. */
   readonly address: string;
   readonly owner: RouteOwner;
-  readonly lastReferenceUnixSeconds: number;
+  readonly learnedUnixSeconds: number;
 }
 
 interface Route {
   /** undefined: the client has gone. */
   owner: RouteOwner | undefined;
-  lastReferenceUnixSeconds: number;
+  readonly learnedUnixSeconds: number;
 }
 
 export class RouteTable {
@@ -53,7 +53,7 @@ export class RouteTable {
     const previous = route?.owner;
     if (previous === owner) return undefined;
     if (previous !== undefined) this.#owned.get(previous)?.delete(address);
-    this.#routes.set(address, { owner, lastReferenceUnixSeconds: nowUnixSeconds });
+    this.#routes.set(address, { owner, learnedUnixSeconds: nowUnixSeconds });
     const owned = this.#owned.get(owner);
     if (owned === undefined) this.#owned.set(owner, new Set([address]));
     else owned.add(address);
@@ -69,29 +69,24 @@ export class RouteTable {
     this.#owned.delete(owner);
   }
 
+  /** The living client that has an address. */
+  ownerOf(address: string): RouteOwner | undefined {
+    return this.#routes.get(address)?.owner;
+  }
+
+  /** Takes an address away from a client that stays; false when it was not its. `learn-address delete` follows. */
+  forget(owner: RouteOwner, address: string): boolean {
+    if (this.#routes.get(address)?.owner !== owner) return false;
+    this.#routes.delete(address);
+    this.#owned.get(owner)?.delete(address);
+    return true;
+  }
+
   /** Removes dead routes; `learn-address delete` is called for each of the returned. C does so within seconds. */
   reap(): string[] {
     const dead = [...this.#routes].filter(([, { owner }]) => owner === undefined).map(([address]) => address);
     for (const address of dead) this.#routes.delete(address);
     return dead;
-  }
-
-  /** Under `stale-routes-check`: removes living routes that nobody has referred to for so long; as for `reap`. */
-  reapStale(nowUnixSeconds: number, ageSeconds: number): { address: string; owner: RouteOwner }[] {
-    const stale: { address: string; owner: RouteOwner }[] = [];
-    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
-      if (owner === undefined || nowUnixSeconds - lastReferenceUnixSeconds < ageSeconds) continue;
-      stale.push({ address, owner });
-      this.#routes.delete(address);
-      this.#owned.get(owner)?.delete(address);
-    }
-    return stale;
-  }
-
-  /** Somebody has sent to it. */
-  refer(address: string, nowUnixSeconds: number): void {
-    const route = this.#routes.get(address);
-    if (route?.owner !== undefined) route.lastReferenceUnixSeconds = nowUnixSeconds;
   }
 
   /** A client's addresses and networks, in the order in which they were learned. */
@@ -102,8 +97,8 @@ export class RouteTable {
   /** All living routes, in the order in which they were learned. */
   entries(): RouteEntry[] {
     const entries: RouteEntry[] = [];
-    for (const [address, { owner, lastReferenceUnixSeconds }] of this.#routes) {
-      if (owner !== undefined) entries.push({ address, owner, lastReferenceUnixSeconds });
+    for (const [address, { owner, learnedUnixSeconds }] of this.#routes) {
+      if (owner !== undefined) entries.push({ address, owner, learnedUnixSeconds });
     }
     return entries;
   }

@@ -1,11 +1,11 @@
 // Addresses on their way to clients: learned (programs are asked, the plane is told) and forgotten again. The table
 // itself is route-table.ts.
 
-import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane } from '../data/plane.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
+import type { ClientAddresses } from './client-addresses.ts';
 import type { Grant } from './connect.ts';
 import type { ServerHooks } from './hooks.ts';
 import { clientInfo } from './identity.ts';
@@ -25,16 +25,23 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  readonly #maxRoutes: number;
-  readonly #ports: RoutesPorts;
+  #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
+  /** Addresses that programs are being told the end of. */
+  readonly #forgetting = new Map<string, Promise<void>>();
+  #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
-  constructor(server: Pick<ServerOptions, 'maxRoutesPerClient'>, own: readonly string[], ports: RoutesPorts) {
-    this.#maxRoutes = server.maxRoutesPerClient;
+  /** `own`: the server's addresses in the tunnel. */
+  constructor(own: readonly string[], ports: RoutesPorts) {
     this.#ports = ports;
     this.#table = new RouteTable(own);
+  }
+
+  /** Other programs are told from now on. */
+  reload(scripts: ServerScripts): void {
+    this.#ports = { ...this.#ports, scripts };
   }
 
   entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
@@ -42,22 +49,44 @@ export class Routes {
   }
 
   /** Learns what a client was given; from now on packets go to it and may come from it. */
-  async learn(instance: Instance, { addresses, routes }: Pick<Grant, 'addresses' | 'routes'>): Promise<void> {
+  async learn(
+    instance: Instance,
+    { addresses, routes, maxRoutes }: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>,
+  ): Promise<void> {
     const { log, label } = instance;
     this.#owners.set(instance.serial, instance);
     const { v4, v6 } = addresses;
-    if (v4 !== undefined && (await this.#learn(instance, v4.local))) {
+    if (v4 !== undefined && (await this.#learn(instance, v4.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
     }
-    if (v6 !== undefined && (await this.#learn(instance, v6.local))) {
+    if (v6 !== undefined && (await this.#learn(instance, v6.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IPv6 for ${label}: ${v6.local}`);
     }
     for (const route of routes) {
       log(Level.multi, `MULTI: internal route ${route} -> ${label}`);
-      await this.#learn(instance, route);
+      await this.#learn(instance, route, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
-    else this.release(instance);
+  }
+
+  /** Whether another client that is there has an address. */
+  isTaken(instance: Instance, address: string): boolean {
+    const owner = this.#table.ownerOf(routeAddress(address));
+    return owner !== undefined && owner !== instance.serial;
+  }
+
+  /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
+  async readdress(instance: Instance, before: ClientAddresses, now: ClientAddresses): Promise<void> {
+    for (const [old, next] of [
+      [before.v4?.local, now.v4?.local],
+      [before.v6?.local, now.v6?.local],
+    ]) {
+      if (old === next) continue;
+      if (old !== undefined) await this.#takeBack(instance, old);
+      // One for one: the client has no more addresses than before.
+      if (next !== undefined) await this.#learn(instance, next, Number.POSITIVE_INFINITY);
+    }
+    if (instance.phase === 'up') this.#tellPlane(instance);
   }
 
   /** The client is gone. Its addresses are forgotten a little later: it may come back. */
@@ -67,7 +96,7 @@ export class Routes {
     const { clock } = this.#ports;
     this.#cancelReap ??= clock.at(clock.now().monoMs + REAP_MS, () => {
       this.#cancelReap = undefined;
-      void this.#reap();
+      this.#reap();
     });
   }
 
@@ -75,24 +104,35 @@ export class Routes {
   async close(): Promise<void> {
     this.#cancelReap?.();
     this.#cancelReap = undefined;
-    await this.#reap();
+    this.#reap();
+    await Promise.all(this.#forgetting.values());
   }
 
-  async #learn(instance: Instance, text: string): Promise<boolean> {
+  async #learn(instance: Instance, text: string, maxRoutes: number): Promise<boolean> {
     const { log, label, facts } = instance;
     const address = routeAddress(text);
-    const verdict = this.#table.check(instance.serial, address, this.#maxRoutes);
-    if (verdict === 'quota') log(Level.multiErrors, quotaLine(this.#maxRoutes, label));
+    // A program that still removes the address would undo what it is told now.
+    await this.#forgetting.get(address);
+    if (instance.phase !== 'up') return false;
+    const verdict = this.#table.check(instance.serial, address, maxRoutes);
+    if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
     if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
-    await this.#tellHook(verdict, address, instance);
+    // Somebody else may have the address by now.
+    if (instance.phase !== 'up') return false;
+    this.#tellHook(verdict, address, instance);
     const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
     const loser = before === undefined ? undefined : this.#owners.get(before);
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
+  }
+
+  async #takeBack(instance: Instance, text: string): Promise<void> {
+    const address = routeAddress(text);
+    if (this.#table.forget(instance.serial, address)) await this.#forget(address);
   }
 
   #tellPlane(instance: Instance): void {
@@ -103,23 +143,34 @@ export class Routes {
     this.#ports.plane.setPeer(instance.peer, { prefixes });
   }
 
-  async #reap(): Promise<void> {
+  /** Programs hear of one address after the other. */
+  #reap(): void {
     for (const address of this.#table.reap()) {
-      await this.#ports.scripts.learnAddress('delete', address, undefined);
-      await this.#tellHook('delete', address, undefined);
+      const before = this.#lastForgotten;
+      const gone = before.then(() => this.#forget(address)).finally(() => this.#forgetting.delete(address));
+      this.#forgetting.set(address, gone);
+      this.#lastForgotten = gone;
     }
   }
 
-  /** A hook is told, not asked: its failure is its own. */
-  async #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): Promise<void> {
+  async #forget(address: string): Promise<void> {
+    try {
+      await this.#ports.scripts.learnAddress('delete', address, undefined);
+    } catch (error) {
+      this.#ports.log(Level.error, `forgetting ${address}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#tellHook('delete', address, undefined);
+  }
+
+  /** A hook is told, not asked: nobody waits for it, and its failure is its own. */
+  #tellHook(type: 'add' | 'update' | 'delete', address: string, instance: Instance | undefined): void {
     const { hooks, plane, log } = this.#ports;
     const prefix = parsePrefix(address);
     if (hooks.onAddress === undefined || prefix === undefined) return;
     const client = instance === undefined ? undefined : clientInfo(instance, plane.peerStatistics(instance.peer));
-    try {
-      await hooks.onAddress({ type, prefix: formatPrefix(prefix), client });
-    } catch (error) {
+    const change = { type, prefix: formatPrefix(prefix), client };
+    void (async () => hooks.onAddress?.(change))().catch((error: unknown) => {
       log(Level.error, `onAddress failed: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    });
   }
 }

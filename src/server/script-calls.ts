@@ -10,6 +10,7 @@ import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import type { ScriptPort } from '../tunnel/ports.ts';
 import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
 import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 import type { ServerFiles } from './ports.ts';
@@ -21,6 +22,7 @@ import {
   credentialsFileText,
   DELETED_ADDRESS_ENVIRONMENT,
   learnAddressArguments,
+  metadataEnvironment,
   NO_CLIENT_FACTS,
   type ServerScriptType,
 } from './server-environment.ts';
@@ -50,12 +52,14 @@ export function createScriptCalls(config: Config, server: ServerOptions, ports: 
 
 class ScriptCalls implements ServerScripts {
   readonly checksPasswords: boolean;
+  readonly checksKeys: boolean;
   readonly #config: Config;
   readonly #server: ServerOptions;
   readonly #ports: ScriptCallsPorts;
   readonly #timeoutMs: number;
   /** Files whose names stay in a client's environment, and its state of auth-gen-token. */
   readonly #known = new WeakMap<ClientFacts, Partial<ClientScriptFacts>>();
+  readonly #temporaries = new Set<string>();
   #warned = false;
 
   constructor(config: Config, server: ServerOptions, ports: ScriptCallsPorts) {
@@ -63,7 +67,28 @@ class ScriptCalls implements ServerScripts {
     this.#server = server;
     this.#ports = ports;
     this.#timeoutMs = config.tls.handWindowSeconds * 1000;
+    this.checksKeys = server.scripts.tlsCryptV2Verify !== undefined;
     this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
+  }
+
+  async verifyKey(metadata: WrappedMetadata | undefined, log: Log): Promise<boolean> {
+    const command = this.#server.scripts.tlsCryptV2Verify;
+    if (command === undefined) return true;
+    if (metadata === undefined) {
+      log(Level.warning, 'ERROR: no metadata type');
+      return false;
+    }
+    const { files } = this.#ports;
+    const path = files.temporary('tls_crypt_v2_metadata');
+    try {
+      files.replace(path, metadata.bytes);
+      const environment = metadataEnvironment(metadata.type, path);
+      const accepted = (await this.#run({ log }, '--tls-crypt-v2-verify', command, environment))?.exitCode === 0;
+      log(Level.handshake, `TLS CRYPT V2 VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}`);
+      return accepted;
+    } finally {
+      files.remove(path);
+    }
   }
 
   async verifyPeer(client: ClientFacts, chain: ClientFacts['chain']): Promise<boolean> {
@@ -72,8 +97,12 @@ class ScriptCalls implements ServerScripts {
     const rootFirst = [...chain].reverse();
     for (const [index, certificate] of rootFirst.entries()) {
       // At a renegotiation all that was known stays known.
-      const certificates = [...[...client.chain].reverse(), ...rootFirst.slice(0, index + 1)];
-      const seen = { certificates, commonName: client.name ?? client.commonName };
+      const known = [...client.chain].reverse();
+      const seen = {
+        certificates: rootFirst.slice(0, index + 1),
+        known: known.filter(({ depth }) => depth < certificate.depth),
+        commonName: client.name ?? client.commonName,
+      };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(
         client,
@@ -102,11 +131,11 @@ class ScriptCalls implements ServerScripts {
     const username = cleanCredential(credentials.username);
     const password = cleanCredential(credentials.password);
     const authFiles = {
-      control: files.temporary('acf'),
-      pending: files.temporary('apf'),
-      failedReason: files.temporary('afr'),
+      control: this.#temporary('acf'),
+      pending: this.#temporary('apf'),
+      failedReason: this.#temporary('afr'),
     };
-    const byFile = script.by === 'file' ? files.temporary('up') : undefined;
+    const byFile = script.by === 'file' ? this.#temporary('up') : undefined;
     try {
       if (byFile !== undefined) files.replace(byFile, credentialsFileText(username, password));
       this.#remember(client, {
@@ -129,8 +158,8 @@ class ScriptCalls implements ServerScripts {
       const reason = accept ? undefined : this.#firstLine(authFiles.failedReason);
       return { accept, reason };
     } finally {
-      for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) files.remove(path);
-      if (byFile !== undefined) files.remove(byFile);
+      for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) this.#remove(path);
+      if (byFile !== undefined) this.#remove(byFile);
     }
   }
 
@@ -141,7 +170,7 @@ class ScriptCalls implements ServerScripts {
     const command = this.#server.scripts.clientConnect;
     if (command === undefined) return { accept: true, options: [] };
     const { files } = this.#ports;
-    const connectFiles = { config: files.temporary('cc'), deferred: files.temporary('ccr') };
+    const connectFiles = { config: this.#temporary('cc'), deferred: this.#temporary('ccr') };
     try {
       const environment = this.#environment('client-connect', client, { connectFiles });
       const result = await this.#run(client, '--client-connect', [...command, connectFiles.config], environment);
@@ -152,8 +181,8 @@ class ScriptCalls implements ServerScripts {
       const text = accept ? (files.read(connectFiles.config, OUTPUT_LIMIT_BYTES) ?? '') : '';
       return { accept, options: text === '' ? [] : [{ file: connectFiles.config, text }] };
     } finally {
-      files.remove(connectFiles.config);
-      files.remove(connectFiles.deferred);
+      this.#remove(connectFiles.config);
+      this.#remove(connectFiles.deferred);
     }
   }
 
@@ -186,7 +215,7 @@ class ScriptCalls implements ServerScripts {
     const command = this.#server.scripts.clientCrResponse;
     if (command === undefined) return;
     const { files } = this.#ports;
-    const path = files.temporary('cr');
+    const path = this.#temporary('cr');
     try {
       files.replace(path, base64);
       await this.#run(
@@ -196,8 +225,23 @@ class ScriptCalls implements ServerScripts {
         this.#environment('client-crresponse', client, {}),
       );
     } finally {
-      files.remove(path);
+      this.#remove(path);
     }
+  }
+
+  close(): void {
+    for (const path of [...this.#temporaries]) this.#remove(path);
+  }
+
+  #temporary(prefix: string): string {
+    const path = this.#ports.files.temporary(prefix);
+    this.#temporaries.add(path);
+    return path;
+  }
+
+  #remove(path: string): void {
+    this.#temporaries.delete(path);
+    this.#ports.files.remove(path);
   }
 
   #environment(type: ServerScriptType, client: ClientFacts, more: Partial<ClientScriptFacts>): ScriptEnvironment {

@@ -2,6 +2,8 @@
 // it. script-calls.ts answers; a server without any program has one that agrees to everything.
 
 import type { PeerCertificate } from '../control/tls-engine.ts';
+import type { Log } from '../log.ts';
+import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 
@@ -20,6 +22,10 @@ export interface Traffic {
 export interface ServerScripts {
   /** `tls-verify` for each certificate, root first; false refuses. */
   verifyPeer(client: ClientFacts, chain: readonly PeerCertificate[]): Promise<boolean>;
+  /** Whether a program judges the metadata of tls-crypt-v2 keys … */
+  readonly checksKeys: boolean;
+  /** … and its answer (`tls-crypt-v2-verify`). `log` has the client's address in front. */
+  verifyKey(metadata: WrappedMetadata | undefined, log: Log): Promise<boolean>;
   /** Whether a program checks passwords at all. */
   readonly checksPasswords: boolean;
   /** `auth-user-pass-verify`, deferred answers awaited. `session`: state of the client's auth-token, for the environment. */
@@ -39,6 +45,8 @@ export interface ServerScripts {
   learnAddress(type: 'add' | 'update' | 'delete', prefix: string, client: ClientFacts | undefined): Promise<boolean>;
   /** `client-crresponse`. */
   crResponse(client: ClientFacts, base64: string): Promise<void>;
+  /** The server ends: files of programs that still run go now. */
+  close(): void;
 }
 
 export interface ScriptOutput {

@@ -6,6 +6,7 @@ import type { ListenOption } from '../config/server-options.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import {
   addCertificate,
+  addCertificateIdentity,
   addPeer,
   type CertificateFacts,
   Environment,
@@ -22,6 +23,8 @@ const PEER_INFO_LINES = 256;
 export interface ClientScriptFacts {
   /** The last verified chain, the issuer first. */
   readonly certificates: readonly CertificateFacts[];
+  /** Of the chain before, those that a renegotiation has not come to. */
+  readonly known?: readonly CertificateFacts[] | undefined;
   /** The name the server goes by: of the certificate, or of the user under `username-as-common-name`. */
   readonly commonName: string | undefined;
   /** Where the TLS session comes from … */
@@ -86,6 +89,7 @@ export function clientEnvironment(
 ): ScriptEnvironment {
   const environment = new Environment();
   for (const [name, value] of Object.entries(base)) environment.set(name, value);
+  for (const certificate of facts.known ?? []) addCertificateIdentity(environment, certificate);
   for (const certificate of facts.certificates) addCertificate(environment, certificate);
   addPeer(environment, 'untrusted', facts.untrusted);
   addPeer(environment, 'trusted', facts.trusted);

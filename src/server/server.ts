@@ -12,18 +12,23 @@ import { SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { AuthTokens } from './auth-token.ts';
-import { Clients } from './clients.ts';
+import { Clients, type ClientsObserver } from './clients.ts';
 import { Connector } from './connect.ts';
 import { Gate } from './gate.ts';
 import type { ClientInfo } from './hooks.ts';
 import { Judge } from './judge.ts';
 import { closeListeners, type Listener, type ListenerPorts, openListeners } from './listeners.ts';
+import type { ServerMetrics } from './metrics-text.ts';
 import { openPool, type Pool } from './pool.ts';
 import type { ServerPorts } from './ports.ts';
+import { type MetricsFacts, serverMetrics, statusFacts } from './report.ts';
 import { Routes } from './routes.ts';
 import { createScriptCalls } from './script-calls.ts';
+import type { ServerScripts } from './scripts.ts';
 import { serverEndOf } from './server-end.ts';
 import { serverBase } from './server-environment.ts';
+import type { StatusFacts } from './status-text.ts';
+import { refusal } from './verdict.ts';
 
 export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
 
@@ -32,10 +37,13 @@ export type ServerEnd =
   | { readonly kind: 'exit'; readonly exitCode: number; readonly error: SallyportError | undefined }
   | { readonly kind: 'reload' };
 
-export interface ServerObserver {
+export interface ServerObserver extends ClientsObserver {
   /** Clients can come. */
   listening(listeners: readonly Listener[]): void;
 }
+
+/** Whether and where a client that is sent away may come back. */
+export type Reconnect = 'here' | 'elsewhere' | 'never';
 
 /** What lives from one start to the next restart. */
 interface Serving {
@@ -45,14 +53,17 @@ interface Serving {
   readonly gate: Gate;
   readonly pool: Pool | undefined;
   readonly routes: Routes;
+  readonly cancelRevocations: () => void;
 }
 
 const RESTART_PAUSE_MS = 1000;
+/** How often the revocation list is looked at for the sake of those who are in. */
+const REVOCATION_MS = 5000;
 const STRENGTH = { SIGUSR1: 0, SIGHUP: 1, SIGTERM: 2, SIGINT: 2 } as const;
 
 export class Server {
-  readonly #config: Config;
-  readonly #options: ServerOptions;
+  #config: Config;
+  #options: ServerOptions;
   readonly #ports: ServerPorts;
   readonly #observer: ServerObserver;
   readonly #plane: DataPlane;
@@ -60,7 +71,10 @@ export class Server {
   #pending: ServerSignal | undefined;
   #failure: string | undefined;
   #interrupt = new AbortController();
+  /** One update after the other: each begins with the addresses that the last one gave. */
+  #updating: Promise<unknown> = Promise.resolve();
   #device: DeviceId | undefined;
+  readonly #startUnixSeconds: number;
 
   /** Throws for a configuration that is not a server's. */
   constructor(config: Config, ports: ServerPorts, observer: ServerObserver) {
@@ -69,7 +83,13 @@ export class Server {
     this.#options = config.server;
     this.#ports = ports;
     this.#observer = observer;
+    this.#startUnixSeconds = Math.floor(ports.clock.now().unixSeconds);
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
+  }
+
+  /** What the server goes by now. */
+  get config(): Config {
+    return this.#config;
   }
 
   /** Clients that are up. */
@@ -77,9 +97,20 @@ export class Server {
     return this.#serving?.clients.list ?? [];
   }
 
-  /** The parts that reports are made of; undefined between restarts. */
-  get parts(): Pick<Serving, 'clients' | 'gate' | 'routes'> | undefined {
-    return this.#serving;
+  /** What `status` and SIGUSR2 tell. Between restarts there are no clients. */
+  status(title: string): StatusFacts {
+    return statusFacts(this.#serving, this.#plane, title, this.#ports.clock.now());
+  }
+
+  metrics(facts: Omit<MetricsFacts, 'startUnixSeconds' | 'maxClients'>): ServerMetrics {
+    const serving = this.#serving;
+    const parts = serving && { ...serving, pool: serving.pool?.addresses };
+    const { maxClients } = this.#options;
+    return serverMetrics(parts, this.#plane.statistics(), {
+      ...facts,
+      maxClients,
+      startUnixSeconds: this.#startUnixSeconds,
+    });
   }
 
   statistics(): PlaneStatistics {
@@ -92,6 +123,42 @@ export class Server {
     if (this.#pending !== undefined && STRENGTH[this.#pending] > STRENGTH[to]) return;
     this.#pending = to;
     this.#interrupt.abort();
+  }
+
+  /** Goes by another configuration from now on, whose fixed parts are those of the running one; nobody is cut off. */
+  reload(config: Config): void {
+    if (config.server === undefined) throw new TypeError('the configuration is not that of a server (mode server)');
+    this.#config = config;
+    this.#options = config.server;
+    const serving = this.#serving;
+    if (serving === undefined) return;
+    serving.clients.reload(config, config.server, this.#scriptCalls());
+    this.#endRevoked(serving.clients);
+  }
+
+  /** Tells a client that is up to go, and ends it; resolves when it is gone, false when there is none of this id. */
+  async kick(id: number, reconnect: Reconnect, reason: string): Promise<boolean> {
+    const instance = this.#serving?.clients.ofId(id);
+    if (instance === undefined) return false;
+    instance.leave(goodbye(reconnect, refusal(reason).text ?? ''), { signal: 'SIGTERM', text: 'kicked' });
+    await instance.ended;
+    return true;
+  }
+
+  /**
+   * Changes options of one client that is up, or of all that take updates: `route …` replaces the routes, `-dns` takes
+   * the option away, `?…` is dispensable. Returns the ids of those that were told. Throws SallyportError for options that
+   * can't be changed so, and for one client that does not take updates.
+   */
+  pushUpdate(options: readonly string[], to: number | undefined): Promise<readonly number[]> {
+    const update = this.#updating.then(() => {
+      const clients = this.#serving?.clients;
+      const instance = to === undefined ? undefined : clients?.ofId(to);
+      if (clients === undefined || (to !== undefined && instance === undefined)) return [];
+      return clients.pushUpdate(options, instance);
+    });
+    this.#updating = update.catch(() => {});
+    return update;
   }
 
   /** Runs until an exit or a reload. Everything done to the host is undone by then. Rejects never. */
@@ -119,6 +186,8 @@ export class Server {
 
   /** Brings everything up and waits for a signal; an end that nothing can mend is returned. */
   async #serve(): Promise<ServerEnd | undefined> {
+    // A signal that came while the last start was taken down.
+    if (this.#interrupt.signal.aborted) return undefined;
     try {
       await this.#bringUp();
       if (!this.#interrupt.signal.aborted) {
@@ -153,20 +222,24 @@ export class Server {
     }
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
-    this.#serving = this.#open(this.#device, listeners);
+    try {
+      this.#serving = this.#open(this.#device, listeners);
+    } catch (error) {
+      await closeListeners(listeners, this.#listenerPorts());
+      throw error;
+    }
     host.dropPrivileges();
     log(Level.info, 'Initialization Sequence Completed');
     this.#observer.listening(listeners);
   }
 
   #open(device: DeviceId, listeners: readonly Listener[]): Serving {
-    const { crypto, clock, log, hooks, material, files, scripts } = this.#ports;
+    const { crypto, clock, log, hooks, material, files } = this.#ports;
     const config = this.#config;
     const server = this.#options;
     const plane = this.#plane;
     const hash = 4 * server.maxClients;
     log(Level.multi, `MULTI: multi_init called, r=${hash} v=${hash}`);
-    const pool = openPool(config, server, { files, clock, log });
     const gate = new Gate(
       {
         wraps: material.wraps,
@@ -176,23 +249,17 @@ export class Server {
       crypto,
       log,
     );
-    const calls = createScriptCalls(config, server, {
-      scripts,
-      files,
-      clock,
-      log,
-      localTime: (unixSeconds) => this.#ports.localTime(unixSeconds),
-      base: () => serverBase(this.#ports.host.scriptEnvironment('up'), server.listens),
-    });
+    const calls = this.#scriptCalls();
     const { tokenKey } = material;
     const token = server.authGenToken;
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
     const end = serverEndOf(config, server);
     const routes = new Routes(
-      server,
       [end.local4, end.local6].filter((address) => address !== undefined),
       { plane, clock, scripts: calls, hooks, log },
     );
+    // Last of those that may fail: it has a timer.
+    const pool = openPool(config, server, { files, clock, log });
     const clients = new Clients({
       config,
       server,
@@ -213,8 +280,42 @@ export class Server {
       }),
       scripts: calls,
       routes,
+      observer: this.#observer,
     });
-    return { device, listeners, clients, gate, pool, routes };
+    return { device, listeners, clients, gate, pool, routes, cancelRevocations: this.#watchRevocations(clients) };
+  }
+
+  #scriptCalls(): ServerScripts {
+    const { scripts, files, clock, log, host, localTime } = this.#ports;
+    const { listens } = this.#options;
+    return createScriptCalls(this.#config, this.#options, {
+      scripts,
+      files,
+      clock,
+      log,
+      localTime,
+      base: () => serverBase(host.scriptEnvironment('up'), listens),
+    });
+  }
+
+  /** Returns the function that stops it. */
+  #watchRevocations(clients: Clients): () => void {
+    if (this.#ports.material.revocation === undefined) return () => {};
+    const { clock } = this.#ports;
+    let cancel = (): void => {};
+    const again = (): void => {
+      cancel = clock.at(clock.now().monoMs + REVOCATION_MS, () => {
+        this.#endRevoked(clients);
+        again();
+      });
+    };
+    again();
+    return () => cancel();
+  }
+
+  #endRevoked(clients: Clients): void {
+    const { revocation } = this.#ports.material;
+    if (revocation?.refresh() === true) clients.endRevoked((chain) => revocation.isRevoked(chain));
   }
 
   async #takeDown(signal: ServerSignal | undefined, fatal: boolean, keep: boolean): Promise<void> {
@@ -223,6 +324,7 @@ export class Server {
     if (serving !== undefined) {
       await this.#closing('the clients', () => serving.clients.close(this.#lastWord(signal)));
       this.#serving = undefined;
+      serving.cancelRevocations();
       serving.gate.close();
       serving.pool?.close();
       await this.#closing('the sockets', () => closeListeners(serving.listeners, this.#listenerPorts()));
@@ -258,6 +360,7 @@ export class Server {
   #handlePlaneEvent(event: PlaneEvent): void {
     if (event.type === 'plane-failed') {
       this.#failure = event.text;
+      this.#ports.log(Level.fatal, event.text);
       this.#interrupt.abort();
       return;
     }
@@ -291,6 +394,10 @@ export class Server {
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#ports;
+      if (this.#interrupt.signal.aborted) {
+        resolve();
+        return;
+      }
       const cancel = clock.at(clock.now().monoMs + ms, resolve);
       this.#interrupt.signal.addEventListener(
         'abort',
@@ -308,5 +415,19 @@ export class Server {
     this.#pending = undefined;
     if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
     return signal;
+  }
+}
+
+/** The last word to a client; in brackets P: it keeps its password, N: it turns to its next server. */
+function goodbye(reconnect: Reconnect, reason: string): string {
+  switch (reconnect) {
+    case 'here':
+      return `RESTART,[P]${reason}`;
+    case 'elsewhere':
+      return `RESTART,[NP]${reason}`;
+    case 'never':
+      return reason === '' ? 'HALT' : `HALT,${reason}`;
+    default:
+      return reconnect satisfies never;
   }
 }

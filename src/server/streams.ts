@@ -4,8 +4,10 @@
 import type { DataPlane, LinkId, PlaneEvent } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import { tellLost } from '../peer/drop-words.ts';
 import type { ClockPort, LinkPort } from '../ports.ts';
 import { addressText } from './address-text.ts';
+import { endLine } from './instance-end.ts';
 import type { Listener } from './listeners.ts';
 import type { StreamRelay } from './ports.ts';
 
@@ -33,6 +35,8 @@ interface Stream extends WaitingStream {
   cancel(): void;
 }
 
+type Lost = Extract<PlaneEvent, { type: 'link-closed' }>;
+
 /** Connections that have sent nothing yet; more are closed at once. */
 const WAITING_LIMIT = 256;
 /** A client's control packets before it has keys are no longer. */
@@ -42,6 +46,7 @@ export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<LinkId, Stream>();
   #waiting = 0;
+  #closed = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -49,7 +54,7 @@ export class Streams {
 
   accept({ fd, address }: Extract<PlaneEvent, { type: 'accepted' }>, listener: Listener | undefined): void {
     const { plane, clock, links, log, handshakeMs, queuePackets, onlyOpenVpn } = this.#options;
-    if (listener === undefined || this.#waiting >= WAITING_LIMIT) {
+    if (listener === undefined || this.#closed || this.#waiting >= WAITING_LIMIT) {
       links.close(fd);
       return;
     }
@@ -67,11 +72,15 @@ export class Streams {
     });
     this.#waiting++;
     const cancel = clock.at(clock.now().monoMs + handshakeMs, () => {
+      const from = addressText(address);
       log(
         Level.tlsErrors,
-        `${addressText(address)} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
+        `${from} TLS Error: TLS key negotiation failed to occur within ${handshakeMs / 1000} seconds (check your network connectivity)`,
       );
-      void this.end(link);
+      log(Level.tlsErrors, `${from} TLS Error: TLS handshake failed`);
+      log(Level.streamErrors, `${from} Fatal TLS error (check_tls_errors_co), restarting`);
+      log(Level.multi, `${from} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
+      this.#attend(this.end(link));
     });
     this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
   }
@@ -96,14 +105,24 @@ export class Streams {
     this.#streams.delete(link);
     this.#stopWaiting(stream);
     log(Level.streamErrors, `${addressText(stream.address)} Non-OpenVPN client protocol detected`);
-    log(
-      Level.multi,
-      `${addressText(stream.address)} SIGTERM[soft,port-share-redirect] received, client-instance exiting`,
-    );
-    void plane.removeLink(link).then(() => {
+    const end = endLine({ signal: 'SIGTERM', text: 'port-share-redirect' });
+    log(Level.multi, `${addressText(stream.address)} ${end}`);
+    const passed = plane.removeLink(link).then(() => {
       if (relay === undefined) links.close(stream.fd);
       else relay.relay(stream.fd, bytes, stream.address);
     });
+    this.#attend(passed);
+  }
+
+  /** A connection without a client has ended. */
+  async lost(event: Lost): Promise<void> {
+    const stream = this.waiting(event.link);
+    if (stream !== undefined) {
+      const log: Log = (flags, text) => this.#options.log(flags, `${addressText(stream.address)} ${text}`);
+      tellLost(event, log);
+      log(Level.multi, endLine({ signal: 'SIGUSR1', text: 'connection-reset' }));
+    }
+    await this.end(event.link);
   }
 
   /** Closes a connection. */
@@ -116,8 +135,17 @@ export class Streams {
     this.#options.links.close(stream.fd);
   }
 
+  /** Ends them all, and takes no more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#streams.keys()].map((link) => this.end(link)));
+  }
+
+  /** Nobody waits for it; what goes wrong is written down. */
+  #attend(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#options.log(Level.error, `a connection: ${error instanceof Error ? error.message : String(error)}`),
+    );
   }
 
   #stopWaiting(stream: Stream): void {

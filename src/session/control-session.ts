@@ -225,6 +225,7 @@ export class ControlSession implements Session {
     this.#now = now;
     if (!this.#running || this.#refused) return;
     this.#refused = true;
+    this.#peer.name ??= this.#handshake.refused(this.#rotation.slots.negotiating);
     this.#outbox.close();
     this.sendText(reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, now);
   }
@@ -288,10 +289,13 @@ export class ControlSession implements Session {
 
   #meetPeer(sessionId: Uint8Array, now: Instants): void {
     this.#peer.sessionId = sessionId;
-    this.#ports.log(
-      Level.tlsDebugLow,
-      `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
-    );
+    // After a stateless handshake the initial packet is long past; the C program does not mention it.
+    if (this.#options.resume === undefined) {
+      this.#ports.log(
+        Level.tlsDebugLow,
+        `TLS: Initial packet from ${this.#remoteText}, sid=${formatSessionId(sessionId)}`,
+      );
+    }
     this.#emit({ type: 'peer-answered' });
     if (this.#options.tlsRole === 'server') this.#rotation.beginFirst(now.monoMs);
   }
@@ -300,7 +304,7 @@ export class ControlSession implements Session {
     for (const key of this.#rotation.slots.speaking) {
       if (this.#running && !this.#refused) this.#handshake.advance(key, now);
     }
-    if (this.#running) this.#rotation.handleProgress();
+    if (this.#running && !this.#refused) this.#rotation.handleAcknowledged();
   }
 
   #onReady(key: SessionKey, established: TlsEstablished, now: Instants): void {
@@ -381,7 +385,11 @@ export class ControlSession implements Session {
       get remoteText() {
         return session.#remoteText;
       },
-      emit: (event) => this.#emit(event),
+      emit: (event) => {
+        this.#emit(event);
+        // The peer has our key method 2 by then: from now on it reads on this key what waits to be said.
+        if (event.type === 'authenticate') this.#outbox.flush(this.#peer.name);
+      },
       isFirst: () => this.#rotation.slots.current === undefined,
       onReady: (key, established, now) => this.#onReady(key, established, now),
       onText: (_key, plaintext) => {

@@ -6,7 +6,7 @@ import type { TlsEstablished } from '../control/tls-engine.ts';
 import { verifyPeer } from '../control/verify-peer.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
-import { compareOptionsStrings } from '../wire/options-string.ts';
+import { announcesCompression, compareOptionsStrings, compressedOptionsString } from '../wire/options-string.ts';
 import { parsePeerInfo, writePeerInfo } from '../wire/peer-info.ts';
 import type { CredentialStore } from './credentials.ts';
 import type { SessionEvent } from './event.ts';
@@ -66,6 +66,14 @@ export class Handshake {
   admit(key: SessionKey, now: Instants): void {
     if (key.phase.name !== 'judging' || key.refusal !== undefined) return;
     this.#ready(key, key.phase.established, now);
+  }
+
+  /** The peer of a judged session is not let in: says what it came with, and whose certificate that was. */
+  refused(key: SessionKey | undefined): string | undefined {
+    if (key?.phase.name !== 'judging' || key.refusal !== undefined) return undefined;
+    const { established } = key.phase;
+    this.#host.log(Level.handshake, controlChannelLine(established));
+    return established.chain[0]?.commonName;
   }
 
   /** Goes on as far as credentials allow. */
@@ -140,8 +148,10 @@ export class Handshake {
       this.#failTls(key, keyExchangeError(problem, remoteText), now);
       return;
     }
-    if (options.tlsRole === 'server' && !this.#sendMessage(key)) return;
-    for (const line of compareOptionsStrings(peer.optionsString, options.expectedOptionsString)) {
+    const migrates = options.migrateCompression === true && announcesCompression(peer.optionsString);
+    const stated = (text: string): string => (migrates ? compressedOptionsString(text) : text);
+    if (options.tlsRole === 'server' && !this.#sendMessage(key, stated(options.optionsString))) return;
+    for (const line of compareOptionsStrings(peer.optionsString, stated(options.expectedOptionsString))) {
       log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
     }
     if (options.judged !== true) {
@@ -182,7 +192,7 @@ export class Handshake {
   }
 
   /** Sends our key method 2; false while credentials are missing. */
-  #sendMessage(key: SessionKey): boolean {
+  #sendMessage(key: SessionKey, optionsString = this.#host.options.optionsString): boolean {
     const { options, credentials, emit } = this.#host;
     const taken = options.tlsRole === 'client' ? credentials.take() : undefined;
     if (taken === 'missing') {
@@ -190,7 +200,7 @@ export class Handshake {
       return false;
     }
     const message = key.exchange.writeMessage({
-      optionsString: options.optionsString,
+      optionsString,
       username: taken?.username,
       password: taken?.password,
       peerInfo: options.peerInfo.length > 0 ? writePeerInfo(options.peerInfo) : undefined,

@@ -81,7 +81,6 @@ export class KeyRotation {
       handle: undefined,
       renegotiateAtMs: Number.POSITIVE_INFINITY,
       useAtMs: useAtMs(options, nowMs),
-      useOnceConfirmed: false,
       dieAtMs: Number.POSITIVE_INFINITY,
     };
     // The peer drops its lame duck when it hears of a new key.
@@ -172,22 +171,18 @@ export class KeyRotation {
     this.#host.emit(makeDataKey(this.#channel, key, handle, options, ids, first));
     key.handle = handle;
     key.renegotiateAtMs = renegotiateAtMs(options, key.phase.readyMs, (length) => crypto.randomBytes(length));
-    // As the C program chooses: of keys that are all younger than their own delay, the newest sends at once.
-    const { sending } = this.slots;
-    key.useOnceConfirmed = sending !== undefined && key.phase.readyMs < sending.useAtMs;
-    this.handleProgress();
+    this.handleAcknowledged();
   }
 
   /**
-   * Something came or went on the control channel. A server is ready before its client, which still waits for the
-   * server's half of the exchange: its packets under the new key would be dropped there.
+   * As the C program chooses: of keys that are all younger than their own delay, the newest sends at once. A server's
+   * is for that only once the peer has acknowledged the key exchange: until then the peer cannot open its packets.
    */
-  handleProgress(): void {
-    const { current } = this.slots;
-    if (current?.useOnceConfirmed !== true) return;
-    if (this.#host.options.tlsRole === 'server' && !current.state.drained) return;
-    current.useOnceConfirmed = false;
-    this.#use(current);
+  handleAcknowledged(): void {
+    const { current, sending } = this.slots;
+    if (current?.handle === undefined || sending === undefined || sending === current) return;
+    if (current.phase.name !== 'ready' || current.phase.readyMs >= sending.useAtMs) return;
+    if (this.#host.options.tlsRole === 'client' || current.state.drained) this.#use(current);
   }
 
   #use(key: SessionKey): void {

@@ -21,6 +21,8 @@ export interface SessionOptions {
   /** This side's options string without NUL, and what it expects of the peer's (a difference only warns). */
   readonly optionsString: string;
   readonly expectedOptionsString: string;
+  /** A peer with compression is weaned from it (`compress migrate`): towards it both strings have compression. */
+  readonly migrateCompression?: boolean;
   /** Peer info lines `NAME=value` in order, without the newline. */
   readonly peerInfo: readonly string[];
   readonly verify: VerifyOptions;

@@ -30,8 +30,6 @@ export interface SessionKey {
   renegotiateAtMs: number;
   /** When sending moves to this key. */
   useAtMs: number;
-  /** Sending moves to it as soon as the peer has acknowledged all of our side of the exchange. */
-  useOnceConfirmed: boolean;
   /** When it dies, once it is a lame duck. */
   dieAtMs: number;
 }

@@ -44,9 +44,15 @@ export class Environment {
 
 /** What scripts are told of one certificate. */
 export function addCertificate(environment: Environment, certificate: CertificateFacts): void {
-  const { depth, serialHex } = certificate;
+  const { depth } = certificate;
   for (const [name, value] of certificate.subjectFields)
     environment.add(`X509_${depth}_${name}`, value.replace(/[\0-\x1f\x7f]/g, '_'));
+  addCertificateIdentity(environment, certificate);
+}
+
+/** What they are told all the same while a renegotiation has not come to this certificate. */
+export function addCertificateIdentity(environment: Environment, certificate: CertificateFacts): void {
+  const { depth, serialHex } = certificate;
   environment.set(`tls_id_${depth}`, certificate.subject);
   environment.set(`tls_digest_${depth}`, colonHex(certificate.sha1));
   environment.set(`tls_digest_sha256_${depth}`, colonHex(certificate.sha256));

@@ -39,6 +39,16 @@ export function writeOptionsString(facts: OptionsStringFacts): string {
   return words.join(',');
 }
 
+/** The options string of this side towards a peer that still has compression: it is then said to have it, too. */
+export function compressedOptionsString(optionsString: string): string {
+  const [match, mtu] = /,link-mtu (\d{3,4})(?=,)/.exec(optionsString) ?? [];
+  if (match === undefined) return optionsString;
+  return `${optionsString.replace(match, `,link-mtu ${Number(mtu) + 1}`)},comp-lzo`;
+}
+
+/** Whether a peer's options string announces compression. */
+export const announcesCompression = (optionsString: string): boolean => optionsString.includes(',comp-lzo,');
+
 /** Reads the value of one option (`cipher`, `link-mtu` …) from a peer's options string. */
 export function parseOptionsStringValue(optionsString: string, option: string): string | undefined {
   for (const word of optionsString.split(',')) {

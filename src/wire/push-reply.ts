@@ -87,6 +87,39 @@ export function writePushReply(options: readonly string[]): string[] {
   return fragments;
 }
 
+/** Bytes of one PUSH_UPDATE's options; the C program keeps 84 for what may follow, and 12 for the word. */
+const UPDATE_BYTES = 1024 - 84 - 12;
+
+/**
+ * Writes PUSH_UPDATE as the texts of its fragments, as full as the C program makes them. Throws RangeError for an option
+ * that fits into none, or that would be read as several.
+ */
+export function writePushUpdate(options: readonly string[]): string[] {
+  const encoder = new TextEncoder();
+  const fragments: string[][] = [];
+  let current: string[] = [];
+  let bytes = 0;
+  for (const option of options) {
+    const optionBytes = encoder.encode(option).length;
+    const [only, ...more] = splitPushOptions(option);
+    if (only !== option || more.length > 0) throw new RangeError(`"${option.slice(0, 40)}" is not one option`);
+    if (optionBytes > UPDATE_BYTES) throw new RangeError(`the option ${option.slice(0, 40)}… is too long to be pushed`);
+    if (current.length > 0 && bytes + 1 + optionBytes > UPDATE_BYTES) {
+      fragments.push(current);
+      current = [];
+      bytes = 0;
+    }
+    bytes += optionBytes + (current.length > 0 ? 1 : 0);
+    current.push(option);
+  }
+  fragments.push(current);
+  return fragments.map((fragment, index) => {
+    const last = index === fragments.length - 1;
+    const mark = fragments.length === 1 ? '' : `,push-continuation ${last ? 1 : 2}`;
+    return `PUSH_UPDATE,${fragment.join(',')}${mark}`;
+  });
+}
+
 /** A quote is one only at the start of a word, as in the option grammar. */
 function opensWord(body: string, at: number, start: number): boolean {
   return at === start || /\s/.test(body.charAt(at - 1));

@@ -79,7 +79,6 @@ describe('servers of real life', () => {
       clientToClient: true,
       compressMigrate: true,
       maxRoutesPerClient: 4,
-      staleRoutesCheck: { ageSeconds: 600, intervalSeconds: 600 },
     });
     expect(tunnel).toMatchObject({ topology: 'p2p', ifconfig: { local: '172.30.0.1', remoteOrNetmask: '172.30.0.2' } });
     expect(tunnel.routes.map((each) => each.network)).toEqual(['172.30.0.0', '10.20.0.0', '10.30.0.0']);

@@ -414,21 +414,12 @@ describe('clients with keys of their own', () => {
     expect(cause(contact.handleStream(client.reset(), now))).toBe(expected);
   });
 
-  it('have metadata that a check can refuse, once the address is proven and not before', () => {
-    const seen: (WrappedMetadata | undefined)[] = [];
-    const checkMetadata = (metadata: WrappedMetadata | undefined) => {
-      seen.push(metadata);
-      return metadata?.bytes[0] === 1 ? undefined : 'not known here';
-    };
-    const contact = server(serverOf('tls-crypt-v2', { checkMetadata }));
-    const verdicts = [1, 2].map((byte) => {
-      const metadata = { type: 0, bytes: Uint8Array.of(byte) };
-      const client = new Client('tls-crypt-v2', { wrap: clientOf('tls-crypt-v2', wrapped(metadata)) });
-      const own = client.ask(contact);
-      expect(seen.length).toBe(byte - 1);
-      return cause(contact.handleDatagram(client.third(own), source, now));
-    });
-    expect(verdicts).toEqual(['claim', 'refused-metadata']);
+  it('hand their metadata on with the claim', () => {
+    const contact = server(serverOf('tls-crypt-v2'));
+    const metadata = { type: 0, bytes: Uint8Array.of(7) };
+    const client = new Client('tls-crypt-v2', { wrap: clientOf('tls-crypt-v2', wrapped(metadata)) });
+    const verdict = contact.handleDatagram(client.third(client.ask(contact)), source, now);
+    expect(verdict.kind === 'claim' && verdict.metadata).toEqual(metadata);
   });
 
   it('whose wrapped key lies about its length are dropped, and logged in the C program’s words', () => {

@@ -3,7 +3,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { tunnel, useLab } from '../lab/lab.ts';
 import { labSuite, type PeerVersion } from '../lab/requirements.ts';
-import { echoPort, serveTraffic } from '../lab/traffic.ts';
+import { expectNoLoss, serveTraffic } from '../lab/traffic.ts';
 
 labSuite('renegotiation under traffic', () => {
   const lab = useLab();
@@ -25,17 +25,7 @@ labSuite('renegotiation under traffic', () => {
     const wrap = [`tls-crypt ${lab().keys.shared}`];
     const peer = await lab().server({ version, lines: [...wrap, ...server] });
     const process = await lab().connect({ lines: [...wrap, ...client] });
-    const agent = await lab().net.client.agent();
-    const traffic = await agent.ask('udpSequence', {
-      host: tunnel.server4,
-      port: echoPort,
-      count,
-      everyMs: 2,
-      sizeBytes: 400,
-      graceMs: 2000,
-    });
-    expect(traffic.lost).toEqual([]);
-    expect(traffic.received).toBe(count);
+    await expectNoLoss(lab().net.client, tunnel.server4, count);
     expect(peer.count(/Outgoing Data Channel: Cipher/)).toBeGreaterThanOrEqual(3);
     expect(process.count(/Outgoing Data Channel: Cipher/)).toBeGreaterThanOrEqual(3);
     expect(process.count(/Authenticate\/Decrypt packet error|TLS Error/)).toBe(0);

@@ -38,14 +38,13 @@ labSuite('a server with a crowd', () => {
     const clients = await Promise.all(numbers.map(start));
     await Promise.all(clients.map((client) => client.line(up, { timeoutMs: 60_000 })));
     expect(await unanswered(numbers)).toEqual([]);
-    const text = await eventually('everybody in the status file', async () => {
-      const now = await readFile(status, 'utf8');
-      return now.split('\n').filter((line) => line.startsWith('CLIENT_LIST,')).length === CROWD && now;
+    const rows = await eventually('everybody in the status file, with an address', async () => {
+      const lines = (await readFile(status, 'utf8')).split('\n');
+      const found = lines.filter((line) => line.startsWith('CLIENT_LIST,')).map((line) => line.split(','));
+      return found.length === CROWD && found.every((row) => row[3] !== '') && found;
     });
-    const addresses = text.split('\n').flatMap((line) => (line.startsWith('CLIENT_LIST,') ? [line.split(',')[3]] : []));
-    expect(new Set(addresses).size).toBe(CROWD);
-    const peerIds = text.split('\n').flatMap((line) => (line.startsWith('CLIENT_LIST,') ? [line.split(',')[11]] : []));
-    expect(new Set(peerIds).size).toBe(CROWD);
+    expect(new Set(rows.map((row) => row[3])).size, 'addresses').toBe(CROWD);
+    expect(new Set(rows.map((row) => row[11])).size, 'peer-ids').toBe(CROWD);
 
     const half = clients.slice(0, CROWD / 2);
     await Promise.all(half.map((client) => client.kill()));

@@ -7,7 +7,7 @@ import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address, device, hostState } from '../lab/net.ts';
 import { eventually } from '../lab/process.ts';
 import { type ClientKind, clientKinds, isOurServer, labSuite } from '../lab/requirements.ts';
-import { echoPort, pings, serveTraffic } from '../lab/traffic.ts';
+import { expectNoLoss, pings, serveTraffic } from '../lab/traffic.ts';
 
 const first: ClientOptions = { kind: 'openvpn' };
 
@@ -32,17 +32,7 @@ labSuite('a served client', () => {
     const wrap = [`tls-crypt ${lab().keys.shared}`];
     const process = await lab().serve({ lines: [...wrap, ...server, 'keepalive 10 60'] });
     const peer = await lab().connect({ kind, lines: [...wrap, ...client] });
-    const agent = await lab().net.client.agent();
-    const traffic = await agent.ask('udpSequence', {
-      host: tunnel.server4,
-      port: echoPort,
-      count,
-      everyMs: 2,
-      sizeBytes: 400,
-      graceMs: 2000,
-    });
-    expect(traffic.lost).toEqual([]);
-    expect(traffic.received).toBe(count);
+    await expectNoLoss(lab().net.client, tunnel.server4, count);
     expect(process.count(/Outgoing Data Channel: Cipher|Outgoing Epoch Data key/)).toBeGreaterThanOrEqual(3);
     expect(process.count(/Authenticate\/Decrypt packet error|TLS Error/)).toBe(0);
     expect(peer.count(/Authenticate\/Decrypt packet error|TLS Error/)).toBe(0);

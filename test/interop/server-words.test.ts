@@ -73,6 +73,10 @@ interface Scenario {
   readonly drive: (lab: Lab) => Promise<void>;
   /** Lines that must be among those compared, so that two empty logs do not agree. */
   readonly says: readonly RegExp[];
+  /** Lines that Sallyport alone has, or has in another form or at another time. */
+  readonly ours?: readonly RegExp[];
+  /** Lines of the C program that Sallyport does not have. */
+  readonly theirs?: readonly RegExp[];
   /** Prefixes are not compared: the C program loses them here. */
   readonly withoutPrefix?: boolean;
 }
@@ -99,6 +103,12 @@ const shell = (text: string) => async (lab: Lab) => {
   await lab.net.client.run(['bash', '-c', text], { anyCode: true });
 };
 
+/** The C program lets a refused client all the way in, tells it, and says after five seconds that it has ended. */
+const refusedLater: Pick<Scenario, 'ours' | 'theirs'> = {
+  ours: [/SIGTERM\[soft,delayed-exit\] received, client-instance exiting$/],
+  theirs: [/\[client\] Peer Connection Initiated/, /MULTI(_sva)?: (pool|Learn|primary|new connection)/],
+};
+
 const scenarios: readonly Scenario[] = [
   {
     title: 'a client over UDP',
@@ -121,12 +131,16 @@ const scenarios: readonly Scenario[] = [
       const client = await lab.connect({ ...guest, lines: ['explicit-exit-notify 1'] });
       await client.stop();
     },
+    theirs: [/Delayed exit in 5 seconds$/],
+    // A client that says that it goes is gone: its addresses wait for nobody.
+    ours: [/SIGTERM\[soft,remote-exit\] received, client-instance exiting$/],
     says: [/^client\/192\.0\.2\.2:PORT CC-EEN exit message received by peer/],
   },
   {
     title: 'a wrong password',
     server: { lines: script('/bin/false') },
     drive: refusal({ lines: login }),
+    ...refusedLater,
     says: [/^192\.0\.2\.2:PORT TLS Auth Error: Auth Username\/Password verification failed for peer/],
   },
   {
@@ -139,6 +153,7 @@ const scenarios: readonly Scenario[] = [
     title: 'no common cipher',
     server: { lines: ['data-ciphers AES-256-GCM'] },
     drive: refusal({ lines: ['data-ciphers AES-128-GCM'] }),
+    ...refusedLater,
     says: [/PUSH: No common cipher/],
   },
   {
@@ -166,6 +181,11 @@ const scenarios: readonly Scenario[] = [
       await shell(`exec 3<>/dev/tcp/${address.server4}/1194; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; sleep 0.3`)(lab);
       await untilSaid(lab, /client-instance restarting/);
     },
+    // The bound is smaller: nobody's packet is longer before it is known. The C program adds advice.
+    ours: [
+      /^192\.0\.2\.2:PORT WARNING: Bad encapsulated packet length from peer \(18245\), which must be > 0 and <= 2048$/,
+    ],
+    theirs: [/WARNING: Bad encapsulated packet length/],
     says: [/^192\.0\.2\.2:PORT WARNING: Bad encapsulated packet length from peer \(18245\)/],
   },
   {
@@ -174,6 +194,9 @@ const scenarios: readonly Scenario[] = [
     drive: async (lab) => {
       await lab.connect({ ...guest, lines: ['connect-retry 300'] });
     },
+    // The C program's line does not say whose session it is.
+    ours: [/^client\/192\.0\.2\.2:PORT SENT CONTROL \[client\]: 'RESTART' \(status=1\)$/],
+    theirs: [/^SENT CONTROL \[client\]: 'RESTART' \(status=1\)$/],
     says: [/^SENT CONTROL \[client\]: 'RESTART' \(status=1\)/],
   },
 ];
@@ -214,10 +237,12 @@ labSuite("a server's words are the C program's", () => {
         `${line} of the C program: ${older.lines.join('\n')}`,
       ).toBe(true);
     }
-    const both = older.lines.filter((line) => newer.lines.includes(line));
+    const allowed = (patterns: readonly RegExp[] | undefined, line: string) =>
+      isOurServer && patterns?.some((pattern) => pattern.test(line)) === true;
+    const both = older.lines.filter((line) => newer.lines.includes(line) && !allowed(scenario.theirs, line));
     const either = [...older.lines, ...newer.lines];
     expect(
-      actual.lines.filter((line) => !either.includes(line)),
+      actual.lines.filter((line) => !either.includes(line) && !allowed(scenario.ours, line)),
       'lines of neither 2.6 nor 2.7',
     ).toEqual([]);
     expect(
@@ -316,7 +341,6 @@ labSuite('a server refuses a configuration as the C program does', () => {
     'verify-client-cert none without a verifier': { lines: ['verify-client-cert none'] },
     'a CRL that is not there': { lines: ['crl-verify /nowhere.crl'] },
     'no certificate': { options: { without: ['cert'] } },
-    'no dh': { options: { without: ['dh'] } },
     'a network too small': { options: { without: ['server'] }, lines: ['server 10.8.0.0 255.255.255.252'] },
     'a network too big': { options: { without: ['server'] }, lines: ['server 10.0.0.0 255.0.0.0'] },
     'a network with host bits': { options: { without: ['server'] }, lines: ['server 10.8.0.1 255.255.255.0'] },
@@ -356,8 +380,13 @@ labSuite('a server refuses a configuration as the C program does', () => {
     };
     const theirs = await play('openvpn');
     expect(theirs.exit).toEqual({ code: 1, signal: null });
-    const ours = await play(serverUnderTest);
-    expect(ours).toEqual(theirs);
+    const newer = await play('openvpn-2.7');
+    expect([theirs, newer]).toContainEqual(await play(serverUnderTest));
+  });
+
+  it('but needs no dh, like 2.7', async () => {
+    await lab().serve({ without: ['dh'] });
+    await lab().connect(guest);
   });
 
   it('and a port in use, when the device is open already', async () => {

@@ -1,14 +1,15 @@
-// The library as a program would import it: bundled from source, with the data worker where `connect` looks for it.
+// The library as a program would import it: bundled from source, with the data worker where `connect` and `createServer` look for it.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import type { connect } from '../../src/index.ts';
+import type { connect, createServer } from '../../src/index.ts';
 
 export interface BuiltLibrary {
   readonly url: URL;
   readonly connect: typeof connect;
+  readonly createServer: typeof createServer;
   remove(): void;
 }
 
@@ -30,6 +31,7 @@ export async function buildLibrary(): Promise<BuiltLibrary> {
     logLevel: 'silent',
   });
   const url = pathToFileURL(join(directory, 'index.js'));
-  const loaded = (await import(url.href)) as { connect: typeof connect };
-  return { url, connect: loaded.connect, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  const loaded = (await import(url.href)) as Pick<BuiltLibrary, 'connect' | 'createServer'>;
+  const { connect, createServer } = loaded;
+  return { url, connect, createServer, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }

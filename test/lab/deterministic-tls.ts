@@ -30,6 +30,10 @@ export interface DeterministicTlsOptions {
   readonly certificateBytes?: number;
   /** What the engine reports about its peer beside the chain. */
   readonly report?: Partial<TlsEstablished>;
+  /** The same for a peer of this name. */
+  readonly reportOf?: (name: string) => Partial<TlsEstablished>;
+  /** What is said inside in place of what should be. */
+  readonly mangle?: (plaintext: Uint8Array) => Uint8Array;
   /** The engine refuses the handshake with an alert to the peer. */
   readonly refuse?: boolean;
 }
@@ -123,7 +127,7 @@ class Engine implements TlsEngine {
 
   handlePlaintext(bytes: Uint8Array): void {
     if (!this.#established) throw new Error('plaintext before the handshake');
-    this.#record(DATA, mask(bytes));
+    this.#record(DATA, mask(this.#options.mangle?.(bytes) ?? bytes));
     this.#tell(() => this.#listener.flushed());
   }
 
@@ -184,6 +188,7 @@ class Engine implements TlsEngine {
       chain: [certificateOf(this.#peerName)],
       verdict: { trusted: true },
       ...this.#options.report,
+      ...this.#options.reportOf?.(this.#peerName),
     };
     this.#tell(() => this.#listener.established(info));
   }
@@ -234,6 +239,7 @@ export function certificateOf(name: string, change: Partial<PeerCertificate> = {
     keyDescription: '384 bits ECsecp384r1',
     signatureAlgorithm: 'ecdsa-with-SHA256',
     subjectAltNames: [],
+    issuerAltNames: [],
     ...change,
   };
 }

@@ -62,3 +62,12 @@ export async function expectHealthy(lab: Lab, sizesBytes: readonly number[] = [5
   await expectTransfer(client, tunnel.server4);
   await expectTransfer(server, tunnel.client4);
 }
+
+/** So many numbered packets to the echo, one every two milliseconds: each must come back, once. */
+export async function expectNoLoss(from: Namespace, host: string, count: number): Promise<void> {
+  const agent = await from.agent();
+  const sequence = { host, port: echoPort, count, everyMs: 2, sizeBytes: 400, graceMs: 2000 };
+  const traffic = await agent.ask('udpSequence', sequence);
+  expect(traffic.lost).toEqual([]);
+  expect(traffic.received).toBe(count);
+}

@@ -183,6 +183,7 @@ describe('a peer certificate', () => {
       extendedKeyUsage: undefined,
       netscapeCertType: undefined,
       subjectAltNames: [],
+      issuerAltNames: [],
       keyDescription: '256 bits ED25519',
     });
     expect(parsePeerCertificate(derOf(pki.rsa.cert), 3)).toMatchObject({ depth: 3, keyDescription: '2048 bits RSA' });
@@ -207,5 +208,10 @@ describe('a revocation list', () => {
     const list = parseRevocationList(crlDer(pki.crl))!;
     expect([...list.serials]).toEqual([parsePeerCertificate(derOf(pki.revoked.cert), 0)?.serialHex]);
     expect(parseRevocationList(crlDer(pki.emptyCrl))?.serials.size).toBe(0);
+  });
+
+  it('says until when it counts', () => {
+    expect(parseRevocationList(crlDer(pki.expiredCrl))?.nextUpdate).toBe(Date.UTC(2021, 0, 1) / 1000);
+    expect(parseRevocationList(crlDer(pki.crl))?.nextUpdate).toBeGreaterThan(Date.now() / 1000);
   });
 });

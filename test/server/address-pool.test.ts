@@ -64,6 +64,8 @@ describe('an address pool', () => {
     if ('problem' in made) throw new Error(made.problem);
     expect(made.pool.size).toBe(size);
     expect(made.notes).toEqual([expect.stringMatching(note)]);
+    expect(made.sizes[0]).toMatch(/^IFCONFIG POOL IPv4: base=10\.8\.0\.2 size=\d+$/);
+    expect(made.sizes[1]).toMatch(new RegExp(`^IFCONFIG POOL IPv6: base=fd00:8::2 size=\\d+ netbits=${prefixLength}$`));
   });
 
   it.each([

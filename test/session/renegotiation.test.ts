@@ -78,6 +78,16 @@ describe('renegotiation', () => {
     expect(pair.dataLost).toBe(0);
   });
 
+  it('lets a server send with the new key only once the client has acknowledged the exchange: before that it has none', () => {
+    const pair = new SessionPair();
+    pair.connect();
+    pair.client.session.renegotiate(pair.now);
+    expect(pair.run(() => renegotiations(pair.server) === 1, 10_000)).toBe(true);
+    expect([renegotiations(pair.client), pair.server.ring.sendingKeyId]).toEqual([0, 0]);
+    expect(pair.run(() => renegotiations(pair.client) === 1, 10_000)).toBe(true);
+    expect(pair.run(() => pair.server.ring.sendingKeyId === 1, 1000)).toBe(true);
+  });
+
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('survives a noisy wire without losing what the wire delivers (seed %i)', (seed) => {
     const times = { renegotiateMs: 200_000 };
     const pair = new SessionPair({ seed, ...WRAPPED, client: times, server: times, dataEveryMs: 200, noise: NOISY });

@@ -293,3 +293,32 @@ describe('a session that goes on where the stateless handshake ended', () => {
     expect(events.map(({ type }) => type)).toContain('authenticate');
   });
 });
+
+describe('a session that weans its peer from compression', () => {
+  const strings = (tail: string) => ({
+    optionsString: `V4,dev-type tun,link-mtu 1500,tun-mtu 1400${tail}`,
+    expectedOptionsString: `V4,dev-type tun,link-mtu 1500,tun-mtu 1400${tail}`,
+  });
+  const compressed = {
+    optionsString: 'V4,dev-type tun,link-mtu 1501,tun-mtu 1400,comp-lzo,auth SHA1',
+    expectedOptionsString: 'V4,dev-type tun,link-mtu 1501,tun-mtu 1400,comp-lzo,auth SHA1',
+  };
+  const warnings = (migrateCompression: boolean, client: ReturnType<typeof strings>): string[] => {
+    const pair = new SessionPair({
+      server: { judged: true, migrateCompression, ...strings(',auth SHA1') },
+      client,
+      onEvent: admitting,
+    });
+    expect(pair.connect()).toBe(true);
+    return [...pair.server.log, ...pair.client.log].filter((line) => /WARNING: '(comp-lzo|link-mtu)/.test(line));
+  };
+
+  it('speaks of itself as the peer is, and nobody is warned', () => {
+    expect(warnings(true, compressed)).toEqual([]);
+    expect(warnings(false, compressed).length).toBeGreaterThan(0);
+  });
+
+  it('says nothing else to a peer without', () => {
+    expect(warnings(true, strings(',auth SHA1'))).toEqual([]);
+  });
+});

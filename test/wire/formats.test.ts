@@ -11,7 +11,9 @@ import { type InBandMessage, OCC_PREFIX, PING, parseInBand, writeInBand } from '
 import { type KeyMethod2, parseKeyMethod2, writeKeyMethod2 } from '../../src/wire/key-method-2.ts';
 import { formatOpcode, isHardReset, Opcode, parseKeyId, parseOpcode, writeOpcode } from '../../src/wire/opcode.ts';
 import {
+  announcesCompression,
   compareOptionsStrings,
+  compressedOptionsString,
   parseOptionsStringCipher,
   parseOptionsStringValue,
   writeOptionsString,
@@ -197,6 +199,19 @@ describe('options strings', () => {
     ]);
     expect(compareOptionsStrings('V4,a', 'V4,a')).toEqual([]);
     expect(compareOptionsStrings('V5,b', 'V4,a')).toEqual([]);
+  });
+
+  it.each([
+    [
+      'V4,dev-type tun,link-mtu 1457,tun-mtu 1400,auth SHA1',
+      'V4,dev-type tun,link-mtu 1458,tun-mtu 1400,auth SHA1,comp-lzo',
+    ],
+    ['V4,link-mtu 999,tun-mtu 900', 'V4,link-mtu 1000,tun-mtu 900,comp-lzo'],
+    ['V4,tun-mtu 900', 'V4,tun-mtu 900'],
+    ['V4,link-mtu 99999,tun-mtu 900', 'V4,link-mtu 99999,tun-mtu 900'],
+  ])('for a peer with compression: %s', (text, compressed) => {
+    expect(compressedOptionsString(text)).toBe(compressed);
+    expect(announcesCompression(`${compressed},tls-client`)).toBe(text !== compressed);
   });
 });
 
