@@ -389,6 +389,31 @@ describe('joining', () => {
     );
   });
 
+  it('remembers nothing of a flow that was written', () => {
+    const { coalescer, written, accept } = build();
+    for (const fields of [{ ...base, flags: ACK | PSH | FIN }, { ...udp, version: 6 as const }, six, udp]) {
+      for (const packet of splitAccepted(superPacket(fields))) accept(packet);
+      coalescer.flush();
+    }
+    expect(written.map(({ packets }) => packets)).toEqual([4, 4, 4, 4]);
+  });
+
+  it('refuses a buffer that is not in the arena, or at an odd place', () => {
+    const bytes = new Uint8Array(COALESCER_BYTES + 16);
+    const view = new DataView(bytes.buffer);
+    const at = (buffer: number) =>
+      new Coalescer({
+        view,
+        checksum: createPlainChecksum(bytes, view),
+        buffer,
+        joinUdp: true,
+        write: () => undefined,
+      });
+    expect(at(16).pending).toBe(false);
+    expect(() => at(8)).toThrow(RangeError);
+    expect(() => at(32)).toThrow(RangeError);
+  });
+
   it('allocates nothing for a packet', () => {
     const bytes = new Uint8Array(INPUT + 70_000);
     const view = new DataView(bytes.buffer);
