@@ -241,6 +241,24 @@ describe('joining', () => {
     expect(written[1]!.bytes).toEqual(alone(packets[2]));
   });
 
+  it.each<[string, SuperFields, Change]>([
+    ['type of service', base, (copy) => (copy[1] = 4)],
+    ['TTL', base, (copy) => (copy[8] = 62)],
+    ['DF bit', base, (copy) => (copy[6] = 0)],
+    ['hop limit', six, (copy) => (copy[7] = 62)],
+    ['flow label', six, (copy) => (copy[3]! ^= 1)],
+  ])('joins what follows with the same other %s', (_name, fields, change) => {
+    const packets = splitAccepted(superPacket(fields));
+    for (const index of [2, 3]) packets[index] = changed(packets[index]!, change);
+    expect(counts(packets)).toEqual([2, 2]);
+  });
+
+  it('takes no IPv6 source that looks like two IPv4 addresses for a flow of IPv4', () => {
+    const four = splitAccepted(superPacket(base));
+    const alike = changed(splitAccepted(superPacket(six))[0]!, (copy) => copy.set(four[0]!.subarray(12, 20), 8));
+    expect(counts([four[0]!, alike, four[1]!])).toEqual([2, 1]);
+  });
+
   it.each<[string, number]>([
     ['CWR', CWR],
     ['URG', 0x20],
