@@ -25,7 +25,7 @@ export const COALESCER_BYTES = MAX_FLOWS * FLOW_BYTES;
 export interface CoalescerOptions {
   readonly view: DataView;
   readonly checksum: ChecksumEngine;
-  /** COALESCER_BYTES of the arena, a multiple of 16; nobody else writes there. */
+  /** Offset of COALESCER_BYTES in the arena, a multiple of 16; nobody else writes there. */
   readonly buffer: number;
   /** Whether the device takes UDP super-packets. */
   readonly joinUdp: boolean;
@@ -47,6 +47,9 @@ export class Coalescer {
 
   constructor(options: CoalescerOptions) {
     const { view, checksum, buffer } = options;
+    if (buffer % 16 !== 0 || buffer + COALESCER_BYTES > view.byteLength) {
+      throw new RangeError(`${buffer} is no place for ${COALESCER_BYTES} bytes of joined packets`);
+    }
     this.#view = view;
     this.#joinUdp = options.joinUdp;
     this.#write = options.write;

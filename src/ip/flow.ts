@@ -105,6 +105,7 @@ export class Flow {
     this.#packetBytes = length;
     this.#pseudo = pseudo;
     this.#idStep = 0;
+    this.#lastFlags = 0;
     if (version === 4) {
       this.#id = view.getUint16(offset + 4);
       this.#sum4 = foldSum(sumWords(view, offset + 6, 4, view.getUint16(offset)) + sumWords(view, offset + 12, 8, 0));
@@ -112,7 +113,6 @@ export class Flow {
     const ports = sumWords(view, transport, 4, pseudo);
     if (tcp) {
       this.#sequence = (view.getInt32(transport + 4) + this.#segmentBytes) | 0;
-      this.#lastFlags = 0;
       const upToChecksum = sumWords(view, transport + 8, 8, ports);
       this.#sumTransport = foldSum(sumWords(view, transport + 18, headerBytes - ipBytes - 18, upToChecksum));
     } else this.#sumTransport = foldSum(ports);

@@ -241,6 +241,24 @@ describe('joining', () => {
     expect(written[1]!.bytes).toEqual(alone(packets[2]));
   });
 
+  it.each<[string, SuperFields, Change]>([
+    ['type of service', base, (copy) => (copy[1] = 4)],
+    ['TTL', base, (copy) => (copy[8] = 62)],
+    ['DF bit', base, (copy) => (copy[6] = 0)],
+    ['hop limit', six, (copy) => (copy[7] = 62)],
+    ['flow label', six, (copy) => (copy[3]! ^= 1)],
+  ])('joins what follows with the same other %s', (_name, fields, change) => {
+    const packets = splitAccepted(superPacket(fields));
+    for (const index of [2, 3]) packets[index] = changed(packets[index]!, change);
+    expect(counts(packets)).toEqual([2, 2]);
+  });
+
+  it('takes no IPv6 source that looks like two IPv4 addresses for a flow of IPv4', () => {
+    const four = splitAccepted(superPacket(base));
+    const alike = changed(splitAccepted(superPacket(six))[0]!, (copy) => copy.set(four[0]!.subarray(12, 20), 8));
+    expect(counts([four[0]!, alike, four[1]!])).toEqual([2, 1]);
+  });
+
   it.each<[string, number]>([
     ['CWR', CWR],
     ['URG', 0x20],
@@ -318,7 +336,9 @@ describe('joining', () => {
     const fragment = changed(packets[2]!, (copy) => (copy[6] = 0x20));
     const later = ipPacket({ source: '10.8.0.1', destination: '10.8.0.2', protocol: 6, payload: new Uint8Array(64) });
     later[7] = 9;
-    for (const odd of [extension, fragment, later]) {
+    const laterUdp = ipPacket({ source: '10.8.0.1', destination: '10.8.0.2', payload: new Uint8Array(64) });
+    laterUdp[7] = 9;
+    for (const odd of [extension, fragment, later, laterUdp]) {
       const written = join([packets[0]!, packets[1]!, odd, odd, packets[2]!]);
       expect(written.map((write) => write.packets)).toEqual([2, 1, 1, 1]);
       expect(written[1]!.bytes).toEqual(alone(odd));
@@ -360,6 +380,14 @@ describe('joining', () => {
       return copy;
     });
     expect(counts(bare)).toEqual([1, 1, 1, 1]);
+    // Even where the sum is right without one: what the checksum was is at the end of the payload.
+    const fitting = splitAccepted(superPacket({ ...udp, payload: new Uint8Array(200) })).map((packet) => {
+      const copy = packet.slice();
+      copy.set(copy.subarray(26, 28), 126);
+      copy.fill(0, 26, 28);
+      return copy;
+    });
+    expect(counts(fitting)).toEqual([1, 1]);
     const empty = changed(packets[0]!.slice(0, 28), (_, view) => {
       view.setUint16(2, 28);
       view.setUint16(24, 8);
@@ -387,6 +415,31 @@ describe('joining', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('remembers nothing of a flow that was written', () => {
+    const { coalescer, written, accept } = build();
+    for (const fields of [{ ...base, flags: ACK | PSH | FIN }, { ...udp, version: 6 as const }, six, udp]) {
+      for (const packet of splitAccepted(superPacket(fields))) accept(packet);
+      coalescer.flush();
+    }
+    expect(written.map(({ packets }) => packets)).toEqual([4, 4, 4, 4]);
+  });
+
+  it('refuses a buffer that is not in the arena, or at an odd place', () => {
+    const bytes = new Uint8Array(COALESCER_BYTES + 16);
+    const view = new DataView(bytes.buffer);
+    const at = (buffer: number) =>
+      new Coalescer({
+        view,
+        checksum: createPlainChecksum(bytes, view),
+        buffer,
+        joinUdp: true,
+        write: () => undefined,
+      });
+    expect(at(16).pending).toBe(false);
+    expect(() => at(8)).toThrow(RangeError);
+    expect(() => at(32)).toThrow(RangeError);
   });
 
   it('allocates nothing for a packet', () => {
