@@ -2,7 +2,7 @@
 // meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
 //
 // A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
-// `--transport`). CPU: seconds of both ends for each 10^9 bytes that arrived.
+// `--transport`). `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
 
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     directions: { type: 'string', default: 'up,down' },
     transport: { type: 'string', default: 'udp4' },
     lines: { type: 'string', default: '' },
+    udp: { type: 'string' },
   },
 });
 const pairs = options.pairs.split(',').map((name) => {
@@ -39,7 +40,8 @@ if (missing.length > 0) {
 }
 
 interface Run {
-  readonly mbits: number;
+  /** Mbit/s, or thousands of datagrams a second. */
+  readonly rate: number;
   readonly cpuSecondsPerGb: number;
   readonly retransmits: number;
 }
@@ -47,7 +49,9 @@ interface Run {
 interface IperfReport {
   readonly error?: string;
   readonly end: {
-    readonly sum_sent?: { readonly retransmits: number };
+    readonly sum_sent?: { readonly retransmits?: number };
+    /** UDP */
+    readonly sum?: { readonly packets?: number; readonly lost_packets?: number; readonly seconds: number };
     readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
   };
 }
@@ -95,6 +99,7 @@ async function measurePair(clientKind: Program, serverKind: Program): Promise<[s
 async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]): Promise<Run> {
   const argv = ['iperf3', '--client', tunnel.server4, '--time', options.seconds, '--json', '--parallel', options.flows];
   if (direction === 'down') argv.push('--reverse');
+  if (options.udp !== undefined) argv.push('--udp', '--bitrate', '0', '--length', options.udp);
   let problem = 'no report';
   // The server may still be closing the run before: then it is asked again, a few times.
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -105,10 +110,15 @@ async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]
     });
     const used = (await cpuSeconds(ends)) - before;
     const { error, end } = JSON.parse(stdout) as IperfReport;
+    if (error === undefined && end.sum?.packets !== undefined && options.udp !== undefined) {
+      const arrived = end.sum.packets - (end.sum.lost_packets ?? 0);
+      const bytes = arrived * Number(options.udp);
+      return { rate: arrived / end.sum.seconds / 1e3, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: 0 };
+    }
     if (error === undefined && end.sum_received !== undefined && end.sum_sent !== undefined) {
       const { bytes, bits_per_second: rate } = end.sum_received;
-      const { retransmits } = end.sum_sent;
-      return { mbits: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits };
+      const { retransmits = 0 } = end.sum_sent;
+      return { rate: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits };
     }
     problem = error ?? problem;
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -128,12 +138,22 @@ async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
 
 function print(runs: ReadonlyMap<string, readonly Run[]>): void {
   const reference = pairs.find(({ name }) => name === 'openvpn-2.7/openvpn-2.7') ?? pairs[0]!;
-  const rows = [['client/server', 'Mbit/s', 'lowest', 'highest', 'CPU s/GB', 'resent', `x ${reference.name}`]];
+  const rows = [
+    [
+      'client/server',
+      options.udp === undefined ? 'Mbit/s' : '1000/s',
+      'lowest',
+      'highest',
+      'CPU s/GB',
+      'resent',
+      `x ${reference.name}`,
+    ],
+  ];
   for (const direction of directions) {
-    const base = median((runs.get(`${reference.name} ${direction}`) ?? []).map(({ mbits }) => mbits));
+    const base = median((runs.get(`${reference.name} ${direction}`) ?? []).map(({ rate }) => rate));
     for (const { name } of pairs) {
       const of = runs.get(`${name} ${direction}`) ?? [];
-      const rates = of.map(({ mbits }) => mbits);
+      const rates = of.map(({ rate }) => rate);
       rows.push([
         `${name} ${direction}`,
         median(rates).toFixed(0),

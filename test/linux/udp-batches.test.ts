@@ -100,6 +100,17 @@ describe.skipIf(process.platform !== 'linux')('batches of datagrams', () => {
     expect(receiver.read()).toBe(-1);
   });
 
+  it('have room where they wait, but for a size that somebody has chosen', () => {
+    const memory = createPacketMemory(4096);
+    const buffer = (fd: number) => links.setBuffers(fd, undefined, undefined).receive[0];
+    const usual = open({ local: loopback(0) });
+    const chosen = open({ local: loopback(0), rcvbufBytes: 100_000 });
+    const before = [buffer(usual.fd), buffer(chosen.fd)] as const;
+    for (const { fd } of [usual, chosen]) new UdpReceiver(fd, memory);
+    expect(buffer(usual.fd)).toBeGreaterThan(before[0]);
+    expect(buffer(chosen.fd)).toBe(before[1]);
+  });
+
   it('reach each of several peers in order', () => {
     const near = open({ local: loopback(0) });
     const far = [open({ local: loopback(0) }), open({ local: loopback(0) }), open({ local: loopback(0) })];
