@@ -8,19 +8,18 @@ import { OPENVPN_VERSION } from '../version.ts';
 import { pushableOption } from './build-server.ts';
 import { tunnelReaders } from './build-tunnel.ts';
 import { cipherList, cipherVerdict } from './ciphers.ts';
-import type { ConfigLine, Finding, Origin } from './config.ts';
+import type { ConfigLine, Finding } from './config.ts';
 import { type Draft, emptyTunnel, type Reader, type Readers, type TunnelDraft } from './draft.ts';
 import { Findings, placeOf, type Say, sayFor } from './findings.ts';
+import { IncludedFiles } from './included.ts';
 import { lexText } from './lexer.ts';
 import { CLIENT_CLASSES } from './option-row.ts';
 import { OPTIONS } from './option-table.ts';
 import type { ClientOptions, PushChange } from './server-options.ts';
 import { constrained, INT_MAX, ipv6Prefix, isIpv4, isIpv6, shown } from './values.ts';
 
-/** Files inside files, the first one counted. */
-const NESTING_LIMIT = 10;
-/** All files together. */
-const FILES_LIMIT = 100;
+/** Files that one client's file includes. */
+const FILES_LIMIT = 99;
 
 /** What the options of one client depend on. */
 export interface ClientOptionsContext {
@@ -71,7 +70,10 @@ class Walk {
   readonly #client: ClientDraft;
   #tunnel: TunnelDraft;
   readonly #context: ClientOptionsContext;
-  #files = 1;
+  // There is nobody to type options in for one client.
+  readonly #included = new IncludedFiles(FILES_LIMIT, (path) =>
+    path === 'stdin' ? undefined : this.#context.readText(path),
+  );
 
   constructor(base: ClientOptions, context: ClientOptionsContext) {
     this.#client = { ...base, iroutes: [...base.iroutes], iroutes6: [...base.iroutes6], push: [...base.push] };
@@ -136,8 +138,11 @@ class Walk {
       this.findings.add('error', status.kind, origin, row.name, message, 'Remove the line.');
       return;
     }
-    if (option === 'config') this.#nested(line.words[0] ?? '', origin, level, say);
-    else this.#read(option, line, say);
+    if (option === 'config') {
+      const path = line.words[0] ?? '';
+      const text = this.#included.read(path, origin, level, say);
+      if (text !== undefined) this.text(text, path, level + 1);
+    } else this.#read(option, line, say);
   }
 
   #read(option: string, line: ConfigLine, say: Say): void {
@@ -167,33 +172,6 @@ class Walk {
         OPTIONS.get(option)?.pushable === true
           ? `Write push "${option} …" to set it at the client.`
           : 'Remove the line.',
-      );
-    }
-  }
-
-  #nested(path: string, origin: Origin, level: number, say: Say): void {
-    const place = placeOf(origin);
-    if (level >= NESTING_LIMIT || this.#files >= FILES_LIMIT) {
-      say.error(
-        `In ${place}: Maximum recursive include levels exceeded in include attempt of file ${shown(path)} -- probably you have a configuration file that tries to include itself.`,
-        'Remove the line.',
-      );
-      return;
-    }
-    this.#files++;
-    let text: string | undefined;
-    let why = '';
-    try {
-      // There is nobody to type options in for one client.
-      text = path === 'stdin' ? undefined : this.#context.readText(path);
-    } catch (error) {
-      why = error instanceof Error ? `: ${error.message}` : '';
-    }
-    if (text !== undefined) this.text(text, path, level + 1);
-    else {
-      say.error(
-        `In ${place}: Error opening configuration file: ${shown(path)}${shown(why)}`,
-        'Check that the file exists and that the server may read it.',
       );
     }
   }

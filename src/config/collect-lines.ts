@@ -3,14 +3,13 @@
 
 import { OPENVPN_VERSION } from '../version.ts';
 import type { ConfigLine, Origin } from './config.ts';
-import { COMMAND_LINE, type Findings, placeOf } from './findings.ts';
+import { COMMAND_LINE, type Findings, placeOf, sayFor } from './findings.ts';
+import { IncludedFiles } from './included.ts';
 import { lexText } from './lexer.ts';
 import type { OptionRow } from './option-row.ts';
 import { nearestOption, OPTIONS } from './option-table.ts';
 import { shown } from './values.ts';
 
-/** Files inside files, the first one counted. */
-const NESTING_LIMIT = 10;
 /** All files together: a small file that includes another one ten times, ten levels deep, must end. */
 const FILES_LIMIT = 1000;
 /** Unknown names for which a known one is sought. */
@@ -44,7 +43,9 @@ class Walk {
   #forwardCompatible = false;
   #directory = '';
   #connections = 0;
-  #files = 0;
+  readonly #included = new IncludedFiles(FILES_LIMIT, (path) =>
+    this.#host.readText(path === 'stdin' ? path : joined(this.#directory, path)),
+  );
   #unknown = 0;
 
   constructor(host: ConfigHost, findings: Findings) {
@@ -272,36 +273,8 @@ class Walk {
   }
 
   #nested(path: string, origin: Origin, level: number): void {
-    const place = placeOf(origin);
-    if (level >= NESTING_LIMIT || this.#files >= FILES_LIMIT) {
-      this.#error(
-        'invalid',
-        origin,
-        'config',
-        `In ${place}: Maximum recursive include levels exceeded in include attempt of file ${shown(path)} -- probably you have a configuration file that tries to include itself.`,
-        'Remove the line.',
-      );
-      return;
-    }
-    this.#files++;
-    let text: string | undefined;
-    let why = '';
-    try {
-      text = this.#host.readText(path === 'stdin' ? path : joined(this.#directory, path));
-    } catch (error) {
-      why = error instanceof Error ? `: ${error.message}` : '';
-    }
-    if (text === undefined) {
-      this.#error(
-        'invalid',
-        origin,
-        'config',
-        `In ${place}: Error opening configuration file: ${shown(path)}${why}`,
-        'Check that the file exists and that you may read it.',
-      );
-      return;
-    }
-    this.text(text, path, level + 1);
+    const text = this.#included.read(path, origin, level, sayFor(this.#findings, origin, 'config'));
+    if (text !== undefined) this.text(text, path, level + 1);
   }
 
   #block(inline: string, origin: Origin, level: number): void {
