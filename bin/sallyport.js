@@ -2,13 +2,17 @@
 // The command. `--version` is answered before anything is loaded: NetworkManager asks it before every connection. Where a
 // tunnel is likely to follow, the data worker starts first and loads on another core beside the command.
 
+const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const bundles = join(__dirname, '../dist/bin');
 const args = process.argv.slice(2);
 const [first] = args;
 
-if (first === '--version') {
+if (!existsSync(join(bundles, 'sallyport.js'))) {
+  process.stderr.write('sallyport: this checkout is not built yet: run npm ci && npm run build\n');
+  process.exitCode = 1;
+} else if (first === '--version') {
   require(join(bundles, 'version.js')).printVersion();
 } else {
   const own = ['check', 'pki', 'server', '--help', '-h', 'help'];

@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import { Connection } from './connection.ts';
 import { asked, guardedLog, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
 import { SallyportError } from './error.ts';
+import { checkNames, type KnownNames } from './known-names.ts';
 import type { Log } from './log.ts';
 import { PacketDevice } from './packet-device.ts';
 import type { Credentials } from './session/options.ts';
@@ -76,12 +77,25 @@ export interface ConnectOptions {
   readonly directory?: string;
 }
 
+const OPTIONS = {
+  signal: 'value',
+  credentials: 'function',
+  onChallenge: 'function',
+  onWebLogin: 'function',
+  passphrase: 'function',
+  device: 'value',
+  statisticsMs: 'value',
+  log: 'function',
+  directory: 'value',
+} as const satisfies KnownNames<ConnectOptions>;
+
 /**
  * Connects with a profile's text (an .ovpn file's content) or a parsed configuration. Resolves when the tunnel is up;
  * from then on the connection restarts by itself as the profile says. Rejects with a SallyportError whose `code` says
  * what went wrong, with nothing left behind on the host.
  */
 export async function connect(profile: string | Config, options: ConnectOptions = {}): Promise<Connection> {
+  checkNames(options, OPTIONS, 'option', 'connect()');
   options.signal?.throwIfAborted();
   const stated = typeof profile === 'string' ? parseProfile(profile, options) : profile;
   const config = withoutProcessOptions(stated, guardedLog(options.log), 'connect()');

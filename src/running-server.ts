@@ -5,6 +5,7 @@ import type { PlaneStatistics } from './data/plane.ts';
 import { SallyportError } from './error.ts';
 import { EventFeed } from './event-feed.ts';
 import { formatAddress } from './ip/address.ts';
+import { checkNames, type KnownNames } from './known-names.ts';
 import type { PacketDevice } from './packet-device.ts';
 import type { ReloadReport, RunningParts } from './serve.ts';
 import type { ClientInfo, ServerHooks } from './server/hooks.ts';
@@ -40,6 +41,13 @@ export interface KickOptions {
 
 /** What a reload did: names of options. */
 export type ReloadResult = Pick<ReloadReport, 'applied' | 'needRestart'>;
+
+export const HOOKS = {
+  onAuthenticate: 'function',
+  onConnect: 'function',
+  onDisconnect: 'function',
+  onAddress: 'function',
+} as const satisfies KnownNames<ServerHooks>;
 
 /** The decisions of the program around, as they are now. */
 export class CurrentHooks implements ServerHooks {
@@ -160,6 +168,7 @@ export class RunningServer implements AsyncDisposable {
    */
   reload(config?: string | Config | ServerSettings, hooks?: ServerHooks): Promise<ReloadResult> {
     const next = this.#reloading.then(async () => {
+      if (hooks !== undefined) checkNames(hooks, HOOKS, 'hook', 'reload()');
       const checksLogins = (hooks ?? this.#options.hooks).onAuthenticate !== undefined;
       const read = config === undefined ? undefined : this.#options.read(config, checksLogins);
       const { applied, needRestart } = await this.#parts.reload(read, checksLogins);

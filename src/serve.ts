@@ -14,6 +14,7 @@ import { setNice } from './linux/privileges.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { materialExpiry, watchExpiry } from './node/expiry-watch.ts';
+import { HeldFiles } from './node/held-files.ts';
 import { formatLocalTime } from './node/logger.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
@@ -72,7 +73,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(config, directory);
-    const tls = createNodeTlsFactory(await readTls(config, options), requestOf(server));
+    const held = new HeldFiles();
+    const tls = createNodeTlsFactory(await readTls(config, options, held), requestOf(server));
     const material = {
       tls,
       revocation: tls,
@@ -140,7 +142,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
               checksLogins,
               mostClients,
             });
-            const read = await readTls(change.config, options);
+            const read = await readTls(change.config, options, held);
             const report = {
               config: change.config,
               applied: [...new Set([...change.applied, ...changedMaterial(tls.material, read)])],
@@ -148,6 +150,12 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             };
             tls.reload(read, requestOf(change.config.server ?? server));
             running.reload(change.config);
+            if (held.withheld.length > 0) {
+              log(
+                Level.warning,
+                `NOTE: this process may not read these files any more, and goes on with what it read before: ${held.withheld.join(', ')}`,
+              );
+            }
             return report;
           },
         };
@@ -249,10 +257,11 @@ function readSource(source: Source, directory: string): string {
 }
 
 /** Certificates, keys and lists, as they are now. */
-function readTls(config: Config, options: ServeOptions): Promise<TlsMaterial> {
+function readTls(config: Config, options: ServeOptions, held: HeldFiles): Promise<TlsMaterial> {
   const pathOf = (path: string): string => resolve(options.directory, path);
   return loadTlsMaterial(config.tls, {
-    read: (path) => nodeMaterialFiles.read(pathOf(path)),
+    read: (path) => held.read(pathOf(path)),
+    readNow: (path) => nodeMaterialFiles.read(pathOf(path)),
     stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
     passphrase: options.passphrase,
     warn: (text) => options.log(Level.warning, text),

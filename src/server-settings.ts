@@ -5,6 +5,7 @@ import { quoteWord } from './config/lexer.ts';
 import { SallyportError } from './error.ts';
 import { formatAddress } from './ip/address.ts';
 import { lengthToNetmask, parsePrefix } from './ip/prefix.ts';
+import { checkNames, type KnownNames } from './known-names.ts';
 
 /** The options that nearly every server has; all others go into `options`, as a configuration file has them. */
 export interface ServerSettings {
@@ -45,15 +46,41 @@ export interface ListenSetting {
   readonly proto?: 'udp' | 'tcp' | 'udp4' | 'tcp4' | 'udp6' | 'tcp6';
 }
 
+const SETTINGS = {
+  network: 'value',
+  network6: 'value',
+  listen: 'value',
+  ca: 'value',
+  cert: 'value',
+  key: 'value',
+  crl: 'value',
+  tlsAuth: 'value',
+  tlsCrypt: 'value',
+  tlsCryptV2: 'value',
+  push: 'value',
+  keepalive: 'value',
+  clientToClient: 'value',
+  maxClients: 'value',
+  clientCertificate: 'value',
+  usernameAsCommonName: 'value',
+  deviceName: 'value',
+  options: 'value',
+} as const satisfies KnownNames<ServerSettings>;
+
+const LISTEN_SETTINGS = { host: 'value', port: 'value', proto: 'value' } as const satisfies KnownNames<ListenSetting>;
+
 const DEFAULT_PORT = 1194;
 
-/** The text of a configuration file. Throws SallyportError for what has no line: a network that is none. */
+/** The text of a configuration file. Throws SallyportError for what has no line: a name that is none, a network that is none. */
 export function settingsText(settings: ServerSettings): string {
+  checkNames(settings, SETTINGS, 'setting', "the server's configuration");
   const { network, network6, listen = {}, keepalive = [10, 60] } = settings;
+  const listens = Array.isArray(listen) ? (listen as readonly ListenSetting[]) : [listen as ListenSetting];
+  for (const each of listens) checkNames(each, LISTEN_SETTINGS, 'setting', 'listen');
   const lines = [
     line('dev', settings.deviceName ?? 'tun'),
     'dev-type tun',
-    ...listenLines('length' in listen ? listen : [listen]),
+    ...listenLines(listens),
     'topology subnet',
     ...(network === undefined ? [] : [serverLine(network)]),
     ...(network6 === undefined ? [] : [line('server-ipv6', network6)]),

@@ -5,9 +5,10 @@
 import type { Config } from './config/config.ts';
 import { asked, guardedLog, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
 import { SallyportError } from './error.ts';
+import { checkNames, type KnownNames } from './known-names.ts';
 import type { Log } from './log.ts';
 import { PacketDevice } from './packet-device.ts';
-import { CurrentHooks, RunningServer } from './running-server.ts';
+import { CurrentHooks, HOOKS, RunningServer } from './running-server.ts';
 import type { ServerHooks } from './server/hooks.ts';
 import { type ServerSettings, settingsText } from './server-settings.ts';
 
@@ -54,6 +55,15 @@ export interface CreateServerOptions extends ServerHooks {
   readonly directory?: string;
 }
 
+const OPTIONS = {
+  ...HOOKS,
+  signal: 'value',
+  passphrase: 'function',
+  device: 'value',
+  log: 'function',
+  directory: 'value',
+} as const satisfies KnownNames<CreateServerOptions>;
+
 /**
  * Serves a configuration: the text of a server's file, the same parsed, or the usual options as an object. Resolves when
  * clients can come. Rejects with a SallyportError whose `code` says what went wrong, with nothing left behind on the host.
@@ -62,6 +72,7 @@ export async function createServer(
   config: string | Config | ServerSettings,
   options: CreateServerOptions = {},
 ): Promise<RunningServer> {
+  checkNames(options, OPTIONS, 'option', 'createServer()');
   const { signal, directory = process.cwd() } = options;
   signal?.throwIfAborted();
   const log = guardedLog(options.log);
@@ -109,7 +120,7 @@ function readServer(
   reading: { readonly directory: string; readonly checksLogins: boolean },
 ): Config {
   const config =
-    typeof given === 'object' && 'lines' in given
+    typeof given === 'object' && given !== null && 'lines' in given
       ? given
       : parseEmbedded({ text: typeof given === 'string' ? given : settingsText(given), file: '[server]' }, reading);
   if (config.mode === 'server') return config;

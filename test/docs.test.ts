@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { OPTIONS } from '../src/config/option-table.ts';
 import { OPENVPN_VERSION, SALLYPORT_VERSION } from '../src/version.ts';
 import { MAY_IMPORT, PORT_FILES, PURE_ROOMS } from './import-table.ts';
 
@@ -47,6 +48,26 @@ function tableOf(text: string, ...header: readonly string[]): string[][] {
 }
 
 const quoted = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '');
+
+describe('README.md', () => {
+  it('names what is not there yet as the option table has it', () => {
+    const sentence = /^Not yet .*?\n\n/ms.exec(read('README.md'))?.[0] ?? '';
+    const families: readonly (readonly [pattern: RegExp, words: string])[] = [
+      [/^(?:http|socks)-proxy/, 'HTTP and SOCKS proxies'],
+      [/^dns(?:-updown)?$/, 'applying DNS (`dns`'],
+      [/^management/, 'the management interface'],
+      [/pkcs11/, 'PKCS#11'],
+      [/^(?:plugin|keying-material-exporter)$/, 'plug-ins'],
+      [/^vlan-/, 'VLANs'],
+      [/^show-/, '`show-…`'],
+    ];
+    const later = [...OPTIONS.values()].filter(({ status }) => status.kind === 'not-yet').map(({ name }) => name);
+    const words = later.map((name) => families.find(([pattern]) => pattern.test(name))?.[1] ?? `\`${name}\``);
+    expect(words.filter((each) => !sentence.includes(each))).toEqual([]);
+    const named = [...sentence.matchAll(/`([a-z][a-z0-9-]*)`/g)].map(([, name = '']) => name);
+    expect(named.filter((name) => !later.includes(name))).toEqual([]);
+  });
+});
 
 describe('docs/ARCHITECTURE.md', () => {
   const table = tableOf(architecture, 'room', 'what it is', 'may import');

@@ -74,6 +74,28 @@ describe('settings', () => {
     expect(() => parse({ network: '10.8.0.0/24', ca: `${pem}</ca>\nuser root\n<ca>\n${pem}` })).toThrow();
   });
 
+  it.each([
+    [
+      { netwrok: '10.8.0.0/24' },
+      /^There is no setting "netwrok" of the server's configuration; there are network, .*, options$/,
+    ],
+    [{ listen: { address: '::1' } }, /^There is no setting "address" of listen; there are host, port, proto$/],
+    [
+      { listen: [{ port: 1 }, { addres: 'x' }] },
+      /^There is no setting "addres" of listen; there are host, port, proto$/,
+    ],
+    [{ listen: 1194 }, /^listen: this has to be an object, and is of type number$/],
+  ])('refuse a name that is none: %j', (settings, message) => {
+    expect(() => parse(settings as Partial<ServerSettings>)).toThrow(
+      expect.objectContaining({ code: 'SALLYPORT_CONFIG', blame: 'config', message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('may have names without a value', () => {
+    const settings = { network: '10.8.0.0/24', listen: { host: undefined, proto: undefined }, crl: undefined };
+    expect(parse(settings as unknown as ServerSettings).server).toMatchObject({ listens: [{ port: '1194' }] });
+  });
+
   it.each(['office', 'fd00::/64', '10.8.0.0/33', '10.8.0.0'])('refuse the network %s', (network) => {
     expect(() => parse({ network })).toThrow();
   });

@@ -24,14 +24,20 @@ interface CheckedFile {
   readonly findings: readonly Finding[];
 }
 
+const USAGE = 'Usage: sallyport check FILE… [--json]\n';
+
 /** Checks the files in `argv`; returns the exit code. */
 export function runCheck(argv: readonly string[], io: CheckIo): number {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    io.write(USAGE);
+    return 0;
+  }
   const json = argv.includes('--json');
   const files = argv.filter((word) => word !== '--json');
   const unknown = files.find((word) => word.startsWith('-') && word !== '-');
   if (unknown !== undefined || files.length === 0) {
     if (unknown !== undefined) io.complain(`sallyport check: unknown option ${unknown}\n`);
-    io.complain('Usage: sallyport check FILE… [--json]\n');
+    io.complain(USAGE);
     return 1;
   }
   const checked = files.map((file) => checkFile(file, io));

@@ -88,10 +88,16 @@ export function accessProblem(path: string, need: FileNeed): AccessProblem | und
   }
 }
 
-/** The lines with which a start is refused, `--ca fails with 'x': No such file or directory (errno=2)`; none when all is there. */
-export function missingFileLines(config: Config, directory: string): readonly string[] {
+/**
+ * The lines with which a start is refused, `--ca fails with 'x': No such file or directory (errno=2)`; none when all is there.
+ * `running`: the configuration that a reload replaces.
+ */
+export function missingFileLines(config: Config, directory: string, running?: Config): readonly string[] {
+  // What a running server has open or holds in memory needs no second look.
+  const held = running === undefined ? [] : namedFiles(running);
   const missing = namedFiles(config).flatMap((file) => {
     const { option, path, need } = file;
+    if (need !== 'run' && held.some((one) => one.option === option && one.path === path)) return [];
     const problem = accessProblem(resolve(directory, path), need);
     if (problem === undefined) return [];
     const what =

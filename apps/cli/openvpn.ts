@@ -27,6 +27,7 @@ import { writePidFile } from './pid-file.ts';
 import { type RunSetting, runClient } from './run-client.ts';
 import { runServer } from './run-server.ts';
 import type { SignalInbox } from './signals.ts';
+import { unknownCommandAdvice } from './unknown-command.ts';
 
 /** Exit code of every end that is an error. */
 const FAILED = 1;
@@ -142,7 +143,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
-    reread: () => inDirectory(home, () => readConfiguration(argv, logger)?.config),
+    reread: (running) => inDirectory(home, () => readConfiguration(argv, logger, running)?.config),
     ready: () => {
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },
@@ -172,7 +173,7 @@ interface Reading {
 }
 
 /** Reads and checks everything that is written; says what is wrong and answers nothing when it can't be used. */
-function readConfiguration(argv: readonly string[], logger: Logger): Reading | undefined {
+function readConfiguration(argv: readonly string[], logger: Logger, running?: Config): Reading | undefined {
   const { config, findings } = parseConfig({ argv }, { readText });
   const say = (text: string): void => logger.log(Level.fatal, text);
   if (config === undefined) {
@@ -180,10 +181,12 @@ function readConfiguration(argv: readonly string[], logger: Logger): Reading | u
       say(optionsErrorText(finding));
       if (finding.advice !== undefined) say(`  ${finding.advice}`);
     }
+    const advice = unknownCommandAdvice(argv);
+    if (advice !== undefined) say(`  ${advice}`);
     say('Use --help for more information.');
     return undefined;
   }
-  const missing = missingFileLines(config, config.process.cd ?? '.');
+  const missing = missingFileLines(config, config.process.cd ?? '.', running);
   if (missing.length > 0) {
     for (const line of missing) say(line);
     say('Use --help for more information.');

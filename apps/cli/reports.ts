@@ -11,6 +11,7 @@ import {
   type Logger,
   openStatusFile,
   type StatusFacts,
+  type StatusFile,
   statusLines,
 } from '../../src/command.ts';
 import type { ComposedClient } from '../../src/compose.ts';
@@ -20,6 +21,8 @@ type Client = ReturnType<ComposedClient['start']>['client'];
 
 export interface Reports {
   toLog(): void;
+  /** Goes by another configuration. A file that stays the same stays open: it may not be opened again. */
+  follow(config: Config): void;
   stop(): void;
 }
 
@@ -38,30 +41,45 @@ export function startServerReports(
   server: { status(title: string): StatusFacts; statistics(): BatchCounters },
   logger: Logger,
 ): Reports {
-  const lines = (): readonly string[] =>
-    statusLines(server.status(versionLine()), config.process.statusVersion, formatLocalTime);
+  const lines = ({ process }: Config): readonly string[] =>
+    statusLines(server.status(versionLine()), process.statusVersion, formatLocalTime);
   return startStatus(config, lines, () => server.statistics(), logger, false);
 }
 
 function startStatus(
-  config: Config,
-  lines: () => readonly string[],
+  first: Config,
+  linesOf: (config: Config) => readonly string[],
   batches: () => BatchCounters,
   { log }: Logger,
   atTheEnd: boolean,
 ): Reports {
-  const { status } = config.process;
-  const file = status === undefined ? undefined : openStatusFile(status.path, (text) => log(Level.warning, text));
+  let config = first;
+  let file: StatusFile | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const write = (): void => {
-    file?.write(lines());
+    file?.write(linesOf(config));
   };
-  const timer =
-    status === undefined || status.seconds === 0 ? undefined : setInterval(write, status.seconds * 1000).unref();
-  write();
+  const start = (before?: Config): void => {
+    const { status } = config.process;
+    if (before === undefined || before.process.status?.path !== status?.path) {
+      file?.close();
+      file = status === undefined ? undefined : openStatusFile(status.path, (text) => log(Level.warning, text));
+    }
+    clearInterval(timer);
+    timer =
+      status === undefined || status.seconds === 0 ? undefined : setInterval(write, status.seconds * 1000).unref();
+    write();
+  };
+  start();
   return {
     toLog() {
-      for (const line of lines()) log(Level.info, line);
+      for (const line of linesOf(config)) log(Level.info, line);
       log(Level.low, formatBatches(batches()));
+    },
+    follow(next) {
+      const before = config;
+      config = next;
+      start(before);
     },
     stop() {
       clearInterval(timer);

@@ -19,7 +19,7 @@ export interface RunSetting {
   readonly workerUrl: URL;
   readonly worker: Worker | undefined;
   /** Reads the configuration again (SIGHUP), as at the start; undefined when it can't be used, which has been told. */
-  reread(): Config | undefined;
+  reread(running: Config): Config | undefined;
   /** Everything was read and checked: a parent that waits for it may go. */
   ready(): void;
 }

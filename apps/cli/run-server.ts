@@ -1,6 +1,6 @@
 // A server under the command: composed, started, reported on; SIGHUP changes it without dropping anybody.
 
-import { Level } from '../../src/command.ts';
+import { Level, type Log } from '../../src/command.ts';
 import { composeServer } from '../../src/serve.ts';
 import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
@@ -22,12 +22,13 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     },
   });
 
-  let reports = startServerReports(config, server, logger);
+  let running = config;
+  const reports = startServerReports(config, server, logger);
 
   /** As SIGHUP is with the C program, but for what can't be changed without a restart. */
   async function reloadNow(): Promise<void> {
     log(Level.info, 'SIGHUP[hard,] received, reading the configuration again');
-    const next = setting.reread();
+    const next = setting.reread(running);
     if (next === undefined) {
       log(Level.error, 'The configuration has errors: the server goes on with the old one');
       return;
@@ -36,12 +37,9 @@ export async function runServer(setting: RunSetting): Promise<Running> {
       const { config: now, applied, needRestart } = await reload(next, false);
       logger.setVerb(now.process.verb);
       logger.setMute(now.process.mute);
-      reports.stop();
-      reports = startServerReports(now, server, logger);
-      log(Level.info, `Reloaded: ${applied.length === 0 ? 'nothing has changed' : applied.join(', ')}`);
-      if (needRestart.length > 0) {
-        log(Level.warning, `NOTE: changed, and without effect until a restart: ${needRestart.join(', ')}`);
-      }
+      running = now;
+      reports.follow(now);
+      sayReloaded(applied, needRestart, log);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       log(Level.error, `The server goes on with the old configuration: ${text}`);
@@ -58,4 +56,18 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     statistics: () => reports.toLog(),
     stop: () => reports.stop(),
   };
+}
+
+/** Options that clients are told when they come in. */
+const TOLD_ONCE = ['push', 'push-remove', 'keepalive', 'ping', 'ping-restart'];
+
+function sayReloaded(applied: readonly string[], needRestart: readonly string[], log: Log): void {
+  if (applied.length > 0) log(Level.info, `Reloaded: ${applied.join(', ')}`);
+  else if (needRestart.length === 0) log(Level.info, 'Reloaded: nothing has changed');
+  if (applied.some((option) => TOLD_ONCE.includes(option))) {
+    log(Level.info, 'Clients that are in keep what they were told; those that come from now on are told the new');
+  }
+  if (needRestart.length > 0) {
+    log(Level.warning, `NOTE: changed, and without effect until a restart: ${needRestart.join(', ')}`);
+  }
 }

@@ -70,14 +70,7 @@ function failed(error: SallyportError): ClientSignal {
 }
 
 function authFailed(end: Extract<SessionEnd, { reason: 'auth-failed' }>, context: EndContext): ClientSignal {
-  const error = new SallyportError(
-    `The server refused the username or password${end.text === '' ? '' : `: ${end.text}`}`,
-    {
-      code: 'SALLYPORT_AUTH_FAILED',
-      blame: 'config',
-      hint: 'Check the username and password given to auth-user-pass; with `auth-retry interact` they are asked for again.',
-    },
-  );
+  const error = refusedLogin(end.text);
   if (end.temporary !== undefined) {
     const { advance, backoffSeconds } = end.temporary;
     return softRestart('auth-temp-failure (server temporary reject)', {
@@ -99,6 +92,21 @@ function authFailed(end: Extract<SessionEnd, { reason: 'auth-failed' }>, context
     default:
       return context.config.authRetry satisfies never;
   }
+}
+
+/** A server that gives a reason may have refused anything: a certificate that is revoked, an account that is locked. */
+function refusedLogin(reason: string): SallyportError {
+  const what = { code: 'SALLYPORT_AUTH_FAILED', blame: 'config' } as const;
+  if (reason === '') {
+    return new SallyportError('The server refused the username or password', {
+      ...what,
+      hint: 'Check the username and password given to auth-user-pass; with `auth-retry interact` they are asked for again.',
+    });
+  }
+  return new SallyportError(`The server refused the login: ${reason}`, {
+    ...what,
+    hint: 'The reason is in the words of the server; if it does not say what to change, ask its administrator.',
+  });
 }
 
 /** The server asks a question. As with the C program, `auth-retry` has to be `interact` for a person to be asked. */

@@ -20,6 +20,8 @@ export type MaterialSource =
 export interface MaterialPorts {
   /** The bytes of a file; throws an error with an errno `code`. */
   read(path: string): Uint8Array;
+  /** The same for a file that is looked at while the program runs; default: `read`. */
+  readNow?(path: string): Uint8Array;
   /** A text that changes when the file does; undefined when it can't be looked at. */
   stamp(path: string): string | undefined;
   /** Asks for the passphrase of the private key. */

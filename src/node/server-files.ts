@@ -2,12 +2,12 @@
 // programs write their answers into.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { SallyportError } from '../error.ts';
 import type { ServerFiles } from '../server/ports.ts';
-import { readBoundedFile } from './read-file.ts';
+import { FileRefusal } from './read-file.ts';
 
 export interface ServerFilesOptions {
   /** Relative names start from here. */
@@ -23,7 +23,7 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
   return {
     read(path, limitBytes) {
       try {
-        return readBoundedFile(pathOf(path), limitBytes).toString('utf8');
+        return readRegularFile(pathOf(path), limitBytes);
       } catch (error) {
         if (NO_SUCH_FILE.includes(codeOf(error))) return undefined;
         throw fileError(`cannot read ${path}`, error);
@@ -54,10 +54,35 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
 const PREFIX = 'openvpn_';
 /** No file can have a name that is too long. */
 const NO_SUCH_FILE = ['ENOENT', 'ENAMETOOLONG'];
+/** Linux: makedev(1, 3). */
+const NULL_DEVICE = 0x103;
 /** The folder takes no new files, as after privileges were dropped. */
 const CLOSED_FOLDER = ['EACCES', 'EPERM', 'EROFS'];
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
+
+/**
+ * Never waits, as the whole server would wait with it: where a program has put a FIFO or a device in the file's place, it
+ * is refused. A link is followed; one to /dev/null is an empty file, with which an administrator lets a client in.
+ */
+function readRegularFile(path: string, limitBytes: number): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE) return '';
+    if (!stat.isFile()) throw new FileRefusal('it is not a regular file');
+    // A byte more than is wanted tells an end from a bound.
+    const bytes = Buffer.allocUnsafe(limitBytes + 1);
+    let length = 0;
+    for (let more = -1; more !== 0 && length <= limitBytes; length += more) {
+      more = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    if (length > limitBytes) throw new FileRefusal(`it is longer than ${limitBytes} bytes`);
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** A reader sees the old text or the new one. Where the folder takes no new files any more, the file itself is written. */
 function replaceFile(target: string, content: string | Uint8Array): void {

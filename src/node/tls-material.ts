@@ -128,9 +128,11 @@ export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPo
         const now = ports.stamp(source.path);
         if (now === stamp) return undefined;
         try {
-          return material(readRevocationLists(source, ports), now);
+          return material(readRevocationLists(source, { read: ports.readNow ?? ports.read }), now);
         } catch (error) {
-          ports.warn(`WARNING: the CRL was not reloaded: ${(error as Error).message}`);
+          ports.warn(
+            `WARNING: the CRL was not reloaded: ${(error as Error).message}; who is revoked now still gets in`,
+          );
           return material(crl, now);
         }
       },
@@ -148,7 +150,7 @@ export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPo
 // renegotiated inside TLS; OpenVPN's renegotiation is a TLS session of its own. Numbers of OpenSSL 3's ssl.h.
 const SECURE_OPTIONS = 0x4000 | 0x40000000 | 0x20000 | 0x400000;
 
-function readRevocationLists(source: MaterialSource, ports: MaterialPorts): readonly PemBlock[] {
+function readRevocationLists(source: MaterialSource, ports: Pick<MaterialPorts, 'read'>): readonly PemBlock[] {
   const what = `CRL: cannot read CRL from file ${sourceName(source)}`;
   const blocks = readBlocks('crl-verify', what, 'X509 CRL', source, ports);
   try {

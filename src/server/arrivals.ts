@@ -54,7 +54,7 @@ export class Arrivals {
   readonly #streams: Streams;
   #server: ServerOptions;
   #connectFreq: ConnectRateLimit;
-  #keyChecks: KeyChecks;
+  readonly #keyChecks: KeyChecks;
   #closed = false;
   #turnedAway = false;
   #fullMs = Number.NEGATIVE_INFINITY;
@@ -83,13 +83,12 @@ export class Arrivals {
     return this.#options.listeners.find(({ id }) => id === link);
   }
 
-  /** Goes by other limits and programs from now on. */
-  reload(server: ServerOptions, scripts: ServerScripts): void {
+  /** Goes by other limits from now on. */
+  reload(server: ServerOptions): void {
     if (JSON.stringify(server.connectFreq) !== JSON.stringify(this.#server.connectFreq)) {
       this.#connectFreq = new ConnectRateLimit(server.connectFreq);
     }
     this.#server = server;
-    this.#keyChecks = new KeyChecks({ scripts, log: this.#log });
   }
 
   /** A control packet that belongs to no client: a stranger's datagram, or the first of a stream. */

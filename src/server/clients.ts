@@ -83,6 +83,8 @@ export class Clients implements InstanceServer {
   /** Those whose handshake was completed, for the counts. */
   readonly #settled = new WeakSet<Instance>();
   #renegotiations = 0;
+  /** Those that programs are asked about. */
+  readonly #asked = new WeakSet<Instance>();
   #cancelTokens = new Map<Instance, () => void>();
 
   constructor(options: ClientsOptions) {
@@ -179,15 +181,14 @@ export class Clients implements InstanceServer {
   }
 
   /** Goes by another configuration from now on; who is in stays in. */
-  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
-    const { judge, connector, routes } = this.#options;
-    this.#options = { ...this.#options, config, server, scripts };
+  reload(config: Config, server: ServerOptions): void {
+    const { judge, connector } = this.#options;
+    this.#options = { ...this.#options, config, server };
     this.#table.capacity = server.maxClients;
-    judge.reload(server, scripts);
-    connector.reload(config, server, scripts);
-    this.#arrivals.reload(server, scripts);
+    judge.reload(server);
+    connector.reload(config, server);
+    this.#arrivals.reload(server);
     this.#engines = namingEngines(this.#options.ports.material.tls, server.usernameFields);
-    routes.reload(scripts);
   }
 
   /** Ends those whose certificate is not good any more; they are told. */
@@ -210,6 +211,7 @@ export class Clients implements InstanceServer {
     });
     await Promise.all(last);
     await this.#arrivals.close();
+    this.#farewells.add(this.#options.routes.settled());
     await this.#farewells.wait();
     await this.#options.routes.close();
     this.#options.scripts.close();
@@ -251,6 +253,9 @@ export class Clients implements InstanceServer {
     const { username } = instance.facts;
     // Under another user name the token would be nobody's.
     const tokenNow = () => (instance.facts.username === username ? token : judge.renewToken(instance));
+    await this.#farewells.of(instance.name);
+    signal.throwIfAborted();
+    this.#asked.add(instance);
     const grant = await connector.connect(instance, event, tokenNow, signal);
     if (!grant.accept) return grant;
     return { ...grant, settle: () => this.#settle(instance, grant) };
@@ -277,11 +282,17 @@ export class Clients implements InstanceServer {
     plane.removePeer(instance.peer);
     if (instance.transport === 'tcp') this.#arrivals.endStream(instance.link);
     routes.release(instance);
-    connector.release(instance);
     if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
-    if (!introduced) return;
+    if (!introduced || !this.#asked.has(instance)) {
+      connector.release(instance);
+      return;
+    }
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
-    this.#farewells.add(scripts.disconnect(instance.facts, traffic, this.clock.now().unixSeconds));
+    // Its address is somebody else's only when programs have heard of its end.
+    const told = scripts
+      .disconnect(instance.facts, traffic, this.clock.now().unixSeconds)
+      .finally(() => connector.release(instance));
+    this.#farewells.add(told, instance.name);
     this.#farewells.add((async () => ports.hooks.onDisconnect?.(info, reason))());
   }
 

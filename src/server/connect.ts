@@ -73,10 +73,9 @@ export class Connector {
   }
 
   /** Clients get what these say from now on. */
-  reload(config: Config, server: ServerOptions, scripts: ServerScripts): void {
+  reload(config: Config, server: ServerOptions): void {
     this.#config = config;
     this.#server = server;
-    this.#ports = { ...this.#ports, scripts };
   }
 
   /** Whether a client's name has the file that `ccd-exclusive` wants; its path is for the log. */

@@ -11,18 +11,29 @@ export class Farewells {
   readonly #clock: ClockPort;
   readonly #log: Log;
   readonly #works = new Set<Promise<unknown>>();
+  readonly #named = new Map<string, Promise<unknown>>();
 
   constructor(clock: ClockPort, log: Log) {
     this.#clock = clock;
     this.#log = log;
   }
 
-  /** What goes wrong in it is written down. */
-  add(work: Promise<unknown>): void {
+  /** What goes wrong in it is written down. `name`: of the client, who waits for it when it comes again. */
+  add(work: Promise<unknown>, name?: string): void {
     const noted = work
       .catch((error: unknown) => this.#log(Level.error, error instanceof Error ? error.message : String(error)))
       .finally(() => this.#works.delete(noted));
     this.#works.add(noted);
+    if (name === undefined) return;
+    const all = Promise.all([this.#named.get(name), noted]).then(() => {
+      if (this.#named.get(name) === all) this.#named.delete(name);
+    });
+    this.#named.set(name, all);
+  }
+
+  /** Settles when programs have heard of the end of those who had this name. */
+  async of(name: string | undefined): Promise<void> {
+    if (name !== undefined) await this.#named.get(name);
   }
 
   /** Settles when all of it is done, or has taken too long. */

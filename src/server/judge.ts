@@ -41,9 +41,8 @@ export class Judge {
   }
 
   /** Judges by other options from now on. */
-  reload(options: JudgeOptions, scripts: ServerScripts): void {
+  reload(options: JudgeOptions): void {
     this.#options = { ...options, authGenToken: this.#options.authGenToken };
-    this.#ports = { ...this.#ports, scripts };
   }
 
   async authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict> {

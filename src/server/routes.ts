@@ -25,11 +25,12 @@ export interface RoutesPorts {
 const REAP_MS = 5000;
 
 export class Routes {
-  #ports: RoutesPorts;
+  readonly #ports: RoutesPorts;
   readonly #table: RouteTable;
   readonly #owners = new Map<number, Instance>();
   /** Addresses that programs are being told the end of. */
   readonly #forgetting = new Map<string, Promise<void>>();
+  readonly #learning = new Set<Promise<void>>();
   #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
 
@@ -39,17 +40,18 @@ export class Routes {
     this.#table = new RouteTable(own);
   }
 
-  /** Other programs are told from now on. */
-  reload(scripts: ServerScripts): void {
-    this.#ports = { ...this.#ports, scripts };
-  }
-
   entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
     return this.#table.entries().map((entry) => ({ ...entry, instance: this.#owners.get(entry.owner) }));
   }
 
   /** Learns what a client was given; from now on packets go to it and may come from it. */
-  async learn(
+  learn(instance: Instance, grant: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>): Promise<void> {
+    const learning = this.#learnAll(instance, grant).finally(() => this.#learning.delete(learning));
+    this.#learning.add(learning);
+    return learning;
+  }
+
+  async #learnAll(
     instance: Instance,
     { addresses, routes, maxRoutes }: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>,
   ): Promise<void> {
@@ -100,6 +102,11 @@ export class Routes {
     });
   }
 
+  /** Settles when no program is being told of an address any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#learning);
+  }
+
   /** Forgets what is left. */
   async close(): Promise<void> {
     this.#cancelReap?.();
@@ -119,13 +126,19 @@ export class Routes {
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
+    const owner = this.#table.ownerOf(address);
     if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
-    // Somebody else may have the address by now.
-    if (instance.phase !== 'up') return false;
+    const isThere = instance.phase === 'up';
+    // Who is gone leaves an address that programs know of; they must hear of its end, too.
+    if (!isThere && this.#table.ownerOf(address) !== owner) return false;
     this.#tellHook(verdict, address, instance);
     const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
     const loser = before === undefined ? undefined : this.#owners.get(before);
     if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
+    if (!isThere) {
+      this.release(instance);
+      return false;
+    }
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
   }

@@ -40,25 +40,25 @@ export interface ScriptCallsPorts {
 
 type RunResult = Awaited<ReturnType<ScriptPort['run']>>;
 
+interface ConnectAnswer {
+  readonly accept: boolean;
+  readonly options: readonly ScriptOutput[];
+}
+
 /** How often a file that a program may write to is looked at. */
 const POLL_MS = 1000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 const OUTPUT_LIMIT_BYTES = 1024 * 1024;
 const DEFERRED = 2;
 
-export function createScriptCalls(config: Config, server: ServerOptions, ports: ScriptCallsPorts): ServerScripts {
-  return new ScriptCalls(config, server, ports);
-}
-
-class ScriptCalls implements ServerScripts {
-  readonly checksPasswords: boolean;
-  readonly checksKeys: boolean;
-  readonly #config: Config;
-  readonly #server: ServerOptions;
+export class ScriptCalls implements ServerScripts {
+  #config: Config;
+  #server: ServerOptions;
   readonly #ports: ScriptCallsPorts;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   /** Files whose names stay in a client's environment, and its state of auth-gen-token. */
   readonly #known = new WeakMap<ClientFacts, Partial<ClientScriptFacts>>();
+  readonly #connecting = new WeakMap<ClientFacts, Promise<ConnectAnswer>>();
   readonly #temporaries = new Set<string>();
   #warned = false;
 
@@ -67,8 +67,21 @@ class ScriptCalls implements ServerScripts {
     this.#server = server;
     this.#ports = ports;
     this.#timeoutMs = config.tls.handWindowSeconds * 1000;
-    this.checksKeys = server.scripts.tlsCryptV2Verify !== undefined;
-    this.checksPasswords = server.scripts.authUserPassVerify !== undefined;
+  }
+
+  get checksKeys(): boolean {
+    return this.#server.scripts.tlsCryptV2Verify !== undefined;
+  }
+
+  get checksPasswords(): boolean {
+    return this.#server.scripts.authUserPassVerify !== undefined;
+  }
+
+  /** Other programs from now on; what is known of clients, and the files of those that run, stay. */
+  reload(config: Config, server: ServerOptions): void {
+    this.#config = config;
+    this.#server = server;
+    this.#timeoutMs = config.tls.handWindowSeconds * 1000;
   }
 
   async verifyKey(metadata: WrappedMetadata | undefined, log: Log): Promise<boolean> {
@@ -163,10 +176,13 @@ class ScriptCalls implements ServerScripts {
     }
   }
 
-  async connect(
-    client: ClientFacts,
-    signal: AbortSignal,
-  ): Promise<{ readonly accept: boolean; readonly options: readonly ScriptOutput[] }> {
+  connect(client: ClientFacts, signal: AbortSignal): Promise<ConnectAnswer> {
+    const asking = this.#connect(client, signal);
+    this.#connecting.set(client, asking);
+    return asking;
+  }
+
+  async #connect(client: ClientFacts, signal: AbortSignal): Promise<ConnectAnswer> {
     const command = this.#server.scripts.clientConnect;
     if (command === undefined) return { accept: true, options: [] };
     const { files } = this.#ports;
@@ -189,6 +205,8 @@ class ScriptCalls implements ServerScripts {
   async disconnect(client: ClientFacts, traffic: Traffic, nowUnixSeconds: number): Promise<void> {
     const command = this.#server.scripts.clientDisconnect;
     if (command === undefined) return;
+    // What one program sets up and the other takes down is not done at the same time.
+    await this.#connecting.get(client)?.catch(() => {});
     const since = client.connectedUnixSeconds === 0 ? nowUnixSeconds : client.connectedUnixSeconds;
     const ended = {
       receivedBytes: traffic.bytesReceived,

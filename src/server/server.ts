@@ -23,8 +23,7 @@ import { openPool, type Pool } from './pool.ts';
 import type { ServerPorts } from './ports.ts';
 import { type MetricsFacts, serverMetrics, statusFacts } from './report.ts';
 import { Routes } from './routes.ts';
-import { createScriptCalls } from './script-calls.ts';
-import type { ServerScripts } from './scripts.ts';
+import { ScriptCalls } from './script-calls.ts';
 import { serverEndOf } from './server-end.ts';
 import { serverBase } from './server-environment.ts';
 import type { StatusFacts } from './status-text.ts';
@@ -50,6 +49,7 @@ interface Serving {
   readonly device: DeviceId;
   readonly listeners: readonly Listener[];
   readonly clients: Clients;
+  readonly calls: ScriptCalls;
   readonly gate: Gate;
   readonly pool: Pool | undefined;
   readonly routes: Routes;
@@ -132,7 +132,8 @@ export class Server {
     this.#options = config.server;
     const serving = this.#serving;
     if (serving === undefined) return;
-    serving.clients.reload(config, config.server, this.#scriptCalls());
+    serving.calls.reload(config, config.server);
+    serving.clients.reload(config, config.server);
     this.#endRevoked(serving.clients);
   }
 
@@ -282,13 +283,22 @@ export class Server {
       routes,
       observer: this.#observer,
     });
-    return { device, listeners, clients, gate, pool, routes, cancelRevocations: this.#watchRevocations(clients) };
+    return {
+      device,
+      listeners,
+      clients,
+      calls,
+      gate,
+      pool,
+      routes,
+      cancelRevocations: this.#watchRevocations(clients),
+    };
   }
 
-  #scriptCalls(): ServerScripts {
+  #scriptCalls(): ScriptCalls {
     const { scripts, files, clock, log, host, localTime } = this.#ports;
     const { listens } = this.#options;
-    return createScriptCalls(this.#config, this.#options, {
+    return new ScriptCalls(this.#config, this.#options, {
       scripts,
       files,
       clock,

@@ -31,21 +31,27 @@ export interface WaitingStream {
 
 interface Stream extends WaitingStream {
   readonly fd: number;
-  waiting: boolean;
   cancel(): void;
 }
 
 type Lost = Extract<PlaneEvent, { type: 'link-closed' }>;
 
-/** Connections that have sent nothing yet; more are closed at once. */
+/**
+ * Connections that are no client yet. For each one more the oldest is closed: a client's first packet follows its
+ * connection at once, and who says nothing shall not keep it out.
+ */
 const WAITING_LIMIT = 256;
+/** That this happens is said no more often. */
+const LIMIT_SAID_MS = 60_000;
 /** A client's control packets before it has keys are no longer. */
 const HANDSHAKE_PACKET_BYTES = 2048;
 
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<LinkId, Stream>();
-  #waiting = 0;
+  /** Oldest first. */
+  readonly #waiting = new Set<Stream>();
+  #limitSaidMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: StreamsOptions) {
@@ -54,10 +60,11 @@ export class Streams {
 
   accept({ fd, address }: Extract<PlaneEvent, { type: 'accepted' }>, listener: Listener | undefined): void {
     const { plane, clock, links, log, handshakeMs, queuePackets, onlyOpenVpn } = this.#options;
-    if (listener === undefined || this.#closed || this.#waiting >= WAITING_LIMIT) {
+    if (listener === undefined || this.#closed) {
       links.close(fd);
       return;
     }
+    if (this.#waiting.size >= WAITING_LIMIT) this.#endOldest();
     log(Level.info, `TCP connection established with ${formatLogAddress(address)}`);
     const link = plane.addLink({
       endpoint: { kind: 'fd', fd },
@@ -70,7 +77,6 @@ export class Streams {
       handshakePacketBytes: HANDSHAKE_PACKET_BYTES,
       queuePackets,
     });
-    this.#waiting++;
     const cancel = clock.at(clock.now().monoMs + handshakeMs, () => {
       const from = addressText(address);
       log(
@@ -82,13 +88,15 @@ export class Streams {
       log(Level.multi, `${from} ${endLine({ signal: 'SIGUSR1', text: 'tls-error' })}`);
       this.#attend(this.end(link));
     });
-    this.#streams.set(link, { link, address, listener, fd, waiting: true, cancel });
+    const stream = { link, address, listener, fd, cancel };
+    this.#streams.set(link, stream);
+    this.#waiting.add(stream);
   }
 
   /** A connection that has no client yet. */
   waiting(link: LinkId): WaitingStream | undefined {
     const stream = this.#streams.get(link);
-    return stream?.waiting === true ? stream : undefined;
+    return stream !== undefined && this.#waiting.has(stream) ? stream : undefined;
   }
 
   /** It has one now. */
@@ -141,6 +149,21 @@ export class Streams {
     await Promise.all([...this.#streams.keys()].map((link) => this.end(link)));
   }
 
+  #endOldest(): void {
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return;
+    const { clock, log } = this.#options;
+    const { monoMs } = clock.now();
+    if (monoMs >= this.#limitSaidMs + LIMIT_SAID_MS) {
+      this.#limitSaidMs = monoMs;
+      log(
+        Level.multiErrors,
+        `MULTI: ${WAITING_LIMIT} TCP connections are no clients yet; for each new one the oldest is closed, now that from ${addressText(oldest.address)}`,
+      );
+    }
+    this.#attend(this.end(oldest.link));
+  }
+
   /** Nobody waits for it; what goes wrong is written down. */
   #attend(work: Promise<void>): void {
     work.catch((error: unknown) =>
@@ -150,8 +173,6 @@ export class Streams {
 
   #stopWaiting(stream: Stream): void {
     stream.cancel();
-    if (!stream.waiting) return;
-    stream.waiting = false;
-    this.#waiting--;
+    this.#waiting.delete(stream);
   }
 }

@@ -72,11 +72,17 @@ export interface ScriptPort {
   run(
     argv: readonly string[],
     environment: Readonly<Record<string, string>>,
-    options: { timeoutMs: number | undefined },
+    options: {
+      readonly timeoutMs: number | undefined;
+      /** Nobody waits for the program any more: it is stopped, with all that it started. */
+      readonly signal?: AbortSignal;
+    },
   ): Promise<{
     readonly exitCode: number | undefined;
     readonly signal: string | undefined;
     readonly error: string | undefined;
+    /** It ran and was made to end; `error` says why, as a predicate. */
+    readonly stopped?: boolean;
   }>;
 }
 

@@ -90,8 +90,9 @@ export class ScriptRunner {
   }
 }
 
-/** Why a program counts as failed, in the C program's words. */
-export function scriptFailure({ error, exitCode }: Awaited<ReturnType<ScriptPort['run']>>): string {
+/** Why a program counts as failed, in the C program's words; that has none for a program that it stops. */
+export function scriptFailure({ error, exitCode, stopped }: Awaited<ReturnType<ScriptPort['run']>>): string {
+  if (stopped === true && error !== undefined) return `external program ${error}`;
   if (error !== undefined || exitCode === 127) return 'could not execute external program';
   return exitCode === undefined
     ? 'external program did not exit normally'

@@ -8,6 +8,28 @@ const alice = { username: 'alice', password: 'first' };
 const refusal = () => 'AUTH_FAILED';
 
 describe('AUTH_FAILED', () => {
+  it('is told in the reason that the server gives, which need not be about the password', async () => {
+    const lab = new ClientLab(REMOTE, ...STORED);
+    lab.server.answer = () => 'AUTH_FAILED,certificate revoked';
+    lab.start();
+    const end = await lab.ended();
+    const error = end.kind === 'exit' ? end.error : undefined;
+    expect(error?.message).toBe('The server refused the login: certificate revoked');
+    expect(error?.hint).not.toMatch(/password/);
+    await lab.gone();
+  });
+
+  it('without a reason is about username and password', async () => {
+    const lab = new ClientLab(REMOTE, ...STORED);
+    lab.server.answer = refusal;
+    lab.start();
+    const end = await lab.ended();
+    const error = end.kind === 'exit' ? end.error : undefined;
+    expect(error?.message).toBe('The server refused the username or password');
+    expect(error?.hint).toMatch(/^Check the username and password/);
+    await lab.gone();
+  });
+
   it('ends the program under auth-retry none', async () => {
     const lab = new ClientLab(REMOTE, ...PASSWORD);
     lab.answers = [alice];

@@ -47,6 +47,11 @@ describe('sallyport check', () => {
     expect(out).toContain('old.ovpn: can be used; 0 errors, 2 warnings, 0 notes\n');
   });
 
+  it.each(['--help', '-h'])('shows its usage for %s and ends with 0', (word) => {
+    expect(runCheck([word], io)).toBe(0);
+    expect([out, err]).toEqual(['Usage: sallyport check FILE… [--json]\n', '']);
+  });
+
   it('ends with 1 if one of several files cannot be used', () => {
     const files = [write('good.ovpn', PROFILE), write('bad.ovpn', `${PROFILE}nobindd\n`)];
     expect(runCheck(files, io)).toBe(1);

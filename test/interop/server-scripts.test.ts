@@ -243,13 +243,13 @@ labSuite('the answer of a script', () => {
   it('of client-connect is laid over the client options, mistakes told and passed over', async () => {
     const play = async (program: Program) => {
       const server = await serve(
-        clientConnect,
+        (path) => [...clientConnect(path), `tmp-dir ${lab().dir}`],
         `printf '%s\\n' 'push "route 10.5.0.0 255.255.0.0"' '# a comment' 'ifconfig-push 10.8.0.200 255.255.255.0' 'iroute 192.168.9.0 255.255.255.0' nonsense >"$1"`,
         program,
       );
       const client = await lab().connect({ kind: 'openvpn' });
       await server.line(
-        /client\/\S+ Options error: Unrecognized option or missing or extra parameter\(s\) in \/tmp\/openvpn_cc_[0-9a-f]+\.tmp:5: nonsense/,
+        /client\/\S+ Options error: Unrecognized option or missing or extra parameter\(s\) in \/tmp\/\S*openvpn_cc_[0-9a-f]+\.tmp:5: nonsense/,
       );
       await server.line(/MULTI: internal route 192\.168\.9\.0\/24 -> client\//);
       expect((await device(lab().net.client, 'tun0'))?.addresses).toContain('10.8.0.200/24');
@@ -262,7 +262,7 @@ labSuite('the answer of a script', () => {
     const theirs = await play('openvpn');
     expect(theirs).toContain('route 10.5.0.0 255.255.0.0');
     expect(await play(serverUnderTest)).toEqual(theirs);
-    expect((await run(['sh', '-c', 'ls /tmp/openvpn_cc* 2>/dev/null | wc -l'])).stdout.trim()).toBe('0');
+    expect((await run(['sh', '-c', `ls ${lab().dir}/openvpn_cc* 2>/dev/null | wc -l`])).stdout.trim()).toBe('0');
   });
 
   it('of client-connect may come later, with options', async () => {

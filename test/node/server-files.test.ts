@@ -1,4 +1,17 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -30,6 +43,36 @@ describe('files of a server', () => {
     writeFileSync(join(folder, 'big'), 'x'.repeat(101));
     expect(() => files.read('big', 100)).toThrow(SallyportError);
     expect(() => files.read('.', 100)).toThrow(/cannot read \./);
+  });
+
+  it('are regular ones: a FIFO or a device in their place is refused without waiting', () => {
+    execFileSync('mkfifo', [join(folder, 'fifo')]);
+    symlinkSync('/dev/zero', join(folder, 'device'));
+    symlinkSync('fifo', join(folder, 'link'));
+    const startMs = performance.now();
+    // Somebody could write to it and does not.
+    const writer = openSync(join(folder, 'fifo'), constants.O_RDWR | constants.O_NONBLOCK);
+    for (const name of ['fifo', 'link', 'device']) {
+      expect(() => files.read(name, 100)).toThrow(`cannot read ${name}: it is not a regular file`);
+    }
+    closeSync(writer);
+    expect(() => files.read('fifo', 100)).toThrow(/not a regular file/);
+    expect(performance.now() - startMs).toBeLessThan(1000);
+  });
+
+  it('may be links, and a link to /dev/null is an empty file', () => {
+    writeFileSync(join(folder, 'shared'), 'push "route 10.0.0.0"\n');
+    symlinkSync('shared', join(folder, 'ann'));
+    symlinkSync('/dev/null', join(folder, 'bob'));
+    expect(files.read('ann', 100)).toBe('push "route 10.0.0.0"\n');
+    expect(files.read('bob', 100)).toBe('');
+  });
+
+  it('are read to the bound and not beyond', () => {
+    writeFileSync(join(folder, 'full'), 'x'.repeat(100));
+    writeFileSync(join(folder, 'big'), 'x'.repeat(101));
+    expect(files.read('full', 100)).toHaveLength(100);
+    expect(() => files.read('big', 100)).toThrow('cannot read big: it is longer than 100 bytes');
   });
 
   it('are replaced at one stroke, readable by this user alone', () => {

@@ -86,6 +86,20 @@ describe('auth-user-pass-verify', () => {
     expect(await lab.gone()).toEqual({});
   });
 
+  it('leaves no file behind when the server is reloaded while it runs, and then ends', async () => {
+    const lab = new ServerLab(['script-security 2', 'auth-user-pass-verify /verify via-file']);
+    lab.script = () =>
+      new Promise((resolve) => void lab.clock.happens(lab.clock.nowMs + 50_000, () => resolve(exited(0))));
+    await lab.up();
+    lab.connect('ann', { credentials: CREDENTIALS });
+    await lab.until(() => lab.ran.length === 1, 'it runs');
+    expect([...lab.files.values()].join()).toContain('secret');
+    lab.server.reload(lab.server.config);
+    lab.server.signal('SIGTERM');
+    await lab.until(() => lab.end !== undefined, 'it ends');
+    expect([...lab.files.keys()]).toEqual([]);
+  });
+
   it('that hangs is ended, and delays only its client', async () => {
     const lab = new ServerLab(PASSWORDS);
     lab.script = (_argv, { common_name }) => (common_name === 'ann' ? never() : Promise.resolve(exited(0)));
@@ -223,6 +237,51 @@ describe('client-connect', () => {
     expect(await lab.gone()).toEqual({});
   });
 
+  it('waits for client-disconnect of the client that it was before, which keeps its address until then', async () => {
+    const lab = new ServerLab(CONNECT);
+    let slow = (): void => {};
+    lab.script = (argv) =>
+      argv[0] === '/connect'
+        ? Promise.resolve(exited(0))
+        : new Promise((resolve) => {
+            slow = () => resolve(exited(0));
+          });
+    await lab.up();
+    await lab.connected('ann');
+    const again = lab.connect('ann');
+    await lab.runFor(3000);
+    expect(lab.ran.map(({ argv }) => argv[0])).toEqual(['/connect', '/disconnect']);
+    const bob = await lab.connected('bob');
+    slow();
+    await lab.until(() => again.isUp, 'ann is in again');
+    expect(lab.ran.map(({ argv }) => argv[0])).toEqual(['/connect', '/disconnect', '/connect', '/connect']);
+    expect(lab.list.find(({ name }) => name === 'bob')?.address4).toBe('10.8.0.3');
+    expect(bob.isUp).toBe(true);
+  });
+
+  it('is ended before client-disconnect begins', async () => {
+    const lab = new ServerLab(CONNECT);
+    let slow = (): void => {};
+    lab.script = (argv, environment) =>
+      argv[0] === '/disconnect' || path(environment, 'common_name') !== 'ann'
+        ? Promise.resolve(exited(0))
+        : new Promise((resolve) => {
+            slow = () => resolve(exited(0));
+          });
+    const told = () => lab.ran.map(({ argv, environment }) => `${argv[0]} ${path(environment, 'common_name')}`);
+    await lab.up();
+    const ann = lab.connect('ann');
+    await lab.until(() => lab.ran.length === 1, 'its program runs');
+    lab.connect('other', { address: ann.address });
+    ann.silent = true;
+    await lab.until(() => lab.names[0] === 'other', 'another client is at its address');
+    await lab.runFor(3000);
+    expect(told()).toEqual(['/connect ann', '/connect other']);
+    slow();
+    await lab.runFor(100);
+    expect(told()).toEqual(['/connect ann', '/connect other', '/disconnect ann']);
+  });
+
   it('is followed by client-disconnect, whose failure is written down and nothing else', async () => {
     const lab = new ServerLab(CONNECT);
     lab.script = async (argv) => {
@@ -247,6 +306,42 @@ describe('learn-address', () => {
     const ann = await lab.connected('ann');
     ann.session.sendExit(lab.clock.now());
     await lab.runFor(20_000);
+    expect(learned(lab)).toEqual(['add 10.8.0.2 ann', 'delete 10.8.0.2']);
+  });
+
+  it('that takes an address down for a client that left while it was being told of it', async () => {
+    let slow = (): void => {};
+    const lab = new ServerLab(LEARN);
+    lab.script = (argv) =>
+      argv[3] !== 'ann'
+        ? Promise.resolve(exited(0))
+        : new Promise((resolve) => {
+            slow = () => resolve(exited(0));
+          });
+    await lab.up();
+    const ann = lab.connect('ann');
+    await lab.until(() => lab.ran.length === 1, 'the address is being learned');
+    lab.connect('other', { address: ann.address });
+    ann.silent = true;
+    await lab.until(() => lab.names[0] === 'other', 'another client is at its address');
+    await lab.runFor(10_000);
+    slow();
+    await lab.runFor(10_000);
+    expect(learned(lab)).toEqual(['add 10.8.0.2 ann', 'add 10.8.0.3 other', 'delete 10.8.0.2']);
+    expect(await lab.gone()).toEqual({});
+  });
+
+  it('and is heard out by a server that ends', async () => {
+    const lab = new ServerLab(LEARN);
+    lab.script = (argv) =>
+      argv[1] === 'delete'
+        ? Promise.resolve(exited(0))
+        : new Promise((resolve) => void lab.clock.happens(lab.clock.nowMs + 3000, () => resolve(exited(0))));
+    await lab.up();
+    lab.connect('ann');
+    await lab.until(() => lab.ran.length === 1, 'the address is being learned');
+    lab.server.signal('SIGTERM');
+    await lab.until(() => lab.end !== undefined, 'it ends');
     expect(learned(lab)).toEqual(['add 10.8.0.2 ann', 'delete 10.8.0.2']);
   });
 

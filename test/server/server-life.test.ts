@@ -243,6 +243,20 @@ describe('TCP connections', () => {
     expect(await lab.gone()).toEqual({});
   });
 
+  it('that say nothing keep out nobody who says something', async () => {
+    const lab = await new ServerLab(TCP).up();
+    for (let port = 1; port <= 1000; port++) lab.acceptStream(addressOf('203.0.113.1', port));
+    await lab.runFor(10);
+    expect(lab.openFds.size).toBe(257);
+    expect(lab.lines(/TCP connections are no clients yet/)).toHaveLength(1);
+    const ann = await lab.connected('ann', { transport: 'tcp' });
+    for (let port = 1001; port <= 1600; port++) lab.acceptStream(addressOf('203.0.113.1', port));
+    await lab.runFor(1000);
+    expect(ann.isUp).toBe(true);
+    expect(lab.names).toEqual(['ann']);
+    expect(await lab.gone()).toEqual({});
+  });
+
   it('that are not OpenVPN’s are closed', async () => {
     const lab = await new ServerLab(TCP).up();
     const stranger = lab.connect('ann', { transport: 'tcp' });

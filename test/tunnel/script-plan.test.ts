@@ -81,6 +81,10 @@ describe('ScriptRunner', () => {
     ['external program exited with error status: 3', ended(3)],
     ['could not execute external program', ended(127)],
     ['could not execute external program', { exitCode: undefined, signal: undefined, error: 'ENOENT' }],
+    [
+      'external program did not end within 60 seconds and was stopped',
+      { exitCode: 0, signal: undefined, error: 'did not end within 60 seconds and was stopped', stopped: true },
+    ],
     ['external program did not exit normally', { exitCode: undefined, signal: 'SIGKILL', error: undefined }],
   ])('ends the program when up fails: %s', async (reason, result) => {
     const { runner } = bench(2, result);
