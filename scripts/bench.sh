@@ -2,6 +2,8 @@
 # Time to connect and throughput beside the C program, as ratios, in about two minutes. As root.
 #
 #   npm run bench [-- --runs 15 --seconds 5 --clients sallyport,openvpn,openvpn-2.7]
+#   npm run bench -- throughput [--pairs sallyport/sallyport,openvpn-2.7/openvpn-2.7 --rounds 5 --seconds 5 --flows 1]
+#                                                   throughput and CPU with each pair of programs at the two ends
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 
@@ -10,4 +12,7 @@ source "$(dirname "$0")/setup.sh"
 need_dependencies
 [[ " $* " == *" --clients "* ]] || need_build
 bash scripts/peers.sh
+if [[ ${1:-} == throughput ]]; then
+  exec node --import tsx bench/throughput.ts "${@:2}"
+fi
 exec node --import tsx bench/bench.ts "$@"

@@ -2,7 +2,7 @@
 // dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for `pki` and `server init`.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 // What the command loads when it is used, from a file of its own beside the command's.
@@ -39,5 +39,8 @@ await build({
   logLevel: 'warning',
 });
 writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n');
+// Beside each file that loads it: the bundled worker, and the library's.
+execFileSync(process.execPath, ['scripts/build-wasm.mjs', 'dist/bin/checksum.wasm'], { stdio: 'inherit' });
+copyFileSync('dist/bin/checksum.wasm', 'dist/src/linux/checksum.wasm');
 // Its exit code is that of the refused connection it makes.
 spawnSync(process.execPath, ['scripts/warm-up.cjs'], { stdio: 'ignore', timeout: 20_000, killSignal: 'SIGKILL' });

@@ -16,7 +16,7 @@ need_dependencies() {
 
 # The build, where it is missing or older than a source file.
 need_build() {
-  if [[ ! -e dist/bin/sallyport.js || -n $(find src apps package.json tsconfig*.json scripts/build.mjs -newer dist/bin/sallyport.js -print -quit) ]]; then
+  if [[ ! -e dist/bin/sallyport.js || -n $(find src apps assembly package.json tsconfig*.json scripts/build*.mjs -newer dist/bin/sallyport.js -print -quit) ]]; then
     echo "building (npm run build)"
     npm run --silent build
   fi

@@ -12,7 +12,13 @@ export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from '.
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
 export { createLogger, formatLocalTime, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
-export { formatStatus, openStatusFile, type StatusFile } from './node/status-file.ts';
+export {
+  type BatchCounters,
+  formatBatches,
+  formatStatus,
+  openStatusFile,
+  type StatusFile,
+} from './node/status-file.ts';
 export { createTerminal, prompts, reachablePerson } from './node/terminal.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
 export { planPrivileges } from './tunnel/privileges.ts';

@@ -35,6 +35,7 @@ export const Level = {
   tlsDebugLow: level(3, 20, 0),
   /** Never muted. */
   routeChange: level(3, 0, 0),
+  dataPath: level(3, 0, 0),
   push: level(3, 26, 0),
   osiBuffers: level(3, 27, 0),
   script: level(3, 28, 0),

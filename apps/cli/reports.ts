@@ -2,7 +2,9 @@
 // for.
 
 import {
+  type BatchCounters,
   type Config,
+  formatBatches,
   formatLocalTime,
   formatStatus,
   Level,
@@ -30,23 +32,24 @@ export function startReports(config: Config, client: Client, logger: Logger): Re
     const { plane, peer } = client.statistics();
     return formatStatus({ ...plane, authReadBytes: peer?.linkReadBytes ?? 0 }, Math.floor(Date.now() / 1000));
   };
-  return startStatus(config, lines, logger, true);
+  return startStatus(config, lines, () => client.statistics().plane, logger, true);
 }
 
 /** The same of a server. What it wrote last stays when it ends. */
 export function startServerReports(
   config: Config,
-  server: { status(title: string): StatusFacts },
+  server: { status(title: string): StatusFacts; statistics(): BatchCounters },
   logger: Logger,
 ): Reports {
   const lines = ({ process }: Config): readonly string[] =>
     statusLines(server.status(versionLine()), process.statusVersion, formatLocalTime);
-  return startStatus(config, lines, logger, false);
+  return startStatus(config, lines, () => server.statistics(), logger, false);
 }
 
 function startStatus(
   first: Config,
   linesOf: (config: Config) => readonly string[],
+  batches: () => BatchCounters,
   { log }: Logger,
   atTheEnd: boolean,
 ): Reports {
@@ -71,6 +74,7 @@ function startStatus(
   return {
     toLog() {
       for (const line of linesOf(config)) log(Level.info, line);
+      log(Level.low, formatBatches(batches()));
     },
     follow(next) {
       const before = config;

@@ -126,6 +126,9 @@ export class Attempt {
       case 'device-error':
         this.#ports.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
         return;
+      case 'data-path':
+        this.#ports.log(Level.dataPath, `Data path: ${event.text}`);
+        return;
       case 'plane-failed':
         this.#end(planeFailure(event.text));
         return;

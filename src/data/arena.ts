@@ -16,6 +16,9 @@ export const HEADROOM_BYTES = 128;
 /** Free bytes after a packet that is to be sealed. */
 export const TAILROOM_BYTES = 64;
 
+/** Free bytes before a packet that goes into a device, for a virtio header. */
+export const DEVICE_HEADER_BYTES = 10;
+
 /** The longest packet that any buffer must hold: a UDP datagram or a TCP frame. */
 export const MAX_PACKET_BYTES = 65_535;
 
@@ -55,12 +58,17 @@ export class ArenaSlots {
 
   /** The offset of a free slot; throws when the region is used up. */
   take(): number {
+    const slot = this.tryTake();
+    if (slot === undefined) throw new RangeError('the plane has no room for another peer or link');
+    return slot;
+  }
+
+  /** The offset of a free slot, if there is one. */
+  tryTake(): number | undefined {
     const freed = this.#free.pop();
     if (freed !== undefined) return freed;
     const slot = this.#next;
-    if (slot + this.#slotBytes > this.#region.start + this.#region.length) {
-      throw new RangeError('the plane has no room for another peer or link');
-    }
+    if (slot + this.#slotBytes > this.#region.start + this.#region.length) return undefined;
     this.#next += this.#slotBytes;
     return slot;
   }

@@ -23,6 +23,10 @@ export const PlaneCounter = {
   deviceWritePackets: PLANE_TOTALS + 7,
   /** Packets for which the way into a device in memory had no room; written by the thread at its other end. */
   deviceEndDrops: PLANE_TOTALS + 8,
+  linkReadCalls: PLANE_TOTALS + 9,
+  linkWriteCalls: PLANE_TOTALS + 10,
+  deviceReadCalls: PLANE_TOTALS + 11,
+  deviceWriteCalls: PLANE_TOTALS + 12,
 } as const;
 
 /** Places of a peer's counters, from its base. */
@@ -92,6 +96,10 @@ export function readPlaneStatistics(counters: Float64Array): PlaneStatistics {
     linkWritePackets: counters[PlaneCounter.linkWritePackets] ?? 0,
     deviceReadPackets: counters[PlaneCounter.deviceReadPackets] ?? 0,
     deviceWritePackets: counters[PlaneCounter.deviceWritePackets] ?? 0,
+    linkReadCalls: counters[PlaneCounter.linkReadCalls] ?? 0,
+    linkWriteCalls: counters[PlaneCounter.linkWriteCalls] ?? 0,
+    deviceReadCalls: counters[PlaneCounter.deviceReadCalls] ?? 0,
+    deviceWriteCalls: counters[PlaneCounter.deviceWriteCalls] ?? 0,
   };
 }
 

@@ -5,6 +5,7 @@ import type { InnerPacket } from '../ip/packet.ts';
 import { PeerCounter } from './counters.ts';
 import { clampToPeer, sendPayload } from './packet-out.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
+import { V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 const NO_PEER = dropCode('no-peer');
@@ -32,10 +33,26 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
   const receiver = state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (receiver === undefined) return false;
   clampToPeer(view, inner, receiver);
-  // Sealed in place: what was taken off at the front is room enough.
+  if (!fitsInPlace(state, receiver)) {
+    state.arena.bytes.copyWithin(state.copy, span.offset, span.offset + span.length);
+    span.offset = state.copy;
+  }
   sendPayload(state, receiver, span);
   state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return true;
+}
+
+/**
+ * Whether the packet in hand can be sealed where it lies: what was taken off at its front is room enough, and nothing
+ * comes behind it. Around that are other packets of the batch.
+ */
+function fitsInPlace(
+  { span, packetStart }: PlaneState,
+  { sendKey, compression, fragmentBytes, sendPeerId }: Peer,
+): boolean {
+  if (sendKey?.kind !== 'aead' || compression !== 'none' || fragmentBytes !== 0) return false;
+  const headerBytes = sendPeerId === undefined ? V1_HEADER_BYTES : V2_HEADER_BYTES;
+  return span.offset - packetStart >= sendKey.overheadBytes + headerBytes;
 }
 
 /** Sends a copy to every peer of the device that has a key, but for one. The packet itself stays as it is. */

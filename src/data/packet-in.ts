@@ -2,6 +2,7 @@
 
 import { copyPackedAddress, readPackedAddress, samePackedAddress } from '../ip/packed-address.ts';
 import { ETHERNET_BYTES, ethernetHeaderLength } from '../ip/packet.ts';
+import { DEVICE_HEADER_BYTES, HEADROOM_BYTES } from './arena.ts';
 import { unframe } from './compression.ts';
 import { handleControl, isControl } from './control-in.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
@@ -78,6 +79,7 @@ function handleData(
   const { span } = state;
   span.offset = offset;
   span.length = length;
+  state.packetStart = offset;
   const opened = openWithKeys(state, peer, headerBytes);
   if (opened === UNKNOWN_KEY && !moved && holdForKey(state, peer, offset, length)) return PASS;
   if (opened !== PASS) return state.drop(opened, peer, from, state.openedKey?.openedId);
@@ -222,10 +224,18 @@ function passInBand(state: PlaneState, peer: Peer, from: number): Verdict {
 /** Inner packets must come from the peer's own networks; what passes goes into the device. */
 function deliver(state: PlaneState, peer: Peer, device: Device, from: number): Verdict {
   const { inner } = state;
-  const { view } = state.arena;
-  const { offset, length } = state.span;
+  const { bytes, view } = state.arena;
+  const { length } = state.span;
+  let { offset } = state.span;
   if (device.layer === 'null') return PASS;
   if (length > receiveLimit(device)) return state.drop(TOO_BIG, peer, from, undefined);
+
+  if (offset - state.packetStart < DEVICE_HEADER_BYTES) {
+    // Without cipher and HMAC hardly anything was taken off; what lies before may be another packet.
+    bytes.copyWithin(state.copy, offset, offset + length);
+    state.span.offset = offset = state.copy;
+    state.packetStart = offset - HEADROOM_BYTES;
+  }
 
   if (device.layer === 'tun') {
     if (!inner.parse(view, offset, length)) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
@@ -240,7 +250,7 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
     if (isIp) clampToPeer(view, inner, peer);
   }
 
-  const written = state.io.writeDevice(device.id, offset, length);
+  const written = state.io.writeDevice(device.id, offset, length, device.layer === 'tun' ? inner : undefined);
   if (written !== PASS) return state.drop(written, peer, 0, undefined);
   state.counters[PlaneCounter.deviceWriteBytes]! += length;
   state.counters[PlaneCounter.deviceWritePackets]!++;

@@ -155,6 +155,6 @@ function answerUnreachable(state: PlaneState, device: Device, offset: number, fr
     bytes.copyWithin(start + 6, offset, offset + 6);
     bytes.copyWithin(start + 12, offset + 12, offset + frameHeader);
   }
-  const written = state.io.writeDevice(device.id, start, frameHeader + length);
+  const written = state.io.writeDevice(device.id, start, frameHeader + length, undefined);
   return written === PASS ? IPV6_BLOCKED : state.drop(written, undefined, 0, undefined);
 }

@@ -7,7 +7,7 @@
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
 import { samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
-import { IpProtocol } from '../ip/packet.ts';
+import { type InnerPacket, IpProtocol } from '../ip/packet.ts';
 import { type Prefix, parsePrefix } from '../ip/prefix.ts';
 import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
@@ -43,8 +43,11 @@ export interface PlaneIo {
    * one inside the engine's scratch region must be sent or copied before the call returns.
    */
   sendLink(link: LinkId, address: number, offset: number, length: number): Verdict;
-  /** Writes one packet to the device; the same rule for buffers passed to `handleLinkPacket`. */
-  writeDevice(device: DeviceId, offset: number, length: number): Verdict;
+  /**
+   * Writes one packet to the device; the same rule for buffers passed to `handleLinkPacket`. `inner` is its header where it
+   * was looked at: good during the call. The DEVICE_HEADER_BYTES before the packet are free for a header of the device's.
+   */
+  writeDevice(device: DeviceId, offset: number, length: number, inner: InnerPacket | undefined): Verdict;
 }
 
 export interface PlaneCoreOptions {
@@ -67,10 +70,10 @@ export interface PlaneCore {
   setNow(nowMs: number): void;
   /**
    * One packet from a link, without stream or SOCKS framing. `source` is the offset of its packed source address, or 0
-   * for the link's own remote. The bytes may be changed. HEADROOM_BYTES before and TAILROOM_BYTES after belong to it.
+   * for the link's own remote. The bytes may be changed; those around them are not, so packets may lie side by side.
    */
   handleLinkPacket(link: LinkId, source: number, offset: number, length: number): void;
-  /** One packet (or frame) from a device, with the same room around it. */
+  /** One packet (or frame) from a device. HEADROOM_BYTES before and TAILROOM_BYTES after belong to it. */
   handleDevicePacket(device: DeviceId, offset: number, length: number): void;
   /** Sends the pings that are due. */
   handleTick(nowMs: number): void;

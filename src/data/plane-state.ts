@@ -137,6 +137,8 @@ export class PlaneState {
   /** The packet in hand and its inner header; every packet uses them again. */
   readonly span: PacketSpan = { offset: 0, length: 0 };
   readonly inner = new InnerPacket();
+  /** Where the link's packet in hand began: what lies between there and its payload is free. */
+  packetStart = 0;
   /** The key that opened the packet in hand. */
   openedKey: DataKey | undefined;
 

@@ -42,9 +42,20 @@ export interface PlaneCapabilities {
 /** An open, non-blocking fd, or a far end in this process's memory. */
 export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
 
+/**
+ * What an fd of a device does beyond one bare packet for each read and write. `tcp` and `tcp-udp`: a virtio header stands
+ * before each packet, and one packet may stand for many segments of one TCP flow, or of one TCP or UDP flow.
+ */
+export type DeviceOffload = 'none' | 'tcp' | 'tcp-udp';
+
+/** A device's fd, opened with `offload` (`none` when absent), or a far end in this process's memory. */
+export type DeviceEndpoint =
+  | { readonly kind: 'fd'; readonly fd: number; readonly offload?: DeviceOffload | undefined }
+  | { readonly kind: 'memory' };
+
 export interface DeviceOptions {
   /** A tun or tap fd, or `memory` for a device whose other end is `deviceEnd`. */
-  readonly endpoint: Endpoint;
+  readonly endpoint: DeviceEndpoint;
   readonly layer: 'tun' | 'tap' | 'null';
   readonly mtuBytes: number;
   /** Answer IPv6 from the device with ICMPv6 unreachable instead of sending it (`--block-ipv6`). */
@@ -212,6 +223,11 @@ export interface PlaneStatistics {
   readonly deviceWriteBytes: number;
   readonly deviceReadPackets: number;
   readonly deviceWritePackets: number;
+  /** System calls that moved packets, so that packets by calls is the size of a batch; 0 where there are none. */
+  readonly linkReadCalls: number;
+  readonly linkWriteCalls: number;
+  readonly deviceReadCalls: number;
+  readonly deviceWriteCalls: number;
 }
 
 export type PlaneEvent =
@@ -275,6 +291,8 @@ export type PlaneEvent =
       /** The inner source address (4 or 16 bytes) for `bad-source`. */
       readonly innerSource?: Uint8Array | undefined;
     }
+  /** How packets move, for the log: with the first key in use, and again when something had to be done without. */
+  | { readonly type: 'data-path'; readonly text: string }
   /** The plane itself is broken; nothing works any more. */
   | { readonly type: 'plane-failed'; readonly text: string };
 

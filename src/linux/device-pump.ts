@@ -1,33 +1,66 @@
-import { MAX_PACKET_BYTES } from '../data/arena.ts';
-import type { DeviceId } from '../data/plane.ts';
+import { HEADROOM_BYTES, MAX_PACKET_BYTES, TAILROOM_BYTES } from '../data/arena.ts';
+import { PlaneCounter } from '../data/counters.ts';
+import type { DeviceId, DeviceOffload } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
+import { Coalescer } from '../ip/coalesce.ts';
+import type { InnerPacket } from '../ip/packet.ts';
+import { Segmenter } from '../ip/segment.ts';
+import { VIRTIO_HEADER_BYTES, writePlainHeader } from '../ip/virtio-header.ts';
 import { Errno } from './errno.ts';
 import { errno, libc } from './libc.ts';
-import { DEVICE_ERROR, ErrorReporter, type Pump, type PumpContext, READ_BUDGET } from './link-io.ts';
+import { DEVICE_ERROR, ErrorReporter, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
+import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 
-/** A tun or tap device: one packet for each read and write. An fd of -1 (`dev null`) gives nothing and takes everything. */
-export class DevicePump implements Pump {
+/**
+ * A tun or tap device. Without offload it is one packet for each read and write; with it, what is read may be split into
+ * many packets, and what is written is joined as long as nothing else is to be done. An fd of -1 (`dev null`) gives nothing
+ * and takes everything.
+ */
+export class DevicePump implements PacketPump, Holder {
   readonly fd: number;
+  readonly holdsCopies = true;
   pollEvents: number;
   #live = true;
   readonly #id: DeviceId;
+  readonly #offload: DeviceOffload;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
+  readonly #segmenter: Segmenter | undefined;
+  readonly #joining: number | undefined;
+  readonly #coalescer: Coalescer | undefined;
+  #waits = false;
 
-  constructor(id: DeviceId, fd: number, context: PumpContext) {
+  constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext) {
     this.fd = fd;
     this.pollEvents = fd < 0 ? 0 : POLLIN;
     this.#id = id;
+    this.#offload = offload;
     this.#context = context;
     this.#errors = new ErrorReporter((code, text) => {
       context.core.report({ type: 'device-error', device: id, code, text });
     });
+    if (offload === 'none') return;
+    const { arena, checksum, joining } = context.memory;
+    const { view } = arena;
+    this.#segmenter = new Segmenter(view, checksum);
+    this.#joining = joining.tryTake();
+    if (this.#joining === undefined) return;
+    const write = (offset: number, length: number, packets: number) => this.#writeJoined(offset, length, packets);
+    this.#coalescer = new Coalescer({ view, checksum, buffer: this.#joining, joinUdp: offload === 'tcp-udp', write });
+  }
+
+  get path(): string {
+    if (this.#segmenter === undefined) return 'a packet for each read of the device';
+    const checksums = this.#context.memory.fastChecksum ? '' : ', checksums without WebAssembly';
+    return `device with ${this.#offload === 'tcp-udp' ? 'TSO and USO' : 'TSO'}${checksums}`;
   }
 
   letGo(): void {
+    this.flush();
     this.#live = false;
     this.pollEvents = 0;
+    if (this.#joining !== undefined) this.#context.memory.joining.give(this.#joining);
   }
 
   handleReady(events: number): void {
@@ -36,27 +69,93 @@ export class DevicePump implements Pump {
     else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#stop(Errno.ENODEV);
   }
 
+  /** Packets one behind the other, so that they can go out together. */
   #read(): void {
-    const { core, memory } = this.#context;
-    const offset = memory.devicePacket;
-    const address = memory.arena.address + offset;
-    for (let count = 0; count < READ_BUDGET; count++) {
-      const length = libc.read(this.fd, address, MAX_PACKET_BYTES);
+    const { core, memory, outbox } = this.#context;
+    const { start, length: regionBytes } = memory.devicePackets;
+    const headerBytes = this.#segmenter === undefined ? 0 : VIRTIO_HEADER_BYTES;
+    const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
+    let offset = start + HEADROOM_BYTES;
+    for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
+      const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
+        this.#context.counters[PlaneCounter.deviceReadCalls]!++;
         this.#context.takeCalls();
-        if (!this.#live) return;
-        core.handleDevicePacket(this.#id, offset, length);
+        if (!this.#live) break;
+        if (this.#segmenter === undefined) core.handleDevicePacket(this.#id, offset, length);
+        else if (this.#split(this.#segmenter, offset - headerBytes, length)) {
+          offset = start + HEADROOM_BYTES;
+          continue;
+        }
+        offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();
       if (number === Errno.EINTR) continue;
       if (number !== Errno.EAGAIN) this.#stop(number);
-      return;
+      break;
     }
+    outbox.flush();
   }
 
-  write(offset: number, length: number): Verdict {
+  /** Hands on what a packet behind a virtio header stands for. True when that was many, which have gone out. */
+  #split(segmenter: Segmenter, offset: number, length: number): boolean {
+    const { core, memory, outbox } = this.#context;
+    const count = segmenter.begin(offset, length);
+    if (count < 1) {
+      core.countDrop('bad-inner-packet');
+      return false;
+    }
+    if (segmenter.whole) {
+      core.handleDevicePacket(this.#id, segmenter.packetOffset, segmenter.packetLength);
+      return false;
+    }
+    const { start, length: regionBytes } = memory.segments;
+    const last = start + regionBytes - segmenter.segmentLength - TAILROOM_BYTES;
+    let out = start + HEADROOM_BYTES;
+    for (let index = 0; index < count; index++) {
+      if (out > last) {
+        outbox.flushPlaces();
+        out = start + HEADROOM_BYTES;
+      }
+      const segmentBytes = segmenter.next(out);
+      core.handleDevicePacket(this.#id, out, segmentBytes);
+      out = align(out + segmentBytes + TAILROOM_BYTES + HEADROOM_BYTES);
+    }
+    outbox.flushPlaces();
+    return true;
+  }
+
+  /** Writes one packet. With offload it is joined with others until the next flush; `inner` is its header. */
+  write(offset: number, length: number, inner: InnerPacket | undefined): Verdict {
     if (this.fd < 0) return PASS;
+    if (this.#segmenter === undefined) return this.#writeNow(offset, length);
+    if (this.#coalescer === undefined || inner === undefined) {
+      const start = offset - VIRTIO_HEADER_BYTES;
+      writePlainHeader(this.#context.memory.arena.view, start);
+      return this.#writeNow(start, VIRTIO_HEADER_BYTES + length);
+    }
+    if (!this.#waits) {
+      this.#waits = true;
+      this.#context.outbox.add(this);
+    }
+    this.#coalescer.accept(inner, length);
+    return PASS;
+  }
+
+  /** Writes what was joined. */
+  flush(): void {
+    this.#waits = false;
+    this.#coalescer?.flush();
+  }
+
+  #writeJoined(offset: number, length: number, packets: number): void {
+    if (this.#writeNow(offset, length) === PASS) return;
+    for (let count = 0; count < packets; count++) this.#context.core.countDrop('device-error');
+  }
+
+  #writeNow(offset: number, length: number): Verdict {
+    this.#context.counters[PlaneCounter.deviceWriteCalls]!++;
     if (libc.write(this.fd, this.#context.memory.arena.address + offset, length) >= 0) return PASS;
     const number = errno();
     // EINVAL is the packet's fault (no IP inside), which is counted but is no failure of the device.
@@ -69,4 +168,8 @@ export class DevicePump implements Pump {
     this.#context.polls.changed(this);
     this.#errors.handleError(number, this.#context.nowMs());
   }
+}
+
+function align(offset: number): number {
+  return (offset + 63) & ~63;
 }

@@ -68,6 +68,9 @@ export interface Libc {
   sendto(fd: number, address: number, length: number, flags: number, to: number, toLength: number): number;
   recvfrom(fd: number, address: number, length: number, flags: number, from: number, fromLengthAddress: number): number;
   recvmsg(fd: number, header: number, flags: number): number;
+  sendmsg(fd: number, header: number, flags: number): number;
+  recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
+  sendmmsg(fd: number, headers: number, count: number, flags: number): number;
   clockGettime(clock: number, address: number): number;
   chroot(path: string): number;
   prctl(option: number, a: number, b: number, c: number, d: number): number;
@@ -107,6 +110,9 @@ export const libc: Libc = declareFunctions<Libc>({
   sendto: 'intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, unsigned int)',
   recvfrom: 'intptr_t recvfrom(int, uintptr_t, size_t, int, uintptr_t, uintptr_t)',
   recvmsg: 'intptr_t recvmsg(int, uintptr_t, int)',
+  sendmsg: 'intptr_t sendmsg(int, uintptr_t, int)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
   clockGettime: 'int clock_gettime(int, uintptr_t)',
   chroot: 'int chroot(const char *)',
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',

@@ -3,6 +3,7 @@
 import type { PlaneCore } from '../data/plane-core.ts';
 import { dropCode } from '../data/verdict.ts';
 import { errnoName, errnoText } from './errno.ts';
+import type { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import type { Pollable, PollSet } from './poll-set.ts';
 
@@ -11,10 +12,15 @@ export interface PumpContext {
   readonly core: PlaneCore;
   readonly memory: PacketMemory;
   readonly polls: PollSet;
+  readonly outbox: Outbox;
+  /** The plane's counters; the calls of fds are counted here, packets by the engine. */
+  readonly counters: Float64Array;
   /** Monotonic milliseconds of this turn of the loop. */
   nowMs(): number;
   /** Carries out the calls that the main thread has made; to be called between reading a packet and handing it on. */
   takeCalls(): void;
+  /** To be called when a `path` has changed. */
+  tellPath(): void;
 }
 
 /** An fd that the worker reads and can be told to leave alone. */
@@ -23,13 +29,18 @@ export interface Pump extends Pollable {
   letGo(): void;
 }
 
-/** Packets that are read from one fd before the others have their turn. */
-export const READ_BUDGET = 32;
+/** One that moves packets. */
+export interface PacketPump extends Pump {
+  /** How, in a few words for the log. */
+  readonly path: string;
+}
+
+/** Packets that are read from one fd before the others have their turn; the last read may bring more. */
+export const READ_BUDGET = 128;
 
 export const LINK_FULL = dropCode('link-full');
 export const LINK_ERROR = dropCode('link-error');
 export const DEVICE_ERROR = dropCode('device-error');
-export const TOO_BIG = dropCode('too-big');
 
 const JOIN_MS = 1_000;
 

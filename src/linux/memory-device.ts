@@ -1,6 +1,6 @@
 import type { DeviceId } from '../data/plane.ts';
 import { dropCode, PASS, type Verdict } from '../data/verdict.ts';
-import type { Pump, PumpContext } from './link-io.ts';
+import type { PacketPump, PumpContext } from './link-io.ts';
 
 const DEVICE_FULL = dropCode('device-full');
 
@@ -25,9 +25,10 @@ export class UnreadPackets {
 }
 
 /** A device whose other end is a program on the main thread: packets cross as messages, a turn's packets in one. */
-export class MemoryDevice implements Pump {
+export class MemoryDevice implements PacketPump {
   readonly fd = -1;
   readonly pollEvents = 0;
+  readonly path = 'packets of the program';
   readonly #id: DeviceId;
   readonly #context: PumpContext;
   readonly #unread: UnreadPackets;
@@ -51,9 +52,10 @@ export class MemoryDevice implements Pump {
   /** A packet of the program. */
   handlePacket(packet: Uint8Array): void {
     if (!this.#live) return;
-    const { core, memory } = this.#context;
-    memory.arena.bytes.set(packet, memory.devicePacket);
-    core.handleDevicePacket(this.#id, memory.devicePacket, packet.length);
+    const { core, memory, outbox } = this.#context;
+    memory.arena.bytes.set(packet, memory.programPacket);
+    core.handleDevicePacket(this.#id, memory.programPacket, packet.length);
+    outbox.flush();
   }
 
   write(offset: number, length: number): Verdict {

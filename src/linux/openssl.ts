@@ -3,7 +3,7 @@
 
 import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
 import type { NativeArena } from './arena.ts';
-import { declareFunctions, nativeBytes } from './libc.ts';
+import { declareFunctions, type NativeBytes, nativeBytes } from './libc.ts';
 
 /** Packet cryptography on the given arena. Unknown names and refused keys throw; a packet never does. */
 export function createOpenSslPacketCrypto(arena: NativeArena): PacketCrypto {
@@ -51,8 +51,9 @@ interface OpenSsl {
   digestFree(digest: number): void;
   contextNew(): number;
   contextFree(context: number): void;
-  contextControl(context: number, command: number, argument: number, address: number): number;
+  contextParameters(context: number, parameters: number): number;
   cipherInit(context: number, cipher: number, engine: number, key: number, iv: number, encrypt: number): number;
+  cipherInitWith(context: number, cipher: number, key: number, iv: number, encrypt: number, parameters: number): number;
   cipherUpdate(context: number, out: number, outLength: number, input: number, length: number): number;
   cipherFinal(context: number, out: number, outLength: number): number;
   macFetch(library: number, name: string, properties: number): number;
@@ -78,8 +79,9 @@ const openssl = declareFunctions<OpenSsl>({
   digestFree: 'void EVP_MD_free(uintptr_t)',
   contextNew: 'uintptr_t EVP_CIPHER_CTX_new()',
   contextFree: 'void EVP_CIPHER_CTX_free(uintptr_t)',
-  contextControl: 'int EVP_CIPHER_CTX_ctrl(uintptr_t, int, int, uintptr_t)',
+  contextParameters: 'int EVP_CIPHER_CTX_get_params(uintptr_t, uintptr_t)',
   cipherInit: 'int EVP_CipherInit_ex(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
+  cipherInitWith: 'int EVP_CipherInit_ex2(uintptr_t, uintptr_t, uintptr_t, uintptr_t, int, uintptr_t)',
   cipherUpdate: 'int EVP_CipherUpdate(uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
   cipherFinal: 'int EVP_CipherFinal_ex(uintptr_t, uintptr_t, uintptr_t)',
   macFetch: 'uintptr_t EVP_MAC_fetch(uintptr_t, const char *, uintptr_t)',
@@ -95,9 +97,7 @@ const openssl = declareFunctions<OpenSsl>({
   providerLoad: 'uintptr_t OSSL_PROVIDER_load(uintptr_t, const char *)',
 });
 
-// EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG; the tag has 16 bytes with every cipher here.
-const GET_TAG = 0x10;
-const SET_TAG = 0x11;
+// The tag has 16 bytes with every cipher here.
 const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 const KEEP_DIRECTION = -1;
@@ -158,6 +158,8 @@ class OpenSslAeadKey implements AeadKey {
   #context: number;
   readonly #base: number;
   readonly #outLength: number;
+  /** `{ tag: 16 bytes at … }`, with the address written anew for each packet. */
+  readonly #tag: NativeBytes;
 
   constructor(base: number, cipher: string, direction: 'seal' | 'open', key: Uint8Array) {
     const { context, ivBytes } = openContext(cipher, direction, key);
@@ -168,6 +170,7 @@ class OpenSslAeadKey implements AeadKey {
     this.#context = context;
     this.#base = base;
     this.#outLength = scratch().length.address;
+    this.#tag = tagParameters();
   }
 
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
@@ -178,7 +181,7 @@ class OpenSslAeadKey implements AeadKey {
       openssl.cipherUpdate(context, 0, this.#outLength, base + associated, associatedLength) === 1 &&
       openssl.cipherUpdate(context, base + text, this.#outLength, base + text, length) === 1 &&
       openssl.cipherFinal(context, base + text, this.#outLength) === 1 &&
-      openssl.contextControl(context, GET_TAG, TAG_BYTES, base + tag) === 1;
+      openssl.contextParameters(context, this.#tagAt(base + tag)) === 1;
     if (!ok) throw new Error('OpenSSL could not seal a packet');
   }
 
@@ -193,12 +196,19 @@ class OpenSslAeadKey implements AeadKey {
     const context = this.#live();
     const base = this.#base;
     return (
-      openssl.cipherInit(context, 0, 0, 0, base + nonce, KEEP_DIRECTION) === 1 &&
-      openssl.contextControl(context, SET_TAG, TAG_BYTES, base + tag) === 1 &&
+      openssl.cipherInitWith(context, 0, 0, base + nonce, KEEP_DIRECTION, this.#tagAt(base + tag)) === 1 &&
       openssl.cipherUpdate(context, 0, this.#outLength, base + associated, associatedLength) === 1 &&
       openssl.cipherUpdate(context, base + text, this.#outLength, base + text, length) === 1 &&
       openssl.cipherFinal(context, base + text, this.#outLength) === 1
     );
+  }
+
+  #tagAt(address: number): number {
+    const { address: parameters, view } = this.#tag;
+    const high = Math.floor(address / 0x1_0000_0000);
+    view.setUint32(PARAM_DATA, address - high * 0x1_0000_0000, true);
+    view.setUint32(PARAM_DATA + 4, high, true);
+    return parameters;
   }
 
   close(): void {
@@ -306,8 +316,23 @@ class OpenSslMacKey implements MacKey {
   }
 }
 
+// OSSL_PARAM (40 bytes): name u64 | type u32 | data u64 at 16 | size u64 at 24 | returned size u64; the last has no name.
 const OSSL_PARAM_BYTES = 40;
+const PARAM_DATA = 16;
+const OSSL_PARAM_OCTET_STRING = 5;
 const OSSL_PARAM_UTF8_STRING = 4;
+
+/** The native form of `{ "tag": 16 bytes }`: two OSSL_PARAM and the name; where the bytes are is still to be written. */
+function tagParameters(): NativeBytes {
+  const strings = 2 * OSSL_PARAM_BYTES;
+  const memory = nativeBytes(strings + 8);
+  memory.bytes.set(Buffer.from('tag\0', 'latin1'), strings);
+  const { view, address } = memory;
+  view.setBigUint64(0, BigInt(address + strings), true);
+  view.setUint32(8, OSSL_PARAM_OCTET_STRING, true);
+  view.setBigUint64(24, BigInt(TAG_BYTES), true);
+  return memory;
+}
 
 /** The native form of `{ "digest": name }`: two OSSL_PARAM (key, type, data, size, returned size) and their two strings. */
 function digestParameters(name: string): ReturnType<typeof nativeBytes> {

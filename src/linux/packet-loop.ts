@@ -12,6 +12,7 @@ import { Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
 import { MemoryDevice, UnreadPackets } from './memory-device.ts';
+import { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
@@ -42,10 +43,12 @@ export class PacketLoop {
   readonly #listeners = new Map<LinkId, TcpListener>();
   readonly #accepted = new AcceptedStreams();
   readonly #unread = new UnreadPackets(DEVICE_QUEUE_PACKETS);
+  readonly #outbox: Outbox;
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
   #callsTaken = 0;
+  #pathTold: string | undefined;
   readonly #counted = { taken: 0, takenAccepted: 0, deviceRead: 0 };
 
   constructor(options: PacketLoopOptions) {
@@ -56,16 +59,21 @@ export class PacketLoop {
         if (found === undefined) return LINK_ERROR;
         return found instanceof UdpLink ? found.send(address, offset, length) : found.send(offset, length);
       },
-      writeDevice: (device, offset, length) => this.#devices.get(device)?.write(offset, length) ?? DEVICE_ERROR,
+      writeDevice: (device, offset, length, inner) =>
+        this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR,
     };
     const core = options.createCore(io, this.#nowMs);
     this.#core = core;
+    this.#outbox = new Outbox(options.memory);
     this.#context = {
       core,
       memory: options.memory,
+      outbox: this.#outbox,
       polls: this.#polls,
       nowMs: () => this.#nowMs,
+      counters: options.counters,
       takeCalls: () => this.#takeCalls(),
+      tellPath: () => this.#tellPath(),
     };
     this.#calls = this.#answerCalls(core);
     this.#polls.add(this.#wakeUp());
@@ -80,9 +88,11 @@ export class PacketLoop {
       this.#takeCalls();
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
       for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
+      this.#outbox.flush();
       this.#reportEvents();
       this.#wait();
     }
+    this.#outbox.flush();
     this.#closeAccepted();
     this.#core.close();
   }
@@ -162,6 +172,15 @@ export class PacketLoop {
     this.#unread.handleRead(this.#credits('deviceRead'));
   }
 
+  /** Tells of the path if it is another than was told of. */
+  #tellPath(): void {
+    const paths = new Set([...this.#links.values(), ...this.#devices.values()].map(({ path }) => path));
+    const text = [...paths].join(', ');
+    if (text === this.#pathTold) return;
+    this.#pathTold = text;
+    this.#core.report({ type: 'data-path', text });
+  }
+
   #credits(word: 'taken' | 'takenAccepted' | 'deviceRead'): number {
     const count = Atomics.load(this.#options.control, ControlWord[word]);
     const more = (count - this.#counted[word]) | 0;
@@ -223,7 +242,10 @@ export class PacketLoop {
           direction.hmac.fill(0);
         }
       },
-      useKey: (peer, id) => core.useKey(peer, id),
+      useKey: (peer, id) => {
+        core.useKey(peer, id);
+        if (this.#pathTold === undefined) this.#tellPath();
+      },
       removeKey: (peer, id) => core.removeKey(peer, id),
       sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
       answerFloat: (peer, address, accept) => core.answerFloat(peer, address, accept),
@@ -239,7 +261,7 @@ export class PacketLoop {
       this.#memoryDevices.set(id, device);
       return;
     }
-    const pump = new DevicePump(id, endpoint.fd, this.#context);
+    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this.#context);
     this.#devices.set(id, pump);
     this.#polls.add(pump);
   }

@@ -1,47 +1,89 @@
-import { BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from '../data/arena.ts';
+import { type ArenaRegion, ArenaSlots, BUFFER_BYTES, HEADROOM_BYTES, MAX_PACKET_BYTES } from '../data/arena.ts';
+import type { ChecksumEngine } from '../ip/checksum.ts';
+import { COALESCER_BYTES } from '../ip/coalesce.ts';
 import { createNativeArena, type NativeArena } from './arena.ts';
+import { loadChecksum, readChecksumModule } from './checksum.ts';
 
 // The arena of the data worker:
 //   0    64  nothing: offset 0 means "no address" to the engine
 //   64   64  packed source address of the packet that is being handled
 //   128  64  the kernel's form of a source address; its length u32 at 256
 //   192  64  the kernel's form of an address to send to
-//   320      a buffer each for packets from devices, datagrams, packets out of streams, and for what a stream gives
+//   320      what one read of a device gives: packets one behind the other, with the engine's head and tail room around each
+//   …        what one super-packet of a device is split into, with the same room around each
+//   …        slots for datagrams, each for one or for many that the kernel has joined
+//   …        what a stream gives, and one packet that came out of it in two pieces
+//   …        one packet of a program at the other end of a device
+//   …        copies of packets on their way out
+//   …        packets on their way into a device, which are joined there
 //   …        the engine's scratch region
 
-/** Places in the worker's arena that every device and link uses in turn: one packet of each kind is under way at a time. */
+/** Places in the worker's arena that every device and link uses in turn: what one read brought is under way at a time. */
 export interface PacketMemory {
   readonly arena: NativeArena;
   readonly sourceAddress: number;
   readonly sourceSockaddr: number;
   readonly sourceSockaddrLength: number;
   readonly targetSockaddr: number;
-  /** Where a packet from a device is read to; the engine's head and tail room is around it. */
-  readonly devicePacket: number;
-  readonly datagram: number;
+  readonly devicePackets: ArenaRegion;
+  /** What one packet of a device with offload is split into. */
+  readonly segments: ArenaRegion;
+  /** The first of DATAGRAM_SLOTS. */
+  readonly datagrams: number;
   readonly streamPacket: number;
   readonly stream: number;
   readonly streamBytes: number;
-  readonly scratch: { readonly start: number; readonly length: number };
+  readonly programPacket: number;
+  readonly outbox: ArenaRegion;
+  /** Room for joining, for so many devices with offload as can be. */
+  readonly joining: ArenaSlots;
+  readonly checksum: ChecksumEngine;
+  /** Whether it is the one in WebAssembly. */
+  readonly fastChecksum: boolean;
+  readonly scratch: ArenaRegion;
 }
 
+/** Datagrams, or messages of joined ones, that one call reads at most; a slot holds the longest of either. */
+export const DATAGRAM_SLOTS = 16;
+export const DATAGRAM_SLOT_BYTES = 65_536;
+
+/** The longest packet, and many short ones. */
+const DEVICE_PACKETS_BYTES = 3 * BUFFER_BYTES;
+const SEGMENTS_BYTES = 2 * BUFFER_BYTES;
+const OUTBOX_BYTES = 4 * BUFFER_BYTES;
+const JOINING_DEVICES = 2;
 const FIRST_BUFFER = 320;
 
 /** An arena with room for the engine's scratch region of the given size. */
 export function createPacketMemory(scratchBytes: number): PacketMemory {
-  const stream = FIRST_BUFFER + 3 * BUFFER_BYTES;
-  const scratchStart = stream + BUFFER_BYTES;
+  const segments = FIRST_BUFFER + DEVICE_PACKETS_BYTES;
+  const datagrams = segments + SEGMENTS_BYTES;
+  const stream = datagrams + DATAGRAM_SLOTS * DATAGRAM_SLOT_BYTES;
+  const streamPacket = stream + BUFFER_BYTES;
+  const programPacket = streamPacket + BUFFER_BYTES + HEADROOM_BYTES;
+  const outbox = streamPacket + 2 * BUFFER_BYTES;
+  const joining = outbox + OUTBOX_BYTES;
+  const joiningBytes = JOINING_DEVICES * COALESCER_BYTES;
+  const scratch = joining + joiningBytes;
+  const arena = createNativeArena(scratch + scratchBytes);
+  const { engine: checksum, fast: fastChecksum } = loadChecksum(readChecksumModule(), arena);
   return {
-    arena: createNativeArena(scratchStart + scratchBytes),
+    arena,
     sourceAddress: 64,
     sourceSockaddr: 128,
-    targetSockaddr: 192,
     sourceSockaddrLength: 256,
-    devicePacket: FIRST_BUFFER + HEADROOM_BYTES,
-    datagram: FIRST_BUFFER + BUFFER_BYTES + HEADROOM_BYTES,
-    streamPacket: FIRST_BUFFER + 2 * BUFFER_BYTES + HEADROOM_BYTES,
+    targetSockaddr: 192,
+    devicePackets: { start: FIRST_BUFFER, length: DEVICE_PACKETS_BYTES },
+    segments: { start: segments, length: SEGMENTS_BYTES },
+    datagrams,
+    streamPacket,
     stream,
     streamBytes: MAX_PACKET_BYTES,
-    scratch: { start: scratchStart, length: scratchBytes },
+    programPacket,
+    outbox: { start: outbox, length: OUTBOX_BYTES },
+    joining: new ArenaSlots({ start: joining, length: joiningBytes }, COALESCER_BYTES),
+    checksum,
+    fastChecksum,
+    scratch: { start: scratch, length: scratchBytes },
   };
 }

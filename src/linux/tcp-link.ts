@@ -1,20 +1,27 @@
+import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
 import { errno, libc } from './libc.ts';
-import { LINK_ERROR, LINK_FULL, type Pump, type PumpContext } from './link-io.ts';
+import { LINK_ERROR, LINK_FULL, type PacketPump, type PumpContext } from './link-io.ts';
+import { MessageHeaders } from './message-headers.ts';
+import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
 import { SendQueue } from './send-queue.ts';
 import { socketError } from './udp-link.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+/** Frames that are written with one call. */
+const HELD_MAX = 64;
 
 /** A TCP stream: connecting, then frames in both directions, then closed once and for all. */
-export class TcpLink implements Pump {
+export class TcpLink implements PacketPump, Holder {
   readonly fd: number;
+  readonly path = 'TCP';
+  readonly holdsCopies = false;
   pollEvents: number;
   #state: 'connecting' | 'open' | 'closed';
   readonly #id: LinkId;
@@ -22,6 +29,11 @@ export class TcpLink implements Pump {
   readonly #in: StreamIn;
   readonly #queue: SendQueue;
   readonly #take: TakePacket;
+  /** Frames that go out at the next flush; only while nothing waits in the queue. */
+  #heldCount = 0;
+  readonly #heldStarts = new Int32Array(HELD_MAX);
+  readonly #heldSizes = new Int32Array(HELD_MAX);
+  #headers: MessageHeaders | undefined;
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
     this.fd = fd;
@@ -38,9 +50,13 @@ export class TcpLink implements Pump {
     this.#queue = new SendQueue(options.queuePackets ?? Number.POSITIVE_INFINITY);
     const { bytes: arenaBytes } = memory.arena;
     this.#take = (bytes, offset, length) => {
-      if (bytes === arenaBytes) arenaBytes.copyWithin(memory.streamPacket, offset, offset + length);
-      else arenaBytes.set(bytes.subarray(offset, offset + length), memory.streamPacket);
+      if (bytes === arenaBytes) {
+        core.handleLinkPacket(id, 0, offset, length);
+        return;
+      }
+      arenaBytes.set(bytes.subarray(offset, offset + length), memory.streamPacket);
       core.handleLinkPacket(id, 0, memory.streamPacket, length);
+      context.outbox.flushPlaces(); // the next one comes to the same place
     };
   }
 
@@ -50,6 +66,7 @@ export class TcpLink implements Pump {
   }
 
   letGo(): void {
+    this.flush();
     this.#state = 'closed';
     this.pollEvents = 0;
   }
@@ -58,7 +75,7 @@ export class TcpLink implements Pump {
     if (this.#state === 'connecting') this.#finishConnect();
     else if ((events & POLLNVAL) !== 0) this.#fail(Errno.EIO);
     else {
-      if ((events & POLLOUT) !== 0) this.#flush();
+      if ((events & POLLOUT) !== 0) this.#writeQueue();
       if ((events & (POLLIN | POLLERR | POLLHUP)) !== 0) this.#read();
     }
   }
@@ -68,7 +85,7 @@ export class TcpLink implements Pump {
     if (number === 0) {
       this.#state = 'open';
       this.#context.core.report({ type: 'link-open', link: this.#id });
-      this.#flush();
+      this.#writeQueue();
     } else this.#fail(number);
   }
 
@@ -78,8 +95,10 @@ export class TcpLink implements Pump {
     const { arena, stream, streamBytes } = this.#context.memory;
     const length = libc.recv(this.fd, arena.address + stream, streamBytes, MSG_DONTWAIT);
     if (length > 0) {
+      this.#context.counters[PlaneCounter.linkReadCalls]!++;
       this.#context.takeCalls();
       if (this.#isOpen()) this.#deliver(arena.bytes, stream, stream + length);
+      this.#context.outbox.flush();
     } else if (length === 0) this.#end('EOF', 'the peer closed the connection');
     else {
       const number = errno();
@@ -100,25 +119,63 @@ export class TcpLink implements Pump {
     }
   }
 
-  /** Sends one packet behind its length; what the stream does not take now waits, in bounds. */
+  /** Sends one packet behind its length, with what else is on its way, at the next flush. What waits, waits in bounds. */
   send(offset: number, length: number): Verdict {
     if (this.#state === 'closed') return LINK_ERROR;
-    const { arena } = this.#context.memory;
-    writeTcpLength(arena.view, offset, length);
-    const start = offset - TCP_LENGTH_BYTES;
+    const { memory, outbox } = this.#context;
+    writeTcpLength(memory.arena.view, offset, length);
     const size = length + TCP_LENGTH_BYTES;
-    let sent = 0;
-    if (this.#state === 'open' && this.#queue.isEmpty) {
-      sent = this.#write(arena.address + start, size);
-      if (sent < 0) return LINK_ERROR;
-      if (sent === size) return PASS;
-    }
-    if (!this.#queue.append(arena.bytes, start + sent, start + size)) return LINK_FULL;
+    let start = offset - TCP_LENGTH_BYTES;
+    if (this.#heldCount === HELD_MAX) this.flush();
+    if (this.#mayWrite()) start = outbox.keep(start, size); // may flush
+    if (!this.#mayWrite()) return this.#wait(start, size);
+    if (this.#heldCount === 0) outbox.add(this);
+    this.#heldStarts[this.#heldCount] = start;
+    this.#heldSizes[this.#heldCount] = size;
+    this.#heldCount++;
+    return PASS;
+  }
+
+  #mayWrite(): boolean {
+    return this.#state === 'open' && this.#queue.isEmpty;
+  }
+
+  #wait(start: number, size: number): Verdict {
+    if (this.#state === 'closed') return LINK_ERROR;
+    if (!this.#queue.append(this.#context.memory.arena.bytes, start, start + size)) return LINK_FULL;
     this.#watch();
     return PASS;
   }
 
-  #flush(): void {
+  /** Writes what is held; what the stream does not take now goes to the queue. */
+  flush(): void {
+    const count = this.#heldCount;
+    if (count === 0) return;
+    this.#heldCount = 0;
+    const { core } = this.#context;
+    let left = this.#isOpen() ? this.#writeHeld(count) : -1;
+    for (let index = 0; index < count; index++) {
+      const size = this.#heldSizes[index]!;
+      const sent = Math.min(Math.max(left, 0), size);
+      if (left >= 0) left -= sent;
+      if (sent === size) continue;
+      const waits = this.#wait(this.#heldStarts[index]! + sent, size - sent);
+      if (waits !== PASS) core.countDrop(waits === LINK_FULL ? 'link-full' : 'link-error');
+    }
+  }
+
+  #writeHeld(count: number): number {
+    const base = this.#context.memory.arena.address;
+    if (count === 1) return this.#write(base + this.#heldStarts[0]!, this.#heldSizes[0]!);
+    this.#headers ??= new MessageHeaders(1, HELD_MAX);
+    for (let index = 0; index < count; index++) {
+      this.#headers.setIovec(0, index, base + this.#heldStarts[index]!, this.#heldSizes[index]!);
+    }
+    this.#headers.setIovecs(0, 0, count);
+    return this.#taken(libc.sendmsg(this.fd, this.#headers.address(0), MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+
+  #writeQueue(): void {
     while (!this.#queue.isEmpty) {
       const sent = this.#write(this.#queue.address, this.#queue.length);
       if (sent < 0) return;
@@ -130,7 +187,11 @@ export class TcpLink implements Pump {
 
   /** How much the stream took, 0 for nothing now, -1 when it has ended (and was reported). */
   #write(address: number, length: number): number {
-    const sent = libc.send(this.fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return this.#taken(libc.send(this.fd, address, length, MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+
+  #taken(sent: number): number {
+    this.#context.counters[PlaneCounter.linkWriteCalls]!++;
     if (sent >= 0) return sent;
     const number = errno();
     if (number === Errno.EAGAIN || number === Errno.EINTR || number === Errno.ENOBUFS) return 0;

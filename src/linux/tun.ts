@@ -1,5 +1,9 @@
 // The tun device. A kernel tun made this way is POINTOPOINT and NOARP and has no link-layer address; a tap has one.
+//
+// A tun of our own has a virtio header before each packet and takes and gives super-packets. A persistent device is read
+// packet by packet: what is set by TUNSETOFFLOAD stays when we go, and whoever opens it next may not know of it.
 
+import { VIRTIO_HEADER_BYTES } from '../ip/virtio-header.ts';
 import type { DevicePort, OpenDevice } from '../tunnel/ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
@@ -15,6 +19,11 @@ const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
 const IFF_PERSIST = 0x0800;
+const IFF_VNET_HDR = 0x4000;
+const TUNSETOFFLOAD = 0x400454d0;
+const TUNSETVNETHDRSZ = 0x400454d8;
+const TUN_F_CSUM_TSO4_TSO6 = 0x07;
+const TUN_F_USO4_USO6 = 0x60;
 const O_RDWR = 0o2;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -28,25 +37,58 @@ export function createTunPort(): DevicePort {
   return {
     open({ name, layer, node, txQueueLength }) {
       const path = node ?? '/dev/net/tun';
-      const fd = checked(libc.open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0), `Cannot open TUN/TAP dev ${path}`);
-      try {
-        return attach(fd, name, layer, txQueueLength);
-      } catch (error) {
-        libc.close(fd);
-        throw error;
-      }
+      const opened = layer === 'tun' ? tryOffload(path, name, txQueueLength) : undefined;
+      return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, false));
     },
     close(device) {
       if (device.fd >= 0) checked(libc.close(device.fd), `Cannot close ${device.name}`);
     },
   };
 
-  function attach(fd: number, name: string, layer: 'tun' | 'tap', txQueueLength: number | undefined): OpenDevice {
+  function openWith(path: string, use: (fd: number) => OpenDevice): OpenDevice {
+    const fd = checked(libc.open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0), `Cannot open TUN/TAP dev ${path}`);
+    try {
+      return use(fd);
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
+  }
+
+  /** Undefined when the kernel has no virtio headers, or the device is not ours alone. Other failures come again without. */
+  function tryOffload(path: string, name: string, txQueueLength: number | undefined): OpenDevice | undefined {
+    let device: OpenDevice;
+    try {
+      device = openWith(path, (fd) => attach(fd, name, 'tun', txQueueLength, true));
+    } catch {
+      return undefined;
+    }
+    const offload = device.persistent ? undefined : setOffload(device.fd);
+    if (offload !== undefined) return { ...device, offload };
+    libc.close(device.fd);
+    return undefined;
+  }
+
+  function setOffload(fd: number): 'tcp' | 'tcp-udp' | undefined {
+    request.view.setInt32(0, VIRTIO_HEADER_BYTES, true);
+    if (libc.ioctl(fd, TUNSETVNETHDRSZ, request.address) < 0) return undefined;
+    if (libc.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6 | TUN_F_USO4_USO6) >= 0) return 'tcp-udp';
+    return libc.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6) >= 0 ? 'tcp' : undefined;
+  }
+
+  function attach(
+    fd: number,
+    name: string,
+    layer: 'tun' | 'tap',
+    txQueueLength: number | undefined,
+    virtio: boolean,
+  ): OpenDevice {
     // The bare words leave the choice to the kernel: the first free tunN or tapN.
     const wanted = name === 'tun' || name === 'tap' ? `${layer}%d` : name;
     if (wanted.length >= IFNAME_BYTES) throw hostError(`Cannot ioctl TUNSETIFF ${name}`, Errno.EINVAL);
     writeName(wanted);
-    request.view.setUint16(IFNAME_BYTES, (layer === 'tun' ? IFF_TUN : IFF_TAP) | IFF_NO_PI, true);
+    const flags = (layer === 'tun' ? IFF_TUN : IFF_TAP) | IFF_NO_PI | (virtio ? IFF_VNET_HDR : 0);
+    request.view.setUint16(IFNAME_BYTES, flags, true);
     checked(libc.ioctl(fd, TUNSETIFF, request.address), `Cannot ioctl TUNSETIFF ${name}`);
     const actual = readName();
     checked(libc.ioctl(fd, TUNGETIFF, request.address), `Cannot ioctl TUNGETIFF ${actual}`);

@@ -1,12 +1,15 @@
-import { MAX_PACKET_BYTES, type PacketSpan } from '../data/arena.ts';
+import type { PacketSpan } from '../data/arena.ts';
+import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
-import { ErrorReporter, LINK_ERROR, LINK_FULL, type Pump, type PumpContext, READ_BUDGET, TOO_BIG } from './link-io.ts';
+import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
-import { packSockaddr, SOCKADDR_BYTES, unpackSockaddr, writeSockaddr } from './sockaddr.ts';
+import { packSockaddr, writeSockaddr } from './sockaddr.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
+import { UdpReceiver } from './udp-receiver.ts';
+import { UdpSender } from './udp-sender.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
@@ -16,7 +19,7 @@ const CONTROL_BYTES = 512;
 const RECONNECT_INTERVAL_MS = 1_000;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
-export class UdpLink implements Pump {
+export class UdpLink implements PacketPump {
   readonly fd: number;
   pollEvents: number = POLLIN;
   #live = true;
@@ -32,6 +35,8 @@ export class UdpLink implements Pump {
   /** The link's own remote in the kernel's form, and its length; 0 when it serves many. */
   readonly #remote = nativeBytes(64);
   readonly #remoteLength: number;
+  readonly #receiver: UdpReceiver;
+  readonly #sender: UdpSender;
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
     this.fd = fd;
@@ -43,11 +48,34 @@ export class UdpLink implements Pump {
     this.#errors = new ErrorReporter((code, text, errno) => {
       context.core.report({ type: 'link-error', link: id, code, text, errno });
     });
+    this.#receiver = new UdpReceiver(fd, context.memory);
+    this.#sender = new UdpSender({
+      fd,
+      memory: context.memory,
+      connected: this.#connected,
+      remote: this.#remote,
+      remoteLength: this.#remoteLength,
+      handleDrop: (cause, packets) => {
+        for (let count = 0; count < packets; count++) context.core.countDrop(cause);
+      },
+      handleError: (number) => this.#errors.handleError(number, context.nowMs()),
+      reconnect: () => this.#reconnect(),
+      counters: context.counters,
+      handleFallback: () => context.tellPath(),
+    });
   }
 
   letGo(): void {
+    this.#sender.flush();
     this.#live = false;
     this.pollEvents = 0;
+  }
+
+  get path(): string {
+    const refusal = this.#sender.refusal === undefined ? '' : ` (${this.#sender.refusal})`;
+    if (!this.#sender.segments)
+      return `UDP ${this.#receiver.joins ? 'with GRO but' : 'without GRO and'} without GSO${refusal}`;
+    return `UDP with GSO${this.#receiver.joins ? ' and GRO' : ' but without GRO'}`;
   }
 
   handleReady(events: number): void {
@@ -56,87 +84,89 @@ export class UdpLink implements Pump {
     else if ((events & (POLLHUP | POLLNVAL)) !== 0) this.#stop();
   }
 
+  /** Until nothing is left, or others have their turn; what goes into a device is joined over all of it. */
   #read(): void {
-    for (let count = 0; count < READ_BUDGET; count++) {
-      const length = this.#connected ? this.#receive() : this.#receiveFrom();
-      if (length >= 0) {
-        this.#context.takeCalls();
-        if (!this.#live) return;
-        this.#deliver(length);
-      } else {
+    this.#readAll();
+    this.#context.outbox.flush();
+  }
+
+  #readAll(): void {
+    const receiver = this.#receiver;
+    for (let count = 0; count < READ_BUDGET; ) {
+      const slots = receiver.read();
+      if (slots < 0) {
         const number = errno();
         if (number === Errno.EAGAIN) return;
+        count++;
         if (number !== Errno.EINTR) this.#errors.handleError(number, this.#context.nowMs());
+        continue;
       }
+      this.#context.counters[PlaneCounter.linkReadCalls]!++;
+      this.#context.takeCalls();
+      if (!this.#live) return;
+      for (let slot = 0; slot < slots; slot++) count += this.#takeSlot(slot);
+      // What was forwarded still lies in the slots.
+      this.#context.outbox.flushPlaces();
+      if (receiver.isEmpty) return;
     }
   }
 
-  #receive(): number {
-    const { arena, datagram } = this.#context.memory;
-    return libc.recv(this.fd, arena.address + datagram, MAX_PACKET_BYTES, MSG_DONTWAIT);
-  }
-
-  #receiveFrom(): number {
-    const { arena, datagram, sourceSockaddr, sourceSockaddrLength } = this.#context.memory;
-    const base = arena.address;
-    arena.view.setUint32(sourceSockaddrLength, SOCKADDR_BYTES, true);
-    return libc.recvfrom(
-      this.fd,
-      base + datagram,
-      MAX_PACKET_BYTES,
-      MSG_DONTWAIT,
-      base + sourceSockaddr,
-      base + sourceSockaddrLength,
-    );
-  }
-
-  #deliver(length: number): void {
+  /** Hands on the datagrams of one slot, and says how many they were. */
+  #takeSlot(slot: number): number {
     const { core, memory } = this.#context;
-    const { view } = memory.arena;
+    const receiver = this.#receiver;
+    const length = receiver.lengthOf(slot);
+    const segmentBytes = receiver.segmentBytes(slot);
+    const start = receiver.slotAt(slot);
+    let source = 0;
+    if (!this.#connected && !this.#socks) {
+      receiver.copyName(slot, memory.sourceSockaddr);
+      if (!packSockaddr(memory.arena.view, memory.sourceSockaddr, memory.sourceAddress)) {
+        core.countDrop('wrong-source');
+        return 1;
+      }
+      source = memory.sourceAddress;
+    }
+    // An empty datagram is one, too.
+    let count = 0;
+    let at = 0;
+    do {
+      this.#deliver(source, start + at, Math.min(segmentBytes, length - at));
+      at += segmentBytes;
+      count++;
+    } while (at < length);
+    return count;
+  }
+
+  #deliver(source: number, offset: number, length: number): void {
+    const { core, memory } = this.#context;
     if (this.#lost) core.countDrop('wrong-source');
     else if (this.#socks) {
       const span = this.#span;
-      span.offset = memory.datagram;
+      span.offset = offset;
       span.length = length;
-      if (parseSocksHeader(view, span, memory.sourceAddress)) {
+      if (parseSocksHeader(memory.arena.view, span, memory.sourceAddress)) {
         core.handleLinkPacket(this.#id, memory.sourceAddress, span.offset, span.length);
       } else core.countDrop('short');
-    } else if (this.#connected) core.handleLinkPacket(this.#id, 0, memory.datagram, length);
-    else if (packSockaddr(view, memory.sourceSockaddr, memory.sourceAddress)) {
-      core.handleLinkPacket(this.#id, memory.sourceAddress, memory.datagram, length);
-    } else core.countDrop('wrong-source');
+    } else core.handleLinkPacket(this.#id, source, offset, length);
   }
 
-  /** Sends to a packed address, or to the link's own remote for 0. */
+  /** Sends to a packed address, or to the link's own remote for 0: with what else is on its way, at the next flush. */
   send(address: number, offset: number, length: number): Verdict {
+    const { memory, outbox } = this.#context;
     let start = offset;
     let size = length;
     if (this.#socks) {
       if (address === 0) return LINK_ERROR;
-      const headerBytes = writeSocksHeader(this.#context.memory.arena.view, address, offset);
+      const headerBytes = writeSocksHeader(memory.arena.view, address, offset);
       start -= headerBytes;
       size += headerBytes;
     }
     if (this.#lost && !this.#reconnect()) return LINK_ERROR;
-    // A socket can hold an error of an earlier packet (ICMP refused), which this send would take the blame for.
-    for (let attempt = 0; ; attempt++) {
-      if (this.#write(this.#socks ? 0 : address, start, size) >= 0) return PASS;
-      const number = errno();
-      if (number === Errno.EAGAIN || number === Errno.ENOBUFS) return LINK_FULL;
-      this.#errors.handleError(number, this.#context.nowMs());
-      if (number === Errno.EMSGSIZE) return TOO_BIG;
-      const sourceIsGone = number === Errno.ENETUNREACH || number === Errno.EINVAL;
-      if (attempt > 0 || (sourceIsGone && !this.#reconnect())) return LINK_ERROR;
-    }
-  }
-
-  #write(address: number, start: number, size: number): number {
-    const { arena, targetSockaddr } = this.#context.memory;
-    const at = arena.address + start;
-    if (this.#connected) return libc.send(this.fd, at, size, MSG_DONTWAIT);
-    if (address === 0) return libc.sendto(this.fd, at, size, MSG_DONTWAIT, this.#remote.address, this.#remoteLength);
-    const length = unpackSockaddr(arena.view, address, targetSockaddr);
-    return libc.sendto(this.fd, at, size, MSG_DONTWAIT, arena.address + targetSockaddr, length);
+    const kept = outbox.keep(start, size); // may flush
+    if (this.#sender.isEmpty) outbox.add(this.#sender);
+    this.#sender.hold(this.#socks ? 0 : address, kept, size);
+    return PASS;
   }
 
   /**

@@ -26,6 +26,29 @@ export function formatStatus(counters: StatusCounters, unixSeconds: number): rea
   ];
 }
 
+export interface BatchCounters {
+  readonly deviceReadPackets: number;
+  readonly deviceReadCalls: number;
+  readonly deviceWritePackets: number;
+  readonly deviceWriteCalls: number;
+  readonly linkReadPackets: number;
+  readonly linkReadCalls: number;
+  readonly linkWritePackets: number;
+  readonly linkWriteCalls: number;
+}
+
+/** How many packets went with how many system calls, as one line. */
+export function formatBatches(counters: BatchCounters): string {
+  const part = (what: string, packets: number, calls: number): string =>
+    `${what} ${packets} in ${calls}${calls === 0 ? '' : ` (${(packets / calls).toFixed(1)})`}`;
+  return `Data path, packets in calls: ${[
+    part('TUN/TAP read', counters.deviceReadPackets, counters.deviceReadCalls),
+    part('TUN/TAP write', counters.deviceWritePackets, counters.deviceWriteCalls),
+    part('TCP/UDP read', counters.linkReadPackets, counters.linkReadCalls),
+    part('TCP/UDP write', counters.linkWritePackets, counters.linkWriteCalls),
+  ].join(', ')}`;
+}
+
 export interface StatusFile {
   /** Replaces the content. Never throws; false when it could not be written. */
   write(lines: readonly string[]): boolean;

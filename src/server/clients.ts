@@ -169,6 +169,9 @@ export class Clients implements InstanceServer {
       case 'device-error':
         this.log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
         return;
+      case 'data-path':
+        this.log(Level.dataPath, `Data path: ${event.text}`);
+        return;
       case 'link-open':
       case 'plane-failed':
         return;

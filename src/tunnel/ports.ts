@@ -10,6 +10,8 @@ export interface OpenDevice {
   readonly fd: number;
   /** Whether it outlives the process (made by mktun or by another program). */
   readonly persistent: boolean;
+  /** Whether packets of the fd have a virtio header and may stand for many (data/plane.ts); absent for bare ones. */
+  readonly offload?: 'none' | 'tcp' | 'tcp-udp' | undefined;
 }
 
 export interface DevicePort {

@@ -15,6 +15,7 @@ import type {
 } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
+import { batchConformance } from './data-plane-batches.ts';
 import { controlConformance } from './data-plane-control.ts';
 import { forwardingConformance } from './data-plane-forwarding.ts';
 import { type PlaneRig, payloadConformance } from './data-plane-payload.ts';
@@ -606,6 +607,7 @@ export function dataPlaneConformance(
       });
     });
 
+    batchConformance(rig);
     payloadConformance(rig);
     streamConformance(rig);
     controlConformance(rig, LANES);

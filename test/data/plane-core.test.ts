@@ -1,98 +1,32 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { PacketCrypto } from '../../src/crypto/provider.ts';
-import { BUFFER_BYTES, createArena, HEADROOM_BYTES } from '../../src/data/arena.ts';
-import { countersByteLength, readPeerStatistics, readPlaneStatistics } from '../../src/data/counters.ts';
-import type { LaneCapacity } from '../../src/data/event-lanes.ts';
-import type { DropCause, KeyOptions, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
+import { createArena } from '../../src/data/arena.ts';
+import { countersByteLength, readPeerStatistics } from '../../src/data/counters.ts';
+import type { KeyOptions, PeerOptions } from '../../src/data/plane.ts';
 import { createPlaneCore, type PlaneCore } from '../../src/data/plane-core.ts';
 import { scratchByteLength } from '../../src/data/plane-state.ts';
 import { dropCode, PASS } from '../../src/data/verdict.ts';
-import { parseAddress } from '../../src/ip/address.ts';
-import { readPackedAddress, writePackedAddress } from '../../src/ip/packed-address.ts';
-import { formatSocketAddress, type SocketAddress, socketAddress } from '../../src/ip/socket-address.ts';
+import { writePackedAddress } from '../../src/ip/packed-address.ts';
+import { formatSocketAddress, type SocketAddress } from '../../src/ip/socket-address.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { FarKey } from '../conformance/far-peer.ts';
 import { ipPacket } from '../ip/packets.ts';
-
-const SOURCE = 64;
-const INPUT = 256 + HEADROOM_BYTES;
-const SCRATCH = INPUT + BUFFER_BYTES;
-const PEERS = 64;
-const ARENA_BYTES = SCRATCH + scratchByteLength(PEERS, PEERS);
-
-const [DEVICE, LINK, PEER, KEY] = [1, 2, 3, 4] as const;
-const at = (text: string, port = 1194) => socketAddress(parseAddress(text)!, port);
-const HOME = at('192.0.2.1');
-
-interface Sent {
-  readonly link: number;
-  readonly to: string;
-  readonly bytes: Uint8Array;
-}
-
-/** The engine with all its outputs written down. */
-const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known: 4, unknown: 4 }) => {
-  const counters = new Float64Array(countersByteLength(PEERS) / 8);
-  const sent: Sent[] = [];
-  const written: Uint8Array[] = [];
-  const verdicts = { link: PASS, device: PASS };
-  const { bytes, view } = crypto.arena;
-  const core = createPlaneCore({
-    packetCrypto: crypto,
-    io: {
-      sendLink: (link, address, offset, length) => {
-        const to = address === 0 ? 'remote' : formatSocketAddress(readPackedAddress(view, address));
-        if (verdicts.link === PASS) sent.push({ link, to, bytes: bytes.slice(offset, offset + length) });
-        return verdicts.link;
-      },
-      writeDevice: (_device, offset, length) => {
-        if (verdicts.device === PASS) written.push(bytes.slice(offset, offset + length));
-        return verdicts.device;
-      },
-    },
-    scratch: { start: SCRATCH, length: scratchByteLength(PEERS, PEERS) },
-    counters,
-    laneCapacity,
-    nowMs: 1000,
-  });
-  const fromLink = (packet: Uint8Array, from: SocketAddress | undefined = HOME) => {
-    if (from !== undefined) writePackedAddress(view, SOURCE, from);
-    bytes.set(packet, INPUT);
-    core.handleLinkPacket(LINK, from === undefined ? 0 : SOURCE, INPUT, packet.length);
-  };
-  const fromDevice = (packet: Uint8Array) => {
-    bytes.set(packet, INPUT);
-    core.handleDevicePacket(DEVICE, INPUT, packet.length);
-  };
-  const poll = () => {
-    const events: PlaneEvent[] = [];
-    for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) events.push(event);
-    return events;
-  };
-  const drops = (cause: DropCause) => readPlaneStatistics(counters).drops[cause];
-  return { core, bytes, counters, sent, written, verdicts, fromLink, fromDevice, poll, drops };
-};
-
-const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions => ({
-  device: DEVICE,
-  link: LINK,
-  receivePeerId: 5,
-  address: HOME,
-  sendPeerId: 5,
-  compression: 'none',
-  decompress: 'none',
-  fragmentBytes: 0,
-  mssBytes4: 0,
-  mssBytes6: 0,
-  pingIntervalMs: 0,
-  prefixes: ['0.0.0.0/0', '::/0'],
-  dropRecursive: false,
-  mayFloat: false,
-  replayWindowPackets: 64,
-  replayWindowSeconds: 15,
-  ...change,
-});
+import {
+  ARENA_BYTES,
+  at,
+  build,
+  DEVICE,
+  HOME,
+  INPUT,
+  KEY,
+  LINK,
+  PEER,
+  PEERS,
+  peerOptions,
+  SCRATCH,
+  SOURCE,
+} from './engine-rig.ts';
 
 /** A control packet long enough to be a stranger's first. */
 const stranger = (opcode: number) => Uint8Array.of(opcode << 3, ...new Uint8Array(400));

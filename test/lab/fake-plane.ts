@@ -200,6 +200,10 @@ export class FakePlane implements DataPlane {
       deviceWriteBytes: 0,
       deviceReadPackets: 0,
       deviceWritePackets: 0,
+      linkReadCalls: 0,
+      linkWriteCalls: 0,
+      deviceReadCalls: 0,
+      deviceWriteCalls: 0,
     };
   }
 

@@ -1,9 +1,10 @@
 // Programs of the tests and the data worker, bundled from source once for each process, beside the packages they load.
 
-import { mkdirSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { checksumModulePath } from './checksum-module.ts';
 
 export interface BuiltProgram {
   readonly url: URL;
@@ -33,6 +34,8 @@ export async function buildProgram(source: string): Promise<BuiltProgram> {
 }
 
 /** The data worker as `createWorkerPlane` takes it. */
-export function buildDataWorker(): Promise<BuiltProgram> {
-  return buildProgram('src/linux/data-worker.ts');
+export async function buildDataWorker(): Promise<BuiltProgram> {
+  const program = await buildProgram('src/linux/data-worker.ts');
+  copyFileSync(checksumModulePath(), join(dirname(program.path), 'checksum.wasm'));
+  return program;
 }

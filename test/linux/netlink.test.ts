@@ -77,6 +77,21 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
       ip('link', 'del', 'kept');
     });
 
+    it('gives super-packets to whoever knows of them: not out of a tap, nor a persistent device', () => {
+      expect(device.offload).toBe('tcp-udp');
+      const features = ip('-details', 'link', 'show', device.name);
+      expect(features).toContain('vnet_hdr on');
+      const tap = open('tap', { layer: 'tap' });
+      expect(tap.offload).toBeUndefined();
+      tun.close(tap);
+      ip('tuntap', 'add', 'dev', 'kept', 'mode', 'tun');
+      const kept = open('kept');
+      expect([kept.persistent, kept.offload]).toEqual([true, undefined]);
+      expect(ip('-details', 'link', 'show', 'kept')).toContain('vnet_hdr off');
+      tun.close(kept);
+      ip('link', 'del', 'kept');
+    });
+
     it('says which step failed, with the code of the reason', () => {
       expect(codeOf(() => open('tun0'))).toBe('EBUSY');
       expect(() => open('tun0')).toThrow('Cannot ioctl TUNSETIFF tun0: Device or resource busy (errno=16)');

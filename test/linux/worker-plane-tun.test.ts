@@ -8,6 +8,7 @@ import { createLinkPort } from '../../src/linux/links.ts';
 import { createNetlinkPort } from '../../src/linux/netlink.ts';
 import { createTunPort } from '../../src/linux/tun.ts';
 import { createWorkerPlane } from '../../src/linux/worker-plane.ts';
+import type { OpenDevice } from '../../src/tunnel/ports.ts';
 import { enterPrivateNetwork, privateNetworkRefusal } from '../lab/private-network.ts';
 import { type BuiltProgram, buildDataWorker } from '../lab/worker-url.ts';
 import { clientPeer, EventLog, keyPair, linkRequest, packetPair, readPacket, writePacket } from './plane-rig.ts';
@@ -49,10 +50,10 @@ describe.skipIf(refusal !== undefined)('the worker plane on a real tun device', 
     const socketA = links.open(linkRequest({ remote: server }));
     expect(socketA.local.address).toEqual(Uint8Array.of(192, 0, 2, 11));
     const [near, far] = packetPair();
-    const end = (index: 0 | 1, deviceFd: number, linkFd: number, connected: boolean) => {
+    const end = (index: 0 | 1, opened: Pick<OpenDevice, 'fd' | 'offload'>, linkFd: number, connected: boolean) => {
       const plane = planes[index]!;
       const device = plane.addDevice({
-        endpoint: { kind: 'fd', fd: deviceFd },
+        endpoint: { kind: 'fd', fd: opened.fd, offload: opened.offload },
         layer: 'tun',
         mtuBytes: 1500,
         blockIpv6: false,
@@ -72,8 +73,8 @@ describe.skipIf(refusal !== undefined)('the worker plane on a real tun device', 
       return { plane, device, link, peer };
     };
     const keys = keyPair('AES-256-GCM');
-    const client = end(0, tun.fd, socketA.fd, true);
-    const far1 = end(1, near, socketB.fd, false);
+    const client = end(0, tun, socketA.fd, true);
+    const far1 = end(1, { fd: near }, socketB.fd, false);
     await Promise.all(planes.map(({ ready }) => ready));
 
     // A program's datagram goes into the tunnel; the far end turns it round.

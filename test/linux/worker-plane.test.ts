@@ -118,6 +118,18 @@ describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
     expect(b.plane.statistics().linkReadBytes).toBe(linkWriteBytes);
   });
 
+  it('says once how packets move, when a key is in use', async () => {
+    const [a, b] = tunnel('AES-256-GCM');
+    const text = 'UDP with GSO and GRO, a packet for each read of the device';
+    expect(await a.log.next('data-path')).toMatchObject({ text });
+    a.plane.useKey(a.peer, a.key);
+    expect(writePacket(a.far, innerPacket(100, 1))).toBe(true);
+    expect(readPacket(b.far)).toBeDefined();
+    expect(a.log.events.filter(({ type }) => type === 'data-path')).toHaveLength(1);
+    await expect.poll(() => a.plane.statistics()).toMatchObject({ deviceReadCalls: 1, linkWriteCalls: 1 });
+    await expect.poll(() => b.plane.statistics()).toMatchObject({ linkReadCalls: 1, deviceWriteCalls: 1 });
+  });
+
   it('carries a burst larger than one turn of the loop, in order', async () => {
     const [a, b] = tunnel('AES-256-GCM');
     await Promise.all([a.plane.ready, b.plane.ready]);

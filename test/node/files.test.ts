@@ -8,7 +8,7 @@ import {
   readPasswordFile,
   warnIfAccessible,
 } from '../../src/node/credentials-file.ts';
-import { formatStatus, openStatusFile } from '../../src/node/status-file.ts';
+import { formatBatches, formatStatus, openStatusFile } from '../../src/node/status-file.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-files-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -35,6 +35,15 @@ describe('the status file', () => {
       'Auth read bytes,5',
       'END',
     ]);
+  });
+
+  it('says how many packets went with one call', () => {
+    const calls = { deviceReadCalls: 10, deviceWriteCalls: 4, linkReadCalls: 0, linkWriteCalls: 5 };
+    const packets = { deviceReadPackets: 25, deviceWritePackets: 4, linkReadPackets: 0, linkWritePackets: 100 };
+    expect(formatBatches({ ...calls, ...packets })).toBe(
+      'Data path, packets in calls: TUN/TAP read 25 in 10 (2.5), TUN/TAP write 4 in 4 (1.0), ' +
+        'TCP/UDP read 0 in 0, TCP/UDP write 100 in 5 (20.0)',
+    );
   });
 
   it('is written in place, and shorter content leaves nothing of longer', () => {

@@ -1,0 +1,169 @@
+// Throughput of one tunnel with each pair of programs at its two ends, in turns, so that whatever else the machine does
+// meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
+//
+// A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
+// `--transport`). `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
+
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { Lab, type Transport, tunnel } from '../test/lab/lab.ts';
+import { eventually, type WatchedProcess } from '../test/lab/process.ts';
+import { missing, type Program } from '../test/lab/requirements.ts';
+import { machineLine, median, table } from './report.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    pairs: {
+      type: 'string',
+      default: 'sallyport/sallyport,openvpn-2.7/openvpn-2.7,openvpn/openvpn,sallyport/openvpn,openvpn/sallyport',
+    },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    flows: { type: 'string', default: '1' },
+    directions: { type: 'string', default: 'up,down' },
+    transport: { type: 'string', default: 'udp4' },
+    lines: { type: 'string', default: '' },
+    udp: { type: 'string' },
+  },
+});
+const pairs = options.pairs.split(',').map((name) => {
+  const [client, server] = name.split('/') as [Program, Program];
+  return { name, client, server };
+});
+const lines = options.lines.split(';').filter((line) => line !== '');
+const directions = options.directions.split(',') as ('up' | 'down')[];
+const CLOCK_TICKS = 100;
+
+if (missing.length > 0) {
+  process.stderr.write(`bench: cannot run here: ${missing.join('; ')}\n`);
+  process.exit(1);
+}
+
+interface Run {
+  /** Mbit/s, or thousands of datagrams a second. */
+  readonly rate: number;
+  readonly cpuSecondsPerGb: number;
+  readonly retransmits: number;
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end: {
+    readonly sum_sent?: { readonly retransmits?: number };
+    /** UDP */
+    readonly sum?: { readonly packets?: number; readonly lost_packets?: number; readonly seconds: number };
+    readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
+  };
+}
+
+const lab = await Lab.open();
+let code = 0;
+try {
+  process.stdout.write(
+    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), ` +
+      `${options.rounds} x ${options.seconds} s${lines.length > 0 ? `, ${lines.join(', ')}` : ''}\n`,
+  );
+  const runs = new Map<string, Run[]>();
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const pair of pairs) {
+      for (const [direction, run] of await measurePair(pair.client, pair.server)) {
+        const key = `${pair.name} ${direction}`;
+        runs.set(key, [...(runs.get(key) ?? []), run]);
+      }
+    }
+  }
+  print(runs);
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  code = 1;
+} finally {
+  await lab.close();
+}
+process.exit(code);
+
+async function measurePair(clientKind: Program, serverKind: Program): Promise<[string, Run][]> {
+  const transport = options.transport as Transport;
+  const server = await lab.server({ program: serverKind, transport, lines: ['keepalive 10 60', ...lines] });
+  const client = await lab.connect({ kind: clientKind, transport, lines });
+  const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
+  await sink.line(/Server listening/);
+  const measured: [string, Run][] = [];
+  for (const direction of directions) measured.push([direction, await measure(direction, [client, server])]);
+  await sink.kill();
+  await client.stop();
+  await server.stop();
+  await eventually('the end of the device', async () => !(await lab.net.client.ip('-br link')).includes('tun0'));
+  return measured;
+}
+
+async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]): Promise<Run> {
+  const argv = ['iperf3', '--client', tunnel.server4, '--time', options.seconds, '--json', '--parallel', options.flows];
+  if (direction === 'down') argv.push('--reverse');
+  if (options.udp !== undefined) argv.push('--udp', '--bitrate', '0', '--length', options.udp);
+  let problem = 'no report';
+  // The server may still be closing the run before: then it is asked again, a few times.
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const before = await cpuSeconds(ends);
+    const { stdout } = await lab.net.client.run(argv, {
+      timeoutMs: (Number(options.seconds) + 20) * 1000,
+      anyCode: true,
+    });
+    const used = (await cpuSeconds(ends)) - before;
+    const { error, end } = JSON.parse(stdout) as IperfReport;
+    if (error === undefined && end.sum?.packets !== undefined && options.udp !== undefined) {
+      const arrived = end.sum.packets - (end.sum.lost_packets ?? 0);
+      const bytes = arrived * Number(options.udp);
+      return { rate: arrived / end.sum.seconds / 1e3, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: 0 };
+    }
+    if (error === undefined && end.sum_received !== undefined && end.sum_sent !== undefined) {
+      const { bytes, bits_per_second: rate } = end.sum_received;
+      const { retransmits = 0 } = end.sum_sent;
+      return { rate: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits };
+    }
+    problem = error ?? problem;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error(`iperf3 measured nothing: ${problem}`);
+}
+
+async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
+  let ticks = 0;
+  for (const { pid } of ends) {
+    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / CLOCK_TICKS;
+}
+
+function print(runs: ReadonlyMap<string, readonly Run[]>): void {
+  const reference = pairs.find(({ name }) => name === 'openvpn-2.7/openvpn-2.7') ?? pairs[0]!;
+  const rows = [
+    [
+      'client/server',
+      options.udp === undefined ? 'Mbit/s' : '1000/s',
+      'lowest',
+      'highest',
+      'CPU s/GB',
+      'resent',
+      `x ${reference.name}`,
+    ],
+  ];
+  for (const direction of directions) {
+    const base = median((runs.get(`${reference.name} ${direction}`) ?? []).map(({ rate }) => rate));
+    for (const { name } of pairs) {
+      const of = runs.get(`${name} ${direction}`) ?? [];
+      const rates = of.map(({ rate }) => rate);
+      rows.push([
+        `${name} ${direction}`,
+        median(rates).toFixed(0),
+        Math.min(...rates).toFixed(0),
+        Math.max(...rates).toFixed(0),
+        median(of.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb)).toFixed(2),
+        median(of.map(({ retransmits }) => retransmits)).toFixed(0),
+        (median(rates) / base).toFixed(2),
+      ]);
+    }
+  }
+  process.stdout.write(table(rows));
+}

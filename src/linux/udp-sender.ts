@@ -1,0 +1,260 @@
+import { PlaneCounter } from '../data/counters.ts';
+import type { DropCause } from '../data/plane.ts';
+import { PACKED_ADDRESS_BYTES } from '../ip/packed-address.ts';
+import { Errno, errnoName } from './errno.ts';
+import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
+import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
+import type { Holder } from './outbox.ts';
+import type { PacketMemory } from './packet-memory.ts';
+import { POLLOUT } from './poll-set.ts';
+import { unpackSockaddr } from './sockaddr.ts';
+
+const MSG_DONTWAIT = 0x40;
+/** Messages of one batch. */
+const RUNS_MAX = 32;
+/** What the kernel cuts one message into at most (UDP_MAX_SEGMENTS of old kernels), and the longest one over IPv4. */
+const SEGMENTS_MAX = 64;
+const RUN_BYTES_MAX = 65_507;
+/** Below this size of datagrams that may be joined, nothing is. */
+const SEGMENT_BYTES_MIN = 512;
+/** How long a batch waits for room in the socket before it is dropped. */
+const ROOM_WAIT_MS = 2;
+const ADDRESS_WORDS = PACKED_ADDRESS_BYTES / 4;
+
+export interface UdpSenderOptions {
+  readonly fd: number;
+  readonly memory: PacketMemory;
+  /** Whether datagrams are written without an address; otherwise the sockaddr (and its length) that address 0 stands for. */
+  readonly connected: boolean;
+  readonly remote: NativeBytes;
+  readonly remoteLength: number;
+  /** So many packets were lost. */
+  readonly handleDrop: (cause: DropCause, packets: number) => void;
+  readonly handleError: (number: number) => void;
+  /** Connects the socket anew; whether that has helped. */
+  readonly reconnect: () => boolean;
+  /** Datagrams are no longer joined; `refusal` says why. */
+  readonly handleFallback: () => void;
+  /** The plane's; calls are counted here. */
+  readonly counters: Float64Array;
+}
+
+/**
+ * Sends what one read of a device brought: datagrams of one size to one peer, of which the last may be shorter, are a run
+ * and go out as one message that the kernel cuts up (UDP_SEGMENT); the runs of a batch go out with one call. The order of
+ * a peer's packets stays.
+ */
+export class UdpSender implements Holder {
+  readonly holdsCopies = false;
+  readonly #options: UdpSenderOptions;
+  #headers: MessageHeaders | undefined;
+  #runs = 0;
+  /** Of each run: its address (packed, all zero for the link's own), datagrams, the size of the first, bytes, may it grow. */
+  readonly #addresses = new Int32Array(RUNS_MAX * ADDRESS_WORDS);
+  readonly #counts = new Int32Array(RUNS_MAX);
+  readonly #sizes = new Int32Array(RUNS_MAX);
+  readonly #bytes = new Int32Array(RUNS_MAX);
+  readonly #open = new Uint8Array(RUNS_MAX);
+  /** The largest datagrams that are joined: larger ones do not fit through the path in one piece, which the kernel refuses. */
+  #segmentBytesMax = 0;
+  #manyMessages = true;
+  /** Why datagrams are not joined. */
+  refusal: string | undefined;
+  #hasWaited = false;
+
+  constructor(options: UdpSenderOptions) {
+    this.#options = options;
+    if (canSegment(options.fd)) this.#segmentBytesMax = RUN_BYTES_MAX;
+    else this.refusal = `UDP_SEGMENT: ${errnoName(errno())}`;
+  }
+
+  /** Whether datagrams are joined. */
+  get segments(): boolean {
+    return this.#segmentBytesMax >= SEGMENT_BYTES_MIN;
+  }
+
+  get isEmpty(): boolean {
+    return this.#runs === 0;
+  }
+
+  /** Holds a datagram, which lies where it is until `flush`. `address`: as for a link's `send`. */
+  hold(address: number, offset: number, length: number): void {
+    const to = this.#options.connected ? 0 : address;
+    this.#headers ??= new MessageHeaders(RUNS_MAX, SEGMENTS_MAX);
+    let run = this.#findRun(to);
+    if (run < 0 || !this.#fits(run, length)) run = this.#begin(to, length);
+    const place = this.#counts[run]!;
+    this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
+    this.#counts[run] = place + 1;
+    this.#bytes[run]! += length;
+    if (length < this.#sizes[run]! || place + 1 === SEGMENTS_MAX) this.#open[run] = 0;
+  }
+
+  /** The last run to this address, or -1. */
+  #findRun(address: number): number {
+    const { view } = this.#options.memory.arena;
+    for (let run = this.#runs - 1; run >= 0; run--) {
+      const at = run * ADDRESS_WORDS;
+      if (address === 0) {
+        if (this.#addresses[at] === 0) return run;
+        continue;
+      }
+      let word = 0;
+      while (word < ADDRESS_WORDS && this.#addresses[at + word] === view.getInt32(address + word * 4)) word++;
+      if (word === ADDRESS_WORDS) return run;
+    }
+    return -1;
+  }
+
+  #fits(run: number, length: number): boolean {
+    const size = this.#sizes[run]!;
+    return (
+      this.#open[run] === 1 &&
+      length <= size &&
+      size <= this.#segmentBytesMax &&
+      this.#bytes[run]! + length <= RUN_BYTES_MAX
+    );
+  }
+
+  #begin(address: number, length: number): number {
+    if (this.#runs === RUNS_MAX) this.flush();
+    const run = this.#runs++;
+    const { memory, connected, remote, remoteLength } = this.#options;
+    const { view } = memory.arena;
+    const headers = this.#headers!;
+    for (let word = 0; word < ADDRESS_WORDS; word++) {
+      this.#addresses[run * ADDRESS_WORDS + word] = address === 0 ? 0 : view.getInt32(address + word * 4);
+    }
+    if (connected) headers.setNameLength(run, 0);
+    else if (address === 0) {
+      headers.names.bytes.set(remote.bytes.subarray(0, remoteLength), headers.nameAt(run));
+      headers.setNameLength(run, remoteLength);
+    } else {
+      const { targetSockaddr } = memory;
+      const nameLength = unpackSockaddr(view, address, targetSockaddr);
+      headers.names.bytes.set(
+        memory.arena.bytes.subarray(targetSockaddr, targetSockaddr + nameLength),
+        headers.nameAt(run),
+      );
+      headers.setNameLength(run, nameLength);
+    }
+    this.#counts[run] = 0;
+    this.#sizes[run] = length;
+    this.#bytes[run] = 0;
+    this.#open[run] = 1;
+    return run;
+  }
+
+  /** Sends all that is held, or drops and counts it. */
+  flush(): void {
+    const runs = this.#runs;
+    if (runs === 0) return;
+    this.#runs = 0;
+    this.#hasWaited = false;
+    const headers = this.#headers!;
+    for (let run = 0; run < runs; run++) {
+      const count = this.#counts[run]!;
+      headers.setIovecs(run, 0, count);
+      headers.setSegmentBytes(run, count > 1 ? this.#sizes[run]! : 0);
+    }
+    let first = 0;
+    let attempt = 0;
+    while (first < runs) {
+      const sent = this.#submit(first, runs - first);
+      if (sent > 0) {
+        first += sent;
+        attempt = 0;
+        continue;
+      }
+      const number = errno();
+      if (this.#counts[first]! > 1 && isRefused(number)) {
+        this.#restrict(number, this.#sizes[first]!);
+        this.#sendSingly(first);
+      } else {
+        const cause = this.#judge(number, attempt++);
+        if (cause === undefined) continue;
+        this.#options.handleDrop(cause, this.#counts[first]!);
+      }
+      first++;
+      attempt = 0;
+    }
+  }
+
+  /** How many messages went out, from the one at `first`; 0 for a failure, which `errno` tells of. */
+  #submit(first: number, count: number): number {
+    const { fd } = this.#options;
+    const address = this.#headers!.address(first);
+    this.#options.counters[PlaneCounter.linkWriteCalls]!++;
+    if (count > 1 && this.#manyMessages) return Math.max(0, libc.sendmmsg(fd, address, count, MSG_DONTWAIT));
+    return libc.sendmsg(fd, address, MSG_DONTWAIT) < 0 ? 0 : 1;
+  }
+
+  /** The datagrams of a run that the kernel does not cut up, each as a message. */
+  #sendSingly(run: number): void {
+    const headers = this.#headers!;
+    headers.setSegmentBytes(run, 0);
+    for (let place = 0; place < this.#counts[run]!; place++) {
+      headers.setIovecs(run, place, 1);
+      for (let attempt = 0; this.#submit(run, 1) === 0; attempt++) {
+        const cause = this.#judge(errno(), attempt);
+        if (cause === undefined) continue;
+        this.#options.handleDrop(cause, 1);
+        break;
+      }
+    }
+  }
+
+  /** The kernel does not cut up a run of this size: none so large any more, or none at all. */
+  #restrict(number: number, sizeBytes: number): void {
+    this.#segmentBytesMax = number === Errno.EMSGSIZE || number === Errno.EINVAL ? sizeBytes - 1 : 0;
+    if (!this.segments) {
+      this.#segmentBytesMax = 0;
+      this.refusal = `UDP_SEGMENT: ${errnoName(number)}`;
+      this.#options.handleFallback();
+    }
+  }
+
+  /** Why a message is lost, or undefined when it is worth another attempt. */
+  #judge(number: number, attempt: number): DropCause | undefined {
+    if (number === Errno.EINTR) return undefined;
+    if (number === Errno.EAGAIN || number === Errno.ENOBUFS) return this.#waitForRoom() ? undefined : 'link-full';
+    if (number === Errno.ENOSYS && this.#manyMessages) {
+      this.#manyMessages = false;
+      return undefined;
+    }
+    this.#options.handleError(number);
+    if (number === Errno.EMSGSIZE) return 'too-big';
+    // A socket can hold an error of an earlier packet (ICMP refused), which this message would take the blame for.
+    const sourceIsGone = number === Errno.ENETUNREACH || number === Errno.EINVAL;
+    if (attempt > 0 || (sourceIsGone && !this.#options.reconnect())) return 'link-error';
+    return undefined;
+  }
+
+  /** Once for each batch: the interface may only be busy with what came before. */
+  #waitForRoom(): boolean {
+    if (this.#hasWaited) return false;
+    this.#hasWaited = true;
+    const { address, view } = roomMemory();
+    view.setInt32(0, this.#options.fd, true);
+    view.setInt32(4, POLLOUT, true);
+    return libc.poll(address, 1, ROOM_WAIT_MS) > 0;
+  }
+}
+
+/** A kernel without UDP_SEGMENT would send the joined datagrams as one. */
+function canSegment(fd: number): boolean {
+  const { address, view } = roomMemory();
+  view.setInt32(16, 0, true);
+  return libc.setsockopt(fd, SOL_UDP, UDP_SEGMENT, address + 16, 4) === 0;
+}
+
+function isRefused(number: number): boolean {
+  return number === Errno.EIO || number === Errno.EINVAL || number === Errno.EMSGSIZE || number === Errno.EOPNOTSUPP;
+}
+
+let sharedMemory: NativeBytes | undefined;
+
+function roomMemory(): NativeBytes {
+  sharedMemory ??= nativeBytes(64);
+  return sharedMemory;
+}

@@ -1,0 +1,95 @@
+// The engine of the data plane in an arena of its own, with all its outputs written down.
+
+import type { PacketCrypto } from '../../src/crypto/provider.ts';
+import { BUFFER_BYTES, HEADROOM_BYTES } from '../../src/data/arena.ts';
+import { countersByteLength, readPlaneStatistics } from '../../src/data/counters.ts';
+import type { LaneCapacity } from '../../src/data/event-lanes.ts';
+import type { DropCause, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
+import { createPlaneCore } from '../../src/data/plane-core.ts';
+import { scratchByteLength } from '../../src/data/plane-state.ts';
+import { PASS } from '../../src/data/verdict.ts';
+import { parseAddress } from '../../src/ip/address.ts';
+import { readPackedAddress, writePackedAddress } from '../../src/ip/packed-address.ts';
+import { formatSocketAddress, type SocketAddress, socketAddress } from '../../src/ip/socket-address.ts';
+
+export const SOURCE = 64;
+export const INPUT = 256 + HEADROOM_BYTES;
+export const SCRATCH = INPUT + BUFFER_BYTES;
+export const PEERS = 64;
+export const ARENA_BYTES = SCRATCH + scratchByteLength(PEERS, PEERS);
+
+export const [DEVICE, LINK, PEER, KEY] = [1, 2, 3, 4] as const;
+export const at = (text: string, port = 1194) => socketAddress(parseAddress(text)!, port);
+export const HOME = at('192.0.2.1');
+
+interface Sent {
+  readonly link: number;
+  readonly to: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The engine with all its outputs written down. */
+export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known: 4, unknown: 4 }) => {
+  const counters = new Float64Array(countersByteLength(PEERS) / 8);
+  const sent: Sent[] = [];
+  const written: Uint8Array[] = [];
+  /** Where what was written lay. */
+  const places: number[] = [];
+  const verdicts = { link: PASS, device: PASS };
+  const { bytes, view } = crypto.arena;
+  const core = createPlaneCore({
+    packetCrypto: crypto,
+    io: {
+      sendLink: (link, address, offset, length) => {
+        const to = address === 0 ? 'remote' : formatSocketAddress(readPackedAddress(view, address));
+        if (verdicts.link === PASS) sent.push({ link, to, bytes: bytes.slice(offset, offset + length) });
+        return verdicts.link;
+      },
+      writeDevice: (_device, offset, length) => {
+        if (verdicts.device === PASS) written.push(bytes.slice(offset, offset + length));
+        places.push(offset);
+        return verdicts.device;
+      },
+    },
+    scratch: { start: SCRATCH, length: scratchByteLength(PEERS, PEERS) },
+    counters,
+    laneCapacity,
+    nowMs: 1000,
+  });
+  const fromLink = (packet: Uint8Array, from: SocketAddress | undefined = HOME) => {
+    if (from !== undefined) writePackedAddress(view, SOURCE, from);
+    bytes.set(packet, INPUT);
+    core.handleLinkPacket(LINK, from === undefined ? 0 : SOURCE, INPUT, packet.length);
+  };
+  const fromDevice = (packet: Uint8Array) => {
+    bytes.set(packet, INPUT);
+    core.handleDevicePacket(DEVICE, INPUT, packet.length);
+  };
+  const poll = () => {
+    const events: PlaneEvent[] = [];
+    for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) events.push(event);
+    return events;
+  };
+  const drops = (cause: DropCause) => readPlaneStatistics(counters).drops[cause];
+  return { core, bytes, counters, sent, written, places, verdicts, fromLink, fromDevice, poll, drops };
+};
+
+export const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions => ({
+  device: DEVICE,
+  link: LINK,
+  receivePeerId: 5,
+  address: HOME,
+  sendPeerId: 5,
+  compression: 'none',
+  decompress: 'none',
+  fragmentBytes: 0,
+  mssBytes4: 0,
+  mssBytes6: 0,
+  pingIntervalMs: 0,
+  prefixes: ['0.0.0.0/0', '::/0'],
+  dropRecursive: false,
+  mayFloat: false,
+  replayWindowPackets: 64,
+  replayWindowSeconds: 15,
+  ...change,
+});
