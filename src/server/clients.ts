@@ -211,10 +211,11 @@ export class Clients implements InstanceServer {
     });
     await Promise.all(last);
     await this.#arrivals.close();
+    // Nobody waits for their answers any more; programs that hear of an end are waited for.
+    this.#options.scripts.close();
     this.#farewells.add(this.#options.routes.settled());
     await this.#farewells.wait();
     await this.#options.routes.close();
-    this.#options.scripts.close();
   }
 
   createSession(instance: Instance, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
