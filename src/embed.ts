@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import type { Config, Finding } from './config/config.ts';
 import { type ConfigInput, parseConfig } from './config/parse.ts';
-import { SallyportError } from './error.ts';
+import { messageOf, SallyportError } from './error.ts';
 import { guarded } from './event-feed.ts';
 import { Level, type Log } from './log.ts';
 import { MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
@@ -74,7 +74,7 @@ export async function asked<T>(whose: string, ask: () => Promise<T>): Promise<T>
   try {
     return await ask();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new SallyportError(`${whose} threw: ${reason}`, {
       code: 'SALLYPORT_CREDENTIALS',
       blame: 'config',

@@ -50,3 +50,6 @@ export class SallyportError extends Error {
     this.hint = options.hint;
   }
 }
+
+/** The words of whatever was thrown. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));

@@ -5,7 +5,7 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
 import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
@@ -476,7 +476,7 @@ export class Attempt {
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => {
       if (this.#over) return;
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       this.#ports.log(Level.fatal, text);
       const known =
         error instanceof SallyportError

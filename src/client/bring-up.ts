@@ -8,13 +8,13 @@ import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
 import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
+import { wait } from '../peer/wait.ts';
 import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
 import type { OpenTunnel, TunnelRequest } from '../tunnel/host-port.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import type { AttemptLink } from './link.ts';
 import { withRestart } from './ping-restart.ts';
-import { wait } from './resolve.ts';
 import { type ClientSignal, softRestart } from './signal.ts';
 
 export interface UpTunnel {

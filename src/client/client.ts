@@ -6,9 +6,11 @@
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PeerStatistics, PlaneEvent, PlaneListener, PlaneStatistics } from '../data/plane.ts';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import { closing } from '../peer/closing.ts';
+import { wait } from '../peer/wait.ts';
 import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
@@ -18,7 +20,7 @@ import { type AttemptLink, openAttemptLink } from './link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
-import { resolveRemote, wait } from './resolve.ts';
+import { resolveRemote } from './resolve.ts';
 import {
   type ClientSignal,
   FATAL,
@@ -113,10 +115,10 @@ export class Client {
       signal = this.#remapped(signal);
       const restart = signal.name === 'SIGUSR1';
       const keep = restart && this.#config.process.persistTun;
-      await this.#closing('the link', async () => this.#attempt?.close());
+      await closing('the link', async () => this.#attempt?.close(), log);
       this.#attempt = undefined;
       const reason = { signal: signal.name, signalText: signal.text, keep };
-      await this.#closing('the tunnel', () => host.close(reason, () => device.release()));
+      await closing('the tunnel', () => host.close(reason, () => device.release()), log);
       if (signal.text !== FATAL) log(Level.info, signalLine(signal));
       if (signal.text !== FATAL) this.#explain(signal);
       this.#lastError = signal.error;
@@ -285,14 +287,6 @@ export class Client {
     };
   }
 
-  async #closing(what: string, close: () => Promise<void>): Promise<void> {
-    try {
-      await close();
-    } catch (error) {
-      this.#ports.log(Level.error, `closing ${what}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-
   /** A plane that fails ends the client at any time; everything else is for the attempt that is on. */
   #handlePlaneEvent(event: PlaneEvent): void {
     if (event.type === 'plane-failed') {
@@ -325,7 +319,7 @@ export class Client {
   }
 
   #failure(error: unknown): ClientSignal {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     this.#ports.log(Level.error, text);
     if (error instanceof HostError) {
       const known = new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error, retry: true });

@@ -2,8 +2,9 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import { wait } from '../peer/wait.ts';
 import type { ClockPort, ResolverPort } from '../ports.ts';
 import type { RemoteAddress } from './remotes.ts';
 
@@ -38,7 +39,7 @@ export async function resolveRemote(
       return await resolver.resolve(host, profile.proto.family, signal);
     } catch (error) {
       if (signal.aborted) return [];
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const line = `RESOLVE: Cannot resolve host address: ${host}:${profile.remotePort} (${reason})`;
       const late = clock.now().monoMs + RETRY_MS > until;
       if (limited && late) throw unresolved(window === 0 ? `${line} ${WOULD_RETRY}` : line, host, error);
@@ -69,23 +70,4 @@ function hostOf(profile: ConnectionProfile, config: Config, crypto: CryptoProvid
   if (!config.remoteRandomHostname || /^[\d.]+$|:/.test(host)) return host;
   const label = [...crypto.randomBytes(RANDOM_LABEL_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${label}.${host}`;
-}
-
-/** Waits on the clock; ends early, without an error, when the signal comes. */
-export function wait(clock: ClockPort, milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    const stop = (): void => {
-      cancel();
-      resolve();
-    };
-    const cancel = clock.at(clock.now().monoMs + milliseconds, () => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    });
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

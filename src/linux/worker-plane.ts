@@ -32,6 +32,7 @@ import type {
   PlaneListener,
   PlaneStatistics,
 } from '../data/plane.ts';
+import { messageOf } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { DeviceEnds } from './device-ends.ts';
 import { checked } from './errno.ts';
@@ -149,7 +150,7 @@ class WorkerDataPlane implements WorkerPlane {
       });
     });
     this.#worker.on('error', (error) => {
-      failure = `the data worker failed: ${error instanceof Error ? error.message : String(error)}`;
+      failure = `the data worker failed: ${messageOf(error)}`;
     });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (report: WorkerReport) => {

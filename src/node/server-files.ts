@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import type { ServerFiles } from '../server/ports.ts';
 import { FileRefusal } from './read-file.ts';
 
@@ -99,7 +99,7 @@ function replaceFile(target: string, content: string | Uint8Array): void {
 }
 
 function fileError(what: string, cause: unknown): SallyportError {
-  return new SallyportError(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+  return new SallyportError(`${what}: ${messageOf(cause)}`, {
     code: 'SALLYPORT_HOST',
     blame: 'config',
     cause,

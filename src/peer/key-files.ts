@@ -2,7 +2,7 @@
 
 import type { KeyWrap, Source } from '../config/config.ts';
 import type { WrapOptions } from '../control/wrap-options.ts';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import { parseStaticKey } from '../wire/static-key.ts';
 
 /** Reads a file or an inline block as text; throws with the system's words when it can't. */
@@ -25,7 +25,7 @@ export function readKey(wrap: KeyWrap, read: ReadText): string {
   try {
     return read(wrap.source);
   } catch (error) {
-    throw badKey(wrap, error instanceof Error ? error.message : String(error));
+    throw badKey(wrap, messageOf(error));
   }
 }
 

@@ -1,6 +1,7 @@
 // Work for clients that nobody waits for while they are there: programs told of their end, connections closed. A server
 // that ends waits for it, in bounds.
 
+import { messageOf } from '../error.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
 
@@ -21,7 +22,7 @@ export class Farewells {
   /** What goes wrong in it is written down. `name`: of the client, who waits for it when it comes again. */
   add(work: Promise<unknown>, name?: string): void {
     const noted = work
-      .catch((error: unknown) => this.#log(Level.error, error instanceof Error ? error.message : String(error)))
+      .catch((error: unknown) => this.#log(Level.error, messageOf(error)))
       .finally(() => this.#works.delete(noted));
     this.#works.add(noted);
     if (name === undefined) return;

@@ -7,6 +7,7 @@
 
 import type { ConnectionProfile } from '../config/config.ts';
 import type { DataPlane, LinkId, PeerHandle, PeerSettings } from '../data/plane.ts';
+import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { mssOf } from '../peer/payload-limits.ts';
@@ -266,7 +267,7 @@ export class Instance {
       if (!this.#driving) this.#drainOnce(now);
     } catch (error) {
       // A mistake of ours that one client brings to light is no reason for all others to go.
-      this.log(Level.error, `the client is ended, because handling it failed: ${textOf(error)}`);
+      this.log(Level.error, `the client is ended, because handling it failed: ${messageOf(error)}`);
       this.close({ signal: 'SIGUSR1', text: 'internal-error' });
     }
   }
@@ -508,7 +509,7 @@ export class Instance {
       })
       .catch((error: unknown) => {
         if (this.#isClosed() || this.#phase === 'leaving') return;
-        this.log(Level.error, `the client is refused, because deciding about it failed: ${textOf(error)}`);
+        this.log(Level.error, `the client is refused, because deciding about it failed: ${messageOf(error)}`);
         this.refuse(refusal(undefined));
       });
   }
@@ -527,5 +528,3 @@ export class Instance {
     return this.#phase === 'closed';
   }
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

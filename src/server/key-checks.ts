@@ -2,6 +2,7 @@
 // Nothing is kept of the client meanwhile but its claim; few can wait at once, and one at an address.
 
 import type { Claim } from '../control/first-contact.ts';
+import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { addressText } from './address-text.ts';
@@ -57,7 +58,7 @@ export class KeyChecks {
     try {
       accepted = await this.#ports.scripts.verifyKey(claim.metadata, log);
     } catch (error) {
-      log(Level.warning, `ERROR: ${error instanceof Error ? error.message : String(error)}`);
+      log(Level.warning, `ERROR: ${messageOf(error)}`);
     }
     if (!accepted) log(Level.tlsErrors, `TLS Error: can not extract tls-crypt-v2 client key from ${from}`);
     return accepted;

@@ -2,6 +2,7 @@
 // itself is route-table.ts.
 
 import type { DataPlane } from '../data/plane.ts';
+import { messageOf } from '../error.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
@@ -170,7 +171,7 @@ export class Routes {
     try {
       await this.#ports.scripts.learnAddress('delete', address, undefined);
     } catch (error) {
-      this.#ports.log(Level.error, `forgetting ${address}: ${error instanceof Error ? error.message : String(error)}`);
+      this.#ports.log(Level.error, `forgetting ${address}: ${messageOf(error)}`);
     }
     this.#tellHook('delete', address, undefined);
   }
@@ -183,7 +184,7 @@ export class Routes {
     const client = instance === undefined ? undefined : clientInfo(instance, plane.peerStatistics(instance.peer));
     const change = { type, prefix: formatPrefix(prefix), client };
     void (async () => hooks.onAddress?.(change))().catch((error: unknown) => {
-      log(Level.error, `onAddress failed: ${error instanceof Error ? error.message : String(error)}`);
+      log(Level.error, `onAddress failed: ${messageOf(error)}`);
     });
   }
 }

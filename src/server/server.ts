@@ -8,8 +8,10 @@
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane, DeviceId, PlaneEvent, PlaneStatistics } from '../data/plane.ts';
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
+import { closing } from '../peer/closing.ts';
+import { wait } from '../peer/wait.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { AuthTokens } from './auth-token.ts';
 import { Clients, type ClientsObserver } from './clients.ts';
@@ -177,7 +179,7 @@ export class Server {
       }
       if (restart) {
         log(Level.restart, `Restart pause, ${RESTART_PAUSE_MS / 1000} second(s)`);
-        await this.#wait(RESTART_PAUSE_MS);
+        await wait(this.#ports.clock, RESTART_PAUSE_MS, this.#interrupt.signal);
         continue;
       }
       await this.#plane.close();
@@ -332,18 +334,17 @@ export class Server {
     const serving = this.#serving;
     const { log } = this.#ports;
     if (serving !== undefined) {
-      await this.#closing('the clients', () => serving.clients.close(this.#lastWord(signal)));
+      await closing('the clients', () => serving.clients.close(this.#lastWord(signal)), log);
       this.#serving = undefined;
       serving.cancelRevocations();
       serving.gate.close();
       serving.pool?.close();
-      await this.#closing('the sockets', () => closeListeners(serving.listeners, this.#listenerPorts()));
+      await closing('the sockets', () => closeListeners(serving.listeners, this.#listenerPorts()), log);
     }
     const name = signal ?? 'SIGTERM';
     if (fatal) log(Level.info, 'Exiting due to fatal error');
-    await this.#closing('the tunnel', () =>
-      this.#ports.host.close({ signal: name, signalText: '', keep }, () => this.#letGo()),
-    );
+    const { host } = this.#ports;
+    await closing('the tunnel', () => host.close({ signal: name, signalText: '', keep }, () => this.#letGo()), log);
   }
 
   /** What clients are told: to come again, here or elsewhere. Without explicit-exit-notify they are told nothing. */
@@ -357,14 +358,6 @@ export class Server {
     const device = this.#device;
     this.#device = undefined;
     if (device !== undefined) await this.#plane.removeDevice(device);
-  }
-
-  async #closing(what: string, close: () => Promise<void>): Promise<void> {
-    try {
-      await close();
-    } catch (error) {
-      this.#ports.log(Level.error, `closing ${what}: ${error instanceof Error ? error.message : String(error)}`);
-    }
   }
 
   #handlePlaneEvent(event: PlaneEvent): void {
@@ -386,7 +379,7 @@ export class Server {
   }
 
   #fatal(error: unknown): ServerEnd {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     this.#ports.log(Level.fatal, text);
     if (error instanceof SallyportError) return { kind: 'exit', exitCode: 1, error };
     const known =
@@ -399,25 +392,6 @@ export class Server {
   #listenerPorts(): ListenerPorts {
     const { links, resolver, log } = this.#ports;
     return { links, resolver, log, plane: this.#plane };
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const { clock } = this.#ports;
-      if (this.#interrupt.signal.aborted) {
-        resolve();
-        return;
-      }
-      const cancel = clock.at(clock.now().monoMs + ms, resolve);
-      this.#interrupt.signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
-    });
   }
 
   #takePending(): ServerSignal | undefined {

@@ -2,6 +2,7 @@
 // number, for its first packet. One that is not OpenVPN's is passed on under port-share.
 
 import type { DataPlane, LinkId, PlaneEvent } from '../data/plane.ts';
+import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { tellLost } from '../peer/drop-words.ts';
@@ -166,9 +167,7 @@ export class Streams {
 
   /** Nobody waits for it; what goes wrong is written down. */
   #attend(work: Promise<void>): void {
-    work.catch((error: unknown) =>
-      this.#options.log(Level.error, `a connection: ${error instanceof Error ? error.message : String(error)}`),
-    );
+    work.catch((error: unknown) => this.#options.log(Level.error, `a connection: ${messageOf(error)}`));
   }
 
   #stopWaiting(stream: Stream): void {

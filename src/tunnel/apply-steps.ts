@@ -1,7 +1,7 @@
 // Carries out steps in order and undoes them in reverse, keeping the journal, and says what it does in the words of the
 // C program.
 
-import { SallyportError } from '../error.ts';
+import { messageOf, SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
 import type { Journal, JournalEntry, StepOutcome } from './journal.ts';
 import { type DevicePort, HostError, type NetworkPort, type OpenDevice } from './ports.ts';
@@ -111,7 +111,7 @@ function change(step: HostChange, { device, network }: StepPorts, log: Log): Ste
         network.removeRoute(step.route);
         return { result: 'changed' };
       } catch (error) {
-        log(Level.warning, `ERROR: Linux route delete command failed: ${reasonOf(error)}`);
+        log(Level.warning, `ERROR: Linux route delete command failed: ${messageOf(error)}`);
         return { result: 'failed' };
       }
     default:
@@ -127,7 +127,7 @@ function open(step: Extract<TunnelStep, { kind: 'open-device' }>, port: DevicePo
     device = port.open({ name, layer, node, txQueueLength });
   } catch (error) {
     // The words of the port name the call and the device already.
-    throw failure(`ERROR: ${reasonOf(error)}`, error, hasNoDriver(error) ? missingDriverHint(node) : undefined);
+    throw failure(`ERROR: ${messageOf(error)}`, error, hasNoDriver(error) ? missingDriverHint(node) : undefined);
   }
   log(Level.info, `TUN/TAP device ${device.name} opened`);
   return device;
@@ -148,7 +148,10 @@ function addAddress(step: Extract<TunnelStep, { kind: 'add-address' }>, network:
     return { result: 'changed' };
   } catch (error) {
     if (isHostError(error, 'EEXIST')) return { result: 'existed' };
-    throw failure(`Linux can't add ${version === 6 ? 'IPv6' : 'IP'} to interface ${device}: ${reasonOf(error)}`, error);
+    throw failure(
+      `Linux can't add ${version === 6 ? 'IPv6' : 'IP'} to interface ${device}: ${messageOf(error)}`,
+      error,
+    );
   }
 }
 
@@ -169,7 +172,7 @@ function addRoute(step: Extract<TunnelStep, { kind: 'add-route' }>, network: Net
       log(Level.routeChange, 'NOTE: Linux route add command failed because route exists');
       return { result: 'existed' };
     }
-    log(Level.warning, `ERROR: Linux route add command failed: ${reasonOf(error)}`);
+    log(Level.warning, `ERROR: Linux route add command failed: ${messageOf(error)}`);
     return { result: 'failed' };
   }
 }
@@ -196,7 +199,7 @@ export async function undoEntries(
       journal.undone(entry.id);
     } catch (error) {
       failures++;
-      log(Level.warning, `Cannot write the journal: ${reasonOf(error)}`);
+      log(Level.warning, `Cannot write the journal: ${messageOf(error)}`);
     }
   }
   return failures;
@@ -245,7 +248,7 @@ function revert(change: InverseChange, entry: JournalEntry, { device, network }:
 }
 
 function undoFailure(step: TunnelStep, error: unknown): { level: number; text: string } {
-  const reason = reasonOf(error);
+  const reason = messageOf(error);
   switch (step.kind) {
     case 'add-address': {
       const what = step.address.includes(':') ? 'IPv6' : 'IP';
@@ -272,7 +275,7 @@ function must<T>(message: string, attempt: () => T): T {
   try {
     return attempt();
   } catch (error) {
-    throw failure(`${message}: ${reasonOf(error)}`, error);
+    throw failure(`${message}: ${messageOf(error)}`, error);
   }
 }
 
@@ -300,8 +303,4 @@ const missingDriverHint = (node: string | undefined): string =>
 
 function isHostError(error: unknown, code: string): boolean {
   return error instanceof HostError && error.code === code;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
