@@ -1,7 +1,7 @@
 // All clients of the server: what the plane reports goes to the one it concerns, and strangers' packets to arrivals.ts.
 // Here an instance finds its judge, its options and its addresses, and here it is taken leave of.
 
-import type { Config } from '../config/config.ts';
+import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import { namingEngines } from '../control/certificate-name.ts';
 import type { Claim } from '../control/first-contact.ts';
@@ -73,8 +73,6 @@ export class Clients implements InstanceServer {
   #options: ClientsOptions;
   #engines: TlsEngineFactory;
   readonly #table: InstanceTable;
-  /** The claim that an instance is being made for. */
-  #claim: Claim | undefined;
   #nextSerial = 1;
   readonly #arrivals: Arrivals;
   readonly #farewells: Farewells;
@@ -113,10 +111,6 @@ export class Clients implements InstanceServer {
   get waitLimitSeconds(): number {
     const { handWindowSeconds, renegSeconds } = this.#options.config.tls;
     return Math.max(handWindowSeconds, Math.floor(renegSeconds / 2));
-  }
-
-  get size(): number {
-    return this.#table.size;
   }
 
   /** Clients that are up, oldest peer-id first. */
@@ -218,10 +212,9 @@ export class Clients implements InstanceServer {
     await this.#options.routes.close();
   }
 
-  createSession(instance: Instance, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
+  createSession(profile: ConnectionProfile, claim: Claim, { log, wake }: Pick<SessionPorts, 'log' | 'wake'>): Session {
     const { config, server, ports, plane } = this.#options;
-    if (this.#claim === undefined) throw new Error('an instance is made for a claim');
-    const options = sessionOptionsOf(config, server, instance.profile, this.#claim, plane.capabilities);
+    const options = sessionOptionsOf(config, server, profile, claim, plane.capabilities);
     return createSession(options, { crypto: ports.crypto, tls: this.#engines, log, wake });
   }
 
@@ -272,7 +265,7 @@ export class Clients implements InstanceServer {
     this.#farewells.add(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
-  closed(instance: Instance, reason: string, introduced: boolean): void {
+  closed(instance: Instance, reason: string): void {
     const { plane, scripts, connector, routes, ports } = this.#options;
     const statistics = plane.peerStatistics(instance.peer);
     const info = this.#info(instance, statistics);
@@ -284,7 +277,7 @@ export class Clients implements InstanceServer {
     if (instance.transport === 'tcp') this.#arrivals.endStream(instance.link);
     routes.release(instance);
     if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
-    if (!introduced || !this.#asked.has(instance)) {
+    if (!this.#asked.has(instance)) {
       connector.release(instance);
       return;
     }
@@ -332,7 +325,6 @@ export class Clients implements InstanceServer {
       dropRecursive: false,
       mayFloat: transport === 'udp',
     });
-    this.#claim = claim;
     const instance = new Instance(
       {
         id,
@@ -342,11 +334,10 @@ export class Clients implements InstanceServer {
         address,
         profile: listener.profile,
         peer,
-        peerSessionId: claim.peerSessionId,
+        claim,
       },
       this,
     );
-    this.#claim = undefined;
     this.#table.add(instance);
     instance.start();
     instance.handleControl(claim.bytes);

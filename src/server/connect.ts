@@ -63,7 +63,7 @@ export interface Grant {
 export class Connector {
   #config: Config;
   #server: ServerOptions;
-  #ports: ConnectPorts;
+  readonly #ports: ConnectPorts;
   readonly #leases = new WeakMap<Instance, PoolLease>();
 
   constructor(config: Config, server: ServerOptions, ports: ConnectPorts) {

@@ -6,6 +6,7 @@
 // Every judgement has a limit of time; a client whose judge is slow, fails or hangs waits or is refused alone.
 
 import type { ConnectionProfile } from '../config/config.ts';
+import type { Claim } from '../control/first-contact.ts';
 import type { DataPlane, LinkId, PeerHandle, PeerSettings } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
@@ -49,7 +50,7 @@ export interface InstanceServer {
   /** The longest that a judgement may take, and how far a client may be put off. */
   readonly handWindowMs: number;
   readonly waitLimitSeconds: number;
-  createSession(instance: Instance, ports: Pick<SessionPorts, 'log' | 'wake'>): Session;
+  createSession(profile: ConnectionProfile, claim: Claim, ports: Pick<SessionPorts, 'log' | 'wake'>): Session;
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean>;
   authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict>;
   /** `event`: how the client proved itself; `token`: what it will be known by next time. */
@@ -62,8 +63,8 @@ export interface InstanceServer {
   /** Texts after a renegotiation: a new auth-token. */
   renegotiated(instance: Instance): readonly string[];
   crResponse(instance: Instance, base64: string): void;
-  /** The instance has ended; everything that is its own goes now. `introduced`: programs were told that it connects. */
-  closed(instance: Instance, reason: string, introduced: boolean): void;
+  /** The instance has ended; everything that is its own goes now. */
+  closed(instance: Instance, reason: string): void;
 }
 
 export interface InstanceOptions {
@@ -75,7 +76,8 @@ export interface InstanceOptions {
   readonly address: SocketAddress;
   readonly profile: ConnectionProfile;
   readonly peer: PeerHandle;
-  readonly peerSessionId: Uint8Array;
+  /** What it begins with. */
+  readonly claim: Claim;
 }
 
 /** The session ends an overdue handshake itself, and says why; this is for one that has forgotten to. */
@@ -119,7 +121,6 @@ export class Instance {
   #wantsPush = false;
   #reply: readonly string[] = [];
   #repliedMs = Number.NEGATIVE_INFINITY;
-  #introduced = false;
   /** Its addresses are learned: the reply may go out. */
   #settled = false;
   #cipher = '';
@@ -136,7 +137,7 @@ export class Instance {
     this.address = options.address;
     this.profile = options.profile;
     this.peer = options.peer;
-    this.#peerSessionId = formatHex(options.peerSessionId);
+    this.#peerSessionId = formatHex(options.claim.peerSessionId);
     this.#server = server;
     this.createdUnixSeconds = Math.floor(server.clock.now().unixSeconds);
     this.ended = new Promise((resolve) => {
@@ -146,7 +147,7 @@ export class Instance {
     this.log = (flags, text) => server.log(flags, this.#prefix + text);
     this.facts = newClientFacts(options.id, options.transport, options.address, this.log);
     this.#keys = createPeerKeys(server.plane, options.peer, this.log);
-    this.#session = server.createSession(this, {
+    this.#session = server.createSession(options.profile, options.claim, {
       log: this.log,
       wake: () => this.#drive((now) => this.#session.handleWake(now)),
     });
@@ -175,10 +176,6 @@ export class Instance {
     return this.#cipher;
   }
 
-  counters(): ReturnType<Session['counters']> {
-    return this.#session.counters();
-  }
-
   /** Begins; a client that does not finish its handshake in time goes. */
   start(): void {
     this.#limit(this.#server.handWindowMs + HANDSHAKE_GRACE_MS, 'handshake');
@@ -203,10 +200,6 @@ export class Instance {
     this.address = address;
     this.facts.trusted = address;
     this.#name(this.facts.name);
-  }
-
-  renegotiate(): void {
-    this.#drive((now) => this.#session.renegotiate(now));
   }
 
   /** Says something on the control channel of a client that is up. */
@@ -251,7 +244,7 @@ export class Instance {
     if (last.end !== undefined) this.log(Level.multi, endLine(last.end));
     this.#session.close();
     try {
-      this.#server.closed(this, last.reason, this.#introduced);
+      this.#server.closed(this, last.reason);
     } finally {
       this.#settleEnd();
     }
@@ -426,7 +419,6 @@ export class Instance {
   }
 
   #connect(event: Authenticate, token: string | undefined): void {
-    this.#introduced = true;
     this.#limit(this.#server.handWindowMs, 'judgement');
     this.#settle(this.#server.connect(this, event, token, this.#aborter.signal), (result) => {
       if (this.#phase !== 'connecting') return;

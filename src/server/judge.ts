@@ -30,7 +30,7 @@ interface Passed {
 
 export class Judge {
   #options: JudgeOptions;
-  #ports: JudgePorts;
+  readonly #ports: JudgePorts;
   readonly #tokens = new WeakMap<Instance, ClientTokens>();
   /** The user name that each client was let in with first: a renegotiation may not have another. */
   readonly #names = new WeakMap<Instance, { readonly proven: string | undefined }>();

@@ -5,6 +5,7 @@
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import { Level, type Log } from '../log.ts';
+import { wait } from '../peer/wait.ts';
 import type { ClockPort } from '../ports.ts';
 import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import type { ScriptPort } from '../tunnel/ports.ts';
@@ -51,10 +52,19 @@ const POLL_MS = 1000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 const OUTPUT_LIMIT_BYTES = 1024 * 1024;
 const DEFERRED = 2;
-/** Programs that a client causes; they stand in the lane, and their end is not waited for when the server ends. */
-const QUEUED = new Set(['--tls-verify script', '--auth-user-pass-verify', '--client-connect', '--client-crresponse']);
-/** Has a limit of its own, see key-checks.ts. */
-const STOPPABLE = new Set(['--tls-crypt-v2-verify']);
+
+/** How a program is run. */
+interface RunManner {
+  /**
+   * `queued`: a client caused it; it stands in the lane, and its end is not waited for when the server ends. `stopped`:
+   * nor is that of this one, but it has a limit of its own (key-checks.ts). undefined: it runs to its end.
+   */
+  readonly manner?: 'queued' | 'stopped';
+  /** Exit codes that mean no failure; default: 0. */
+  readonly good?: readonly number[];
+  /** Its client is gone: a program that has not begun is not begun any more. */
+  readonly gone?: AbortSignal;
+}
 
 export class ScriptCalls implements ServerScripts {
   #config: Config;
@@ -98,15 +108,17 @@ export class ScriptCalls implements ServerScripts {
       return false;
     }
     const { files } = this.#ports;
-    const path = files.temporary('tls_crypt_v2_metadata');
+    const path = this.#temporary('tls_crypt_v2_metadata');
     try {
       files.replace(path, metadata.bytes);
       const environment = metadataEnvironment(metadata.type, path);
-      const accepted = (await this.#run({ log }, '--tls-crypt-v2-verify', command, environment))?.exitCode === 0;
+      const accepted =
+        (await this.#run({ log }, '--tls-crypt-v2-verify', command, environment, { manner: 'stopped' }))?.exitCode ===
+        0;
       log(Level.handshake, `TLS CRYPT V2 VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}`);
       return accepted;
     } finally {
-      files.remove(path);
+      this.#remove(path);
     }
   }
 
@@ -120,7 +132,6 @@ export class ScriptCalls implements ServerScripts {
       const seen = {
         certificates: rootFirst.slice(0, index + 1),
         known: known.filter(({ depth }) => depth < certificate.depth),
-        commonName: client.name ?? client.commonName,
       };
       const environment = this.#environment('tls-verify', client, seen);
       const result = await this.#run(
@@ -128,6 +139,7 @@ export class ScriptCalls implements ServerScripts {
         '--tls-verify script',
         [...command, ...tlsVerifyArguments(certificate)],
         environment,
+        { manner: 'queued' },
       );
       const accepted = result?.exitCode === 0;
       const { depth, subject } = certificate;
@@ -166,14 +178,11 @@ export class ScriptCalls implements ServerScripts {
         password: byFile === undefined ? password : undefined,
       });
       const argv = byFile === undefined ? script.argv : [...script.argv, byFile];
-      const result = await this.#run(
-        client,
-        '--auth-user-pass-verify',
-        argv,
-        environment,
-        [0, DEFERRED],
-        dialog.signal,
-      );
+      const result = await this.#run(client, '--auth-user-pass-verify', argv, environment, {
+        manner: 'queued',
+        good: [0, DEFERRED],
+        gone: dialog.signal,
+      });
       let accept = result?.exitCode === 0;
       if (result?.exitCode === DEFERRED) {
         log(Level.handshake, `TLS: Username/Password authentication deferred for username '${username}' `);
@@ -202,14 +211,10 @@ export class ScriptCalls implements ServerScripts {
     const connectFiles = { config: this.#temporary('cc'), deferred: this.#temporary('ccr') };
     try {
       const environment = this.#environment('client-connect', client, { connectFiles });
-      const result = await this.#run(
-        client,
-        '--client-connect',
-        [...command, connectFiles.config],
-        environment,
-        [0],
-        signal,
-      );
+      const result = await this.#run(client, '--client-connect', [...command, connectFiles.config], environment, {
+        manner: 'queued',
+        gone: signal,
+      });
       let accept = result?.exitCode === 0;
       if (accept && this.#answer(connectFiles.deferred) === '2') {
         accept = await this.#deferredAnswer(connectFiles.deferred, signal);
@@ -261,6 +266,7 @@ export class ScriptCalls implements ServerScripts {
         '--client-crresponse',
         [...command, path],
         this.#environment('client-crresponse', client, {}),
+        { manner: 'queued' },
       );
     } finally {
       this.#remove(path);
@@ -315,8 +321,7 @@ export class ScriptCalls implements ServerScripts {
     name: string,
     argv: readonly string[],
     environment: ScriptEnvironment,
-    good: readonly number[] = [0],
-    gone?: AbortSignal,
+    { manner, good = [0], gone }: RunManner = {},
   ): Promise<RunResult | undefined> {
     const { scripts } = this.#ports;
     const log = client?.log ?? this.#ports.log;
@@ -328,13 +333,14 @@ export class ScriptCalls implements ServerScripts {
     }
     const timeoutMs = this.#timeoutMs;
     const { signal } = this.#lane;
-    const result = !QUEUED.has(name)
-      ? await scripts.run(argv, environment, STOPPABLE.has(name) ? { timeoutMs, signal } : { timeoutMs })
-      : await this.#lane.run((leftMs, stop) => scripts.run(argv, environment, { timeoutMs: leftMs, signal: stop }), {
-          timeoutMs,
-          clock: this.#ports.clock,
-          ...(gone && { gone }),
-        });
+    const result =
+      manner !== 'queued'
+        ? await scripts.run(argv, environment, manner === 'stopped' ? { timeoutMs, signal } : { timeoutMs })
+        : await this.#lane.run((leftMs, stop) => scripts.run(argv, environment, { timeoutMs: leftMs, signal: stop }), {
+            timeoutMs,
+            clock: this.#ports.clock,
+            ...(gone && { gone }),
+          });
     if (result === undefined) return undefined;
     if (result.error === undefined && result.exitCode !== undefined && good.includes(result.exitCode)) return result;
     log(Level.warning, `WARNING: Failed running command (${name}): ${scriptFailure(result)}`);
@@ -371,24 +377,10 @@ export class ScriptCalls implements ServerScripts {
       const answer = this.#answer(path);
       if (answer === '1') return true;
       if (answer === '0') return false;
-      await this.#pause(signal);
-    }
-  }
-
-  #pause(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports;
-    return new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      const leave = (): void => {
-        cancel();
-        reject(signal.reason);
-      };
-      const cancel = clock.at(clock.now().monoMs + POLL_MS, () => {
-        signal.removeEventListener('abort', leave);
-        resolve();
-      });
-      signal.addEventListener('abort', leave, { once: true });
-    });
+      await wait(this.#ports.clock, POLL_MS, signal);
+      signal.throwIfAborted();
+    }
   }
 
   #answer(path: string): string {

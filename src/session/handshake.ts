@@ -26,7 +26,7 @@ export interface HandshakeHost {
   readonly remoteText: string;
   emit(event: SessionEvent): void;
   /** Whether a key would be the first of the connection. */
-  isFirst(key: SessionKey): boolean;
+  isFirst(): boolean;
   onReady(key: SessionKey, established: TlsEstablished, now: Instants): void;
   onText(key: SessionKey, plaintext: Uint8Array, now: Instants): void;
   onFailed(key: SessionKey, error: SallyportError, now: Instants): void;
@@ -163,7 +163,7 @@ export class Handshake {
     this.#host.emit({
       type: 'authenticate',
       keyId: key.state.keyId,
-      first: this.#host.isFirst(key),
+      first: this.#host.isFirst(),
       established,
       refusal: key.refusal,
       peerOptionsString: peer.optionsString,
