@@ -1,16 +1,20 @@
 // What the composition roots of clients and servers have in common.
 
+import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import type { Config } from './config/config.ts';
+import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
-import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
+import { loadProvider } from './linux/openssl.ts';
+import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import type { Log } from './log.ts';
+import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { ScriptStdio } from './node/scripts.ts';
 import type { PacketDevice } from './packet-device.ts';
+import { Host, type HostPorts } from './tunnel/host.ts';
 import type { DevicePort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
 
@@ -87,12 +91,39 @@ export function hostPorts(device: PacketDevice | undefined): { devices: DevicePo
   };
 }
 
+/** Before anything is read: providers of OpenSSL, and the process's own priority. */
+export function prepareProcess({ providers, process: { nice } }: Config): void {
+  for (const provider of providers) loadProvider(provider);
+  if (nice !== undefined) setNice(nice);
+}
+
+/** What the tunnel does to the host, with the adapters of this platform. */
+export const composeHost = (
+  config: Config,
+  { log, configFile }: Pick<Surroundings, 'log' | 'configFile'>,
+  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver'>,
+): Host =>
+  new Host(config, {
+    ...ports,
+    privileges: privilegePort(config),
+    log,
+    pid: process.pid,
+    startUnixSeconds: Math.floor(Date.now() / 1000),
+    configFile,
+  });
+
+/** The text of a key or of another small file, inline or by name. Throws what reading throws. */
+export function readSource(source: Source, directory: string): string {
+  if (source.kind === 'inline') return source.text;
+  return readBoundedFile(resolve(directory, source.path), MAX_MATERIAL_BYTES).toString('utf8');
+}
+
 /** Where scripts print. */
 export const scriptStdio = (output: number | 'ignore' | undefined): ScriptStdio =>
   output === undefined ? {} : { stdout: output, stderr: output };
 
 /** Names are looked up now: after chroot there may be no /etc to look into. */
-export function privilegePort(config: Config): PrivilegePort {
+function privilegePort(config: Config): PrivilegePort {
   const { user, group } = config.process;
   const account = user === undefined ? undefined : lookupUser(user);
   const gid = group === undefined ? undefined : lookupGroup(group);

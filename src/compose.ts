@@ -6,22 +6,26 @@ import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
-import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
+import {
+  composeHost,
+  hostPorts,
+  prepareProcess,
+  readSource,
+  type Surroundings,
+  scriptStdio,
+  startPlane,
+} from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
-import { loadProvider } from './linux/openssl.ts';
-import { setNice } from './linux/privileges.ts';
 import { Level } from './log.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
-import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
-import { Host } from './tunnel/host.ts';
 import { OPENVPN_VERSION } from './version.ts';
 
 export interface ComposeOptions extends Surroundings {
@@ -40,10 +44,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const { log, directory } = options;
   const warn = (text: string): void => log(Level.warning, text);
   const pathOf = (path: string): string => resolve(directory, path);
-  const readText = (source: Source): string =>
-    source.kind === 'inline' ? source.text : readBoundedFile(pathOf(source.path), MAX_MATERIAL_BYTES).toString('utf8');
-  for (const provider of config.providers) loadProvider(provider);
-  if (config.process.nice !== undefined) setNice(config.process.nice);
+  const readText = (source: Source): string => readSource(source, directory);
+  prepareProcess(config);
   const plane = startPlane(options);
   try {
     const { devices, network } = hostPorts(options.device);
@@ -67,17 +69,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
           network.lookup(formatAddress(remote.address))?.linkAddress,
       },
     };
-    const host = new Host(config, {
-      devices,
-      network,
-      scripts: createNodeScripts(scriptStdio(options.scriptOutput)),
-      privileges: privilegePort(config),
-      resolver,
-      log,
-      pid: process.pid,
-      startUnixSeconds: Math.floor(Date.now() / 1000),
-      configFile: options.configFile,
-    });
+    const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
+    const host = composeHost(config, options, { devices, network, scripts, resolver });
     return {
       start(observer) {
         const client = new Client(

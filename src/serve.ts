@@ -2,21 +2,26 @@
 // both go through it.
 
 import { resolve } from 'node:path';
-import { hostPorts, privilegePort, type Surroundings, scriptStdio, startPlane } from './compose-parts.ts';
+import {
+  composeHost,
+  hostPorts,
+  prepareProcess,
+  readSource,
+  type Surroundings,
+  scriptStdio,
+  startPlane,
+} from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
 import type { ServerOptions } from './config/server-options.ts';
 import { SallyportError } from './error.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
-import { loadProvider } from './linux/openssl.ts';
-import { setNice } from './linux/privileges.ts';
 import { Level, type Log } from './log.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { materialExpiry, watchExpiry } from './node/expiry-watch.ts';
 import { HeldFiles } from './node/held-files.ts';
 import { formatLocalTime } from './node/logger.ts';
-import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createServerFiles } from './node/server-files.ts';
@@ -28,7 +33,6 @@ import type { ServerHooks } from './server/hooks.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
 import { Server, type ServerEnd, type ServerObserver } from './server/server.ts';
 import { loadServerWraps } from './server/wraps.ts';
-import { Host } from './tunnel/host.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { parseAuthTokenKey } from './wire/auth-token-key.ts';
 
@@ -66,8 +70,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { server } = config;
   if (server === undefined) throw new TypeError('the configuration is not that of a server (mode server)');
   const { log, directory } = options;
-  for (const provider of config.providers) loadProvider(provider);
-  if (config.process.nice !== undefined) setNice(config.process.nice);
+  prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
   const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
   try {
@@ -83,16 +86,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = new Host(config, {
-      ...hostPorts(options.device),
-      scripts,
-      privileges: privilegePort(config),
-      resolver,
-      log,
-      pid: process.pid,
-      startUnixSeconds: Math.floor(Date.now() / 1000),
-      configFile: options.configFile,
-    });
+    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -249,11 +243,6 @@ function changedMaterial(before: TlsMaterial, now: TlsMaterial): string[] {
   });
   const [old, next] = [raw(before), raw(now)];
   return (['ca', 'cert', 'crl-verify'] as const).filter((name) => old[name] !== next[name]);
-}
-
-function readSource(source: Source, directory: string): string {
-  if (source.kind === 'inline') return source.text;
-  return readBoundedFile(resolve(directory, source.path), MAX_MATERIAL_BYTES).toString('utf8');
 }
 
 /** Certificates, keys and lists, as they are now. */

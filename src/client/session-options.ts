@@ -5,8 +5,8 @@ import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
-import { optionsStringOf } from '../peer/options-string.ts';
 import { peerChecksOf } from '../peer/peer-checks.ts';
+import { commonSessionOptions } from '../peer/session-options.ts';
 import type { SessionOptions } from '../session/options.ts';
 import { IvProto } from '../wire/peer-info.ts';
 import { withRestart } from './ping-restart.ts';
@@ -23,23 +23,10 @@ export function sessionOptionsOf(
   capabilities: PlaneCapabilities,
   challenges?: ChallengePort | undefined,
 ): SessionOptions {
-  const { tls } = config;
-  const role = tls.role ?? 'client';
   return {
-    tlsRole: role,
+    ...commonSessionOptions(config, profile, config.tls.role ?? 'client', capabilities),
     pull: config.pull,
-    transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
     wrap: material.wrapOf(profile),
-    tlsTimeoutMs: tls.timeoutSeconds * 1000,
-    handWindowMs: tls.handWindowSeconds * 1000,
-    tranWindowMs: tls.tranWindowSeconds * 1000,
-    renegotiateMs: tls.renegSeconds * 1000,
-    maxControlPacketBytes: profile.maxControlPacketBytes,
-    replayWindowPackets: config.replayWindow.packets,
-    replayWindowSeconds: config.replayWindow.seconds,
-    optionsString: optionsStringOf(config, profile, role, false),
-    // Nothing to compare with: no warnings (disable-occ).
-    expectedOptionsString: config.disableOcc ? '' : optionsStringOf(config, profile, role, true),
     peerInfo: [
       ...peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
       ...(config.pull ? loginMethods(config, challenges) : []),
@@ -47,9 +34,6 @@ export function sessionOptionsOf(
     verify: peerChecksOf(config.tls),
     dataCiphers: config.dataCiphers.filter((name) => capabilities.ciphers.includes(name)),
     dataCiphersFallback: config.dataCiphersFallback,
-    digest: config.auth,
-    renegotiateBytes: capabilities.keyLimits ? tls.renegBytes : 0,
-    renegotiatePackets: capabilities.keyLimits ? tls.renegPackets : 0,
     keepalive: keepaliveOf(withRestart(config.tunnel, config, profile)),
     pushRequestMs: PUSH_REQUEST_MS,
     needsCredentials: config.authUserPass !== undefined,
