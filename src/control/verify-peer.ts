@@ -4,6 +4,7 @@
 import { SallyportError } from '../error.ts';
 import { Level, type LogFlags } from '../log.ts';
 import { formatHex } from '../wire/hex.ts';
+import { sameBytes } from '../wire/reader.ts';
 import { certificateName, missingNameLine } from './certificate-name.ts';
 import type { PeerCertificate, TlsEstablished } from './tls-engine.ts';
 
@@ -367,9 +368,4 @@ function decimalSerial(hex: string): string {
 
 function hex4(bits: number): string {
   return bits.toString(16).padStart(4, '0');
-}
-
-/** Public values: no need for constant time. */
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

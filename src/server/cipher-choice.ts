@@ -4,6 +4,7 @@
 import { cipherFacts } from '../crypto/cipher-table.ts';
 import { parseOptionsStringCipher } from '../wire/options-string.ts';
 import { offeredCiphers } from '../wire/peer-info.ts';
+import { replaceControls } from './clean-text.ts';
 
 export interface CipherWishes {
   /** `data-ciphers`, DEFAULT and `?` resolved; those of the client where a file states them. */
@@ -42,14 +43,14 @@ export function chooseCipher(own: CipherWishes, offer: CipherOffer): CipherChoic
   }
   const mine = ownList(own);
   if (offered.length > 0) {
-    const theirs = printable(offered.join(':'));
+    const theirs = replaceControls(offered.join(':'), '?');
     return refuse(
       `PUSH: No common cipher between server and client. Server data-ciphers: ${mine}, client supported ciphers '${theirs}'`,
     );
   }
   if (stated !== undefined) {
     return refuse(
-      `PUSH: No common cipher between server and client. Server data-ciphers: ${mine}, client supports cipher '${printable(stated)}'`,
+      `PUSH: No common cipher between server and client. Server data-ciphers: ${mine}, client supports cipher '${replaceControls(stated, '?')}'`,
     );
   }
   const nothing = 'PUSH: No NCP or OCC cipher data received from peer.';
@@ -71,8 +72,4 @@ function ownList({ dataCiphers, dataCiphersWritten }: CipherWishes): string {
   const list = dataCiphers.join(':');
   if (dataCiphersWritten === undefined || dataCiphersWritten === list) return `'${list}'`;
   return `'${dataCiphersWritten}' (${list})`;
-}
-
-function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f]/g, '?');
 }

@@ -2,8 +2,9 @@
 // belongs to one judgement; it ends with it.
 
 import { SallyportError } from '../error.ts';
-import { formatBase64, parseBase64 } from '../wire/base64.ts';
+import { parseBase64 } from '../wire/base64.ts';
 import { IvProto, ivProtoOf } from '../wire/peer-info.ts';
+import { replaceControls } from './clean-text.ts';
 import type { AuthenticateContext } from './hooks.ts';
 
 /** What a dialog needs of its client. */
@@ -86,7 +87,7 @@ export class Dialog implements AuthenticateContext {
     const bytes = this.#asked ? parseBase64(base64) : undefined;
     if (bytes === undefined) return undefined;
     this.#asked = false;
-    const text = new TextDecoder().decode(bytes).replace(/[\x00-\x1f\x7f]/g, '');
+    const text = replaceControls(new TextDecoder().decode(bytes), '');
     this.#answer?.(text);
     this.#answer = undefined;
     return text;
@@ -96,16 +97,6 @@ export class Dialog implements AuthenticateContext {
   end(reason: string): void {
     this.#aborter.abort(new SallyportError(reason, { code: 'SALLYPORT_ABORTED', blame: 'peer' }));
   }
-}
-
-/** `CR_RESPONSE` of a dynamic challenge as clients put it into the password; the username goes in the challenge. */
-export function dynamicChallengeText(
-  challenge: { readonly text: string; readonly state: string; readonly echo?: boolean; readonly response?: boolean },
-  username: string,
-): string {
-  const flags = [challenge.response === false ? '' : 'R', challenge.echo === true ? 'E' : ''].filter(Boolean).join(',');
-  const user = formatBase64(new TextEncoder().encode(username));
-  return `CRV1:${flags}:${challenge.state}:${user}:${challenge.text}`;
 }
 
 function misuse(what: string): SallyportError {

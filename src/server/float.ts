@@ -4,6 +4,7 @@
 import type { DataPlane } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
+import { sameBytes } from '../wire/reader.ts';
 import { addressText } from './address-text.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Instance } from './instance.ts';
@@ -42,5 +43,5 @@ export function answerFloat(
 function isSameClient(a: ClientFacts, b: ClientFacts): boolean {
   const [one, other] = [a.chain[0]?.sha256, b.chain[0]?.sha256];
   if (one === undefined || other === undefined) return one === other && a.name !== undefined && a.name === b.name;
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+  return sameBytes(one, other);
 }

@@ -3,17 +3,16 @@
 import type { PeerStatistics } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
+import { parseDynamicResponse, parseStaticResponse } from '../wire/auth-challenge.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { ClientEndpoint, ClientIdentity, ClientInfo } from './hooks.ts';
 import type { Authenticate, Instance } from './instance.ts';
-import { splitStaticChallenge } from './judge.ts';
 
 /** Somebody who wants in. */
 export function clientIdentity({ facts, address }: Instance, event: Authenticate): ClientIdentity {
   const leaf = event.established.chain[0];
   const password = event.password;
-  const fixed = password === undefined ? undefined : splitStaticChallenge(password);
-  const dynamic = password === undefined ? null : /^CRV1::([^:]*)::(.*)$/s.exec(password);
+  const fixed = password === undefined ? undefined : parseStaticResponse(password);
   return {
     id: facts.id,
     commonName: leaf?.commonName,
@@ -21,7 +20,7 @@ export function clientIdentity({ facts, address }: Instance, event: Authenticate
     username: facts.username,
     password: fixed?.password ?? password,
     response: fixed?.response,
-    challenge: dynamic === null ? undefined : { state: dynamic[1] ?? '', response: dynamic[2] ?? '' },
+    challenge: password === undefined ? undefined : parseDynamicResponse(password),
     endpoint: endpointOf(facts, address),
     peerInfo: event.peerInfo,
     renegotiation: !event.first,

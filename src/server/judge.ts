@@ -4,14 +4,15 @@
 import type { ServerOptions } from '../config/server-options.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
-import { parseBase64 } from '../wire/base64.ts';
+import { writeDynamicChallenge } from '../wire/auth-challenge.ts';
 import { formatHex } from '../wire/hex.ts';
 import type { AuthTokens, ClientTokens } from './auth-token.ts';
-import { type Dialog, dynamicChallengeText } from './dialog.ts';
+import type { Dialog } from './dialog.ts';
 import type { AuthenticateDecision, ClientIdentity, ServerHooks } from './hooks.ts';
 import { clientIdentity } from './identity.ts';
 import type { Authenticate, Instance } from './instance.ts';
 import type { ServerScripts, TokenSession } from './scripts.ts';
+import { cleanCredential } from './server-environment.ts';
 import { type Refusal, refusal, type Verdict } from './verdict.ts';
 
 type JudgeOptions = Pick<ServerOptions, 'usernameAsCommonName' | 'authUserPassOptional' | 'authGenToken'>;
@@ -54,7 +55,7 @@ export class Judge {
       return refusal(undefined);
     }
     const credentials = {
-      username: cleanText(event.username ?? ''),
+      username: cleanCredential(event.username ?? ''),
       password: event.password ?? '',
       stated: event.username !== undefined && event.username !== '' && event.password !== undefined,
     };
@@ -130,7 +131,7 @@ export class Judge {
       const refused = refusalOf(decision, identity, log);
       if (refused !== undefined) return refused;
       if (typeof decision === 'object' && decision.accept && decision.name !== undefined) {
-        name = cleanText(decision.name);
+        name = cleanCredential(decision.name);
       }
     }
     if (credentials.stated && (scripts.checksPasswords || hooks.onAuthenticate !== undefined)) {
@@ -200,7 +201,7 @@ function refusalOf(decision: AuthenticateDecision, identity: ClientIdentity, log
   if (decision !== false && decision.accept) return undefined;
   log(Level.tlsErrors, 'TLS Auth Error: Auth Username/Password verification failed for peer');
   if (decision === false) return refusal(undefined);
-  if ('challenge' in decision) return refusal(dynamicChallengeText(decision.challenge, identity.username ?? ''));
+  if ('challenge' in decision) return refusal(writeDynamicChallenge(decision.challenge, identity.username ?? ''));
   if ('retry' in decision) {
     const { backoffSeconds, advance, text = '' } = decision.retry;
     const flags = [
@@ -210,15 +211,4 @@ function refusalOf(decision: AuthenticateDecision, identity: ClientIdentity, log
     return refusal(`TEMP[${flags.join(',')}]: ${text}`);
   }
   return refusal(decision.reason);
-}
-
-const cleanText = (text: string): string => text.replace(/[\x00-\x1f\x7f]/g, '_');
-
-/** What clients make of a static challenge: `SCRV1:base64 password:base64 answer`. */
-export function splitStaticChallenge(password: string): { password: string; response: string } | undefined {
-  const match = /^SCRV1:([A-Za-z0-9+/=]*):([A-Za-z0-9+/=]*)$/.exec(password);
-  const parts = match?.slice(1).map((part) => parseBase64(part));
-  if (parts?.[0] === undefined || parts[1] === undefined) return undefined;
-  const decoder = new TextDecoder();
-  return { password: decoder.decode(parts[0]), response: decoder.decode(parts[1]) };
 }

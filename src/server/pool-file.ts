@@ -7,6 +7,7 @@
 
 import { parseAddress } from '../ip/address.ts';
 import type { AddressPool, PoolRecord } from './address-pool.ts';
+import { replaceControls } from './clean-text.ts';
 
 /** Characters of a file that is read: sixty thousand lines. */
 const CHARACTERS_LIMIT = 8 * 1024 * 1024;
@@ -28,12 +29,12 @@ export function readPoolFile(text: string, pool: AddressPool, fixed: boolean, no
   for (const written of text.slice(0, CHARACTERS_LIMIT).split('\n')) {
     const line = written.replaceAll('\r', '');
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
-    notes.push({ severity: 'info', text: `ifconfig_pool_read(), in='${printable(line)}'` });
+    notes.push({ severity: 'info', text: `ifconfig_pool_read(), in='${replaceControls(line, '?')}'` });
     const [name, text4, text6 = ''] = line.split(',');
     if (name === undefined || text4 === undefined) continue;
     if ([name, text4, text6].some((field) => field.length > FIELD_LIMIT)) continue;
     const warn = (said: string): void => {
-      notes.push({ severity: 'warning', text: printable(said) });
+      notes.push({ severity: 'warning', text: replaceControls(said, '?') });
     };
     const slot4 = slotOf(pool, text4, 4, name, warn);
     const slot6 = slotOf(pool, text6, 6, name, warn);
@@ -71,8 +72,4 @@ function slotOf(
   const slot = pool.slotOf(text);
   if (slot === undefined) warn(`pool: IPv${family} (${text}) out of pool range for CN=${name}`);
   return slot;
-}
-
-function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f]/g, '?');
 }

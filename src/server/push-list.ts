@@ -5,7 +5,7 @@ import { lexLine } from '../config/lexer.ts';
 import type { ClientOptions } from '../config/server-options.ts';
 import { parseAddress } from '../ip/address.ts';
 import { formatPrefix, netmaskToLength, parsePrefix } from '../ip/prefix.ts';
-import { formatBase64 } from '../wire/base64.ts';
+import { formatTextBase64 } from '../wire/base64.ts';
 import { announcesCompression } from '../wire/options-string.ts';
 import type { ClientAddresses } from './client-addresses.ts';
 import type { ProtocolChoice } from './protocol-choice.ts';
@@ -58,7 +58,7 @@ export function pushList(facts: PushFacts): { readonly options: readonly string[
 
 /** The options that a token is pushed with, in a first reply. A renewed one goes out alone: `PUSH_REPLY,auth-token …`. */
 export function tokenOptions(token: string, username: string): string[] {
-  const user = formatBase64(new TextEncoder().encode(username));
+  const user = formatTextBase64(username);
   const options = [`auth-token ${token}`];
   if (user !== '') options.push(`auth-token-user ${user}`);
   return options.filter((option) => option.length <= OWN_OPTION_LIMIT);

@@ -12,6 +12,7 @@ import {
   Environment,
   type ScriptEnvironment,
 } from '../tunnel/environment.ts';
+import { named, replaceControls } from './clean-text.ts';
 import type { ClientAddresses } from './client-addresses.ts';
 
 /** Bytes of a line of peer info as C reads them; what follows counts as a line of its own. */
@@ -154,7 +155,7 @@ export function credentialsFileText(username: string, password: string): string 
 
 /** A user name, password, common name or subject as the server takes it: control characters become `_`. */
 export function cleanCredential(text: string): string {
-  return text.replace(/[\0-\x1f\x7f]/g, '_');
+  return replaceControls(text, '_');
 }
 
 /**
@@ -184,8 +185,4 @@ function addAddresses(set: (name: string, value: string | number | undefined) =>
   set('ifconfig_pool_remote_ip6', v6?.local);
   set('ifconfig_pool_local_ip6', v6?.remote);
   set('ifconfig_pool_ip6_netbits', v6?.prefixLength);
-}
-
-function named(name: string | undefined): string {
-  return name === undefined || name === '' ? 'UNDEF' : name;
 }

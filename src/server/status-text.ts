@@ -4,6 +4,8 @@
 //
 // Observed with OpenVPN 2.7.8.
 
+import { named, replaceControls } from './clean-text.ts';
+
 export interface StatusClient {
   /** Common name and user; undefined is written UNDEF. */
   readonly name: string | undefined;
@@ -104,11 +106,7 @@ function worded(facts: StatusFacts, timeText: TimeText): (string | number)[][] {
   ];
 }
 
-function named(name: string | undefined): string {
-  return name === undefined || name === '' ? 'UNDEF' : name;
-}
-
 /** A name is a peer's text: it must not begin a line of its own. Commas stay, as in C. */
 function clean(field: string | number): string {
-  return String(field).replace(/[\0-\x1f\x7f]/g, '_');
+  return replaceControls(String(field), '_');
 }

@@ -4,6 +4,7 @@
 import type { ControlWrap, WrapVerdict } from '../control/wrap.ts';
 import { type ControlPacket, parseControlPacket } from '../wire/control-packet.ts';
 import { isHardReset, Opcode, parseOpcode } from '../wire/opcode.ts';
+import { sameBytes } from '../wire/reader.ts';
 import type { ControlDrop } from './counters.ts';
 import type { SessionOptions } from './options.ts';
 
@@ -35,11 +36,11 @@ export function receiveControl(bytes: Uint8Array, facts: ReceiveFacts, unixSecon
   if (!verdict.ok) return { drop: verdict.drop, verdict };
   const packet = parseControlPacket(verdict.header, verdict.body);
   if (packet === undefined) return { drop: 'malformed' };
-  if (packet.remoteSessionId !== undefined && !sameId(packet.remoteSessionId, facts.ownSessionId)) {
+  if (packet.remoteSessionId !== undefined && !sameBytes(packet.remoteSessionId, facts.ownSessionId)) {
     return { drop: 'bad-ack-session' };
   }
   if (facts.peerSessionId === undefined) return receiveFirst(packet, facts);
-  if (!sameId(packet.sessionId, facts.peerSessionId)) return { drop: 'foreign-session' };
+  if (!sameBytes(packet.sessionId, facts.peerSessionId)) return { drop: 'foreign-session' };
   // A reset is message 0 of its key and nothing else is.
   const reset = isHardReset(opcode) || opcode === Opcode.softResetV1;
   if (packet.messageId !== undefined && reset !== (packet.messageId === 0)) return { drop: 'malformed' };
@@ -71,8 +72,4 @@ function comesFromPeer(opcode: Opcode, ownRole: 'client' | 'server'): boolean {
     default:
       return true;
   }
-}
-
-function sameId(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -3,7 +3,7 @@
 // The state has no colon, the text may have some. Flags are letters with or without commas: E shows what is typed,
 // R wants a response. Source: OpenVPN's management interface notes; observed with OpenVPN 2.6.14 and 2.7.8.
 
-import { formatBase64, parseBase64 } from './base64.ts';
+import { formatTextBase64, parseBase64 } from './base64.ts';
 
 export interface ChallengeQuestion {
   /** What a person is asked, free of control characters. */
@@ -57,21 +57,44 @@ export function parsePendingRequest(text: string): PendingRequest | undefined {
   return match === null ? { type: 'unusable', problem: 'url' } : webLogin(match[2] ?? '', match[1] ?? '');
 }
 
+/** What a server says in AUTH_FAILED to ask; `challenge.text` is the rest of the message. Default: no echo, a response. */
+export function writeDynamicChallenge(
+  challenge: { readonly text: string; readonly state: string; readonly echo?: boolean; readonly response?: boolean },
+  username: string,
+): string {
+  const flags = [challenge.response === false ? '' : 'R', challenge.echo === true ? 'E' : ''].filter(Boolean).join(',');
+  return `CRV1:${flags}:${challenge.state}:${formatTextBase64(username)}:${challenge.text}`;
+}
+
 /** The password field that answers a dynamic challenge. */
 export function writeDynamicResponse(stateId: string, response: string): string {
   return `CRV1::${stateId}::${response}`;
 }
 
+/** Reads it; undefined for a password that is none. */
+export function parseDynamicResponse(field: string): { state: string; response: string } | undefined {
+  const match = /^CRV1::([^:]*)::(.*)$/s.exec(field);
+  return match === null ? undefined : { state: match[1] ?? '', response: match[2] ?? '' };
+}
+
 /** The password field under `static-challenge`. */
 export function writeStaticResponse(password: string, response: string, format: 'scrv1' | 'concat'): string {
   if (format === 'concat') return password + response;
-  const base64 = (text: string): string => formatBase64(new TextEncoder().encode(text));
-  return `SCRV1:${base64(password)}:${base64(response)}`;
+  return `SCRV1:${formatTextBase64(password)}:${formatTextBase64(response)}`;
+}
+
+/** Reads `SCRV1:base64 password:base64 answer`; undefined for a password that is none. */
+export function parseStaticResponse(field: string): { password: string; response: string } | undefined {
+  const match = /^SCRV1:([A-Za-z0-9+/=]*):([A-Za-z0-9+/=]*)$/.exec(field);
+  const parts = match?.slice(1).map((part) => parseBase64(part));
+  if (parts?.[0] === undefined || parts[1] === undefined) return undefined;
+  const decoder = new TextDecoder();
+  return { password: decoder.decode(parts[0]), response: decoder.decode(parts[1]) };
 }
 
 /** The control message that answers CR_TEXT. */
 export function writeChallengeResponse(response: string): string {
-  return `CR_RESPONSE,${formatBase64(new TextEncoder().encode(response))}`;
+  return `CR_RESPONSE,${formatTextBase64(response)}`;
 }
 
 /** An address that may be shown and handed to a browser: http or https, a host, printable ASCII without quotes; else undefined. */

@@ -28,3 +28,6 @@ export function parseBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   }
   return formatBase64(out) === compact ? out : undefined;
 }
+
+/** A text, as UTF-8. */
+export const formatTextBase64 = (text: string): string => formatBase64(new TextEncoder().encode(text));

@@ -66,3 +66,8 @@ export class Reader {
     return view;
   }
 }
+
+/** Whether two public values are the same bytes; a secret needs a comparison in constant time. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
