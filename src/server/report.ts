@@ -52,18 +52,12 @@ export function statusFacts(
       peerId: instance.id,
       cipher: instance.cipher,
     })),
-    routes: (parts?.routes.entries() ?? []).flatMap(({ address, instance, learnedUnixSeconds }) =>
-      instance === undefined
-        ? []
-        : [
-            {
-              address,
-              name: instance.name,
-              realAddress: addressText(instance.address),
-              lastReferenceUnixSeconds: Math.floor(Math.max(learnedUnixSeconds, lastPayload(instance))),
-            },
-          ],
-    ),
+    routes: (parts?.routes.entries() ?? []).map(({ address, owner, learnedUnixSeconds }) => ({
+      address,
+      name: owner.name,
+      realAddress: addressText(owner.address),
+      lastReferenceUnixSeconds: Math.floor(Math.max(learnedUnixSeconds, lastPayload(owner))),
+    })),
     longestBroadcastQueue: 0,
     offload: false,
   };

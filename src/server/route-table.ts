@@ -5,31 +5,29 @@
 import { parseAddress } from '../ip/address.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 
-/** A client; numbers are not used again while routes of the former bearer are in the table. */
-export type RouteOwner = number;
-
 /**
  * `add`, `update`: `learn-address` is asked with this word, and on its yes `learn` is called. `known`: nothing to do.
  * The others: nothing is learned; `quota` is told to the log.
  */
 export type RouteVerdict = 'add' | 'update' | 'known' | 'quota' | 'unlearnable' | 'local';
 
-export interface RouteEntry {
+export interface RouteEntry<Owner> {
   /** As scripts and the status see it. */
   readonly address: string;
-  readonly owner: RouteOwner;
+  readonly owner: Owner;
   readonly learnedUnixSeconds: number;
 }
 
-interface Route {
+interface Route<Owner> {
   /** undefined: the client has gone. */
-  owner: RouteOwner | undefined;
+  owner: Owner | undefined;
   readonly learnedUnixSeconds: number;
 }
 
-export class RouteTable {
-  readonly #routes = new Map<string, Route>();
-  readonly #owned = new Map<RouteOwner, Set<string>>();
+/** `Owner`: what a client is known by. */
+export class RouteTable<Owner extends object | number> {
+  readonly #routes = new Map<string, Route<Owner>>();
+  readonly #owned = new Map<Owner, Set<string>>();
   readonly #local: ReadonlySet<string>;
 
   /** `local`: the server's own addresses in the tunnel, which no client can have. */
@@ -38,7 +36,7 @@ export class RouteTable {
   }
 
   /** What learning would mean. `address`: from `routeAddress`. */
-  check(owner: RouteOwner, address: string, maxRoutes: number): RouteVerdict {
+  check(owner: Owner, address: string, maxRoutes: number): RouteVerdict {
     const route = this.#routes.get(address);
     if (route?.owner === owner) return 'known';
     if (!isLearnable(address)) return 'unlearnable';
@@ -48,7 +46,7 @@ export class RouteTable {
   }
 
   /** Gives an address to a client; returns the living client that had it until now. */
-  learn(owner: RouteOwner, address: string, nowUnixSeconds: number): RouteOwner | undefined {
+  learn(owner: Owner, address: string, nowUnixSeconds: number): Owner | undefined {
     const route = this.#routes.get(address);
     const previous = route?.owner;
     if (previous === owner) return undefined;
@@ -61,7 +59,7 @@ export class RouteTable {
   }
 
   /** The client has gone; its routes are dead from now on. */
-  release(owner: RouteOwner): void {
+  release(owner: Owner): void {
     for (const address of this.#owned.get(owner) ?? []) {
       const route = this.#routes.get(address);
       if (route !== undefined) route.owner = undefined;
@@ -70,12 +68,12 @@ export class RouteTable {
   }
 
   /** The living client that has an address. */
-  ownerOf(address: string): RouteOwner | undefined {
+  ownerOf(address: string): Owner | undefined {
     return this.#routes.get(address)?.owner;
   }
 
   /** Takes an address away from a client that stays; false when it was not its. `learn-address delete` follows. */
-  forget(owner: RouteOwner, address: string): boolean {
+  forget(owner: Owner, address: string): boolean {
     if (this.#routes.get(address)?.owner !== owner) return false;
     this.#routes.delete(address);
     this.#owned.get(owner)?.delete(address);
@@ -90,13 +88,13 @@ export class RouteTable {
   }
 
   /** A client's addresses and networks, in the order in which they were learned. */
-  addressesOf(owner: RouteOwner): string[] {
+  addressesOf(owner: Owner): string[] {
     return [...(this.#owned.get(owner) ?? [])];
   }
 
   /** All living routes, in the order in which they were learned. */
-  entries(): RouteEntry[] {
-    const entries: RouteEntry[] = [];
+  entries(): RouteEntry<Owner>[] {
+    const entries: RouteEntry<Owner>[] = [];
     for (const [address, { owner, learnedUnixSeconds }] of this.#routes) {
       if (owner !== undefined) entries.push({ address, owner, learnedUnixSeconds });
     }

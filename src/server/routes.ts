@@ -27,8 +27,7 @@ const REAP_MS = 5000;
 
 export class Routes {
   readonly #ports: RoutesPorts;
-  readonly #table: RouteTable;
-  readonly #owners = new Map<number, Instance>();
+  readonly #table: RouteTable<Instance>;
   /** Addresses that programs are being told the end of. */
   readonly #forgetting = new Map<string, Promise<void>>();
   readonly #learning = new Set<Promise<void>>();
@@ -41,8 +40,8 @@ export class Routes {
     this.#table = new RouteTable(own);
   }
 
-  entries(): readonly (RouteEntry & { readonly instance: Instance | undefined })[] {
-    return this.#table.entries().map((entry) => ({ ...entry, instance: this.#owners.get(entry.owner) }));
+  entries(): readonly RouteEntry<Instance>[] {
+    return this.#table.entries();
   }
 
   /** Learns what a client was given; from now on packets go to it and may come from it. */
@@ -57,7 +56,6 @@ export class Routes {
     { addresses, routes, maxRoutes }: Pick<Grant, 'addresses' | 'routes' | 'maxRoutes'>,
   ): Promise<void> {
     const { log, label } = instance;
-    this.#owners.set(instance.serial, instance);
     const { v4, v6 } = addresses;
     if (v4 !== undefined && (await this.#learn(instance, v4.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
@@ -75,7 +73,7 @@ export class Routes {
   /** Whether another client that is there has an address. */
   isTaken(instance: Instance, address: string): boolean {
     const owner = this.#table.ownerOf(routeAddress(address));
-    return owner !== undefined && owner !== instance.serial;
+    return owner !== undefined && owner !== instance;
   }
 
   /** A client that is up has other addresses of its own from now on; undefined: none of that family. */
@@ -94,8 +92,7 @@ export class Routes {
 
   /** The client is gone. Its addresses are forgotten a little later: it may come back. */
   release(instance: Instance): void {
-    this.#table.release(instance.serial);
-    this.#owners.delete(instance.serial);
+    this.#table.release(instance);
     const { clock } = this.#ports;
     this.#cancelReap ??= clock.at(clock.now().monoMs + REAP_MS, () => {
       this.#cancelReap = undefined;
@@ -122,7 +119,7 @@ export class Routes {
     // A program that still removes the address would undo what it is told now.
     await this.#forgetting.get(address);
     if (instance.phase !== 'up') return false;
-    const verdict = this.#table.check(instance.serial, address, maxRoutes);
+    const verdict = this.#table.check(instance, address, maxRoutes);
     if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
@@ -133,9 +130,8 @@ export class Routes {
     // Who is gone leaves an address that programs know of; they must hear of its end, too.
     if (!isThere && this.#table.ownerOf(address) !== owner) return false;
     this.#tellHook(verdict, address, instance);
-    const before = this.#table.learn(instance.serial, address, this.#ports.clock.now().unixSeconds);
-    const loser = before === undefined ? undefined : this.#owners.get(before);
-    if (loser !== undefined && loser.phase === 'up') this.#tellPlane(loser);
+    const loser = this.#table.learn(instance, address, this.#ports.clock.now().unixSeconds);
+    if (loser?.phase === 'up') this.#tellPlane(loser);
     if (!isThere) {
       this.release(instance);
       return false;
@@ -146,11 +142,11 @@ export class Routes {
 
   async #takeBack(instance: Instance, text: string): Promise<void> {
     const address = routeAddress(text);
-    if (this.#table.forget(instance.serial, address)) await this.#forget(address);
+    if (this.#table.forget(instance, address)) await this.#forget(address);
   }
 
   #tellPlane(instance: Instance): void {
-    const prefixes = this.#table.addressesOf(instance.serial).flatMap((address) => {
+    const prefixes = this.#table.addressesOf(instance).flatMap((address) => {
       const prefix = parsePrefix(address);
       return prefix === undefined ? [] : [formatPrefix(prefix)];
     });

@@ -30,10 +30,7 @@ const parts: ReportParts = {
     },
   },
   routes: {
-    entries: () => [
-      { address: '10.8.0.2', owner: 7, learnedUnixSeconds: 1_799_999_100, instance: max },
-      { address: '10.8.0.9', owner: 8, learnedUnixSeconds: 1_799_999_100, instance: undefined },
-    ],
+    entries: () => [{ address: '10.8.0.2', owner: max, learnedUnixSeconds: 1_799_999_100 }],
   },
   gate: { counters: { drops: { 'bad-hmac': 5 } as never, replies: 6 } },
   pool: { size: 253, used: 1 },

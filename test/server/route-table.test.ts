@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { quotaLine, RouteTable, routeAddress } from '../../src/server/route-table.ts';
 
-const table = (): RouteTable => new RouteTable(['10.8.0.1', 'fd00:8::1']);
+const table = (): RouteTable<number> => new RouteTable(['10.8.0.1', 'fd00:8::1']);
 
 describe('the table of routes', () => {
   it.each([
