@@ -28,13 +28,13 @@ import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
 import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
-import { TOKEN_SECRET_BYTES, tokenKey } from './server/auth-token.ts';
+import { tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
 import { Server, type ServerEnd, type ServerObserver } from './server/server.ts';
 import { loadServerWraps } from './server/wraps.ts';
 import { SALLYPORT_VERSION } from './version.ts';
-import { parseAuthTokenKey } from './wire/auth-token-key.ts';
+import { AUTH_TOKEN_KEY_BYTES, parseAuthTokenKey } from './wire/auth-token-key.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
@@ -266,7 +266,7 @@ function readTokenKey(
   if (authGenToken === undefined) return undefined;
   if (authGenTokenSecret === undefined) {
     log(Level.info, 'Using random OpenVPN auth-token server key.');
-    return tokenKey(randomBytes(TOKEN_SECRET_BYTES));
+    return tokenKey(randomBytes(AUTH_TOKEN_KEY_BYTES));
   }
   const { origin } = authGenTokenSecret;
   const parsed = parseAuthTokenKey(read(authGenTokenSecret));

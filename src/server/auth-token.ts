@@ -8,6 +8,7 @@
 // Observed with OpenVPN 2.7.8; tokens of either program are valid in the other.
 
 import type { CryptoProvider } from '../crypto/provider.ts';
+import { AUTH_TOKEN_KEY_BYTES } from '../wire/auth-token-key.ts';
 import { formatBase64, parseBase64 } from '../wire/base64.ts';
 
 const PREFIX = 'SESS_ID_AT_';
@@ -16,8 +17,6 @@ const SIGNED_BYTES = SESSION_BYTES + 8 + 8;
 const HMAC_BYTES = 32;
 const TOKEN_CHARACTERS = PREFIX.length + ((SIGNED_BYTES + HMAC_BYTES) / 3) * 4;
 const SESSION_CHARACTERS = (SESSION_BYTES / 3) * 4;
-/** Bytes of an auth-token secret, and of the random one where none is configured. */
-export const TOKEN_SECRET_BYTES = 128;
 
 export interface TokenLimits {
   /** Since the first token of the session; 0: no end. */
@@ -40,7 +39,7 @@ export interface TokenVerdict {
 
 /** The key in a secret's bytes; undefined when there are too few. */
 export function tokenKey(secret: Uint8Array): Uint8Array | undefined {
-  return secret.length < TOKEN_SECRET_BYTES ? undefined : secret.slice(64, 64 + HMAC_BYTES);
+  return secret.length < AUTH_TOKEN_KEY_BYTES ? undefined : secret.slice(64, 64 + HMAC_BYTES);
 }
 
 /** Whether a password has a token's shape (of the right length, with the right start). Others are passwords. */

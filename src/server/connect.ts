@@ -55,6 +55,7 @@ export interface Grant {
   /** Addresses and networks that it may have, all together. */
   readonly maxRoutes: number;
   readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
+  /** The reply goes out without being asked for. */
   readonly pushUnasked: boolean;
   /** For the log: timers and protocol options in force. */
   readonly results: Results;

@@ -7,20 +7,20 @@
 
 import type { ConnectionProfile } from '../config/config.ts';
 import type { Claim } from '../control/first-contact.ts';
-import type { DataPlane, LinkId, PeerHandle, PeerSettings } from '../data/plane.ts';
+import type { DataPlane, LinkId, PeerHandle } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { mssOf } from '../peer/payload-limits.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
-import { logResults, type Results } from '../peer/results.ts';
+import { logResults } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
-import type { SessionPush } from '../session/options.ts';
 import type { Session, SessionPorts, Traffic } from '../session/session.ts';
 import { formatHex } from '../wire/hex.ts';
 import { addressText } from './address-text.ts';
 import { type ClientFacts, newClientFacts } from './client-facts.ts';
+import type { Grant } from './connect.ts';
 import { Dialog } from './dialog.ts';
 import { endLine, type InstanceEnd, instanceEndOf } from './instance-end.ts';
 import { type Admission, type Refusal, refusal, type Verdict } from './verdict.ts';
@@ -29,15 +29,7 @@ export type Authenticate = Extract<SessionEvent, { type: 'authenticate' }>;
 export type InstancePhase = 'handshaking' | 'judging' | 'connecting' | 'up' | 'leaving' | 'closed';
 
 /** What a client that was let in gets. */
-export interface Connected {
-  readonly accept: true;
-  readonly push: SessionPush;
-  readonly options: readonly string[];
-  readonly settings: Pick<PeerSettings, 'pingIntervalMs' | 'compression' | 'decompress'>;
-  /** For the log: timers and protocol options in force. */
-  readonly results: Results;
-  /** The reply goes out without being asked for. */
-  readonly pushUnasked: boolean;
+export interface Connected extends Pick<Grant, 'accept' | 'push' | 'options' | 'settings' | 'results' | 'pushUnasked'> {
   /** Learns the client's addresses; they are its from then on. */
   settle(): Promise<void>;
 }

@@ -173,8 +173,7 @@ export class Judge {
   }
 
   #tokenSession(instance: Instance, username: string): TokenSession | undefined {
-    const found = this.#clientTokens(instance)?.environment(username, this.#ports.clock.now().unixSeconds);
-    return found === undefined ? undefined : { id: found.sessionId, state: found.sessionState };
+    return this.#clientTokens(instance)?.environment(username, this.#ports.clock.now().unixSeconds);
   }
 
   #issueToken(instance: Instance, username: string | undefined): string | undefined {

@@ -171,7 +171,7 @@ export class ScriptCalls implements ServerScripts {
       if (byFile !== undefined) files.replace(byFile, credentialsFileText(username, password));
       this.#remember(client, {
         authFiles,
-        session: session && { sessionId: session.id, sessionState: session.state },
+        session,
       });
       const environment = this.#environment('user-pass-verify', client, {
         username,

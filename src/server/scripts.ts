@@ -57,7 +57,7 @@ export interface ScriptOutput {
 
 /** What scripts are told of auth-gen-token. */
 export interface TokenSession {
-  readonly id: string;
+  readonly sessionId: string;
   /** `Initial`, `Authenticated`, `Expired` … */
-  readonly state: string;
+  readonly sessionState: string;
 }
