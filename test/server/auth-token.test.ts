@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createNodeCrypto } from '../../src/node/crypto-provider.ts';
-import { AuthTokens, isAuthToken, TOKEN_SECRET_BYTES, tokenKey } from '../../src/server/auth-token.ts';
+import { AuthTokens, isAuthToken, tokenKey } from '../../src/server/auth-token.ts';
+import { AUTH_TOKEN_KEY_BYTES } from '../../src/wire/auth-token-key.ts';
 import { parseBase64 } from '../../src/wire/base64.ts';
 
 const crypto = createNodeCrypto();
@@ -137,8 +138,8 @@ describe('an auth-token', () => {
   });
 
   it('needs 128 bytes of secret', () => {
-    expect(tokenKey(new Uint8Array(TOKEN_SECRET_BYTES - 1))).toBeUndefined();
-    expect(tokenKey(new Uint8Array(TOKEN_SECRET_BYTES))).toHaveLength(32);
+    expect(tokenKey(new Uint8Array(AUTH_TOKEN_KEY_BYTES - 1))).toBeUndefined();
+    expect(tokenKey(new Uint8Array(AUTH_TOKEN_KEY_BYTES))).toHaveLength(32);
   });
 });
 
