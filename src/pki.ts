@@ -2,8 +2,8 @@
 
 export type { CryptoProvider } from './crypto/provider.ts';
 export { SallyportError } from './error.ts';
-export { parseAddress } from './ip/address.ts';
-export { parsePrefix } from './ip/prefix.ts';
+export { formatAddress, parseAddress } from './ip/address.ts';
+export { lengthToNetmask, parsePrefix, prefixContains } from './ip/prefix.ts';
 export { lockFolder } from './linux/folder-lock.ts';
 export { createNodeCrypto } from './node/crypto-provider.ts';
 export { expiryWarning } from './node/expiry.ts';
