@@ -7,6 +7,7 @@ export { lengthToNetmask, parsePrefix, prefixContains } from './ip/prefix.ts';
 export { lockFolder } from './linux/folder-lock.ts';
 export { createNodeCrypto } from './node/crypto-provider.ts';
 export { expiryWarning } from './node/expiry.ts';
+export { toPem } from './node/peer-certificate.ts';
 export { parsePem } from './node/pem.ts';
 export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 export { createTerminal } from './node/terminal.ts';
