@@ -10,4 +10,4 @@ export { expiryWarning } from './node/expiry.ts';
 export { toPem } from './node/peer-certificate.ts';
 export { parsePem } from './node/pem.ts';
 export { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
-export { createTerminal } from './node/terminal.ts';
+export { cleanTerminalText, createTerminal } from './node/terminal.ts';
