@@ -19,7 +19,7 @@ export {
   openStatusFile,
   type StatusFile,
 } from './node/status-file.ts';
-export { createTerminal, prompts, reachablePerson } from './node/terminal.ts';
+export { cleanTerminalText, createTerminal, prompts, reachablePerson } from './node/terminal.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

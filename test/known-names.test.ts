@@ -1,14 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type ConnectOptions, type CreateServerOptions, connect, createServer } from '../src/index.ts';
 import { checkNames } from '../src/known-names.ts';
 import type { ServerHooks } from '../src/server.ts';
-import { type BuiltLibrary, buildLibrary } from './lab/built-library.ts';
+import { useLibrary } from './lab/library-suite.ts';
 import { connectInMemory, memorySettings, serveInMemory } from './lab/memory-tunnel.ts';
-import { makePki, type Pki } from './lab/pki.ts';
 
 const KNOWN = { host: 'value', onCall: 'function' } as const;
 
@@ -60,18 +56,7 @@ describe('names in an object', () => {
 });
 
 describe('a program without types', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-names-'));
-  let library: BuiltLibrary;
-  let pki: Pki;
-
-  beforeAll(async () => {
-    [library, pki] = await Promise.all([buildLibrary(), makePki(join(directory, 'pki'))]);
-  }, 60_000);
-
-  afterAll(() => {
-    library.remove();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const { library, pki } = useLibrary('sallyport-names');
 
   it.each([
     [
@@ -84,7 +69,7 @@ describe('a program without types', () => {
   });
 
   it('learns of a wrong setting of createServer', async () => {
-    const settings = { ...(await memorySettings(pki)), listen: { address: '127.0.0.1' } };
+    const settings = { ...(await memorySettings(pki())), listen: { address: '127.0.0.1' } };
     await expect(createServer(settings as never)).rejects.toEqual(refusal(/^There is no setting "address" of listen/));
   });
 
@@ -96,8 +81,8 @@ describe('a program without types', () => {
   });
 
   it('learns of a wrong hook or setting of reload, which then changes nothing', async () => {
-    const settings = await memorySettings(pki);
-    await using server = await serveInMemory(library, settings, { onConnect: () => ({ address4: '10.8.0.9' }) });
+    const settings = await memorySettings(pki());
+    await using server = await serveInMemory(library(), settings, { onConnect: () => ({ address4: '10.8.0.9' }) });
     const reload = (config: object | undefined, hooks?: object) => server.reload(config as never, hooks as ServerHooks);
     await expect(reload(settings, { onConect: () => true })).rejects.toEqual(
       refusal(
@@ -106,7 +91,7 @@ describe('a program without types', () => {
     );
     await expect(reload(undefined, { onConnect: 'yes' })).rejects.toEqual(refusal(/^onConnect of reload\(\)/));
     await expect(reload({ ...settings, maxClient: 1 })).rejects.toEqual(refusal(/^There is no setting "maxClient"/));
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     expect(connection.state).toMatchObject({ plan: { address4: { local: '10.8.0.9' } } });
   });
 });

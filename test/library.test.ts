@@ -1,30 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { getPriority, tmpdir } from 'node:os';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseProfile, SallyportError } from '../src/index.ts';
-import { type BuiltLibrary, buildLibrary } from './lab/built-library.ts';
-import { makePki, type Pki } from './lab/pki.ts';
+import { useLibrary } from './lab/library-suite.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'sallyport-library-'));
-let library: BuiltLibrary;
-let pki: Pki;
-
-beforeAll(async () => {
-  [library, pki] = await Promise.all([buildLibrary(), makePki(join(directory, 'pki'))]);
-}, 60_000);
-
-afterAll(() => {
-  library.remove();
-  rmSync(directory, { recursive: true, force: true });
-});
+const { directory, library, pki } = useLibrary('sallyport-library');
 
 /** A profile that could connect, with these lines beside. */
 function profile(...lines: readonly string[]): string {
-  const { ca, client } = pki;
+  const { ca, client } = pki();
   return [
     'client',
     'dev tun',
@@ -90,7 +78,7 @@ describe('parseProfile', () => {
 
 describe('connect', () => {
   it('rejects a profile with errors before anything is loaded', async () => {
-    const error = await rejection(library.connect('client\ndev tun\nbogus\n'));
+    const error = await rejection(library().connect('client\ndev tun\nbogus\n'));
     expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG', blame: 'config' });
   });
 
@@ -101,7 +89,7 @@ describe('connect', () => {
       'tls-crypt-v2 missing.key',
       'crl-verify missing.key',
     ]) {
-      const error = await rejection(library.connect(profile('remote 127.0.0.1 9', line), { directory }));
+      const error = await rejection(library().connect(profile('remote 127.0.0.1 9', line), { directory }));
       expect(error, line).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG', blame: 'config' });
       expect((error as Error).message, line).toContain('missing.key');
     }
@@ -110,11 +98,11 @@ describe('connect', () => {
   it('asks the program around for the answer of a challenge, and rejects when it has none to give', async () => {
     const text = profile('remote 127.0.0.1 9', 'auth-user-pass', 'static-challenge "Code?" 0');
     const credentials = async () => ({ username: 'max', password: 'x' });
-    const nobody = await rejection(library.connect(text, { credentials }));
+    const nobody = await rejection(library().connect(text, { credentials }));
     expect(nobody).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CREDENTIALS', blame: 'config' });
     const asked: unknown[] = [];
     const throwing = await rejection(
-      library.connect(text, {
+      library().connect(text, {
         credentials,
         onChallenge: (challenge) => {
           asked.push(challenge);
@@ -127,13 +115,16 @@ describe('connect', () => {
   });
 
   it('rejects when the key does not fit the certificate', async () => {
-    const text = profile('remote 127.0.0.1 9').replace(pki.client.key, pki.server.key);
-    expect(await rejection(library.connect(text))).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG' });
+    const text = profile('remote 127.0.0.1 9').replace(pki().client.key, pki().server.key);
+    expect(await rejection(library().connect(text))).toMatchObject({
+      name: 'SallyportError',
+      code: 'SALLYPORT_CONFIG',
+    });
   });
 
   it('rejects when credentials are needed and nobody can be asked', async () => {
     const { port, close } = await silentPort();
-    const error = await rejection(library.connect(profile(`remote 127.0.0.1 ${port}`, 'auth-user-pass')));
+    const error = await rejection(library().connect(profile(`remote 127.0.0.1 ${port}`, 'auth-user-pass')));
     expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG' });
     expect((error as SallyportError).hint).toContain('credentials');
     close();
@@ -156,23 +147,23 @@ describe('connect', () => {
       cause: { message: 'the keyring is locked' },
     };
     const text = profile('remote 127.0.0.1 9', 'auth-user-pass');
-    expect(await rejection(library.connect(text, { credentials: fail }))).toMatchObject(expected);
-    const encrypted = profile('remote 127.0.0.1 9').replace(pki.client.key, pki.encryptedKey);
-    expect(await rejection(library.connect(encrypted, { passphrase: fail }))).toMatchObject(expected);
+    expect(await rejection(library().connect(text, { credentials: fail }))).toMatchObject(expected);
+    const encrypted = profile('remote 127.0.0.1 9').replace(pki().client.key, pki().encryptedKey);
+    expect(await rejection(library().connect(encrypted, { passphrase: fail }))).toMatchObject(expected);
   });
 
   it('rejects with the reason of a signal that was aborted before', async () => {
     const reason = new Error('not now');
-    expect(await rejection(library.connect(profile('remote 127.0.0.1 9'), { signal: AbortSignal.abort(reason) }))).toBe(
-      reason,
-    );
+    expect(
+      await rejection(library().connect(profile('remote 127.0.0.1 9'), { signal: AbortSignal.abort(reason) })),
+    ).toBe(reason);
   });
 
   it('rejects with the reason of a signal that aborts while everything is loaded', async () => {
     const reason = new Error('changed my mind');
     const aborter = new AbortController();
     const { port, close } = await silentPort();
-    const connecting = library.connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
+    const connecting = library().connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
     aborter.abort(reason);
     expect(await rejection(connecting)).toBe(reason);
     close();
@@ -182,7 +173,7 @@ describe('connect', () => {
     const reason = new Error('enough');
     const aborter = new AbortController();
     const { port, heard, close } = await silentPort();
-    const connecting = library.connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
+    const connecting = library().connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
     await Promise.race([heard, connecting]);
     aborter.abort(reason);
     expect(await rejection(connecting)).toBe(reason);
@@ -201,7 +192,7 @@ describe('connect', () => {
     let connecting: Promise<unknown> = Promise.resolve();
     await new Promise<void>((resolve) => {
       const options = { signal: aborter.signal, ...asked(resolve) };
-      connecting = library.connect(profile('remote 127.0.0.1 9', 'auth-user-pass'), options);
+      connecting = library().connect(profile('remote 127.0.0.1 9', 'auth-user-pass'), options);
     });
     aborter.abort(reason);
     expect(await rejection(connecting)).toBe(reason);
@@ -210,7 +201,7 @@ describe('connect', () => {
   it('rejects when every remote refused as often as connect-retry-max says, and keeps why', async () => {
     const port = await unusedTcpPort();
     const text = profile(`remote 127.0.0.1 ${port} tcp`, 'connect-retry 1', 'connect-retry-max 1');
-    const error = await rejection(library.connect(text));
+    const error = await rejection(library().connect(text));
     expect(error).toMatchObject({ code: 'SALLYPORT_NO_ANSWER', cause: { code: 'SALLYPORT_REFUSED' } });
   });
 
@@ -218,7 +209,7 @@ describe('connect', () => {
     const lines: string[] = [];
     const nice = getPriority();
     const text = profile('remote 127.0.0.1 9', 'proto tcp', 'connect-retry-max 1', 'user nobody', 'nice 5', 'verb 1');
-    await rejection(library.connect(text, { log: (_flags, line) => lines.push(line) }));
+    await rejection(library().connect(text, { log: (_flags, line) => lines.push(line) }));
     expect(lines.some((line) => line.startsWith('NOTE: user, nice: left out'))).toBe(true);
     expect(getPriority()).toBe(nice);
   });
@@ -227,7 +218,7 @@ describe('connect', () => {
     const before = listeners();
     const { port, heard, close } = await silentPort();
     const aborter = new AbortController();
-    const connecting = library.connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
+    const connecting = library().connect(profile(`remote 127.0.0.1 ${port}`), { signal: aborter.signal });
     await Promise.race([heard, connecting]);
     aborter.abort();
     await rejection(connecting);
@@ -259,7 +250,7 @@ writeFileSync(process.argv[4], JSON.stringify({ message: error.message, before, 
     );
     const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
-      [program, library.url.href, join(directory, 'test.ovpn'), report],
+      [program, library().url.href, join(directory, 'test.ovpn'), report],
       { encoding: 'utf8', timeout: 15_000 },
     );
     expect({ status, signal, stdout, stderr }).toEqual({ status: 0, signal: null, stdout: '', stderr: '' });

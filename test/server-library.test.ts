@@ -1,26 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ClientInfo, Connection } from '../src/index.ts';
 import type { RunningServer, ServerEvent, ServerEventType } from '../src/server.ts';
-import { type BuiltLibrary, buildLibrary } from './lab/built-library.ts';
+import { useLibrary } from './lab/library-suite.ts';
 import { connectInMemory, freePort, memorySettings, pingInMemory, serveInMemory } from './lab/memory-tunnel.ts';
-import { makePki, type Pki } from './lab/pki.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'sallyport-server-library-'));
-let library: BuiltLibrary;
-let pki: Pki;
-
-beforeAll(async () => {
-  [library, pki] = await Promise.all([buildLibrary(), makePki(join(directory, 'pki'))]);
-}, 60_000);
-
-afterAll(() => {
-  library.remove();
-  rmSync(directory, { recursive: true, force: true });
-});
+const { directory, library, pki } = useLibrary('sallyport-server-library');
 
 /** What a promise rejects with. */
 async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
@@ -58,10 +45,10 @@ const listeners = () =>
 
 describe('createServer', () => {
   it('serves a client with devices in memory, and tells of it', async () => {
-    await using server = await serveInMemory(library, await memorySettings(pki));
+    await using server = await serveInMemory(library(), await memorySettings(pki()));
     const connected = next(server, 'connected');
     const gone = next(server, 'disconnected');
-    const connection = await connectInMemory(library, server, pki, pki.client);
+    const connection = await connectInMemory(library(), server, pki(), pki().client);
     expect((await connected).client).toMatchObject({ name: 'client', address4: '10.8.0.2' });
     expect(await pingInMemory(connection)).toBe(true);
     expect(only(server)).toMatchObject({
@@ -79,25 +66,25 @@ describe('createServer', () => {
   });
 
   it('serves several networks in one process', async () => {
-    await using one = await serveInMemory(library, await memorySettings(pki));
-    await using other = await serveInMemory(library, await memorySettings(pki, { network: '10.9.0.0/24' }));
-    await using first = await connectInMemory(library, one, pki, pki.client);
-    await using second = await connectInMemory(library, other, pki, pki.client);
+    await using one = await serveInMemory(library(), await memorySettings(pki()));
+    await using other = await serveInMemory(library(), await memorySettings(pki(), { network: '10.9.0.0/24' }));
+    await using first = await connectInMemory(library(), one, pki(), pki().client);
+    await using second = await connectInMemory(library(), other, pki(), pki().client);
     expect(await pingInMemory(first)).toBe(true);
     expect(await pingInMemory(second, '10.9.0.1')).toBe(true);
   });
 
   it('takes the text of a configuration file, and tells every error in it with its line', async () => {
-    const { ca, server } = pki;
+    const { ca, server } = pki();
     const port = await freePort();
     const text = [
       `local 127.0.0.1\nport ${port}\nproto udp`,
       'dev tun\nserver 10.8.0.0 255.255.255.0\ntopology subnet\ndh none',
       `ca ${ca.cert}\ncert ${server.cert}\nkey ${server.key}\n`,
     ].join('\n');
-    await using running = await serveInMemory(library, text);
+    await using running = await serveInMemory(library(), text);
     expect(running.addresses).toEqual([{ address: '127.0.0.1', port, transport: 'udp' }]);
-    const error = await rejection(library.createServer(`${text}bogus-option 1\nmax-clients many\n`));
+    const error = await rejection(library().createServer(`${text}bogus-option 1\nmax-clients many\n`));
     expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG', blame: 'config' });
     expect(error.message).toMatch(/\[server\]:11.*bogus-option/);
   });
@@ -110,37 +97,37 @@ describe('createServer', () => {
     ],
     [
       'a network that is none',
-      async () => memorySettings(pki, { network: 'office' }),
+      async () => memorySettings(pki(), { network: 'office' }),
       /"office" is not an IPv4 network/,
     ],
-    ['files that are missing', async () => memorySettings(pki, { ca: 'missing.crt' }), /missing\.crt/],
-    ['a key of another certificate', async () => memorySettings(pki, { key: pki.client.key }), /key/],
+    ['files that are missing', async () => memorySettings(pki(), { ca: 'missing.crt' }), /missing\.crt/],
+    ['a key of another certificate', async () => memorySettings(pki(), { key: pki().client.key }), /key/],
   ])('rejects %s', async (_title, settings, message) => {
-    const error = await rejection(library.createServer(await settings(), { device: 'memory' }));
+    const error = await rejection(library().createServer(await settings(), { device: 'memory' }));
     expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG' });
     expect(error.message).toMatch(message);
   });
 
   it('rejects when its port is taken, and leaves the other server alone', async () => {
-    const settings = await memorySettings(pki);
-    await using server = await serveInMemory(library, settings);
-    const error = await rejection(library.createServer(settings, { device: 'memory' }));
+    const settings = await memorySettings(pki());
+    await using server = await serveInMemory(library(), settings);
+    const error = await rejection(library().createServer(settings, { device: 'memory' }));
     expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_HOST' });
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     expect(await pingInMemory(connection)).toBe(true);
   });
 
   it('rejects with the reason of its signal, and ends when the signal aborts later', async () => {
     const reason = new Error('not now');
-    const settings = await memorySettings(pki);
+    const settings = await memorySettings(pki());
     const aborted = AbortSignal.abort(reason);
-    expect(await rejection(library.createServer(settings, { device: 'memory', signal: aborted }))).toBe(reason);
+    expect(await rejection(library().createServer(settings, { device: 'memory', signal: aborted }))).toBe(reason);
     const aborter = new AbortController();
-    const creating = library.createServer(settings, { device: 'memory', signal: aborter.signal });
+    const creating = library().createServer(settings, { device: 'memory', signal: aborter.signal });
     aborter.abort(reason);
     expect(await rejection(creating)).toBe(reason);
     const later = new AbortController();
-    const server = await serveInMemory(library, settings, { signal: later.signal });
+    const server = await serveInMemory(library(), settings, { signal: later.signal });
     later.abort();
     expect(await server.ended).toEqual({ error: undefined });
   });
@@ -148,7 +135,7 @@ describe('createServer', () => {
   it('prints nothing, leaves the process alone, and the process ends by itself afterwards', async () => {
     const program = join(directory, 'embedder.mjs');
     const settings = join(directory, 'settings.json');
-    writeFileSync(settings, JSON.stringify(await memorySettings(pki, { options: 'user nobody\nnice 5\nverb 4' })));
+    writeFileSync(settings, JSON.stringify(await memorySettings(pki(), { options: 'user nobody\nnice 5\nverb 4' })));
     writeFileSync(
       program,
       `import { readFileSync } from 'node:fs';
@@ -161,7 +148,7 @@ await server.close();
 process.exitCode = [counts(), getPriority(), process.getuid()].join() === before ? 7 : 8;
 `,
     );
-    const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, library.url.href, settings], {
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, library().url.href, settings], {
       encoding: 'utf8',
       timeout: 15_000,
     });
@@ -170,7 +157,7 @@ process.exitCode = [counts(), getPriority(), process.getuid()].join() === before
 
   it('leaves no listener on the process', async () => {
     const before = listeners();
-    await (await serveInMemory(library, await memorySettings(pki))).close();
+    await (await serveInMemory(library(), await memorySettings(pki()))).close();
     expect(listeners()).toEqual(before);
   });
 });
@@ -180,7 +167,7 @@ describe('hooks', () => {
 
   it('let in and refuse with a reason, by user name and password alone', async () => {
     const asked: unknown[] = [];
-    await using server = await serveInMemory(library, await memorySettings(pki, passwords), {
+    await using server = await serveInMemory(library(), await memorySettings(pki(), passwords), {
       onAuthenticate: ({ username, password, commonName, certificate, endpoint, peerInfo }) => {
         asked.push({
           username,
@@ -193,10 +180,10 @@ describe('hooks', () => {
         return password === 'right' ? { accept: true, name: 'anna' } : { accept: false, reason: 'not you' };
       },
     });
-    const refused = await rejection(connectInMemory(library, server, pki, undefined, login('max', 'wrong')));
+    const refused = await rejection(connectInMemory(library(), server, pki(), undefined, login('max', 'wrong')));
     expect(refused).toMatchObject({ code: 'SALLYPORT_AUTH_FAILED' });
     expect(refused.message).toContain('not you');
-    await using connection = await connectInMemory(library, server, pki, undefined, login('max', 'right'));
+    await using connection = await connectInMemory(library(), server, pki(), undefined, login('max', 'right'));
     expect(await pingInMemory(connection)).toBe(true);
     expect(only(server)).toMatchObject({ name: 'anna', username: 'max' });
     expect(asked).toMatchObject([
@@ -207,8 +194,8 @@ describe('hooks', () => {
 
   it('that throw, reject or hang refuse that client alone', async () => {
     await using server = await serveInMemory(
-      library,
-      await memorySettings(pki, { ...passwords, options: 'hand-window 3' }),
+      library(),
+      await memorySettings(pki(), { ...passwords, options: 'hand-window 3' }),
       {
         onAuthenticate: ({ username }) => {
           if (username === 'throws') throw new Error('the database is away');
@@ -220,10 +207,10 @@ describe('hooks', () => {
         },
       },
     );
-    const hangs = rejection(connectInMemory(library, server, pki, undefined, login('hangs', 'x')));
-    await using connection = await connectInMemory(library, server, pki, undefined, login('good', 'x'));
+    const hangs = rejection(connectInMemory(library(), server, pki(), undefined, login('hangs', 'x')));
+    await using connection = await connectInMemory(library(), server, pki(), undefined, login('good', 'x'));
     for (const name of ['throws', 'rejects', 'late']) {
-      const error = await rejection(connectInMemory(library, server, pki, undefined, login(name, 'x')));
+      const error = await rejection(connectInMemory(library(), server, pki(), undefined, login(name, 'x')));
       expect(error, name).toMatchObject({ code: 'SALLYPORT_AUTH_FAILED' });
     }
     expect(await hangs).toMatchObject({ code: 'SALLYPORT_AUTH_FAILED' });
@@ -236,14 +223,14 @@ describe('hooks', () => {
     const goodbye = new Promise<string>((resolve) => {
       told = resolve;
     });
-    await using server = await serveInMemory(library, await memorySettings(pki), {
+    await using server = await serveInMemory(library(), await memorySettings(pki()), {
       onConnect: () => ({ address4: '10.8.0.77', push: ['route 10.1.0.0 255.255.0.0'], routes: ['192.168.4.0/24'] }),
       onAddress: ({ type, prefix, client }) => {
         changes.push(`${type} ${prefix} ${client?.name}`);
       },
       onDisconnect: ({ name }, reason) => told(`${name} ${reason}`),
     });
-    const connection = await connectInMemory(library, server, pki, pki.client);
+    const connection = await connectInMemory(library(), server, pki(), pki().client);
     expect(only(server)).toMatchObject({ address4: '10.8.0.77', routes: ['192.168.4.0/24'] });
     expect(connection.state).toMatchObject({
       plan: { address4: { local: '10.8.0.77' }, routes: [{ prefix: '10.1.0.0/16' }] },
@@ -257,15 +244,15 @@ describe('hooks', () => {
   });
 
   it('ask the person at the client while its login waits', async () => {
-    await using server = await serveInMemory(library, await memorySettings(pki), {
+    await using server = await serveInMemory(library(), await memorySettings(pki()), {
       onAuthenticate: async (_client, { ask }) => (await ask('Which room?')) === '42',
     });
     const answer = (text: string) => ({
       onChallenge: (challenge: { readonly text: string }) => (challenge.text === 'Which room?' ? text : ''),
     });
-    await using connection = await connectInMemory(library, server, pki, pki.client, answer('42'));
+    await using connection = await connectInMemory(library(), server, pki(), pki().client, answer('42'));
     expect(await pingInMemory(connection)).toBe(true);
-    expect(await rejection(connectInMemory(library, server, pki, pki.rsa, answer('43')))).toMatchObject({
+    expect(await rejection(connectInMemory(library(), server, pki(), pki().rsa, answer('43')))).toMatchObject({
       code: 'SALLYPORT_AUTH_FAILED',
     });
   });
@@ -276,8 +263,8 @@ describe('kick', () => {
     ['here', 'server-pushed-connection-reset'],
     ['elsewhere', 'server-pushed-connection-reset'],
   ] as const)('ends a session at once and says that the client is to come again: %s', async (reconnect, reason) => {
-    await using server = await serveInMemory(library, await memorySettings(pki));
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    await using server = await serveInMemory(library(), await memorySettings(pki()));
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     const told = new Promise<unknown>((resolve) => connection.on('state', ({ state }) => resolve(state)));
     const lost = next(server, 'disconnected');
     const again = next(server, 'connected');
@@ -292,8 +279,8 @@ describe('kick', () => {
 
   it('says that the client is not to come again', async () => {
     const lines: string[] = [];
-    await using server = await serveInMemory(library, await memorySettings(pki));
-    const connection = await connectInMemory(library, server, pki, pki.client, {
+    await using server = await serveInMemory(library(), await memorySettings(pki()));
+    const connection = await connectInMemory(library(), server, pki(), pki().client, {
       log: (_flags, line) => lines.push(line),
     });
     await server.kick(only(server), { reason: 'closing\ntime', reconnect: 'never' });
@@ -304,9 +291,9 @@ describe('kick', () => {
 
 describe('reload', () => {
   it('goes by other options at once, keeps those that need a restart, and drops nobody', async () => {
-    const settings = await memorySettings(pki);
-    await using server = await serveInMemory(library, settings);
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    const settings = await memorySettings(pki());
+    await using server = await serveInMemory(library(), settings);
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     const report = await server.reload({
       ...settings,
       network: '10.9.0.0/24',
@@ -315,7 +302,7 @@ describe('reload', () => {
     });
     expect(report).toEqual({ applied: ['max-clients', 'push'], needRestart: ['server'] });
     expect(await pingInMemory(connection)).toBe(true);
-    await using other = await connectInMemory(library, server, pki, pki.rsa);
+    await using other = await connectInMemory(library(), server, pki(), pki().rsa);
     expect(other.state).toMatchObject({
       plan: { address4: { local: '10.8.0.3' }, routes: [{ prefix: '10.1.0.0/16' }] },
     });
@@ -328,36 +315,36 @@ describe('reload', () => {
     const key = (byte: string) =>
       `-----BEGIN OpenVPN Static key V1-----\n${hex(byte)}\n-----END OpenVPN Static key V1-----\n`;
     writeFileSync(shared, key('a1'));
-    await using server = await serveInMemory(library, await memorySettings(pki, { tlsCrypt: shared }));
+    await using server = await serveInMemory(library(), await memorySettings(pki(), { tlsCrypt: shared }));
     expect(await server.reload()).toEqual({ applied: [], needRestart: [] });
     writeFileSync(shared, key('b2'));
     expect(await server.reload()).toEqual({ applied: [], needRestart: ['tls-crypt'] });
   });
 
   it('changes nothing for a configuration with errors, or whose files can not be read', async () => {
-    const settings = await memorySettings(pki);
-    await using server = await serveInMemory(library, settings);
-    for (const bad of [{ options: 'bogus 1' }, { ca: 'missing.crt' }, { key: pki.client.key }]) {
+    const settings = await memorySettings(pki());
+    await using server = await serveInMemory(library(), settings);
+    for (const bad of [{ options: 'bogus 1' }, { ca: 'missing.crt' }, { key: pki().client.key }]) {
       const error = await rejection(server.reload({ ...settings, push: ['route 10.1.0.0 255.255.0.0'], ...bad }));
       expect(error).toMatchObject({ name: 'SallyportError', code: 'SALLYPORT_CONFIG' });
     }
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     expect(connection.state).toMatchObject({ plan: { routes: [] } });
   });
 
   it('takes other certificates and other hooks', async () => {
-    const settings = await memorySettings(pki);
-    await using server = await serveInMemory(library, settings);
-    await using before = await connectInMemory(library, server, pki, pki.client);
+    const settings = await memorySettings(pki());
+    await using server = await serveInMemory(library(), settings);
+    await using before = await connectInMemory(library(), server, pki(), pki().client);
     const peer = (connection: Connection) =>
       new Promise<unknown>((resolve) => connection.on('peer', ({ commonName }) => resolve(commonName)));
-    const renamed = await pki.issue({ name: 'renamed' });
+    const renamed = await pki().issue({ name: 'renamed' });
     const report = await server.reload(
       { ...settings, ...renamed },
       { onAuthenticate: ({ commonName }) => commonName !== 'rsa' },
     );
     expect(report).toEqual({ applied: ['cert', 'key'], needRestart: [] });
-    expect(await rejection(connectInMemory(library, server, pki, pki.rsa))).toMatchObject({
+    expect(await rejection(connectInMemory(library(), server, pki(), pki().rsa))).toMatchObject({
       code: 'SALLYPORT_AUTH_FAILED',
     });
     const named = peer(before);
@@ -366,11 +353,11 @@ describe('reload', () => {
   });
 
   it('ends those whose certificate is revoked now, tells them, and leaves the others alone', async () => {
-    const settings = await memorySettings(pki, { crl: pki.emptyCrl });
-    await using server = await serveInMemory(library, settings);
-    await using good = await connectInMemory(library, server, pki, pki.client);
-    const bad = await connectInMemory(library, server, pki, pki.revoked);
-    expect(await server.reload({ ...settings, crl: pki.crl })).toEqual({ applied: ['crl-verify'], needRestart: [] });
+    const settings = await memorySettings(pki(), { crl: pki().emptyCrl });
+    await using server = await serveInMemory(library(), settings);
+    await using good = await connectInMemory(library(), server, pki(), pki().client);
+    const bad = await connectInMemory(library(), server, pki(), pki().revoked);
+    expect(await server.reload({ ...settings, crl: pki().crl })).toEqual({ applied: ['crl-verify'], needRestart: [] });
     expect(server.clients.map(({ name }) => name)).toEqual(['client']);
     expect((await bad.ended).error).toMatchObject({ code: 'SALLYPORT_AUTH_FAILED' });
     expect(await pingInMemory(good)).toBe(true);
@@ -378,18 +365,18 @@ describe('reload', () => {
 
   it('is not needed for a revocation: the file is looked at while clients are in', async () => {
     const crl = join(directory, 'current.crl');
-    copyFileSync(pki.emptyCrl, crl);
-    await using server = await serveInMemory(library, await memorySettings(pki, { crl }));
-    const bad = await connectInMemory(library, server, pki, pki.revoked);
-    writeFileSync(crl, readFileSync(pki.crl));
+    copyFileSync(pki().emptyCrl, crl);
+    await using server = await serveInMemory(library(), await memorySettings(pki(), { crl }));
+    const bad = await connectInMemory(library(), server, pki(), pki().revoked);
+    writeFileSync(crl, readFileSync(pki().crl));
     expect((await bad.ended).error).toMatchObject({ code: 'SALLYPORT_AUTH_FAILED' });
   });
 });
 
 describe('pushUpdate', () => {
   it('changes routes and addresses of a client that is up, at both ends', async () => {
-    await using server = await serveInMemory(library, await memorySettings(pki));
-    await using connection = await connectInMemory(library, server, pki, pki.client);
+    await using server = await serveInMemory(library(), await memorySettings(pki()));
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
     const updated = () => new Promise<unknown>((resolve) => connection.on('updated', ({ plan }) => resolve(plan)));
     let plan = updated();
     expect(await server.pushUpdate(['route 10.1.0.0 255.255.0.0', 'route 10.2.0.0 255.255.0.0'])).toEqual([0]);
@@ -403,9 +390,9 @@ describe('pushUpdate', () => {
   });
 
   it('refuses what can not be changed, before anybody is told', async () => {
-    await using server = await serveInMemory(library, await memorySettings(pki));
-    await using first = await connectInMemory(library, server, pki, pki.client);
-    await using second = await connectInMemory(library, server, pki, pki.rsa);
+    await using server = await serveInMemory(library(), await memorySettings(pki()));
+    await using first = await connectInMemory(library(), server, pki(), pki().client);
+    await using second = await connectInMemory(library(), server, pki(), pki().rsa);
     const taken = first.state.phase === 'connected' ? first.state.plan.address4?.local : undefined;
     const other = server.clients.find(({ name }) => name === 'rsa');
     for (const [options, to] of [

@@ -10,20 +10,19 @@ import {
   type WebLogin,
 } from '../../src/command.ts';
 
-/**
- * The person at the terminal; undefined where there is none. `staticResponse`: what a daemon's parent asked before, used
- * once.
- */
-export function terminalChallenges(staticResponse: string | undefined): ChallengePort | undefined {
+/** Takes what a daemon's parent asked before; it is there once. */
+type TakeResponse = () => string | undefined;
+
+/** The person at the terminal; undefined where there is none. `takeStatic`: where a parent asked the static challenge. */
+export function terminalChallenges(takeStatic: TakeResponse | undefined): ChallengePort | undefined {
   const person = reachablePerson();
-  if (person !== undefined) return askedPerson(person === 'terminal', staticResponse);
-  if (staticResponse === undefined) return undefined;
-  let handed: string | undefined = staticResponse;
+  if (person !== undefined) return askedPerson(person === 'terminal', takeStatic);
+  if (takeStatic === undefined) return undefined;
   return {
     async respond({ kind, text }) {
-      const response = kind === 'static' ? handed : undefined;
-      handed = undefined;
-      if (response !== undefined) return response;
+      // Whatever is asked first, the answer is not there for a second question.
+      const response = takeStatic();
+      if (kind === 'static' && response !== undefined) return response;
       throw new SallyportError(`"${text}" is asked, and there is no terminal to ask on`, {
         code: 'SALLYPORT_CREDENTIALS',
         blame: 'config',
@@ -37,20 +36,16 @@ export function terminalChallenges(staticResponse: string | undefined): Challeng
 }
 
 /** `seesLines`: more than questions can be shown. */
-function askedPerson(seesLines: boolean, staticResponse: string | undefined): ChallengePort {
+function askedPerson(seesLines: boolean, takeStatic: TakeResponse | undefined): ChallengePort {
   const terminal = createTerminal();
-  let handed = staticResponse;
   const showLogin = async ({ url, secondsLeft }: WebLogin): Promise<void> => {
     terminal.tell(`Log in at this address to go on: ${url}`);
     if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);
   };
   return {
     async respond({ kind, text, echo, responseRequired, secondsLeft }: Challenge, signal) {
-      if (kind === 'static' && handed !== undefined) {
-        const response = handed;
-        handed = undefined;
-        return response;
-      }
+      const handed = kind === 'static' ? takeStatic?.() : undefined;
+      if (handed !== undefined) return handed;
       const question = prompts.challenge(text, echo);
       if (!responseRequired) {
         terminal.tell(question.prompt);

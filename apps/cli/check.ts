@@ -6,7 +6,7 @@
 
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { cleanTerminalText, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { type Config, checkProfile, type Finding, inLineOrder } from '../../src/config.ts';
 import { accessProblem, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
 
@@ -114,7 +114,9 @@ function asText({ file, findings }: CheckedFile): string {
     const place = origin.line > 0 ? `${origin.file}:${origin.line}` : origin.file;
     const subject = option === '' || names(message, option) ? '' : `${option}: `;
     const head = `${place}: ${MARKS[severity]} (${kind}): ${subject}${message}`;
-    return advice === undefined ? `${clean(head)}\n` : `${clean(head)}\n    ${clean(advice)}\n`;
+    // A profile comes from somebody else: nothing in it may steer the terminal.
+    const first = `${cleanTerminalText(head)}\n`;
+    return advice === undefined ? first : `${first}    ${cleanTerminalText(advice)}\n`;
   });
   const count = (severity: Finding['severity']): number => findings.filter((each) => each.severity === severity).length;
   const verdict = hasErrors({ file, findings }) ? 'cannot be used' : 'can be used';
@@ -124,9 +126,6 @@ function asText({ file, findings }: CheckedFile): string {
 // Whether a message says already which option it is about.
 const names = (message: string, option: string): boolean =>
   message.split(/[^\w.-]+/).some((word) => word.replace(/^--|[.-]+$/g, '') === option);
-
-// A profile comes from somebody else: nothing in it may steer the terminal.
-const clean = (text: string): string => text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '_');
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 

@@ -17,8 +17,8 @@ import { terminalChallenges } from './challenges.ts';
 
 export interface CommandCredentials extends Pick<CredentialsPort, 'ask'> {
   passphrase(): Promise<string>;
-  /** undefined where no person can be asked. */
-  readonly challenges: ChallengePort | undefined;
+  /** Looks for the person; undefined where there is none. */
+  challenges(): ChallengePort | undefined;
 }
 
 /** Names under which a daemon's parent hands over what it asked for. */
@@ -46,7 +46,7 @@ export function commandCredentials(
       const password = take(PASSWORD) ?? known.password ?? (await terminal.ask(prompts.password('Auth'), signal));
       return { username, password };
     },
-    challenges: terminalChallenges(take(STATIC_RESPONSE)),
+    challenges: () => terminalChallenges(handed.has(STATIC_RESPONSE) ? () => take(STATIC_RESPONSE) : undefined),
     async passphrase() {
       const file = config.tls.askpass?.file;
       if (file !== undefined) return readPasswordFile(file, 'Private Key', warn);

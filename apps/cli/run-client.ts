@@ -41,7 +41,7 @@ export async function runClient(setting: RunSetting): Promise<Running> {
   const composed = await composeClient(config, {
     ...setting,
     log: logger.log,
-    challenges: credentials.challenges,
+    challenges: credentials.challenges(),
     passphrase: () => credentials.passphrase(),
   });
   setting.ready();

@@ -19,7 +19,7 @@ import {
   X509CrlGenerator,
   X509CrlReason,
 } from '@peculiar/x509';
-import { parsePem } from '../../src/pki.ts';
+import { parsePem, toPem } from '../../src/pki.ts';
 import type { SigningKey } from './keys.ts';
 
 export type Role = 'server' | 'client';
@@ -46,7 +46,13 @@ const BACKDATE_SECONDS = 3600;
 
 /** The first certificate of a PEM file, text around it left out; undefined when there is none. */
 export function certificatePem(text: string): string | undefined {
-  return parsePem(Buffer.from(text, 'latin1')).find(({ label }) => label === 'CERTIFICATE')?.text;
+  return pemBlocks(text, 'CERTIFICATE')[0];
+}
+
+/** The blocks of a PEM file that have this label, each as text. */
+export function pemBlocks(text: string, label: 'CERTIFICATE' | 'X509 CRL'): readonly string[] {
+  const blocks = parsePem(Buffer.from(text, 'latin1'));
+  return blocks.filter((block) => block.label === label).map((block) => block.text);
 }
 
 /** Reads a certificate; undefined when it is none. */
@@ -110,7 +116,7 @@ export async function makeAuthority(
       new AuthorityKeyIdentifierExtension(keyId.keyId),
     ],
   });
-  return pemOf('CERTIFICATE', certificate.rawData);
+  return toPem(new Uint8Array(certificate.rawData));
 }
 
 export interface LeafRequest extends Validity {
@@ -156,7 +162,7 @@ export async function makeCertificate(
       ...('like' in subject ? keptNames(old!) : namesExtension(subject.alternativeNames)),
     ],
   });
-  return pemOf('CERTIFICATE', certificate.rawData);
+  return toPem(new Uint8Array(certificate.rawData));
 }
 
 // What remote-cert-tls of every OpenVPN takes: before 2.5 it held key usages to two exact sets for a server.
@@ -223,7 +229,7 @@ export async function makeRevocationList(
     extensions: [await authorityKeyId(authority), new Extension(CRL_NUMBER, false, derInteger(number))],
   });
   // The library's own label, `CRL`, is one that OpenSSL refuses.
-  return pemOf('X509 CRL', list.rawData);
+  return toPem(new Uint8Array(list.rawData), 'X509 CRL');
 }
 
 /** What a revocation list says. */
@@ -235,7 +241,7 @@ export interface RevocationListFacts {
 
 /** Reads a revocation list; undefined when it is none. */
 export function readRevocationList(text: string): RevocationListFacts | undefined {
-  const pem = parsePem(Buffer.from(text, 'latin1')).find(({ label }) => label === 'X509 CRL')?.text;
+  const pem = pemBlocks(text, 'X509 CRL')[0];
   if (pem === undefined) return undefined;
   try {
     const list = new X509Crl(PemConverter.decode(pem)[0]!);
@@ -259,14 +265,6 @@ export function subjectName(pem: string): string {
 function evenHex(text: string): string {
   const digits = text.replace(/^0+(?=.)/, '').toUpperCase();
   return digits.length % 2 === 0 ? digits : `0${digits}`;
-}
-
-function pemOf(label: string, der: ArrayBuffer): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
 
 function derInteger(value: bigint): Uint8Array<ArrayBuffer> {

@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { parseAddress, parsePrefix } from '../../src/pki.ts';
+import { parseAddress, parsePrefix, prefixContains } from '../../src/pki.ts';
 import type { Protocol } from './settings.ts';
 
 export interface HostFacts {
@@ -80,13 +80,8 @@ export function clashing(network: string, used: readonly string[]): string | und
 
 function overlap(a: string, b: string): boolean {
   const [first, second] = [parsePrefix(a), parsePrefix(b)];
-  if (first === undefined || second === undefined || first.address.length !== second.address.length) return false;
-  const bits = Math.min(first.length, second.length);
-  for (let bit = 0; bit < bits; bit++) {
-    const mask = 0x80 >> (bit & 7);
-    if (((first.address[bit >> 3]! ^ second.address[bit >> 3]!) & mask) !== 0) return false;
-  }
-  return true;
+  if (first === undefined || second === undefined) return false;
+  return prefixContains(first, second.address) || prefixContains(second, first.address);
 }
 
 /** Whether an address can be reached from anywhere, as far as its number tells. */

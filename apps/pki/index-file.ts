@@ -73,6 +73,17 @@ export function nameOf({ subject }: IndexEntry): string {
   return rest.split(/\/(?=[A-Za-z]+=)/)[0] ?? '';
 }
 
+/** The entries with those of these serials revoked. A reason that stands there stays where none is given. */
+export function markRevoked(
+  entries: readonly IndexEntry[],
+  serials: ReadonlySet<string>,
+  revokedUnix: number,
+  reason: string | undefined,
+): readonly IndexEntry[] {
+  const revoked = { state: 'revoked', revokedUnix, ...(reason === undefined ? {} : { reason }) } as const;
+  return entries.map((entry) => (serials.has(entry.serial) ? { ...entry, ...revoked } : entry));
+}
+
 /** Unix seconds of a UTCTime or GeneralizedTime in UTC; undefined for anything else. */
 export function parseAsn1Time(text: string): number | undefined {
   const match = /^(\d\d)?(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);

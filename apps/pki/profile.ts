@@ -1,7 +1,6 @@
 // A client's profile: one .ovpn file with everything inline, for every client of OpenVPN's family.
 
-import { parsePem } from '../../src/pki.ts';
-import { certificatePem } from './certificates.ts';
+import { certificatePem, pemBlocks } from './certificates.ts';
 import { refuse } from './refuse.ts';
 import type { Protocol, Remote } from './settings.ts';
 
@@ -34,7 +33,7 @@ export function profileText(parts: ProfileParts): string {
     'remote-cert-tls server',
     ...(serverName === undefined ? [] : [`verify-x509-name ${serverName} name`]),
     'verb 3',
-    block('ca', allCertificates(parts.ca)),
+    block('ca', pemBlocks(parts.ca, 'CERTIFICATE').join('')),
     block('cert', certificatePem(parts.certificate) ?? refuse(`the certificate of ${parts.name} is not PEM`)),
     block('key', parts.key),
     ...(parts.tlsCryptV2 === undefined ? [] : [block('tls-crypt-v2', parts.tlsCryptV2)]),
@@ -43,8 +42,3 @@ export function profileText(parts: ProfileParts): string {
 }
 
 const block = (name: string, text: string): string => `<${name}>\n${text.trim()}\n</${name}>`;
-
-function allCertificates(text: string): string {
-  const blocks = parsePem(Buffer.from(text, 'latin1')).filter(({ label }) => label === 'CERTIFICATE');
-  return blocks.map((each) => each.text).join('');
-}

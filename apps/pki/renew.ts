@@ -20,7 +20,7 @@ import {
   SECRET,
   whileLocked,
 } from './folder.ts';
-import type { IndexEntry } from './index-file.ts';
+import { type IndexEntry, markRevoked } from './index-file.ts';
 import type { PkiIo } from './io.ts';
 import { finishInterrupted, nextKeyFile, type ProfileOptions, planProfile, writeProfile } from './issue.ts';
 import { isEncryptedKey, type KeyKind, likeAuthority, makeKey, readKey, writeKey } from './keys.ts';
@@ -61,14 +61,9 @@ export async function renew(options: RenewOptions, io: PkiIo): Promise<void> {
       `${name}: ${role} certificate ${issued.serial} with ${options.sameKey ? 'the same' : 'a new'} key, good until ${dayOf(issued.notAfterUnix)}\n`,
     );
     if (options.revokeOld) {
-      const revokedUnix = io.nowUnix();
-      const reason = 'superseded';
       const old = new Set(liveEntries(readIndex(folder), name).map(({ serial }) => serial));
       old.delete(issued.serial);
-      const entries = readIndex(folder).map(
-        (each): IndexEntry => (old.has(each.serial) ? { ...each, state: 'revoked', revokedUnix, reason } : each),
-      );
-      replaceIndex(folder, entries);
+      replaceIndex(folder, markRevoked(readIndex(folder), old, io.nowUnix(), 'superseded'));
       await renewRevocationList(authority, undefined, io);
       for (const serial of old) io.write(`${name}: certificate ${serial} is revoked\n`);
     } else {

@@ -4,7 +4,7 @@
 import { liveEntries, renewRevocationList, unlockAuthority } from './authority.ts';
 import { REASONS, readCertificate } from './certificates.ts';
 import { archive, openAuthority, readIndex, removeCurrent, replaceIndex, whileLocked } from './folder.ts';
-import { type IndexEntry, nameOf } from './index-file.ts';
+import { markRevoked, nameOf } from './index-file.ts';
 import type { PkiIo } from './io.ts';
 import { finishInterrupted } from './issue.ts';
 import { clean, refuse } from './refuse.ts';
@@ -41,12 +41,8 @@ export async function revoke(options: RevokeOptions, io: PkiIo): Promise<void> {
     if (serials.size === 0 && !entries.some((entry) => nameOf(entry) === name)) {
       refuse(`there is no certificate ${clean(name)}`, '`sallyport pki list` shows what there is.');
     }
-    const revokedUnix = io.nowUnix();
-    const reason = options.reason === undefined || options.reason === 'unspecified' ? {} : { reason: options.reason };
-    const revoked = entries.map(
-      (entry): IndexEntry =>
-        serials.has(entry.serial) ? { ...entry, state: 'revoked', revokedUnix, ...reason } : entry,
-    );
+    const reason = options.reason === 'unspecified' ? undefined : options.reason;
+    const revoked = markRevoked(entries, serials, io.nowUnix(), reason);
     if (serials.size > 0) replaceIndex(folder, revoked);
     const list = await renewRevocationList(authority, options.crlDays, io);
     // Only what is in the index was revoked; a file that is not listed there stays.

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parsePrefix } from '../../src/pki.ts';
+import { formatAddress, lengthToNetmask, parsePrefix } from '../../src/pki.ts';
 import { createAuthority, DEFAULT_CA_DAYS, DEFAULT_DAYS, liveEntries, unlockAuthority } from './authority.ts';
 import { readCertificate } from './certificates.ts';
 import {
@@ -107,7 +107,7 @@ function networkFor(text: string | undefined, host: HostFacts): { network: strin
   if (prefix.length < MIN_NETWORK_BITS || prefix.length > MAX_NETWORK_BITS) {
     return refuse(`--network: ${clean(chosen)} is too ${prefix.length < MIN_NETWORK_BITS ? 'large' : 'small'}`, form);
   }
-  const network = [...prefix.address].join('.');
+  const network = formatAddress(prefix.address);
   const clash = clashing(`${network}/${prefix.length}`, host.networks);
   if (clash !== undefined) {
     return refuse(
@@ -115,9 +115,7 @@ function networkFor(text: string | undefined, host: HostFacts): { network: strin
       'Leave --network out to have a free one chosen.',
     );
   }
-  const mask = (0xffffffff << (32 - prefix.length)) >>> 0;
-  const netmask = [24, 16, 8, 0].map((shift) => (mask >>> shift) & 0xff).join('.');
-  return { network, netmask, prefix: `${network}/${prefix.length}` };
+  return { network, netmask: formatAddress(lengthToNetmask(prefix.length, 4)), prefix: `${network}/${prefix.length}` };
 }
 
 async function authorityWith(options: ServerInitOptions, name: string, io: PkiIo): Promise<PkiFolder> {

@@ -1,6 +1,7 @@
 // A command line that asks for a new key (`genkey`) in place of a tunnel. Files of options may say the rest: with a
 // server's own file before it, `genkey tls-crypt-v2-client` finds the server key there.
 
+import { sourceOf } from './build-connection.ts';
 import { type ConfigHost, collectLines } from './collect-lines.ts';
 import type { ConfigLine, Source } from './config.ts';
 import { Findings, optionsErrorText } from './findings.ts';
@@ -98,9 +99,6 @@ const OLD_FORM = 'Using --genkey type with --secret filename is not supported.  
 
 const withAdvice = (text: string, advice: string | undefined): string[] =>
   advice === undefined ? [text] : [text, `  ${advice}`];
-
-const sourceOf = ({ inline, words, origin }: ConfigLine): Source =>
-  inline === undefined ? { kind: 'file', path: words[0] ?? '', origin } : { kind: 'inline', text: inline, origin };
 
 /** The value of an option that the table refuses: only the command line is looked at. */
 function afterOption(argv: readonly string[], option: string): string | undefined {

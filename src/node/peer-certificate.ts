@@ -51,7 +51,7 @@ export function parsePeerCertificate(
   };
 }
 
-/** PEM text of a certificate, lines of 64 characters. */
+/** PEM text of a certificate, or of what the label says, lines of 64 characters. */
 export function toPem(der: Uint8Array, label = 'CERTIFICATE'): string {
   const base64 = Buffer.from(der.buffer, der.byteOffset, der.length).toString('base64');
   return `-----BEGIN ${label}-----\n${base64.replace(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;

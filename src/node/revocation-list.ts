@@ -16,8 +16,19 @@ export interface RevocationList {
   readonly nextUpdate: number | undefined;
 }
 
-/** Reads a CRL's issuer, serials and end; undefined when it is none. Its signature is OpenSSL's business. */
+/** Lists as read before: every check of a client asks for the same ones, until the file has changed. */
+const readLists = new WeakMap<Uint8Array, RevocationList | undefined>();
+
+/**
+ * Reads a CRL's issuer, serials and end; undefined when it is none. Its signature is OpenSSL's business. The same array
+ * is read once: its bytes may not change after that.
+ */
 export function parseRevocationList(der: Uint8Array): RevocationList | undefined {
+  if (!readLists.has(der)) readLists.set(der, readList(der));
+  return readLists.get(der);
+}
+
+function readList(der: Uint8Array): RevocationList | undefined {
   const parts = parseChildren(parseDer(der), DerTag.sequence);
   const tbs = parseChildren(parts?.[0], DerTag.sequence);
   if (tbs === undefined) return undefined;

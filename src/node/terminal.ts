@@ -73,6 +73,10 @@ export function createTerminal(): TerminalPort {
   };
 }
 
+/** Text from a file, a profile or a command line, with nothing in it that steers a terminal or turns its text round. */
+export const cleanTerminalText = (text: string): string =>
+  text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '_');
+
 const cleaned = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '_');
 
 const systemdHelper = (): string | undefined =>

@@ -6,24 +6,15 @@ import { type Lab, type Transport, useLab } from '../lab/lab.ts';
 import { device, hostState } from '../lab/net.ts';
 import { labSuite, type PeerVersion, peerVersions } from '../lab/requirements.ts';
 import { expectHealthy, serveTraffic } from '../lab/traffic.ts';
+import { agreements, type Cipher, cipherNames, ciphers, transports, wraps } from './factors.ts';
 import { pairwise } from './pairwise.ts';
 
-const ciphers = {
-  'AES-128-GCM': [],
-  'AES-192-GCM': [],
-  'AES-256-GCM': [],
-  'CHACHA20-POLY1305': [],
-  'AES-256-CBC': ['auth SHA256'],
-  'AES-128-CBC': ['auth SHA1'],
-} as const;
-type Cipher = keyof typeof ciphers;
-
 const cases = pairwise({
-  cipher: Object.keys(ciphers) as Cipher[],
-  wrap: ['no wrap', 'tls-auth with direction', 'tls-auth without direction', 'tls-crypt', 'tls-crypt-v2'],
+  cipher: cipherNames,
+  wrap: wraps,
   peer: peerVersions,
-  transport: ['udp4', 'udp6', 'tcp4', 'tcp6'] satisfies Transport[],
-  agreement: ['negotiation', 'fallback'],
+  transport: transports,
+  agreement: agreements,
 });
 
 type Wrap = (typeof cases)[number]['wrap'];
@@ -71,7 +62,7 @@ labSuite('every pair of peer, transport, wrap, cipher and agreement carries traf
         // By fallback: what the server pushes is not heard, and its own choice is all there is.
         ...(each.agreement === 'fallback'
           ? ['pull-filter ignore "cipher "', `data-ciphers-fallback ${cipher}`, `data-ciphers ${cipher}`]
-          : [`data-ciphers ${Object.keys(ciphers).join(':')}`]),
+          : [`data-ciphers ${cipherNames.join(':')}`]),
       ],
     });
 

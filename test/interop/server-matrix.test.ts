@@ -6,24 +6,15 @@ import { type Lab, type Transport, tunnel, useLab } from '../lab/lab.ts';
 import { device } from '../lab/net.ts';
 import { type ClientKind, clientKinds, labSuite } from '../lab/requirements.ts';
 import { expectTransfer, pings, serveTraffic } from '../lab/traffic.ts';
+import { agreements, type Cipher, cipherNames, ciphers, transports, wraps } from './factors.ts';
 import { pairwise } from './pairwise.ts';
 
-const ciphers = {
-  'AES-128-GCM': [],
-  'AES-192-GCM': [],
-  'AES-256-GCM': [],
-  'CHACHA20-POLY1305': [],
-  'AES-256-CBC': ['auth SHA256'],
-  'AES-128-CBC': ['auth SHA1'],
-} as const;
-type Cipher = keyof typeof ciphers;
-
 const cases = pairwise({
-  cipher: Object.keys(ciphers) as Cipher[],
-  wrap: ['no wrap', 'tls-auth with direction', 'tls-auth without direction', 'tls-crypt', 'tls-crypt-v2'],
+  cipher: cipherNames,
+  wrap: wraps,
   client: clientKinds,
-  transport: ['udp4', 'udp6', 'tcp4', 'tcp6'] satisfies Transport[],
-  agreement: ['negotiation', 'fallback'],
+  transport: transports,
+  agreement: agreements,
 });
 
 function wrapLines(lab: Lab, wrap: (typeof cases)[number]['wrap']): { client: string; server: string } | undefined {
@@ -46,7 +37,7 @@ function wrapLines(lab: Lab, wrap: (typeof cases)[number]['wrap']): { client: st
 function agreementLines(each: (typeof cases)[number]): { client: readonly string[]; server: readonly string[] } {
   const { cipher } = each;
   if (each.agreement === 'negotiation') {
-    return { client: [`data-ciphers ${Object.keys(ciphers).join(':')}`], server: [`data-ciphers ${cipher}`] };
+    return { client: [`data-ciphers ${cipherNames.join(':')}`], server: [`data-ciphers ${cipher}`] };
   }
   if (each.client === 'openvpn-2.5') {
     return {

@@ -210,6 +210,14 @@ describe('a revocation list', () => {
     expect(parseRevocationList(crlDer(pki.emptyCrl))?.serials.size).toBe(0);
   });
 
+  it('is read once, however often the same bytes are asked for', () => {
+    const der = crlDer(pki.crl);
+    const list = parseRevocationList(der);
+    expect(list).toBeDefined();
+    expect(parseRevocationList(der)).toBe(list);
+    expect(parseRevocationList(der.slice())).not.toBe(list);
+  });
+
   it('says until when it counts', () => {
     expect(parseRevocationList(crlDer(pki.expiredCrl))?.nextUpdate).toBe(Date.UTC(2021, 0, 1) / 1000);
     expect(parseRevocationList(crlDer(pki.crl))?.nextUpdate).toBeGreaterThan(Date.now() / 1000);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createLineEditor, prompts } from '../../src/node/terminal.ts';
+import { cleanTerminalText, createLineEditor, prompts } from '../../src/node/terminal.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-terminal-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -41,6 +41,14 @@ describe('the line editor', () => {
   it('shows what is typed where it may, and bounds it', () => {
     expect(feed('ab\x7f').shown).toBe('ab\b \b');
     expect(feed('x'.repeat(10_000)).text).toHaveLength(4095);
+  });
+});
+
+describe('text for a terminal', () => {
+  it('keeps letters of every kind, and nothing that steers or turns round', () => {
+    expect(cleanTerminalText('Zoë 日本 😀')).toBe('Zoë 日本 😀');
+    expect(cleanTerminalText('a\0\t\n\x1b[2J\x7f\x9bb')).toBe('a____[2J__b');
+    expect(cleanTerminalText('a\u2028\u2029\u202a\u202e\u2066\u2069b')).toBe('a______b');
   });
 });
 

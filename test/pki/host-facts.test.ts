@@ -19,6 +19,11 @@ describe('the network for the tunnel', () => {
   it('clashes by its first bits only', () => {
     expect(clashing('10.8.0.0/24', ['10.8.1.0/24'])).toBeUndefined();
     expect(clashing('10.8.0.0/23', ['10.8.1.0/24'])).toBe('10.8.1.0/24');
+    expect(clashing('10.8.1.0/24', ['10.8.0.0/23'])).toBe('10.8.0.0/23');
+    expect(clashing('10.8.0.0/24', ['10.8.0.77/30'])).toBe('10.8.0.77/30');
+    expect(clashing('10.8.0.0/24', ['10.8.1.77/23'])).toBe('10.8.1.77/23');
+    expect(clashing('10.8.0.0/24', ['10.8.3.77/23'])).toBeUndefined();
+    expect(clashing('10.8.0.0/24', ['0.0.0.0/0'])).toBe('0.0.0.0/0');
   });
 });
 
