@@ -6,7 +6,7 @@ import { Errno } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
-import { packSockaddr, writeSockaddr } from './sockaddr.ts';
+import { writeSockaddr } from './sockaddr.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
 import { UdpReceiver } from './udp-receiver.ts';
 import { UdpSender } from './udp-sender.ts';
@@ -120,8 +120,7 @@ export class UdpLink implements PacketPump {
     const start = receiver.slotAt(slot);
     let source = 0;
     if (!this.#connected && !this.#socks) {
-      receiver.copyName(slot, memory.sourceSockaddr);
-      if (!packSockaddr(memory.arena.view, memory.sourceSockaddr, memory.sourceAddress)) {
+      if (!receiver.packName(slot, memory.sourceAddress)) {
         core.countDrop('wrong-source');
         return 1;
       }

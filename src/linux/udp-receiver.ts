@@ -1,7 +1,7 @@
 import { libc, type NativeBytes, nativeBytes } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
-import { AF_INET } from './sockaddr.ts';
+import { AF_INET, packSockaddr } from './sockaddr.ts';
 
 const MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1;
@@ -63,12 +63,9 @@ export class UdpReceiver {
     return this.#headers.joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
   }
 
-  /** Copies the kernel's form of the sender's address to `at` in packet memory. */
-  copyName(slot: number, at: number): void {
-    const from = this.#headers.nameAt(slot);
-    const { view } = this.#headers.names;
-    const target = this.#memory.arena.view;
-    for (let byte = 0; byte < 28; byte += 4) target.setInt32(at + byte, view.getInt32(from + byte, true), true);
+  /** Writes the sender's address, packed, to `at` in packet memory; false for one of another family. */
+  packName(slot: number, at: number): boolean {
+    return packSockaddr(this.#headers.names.view, this.#headers.nameAt(slot), this.#memory.arena.view, at);
   }
 }
 

@@ -7,7 +7,7 @@ import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLOUT } from './poll-set.ts';
-import { unpackSockaddr } from './sockaddr.ts';
+import { copySockaddr, unpackSockaddr } from './sockaddr.ts';
 
 const MSG_DONTWAIT = 0x40;
 /** Messages of one batch. */
@@ -127,17 +127,9 @@ export class UdpSender implements Holder {
     }
     if (connected) headers.setNameLength(run, 0);
     else if (address === 0) {
-      headers.names.bytes.set(remote.bytes.subarray(0, remoteLength), headers.nameAt(run));
+      copySockaddr(remote.view, 0, headers.names.view, headers.nameAt(run), remoteLength);
       headers.setNameLength(run, remoteLength);
-    } else {
-      const { targetSockaddr } = memory;
-      const nameLength = unpackSockaddr(view, address, targetSockaddr);
-      headers.names.bytes.set(
-        memory.arena.bytes.subarray(targetSockaddr, targetSockaddr + nameLength),
-        headers.nameAt(run),
-      );
-      headers.setNameLength(run, nameLength);
-    }
+    } else headers.setNameLength(run, unpackSockaddr(view, address, headers.names.view, headers.nameAt(run)));
     this.#counts[run] = 0;
     this.#sizes[run] = length;
     this.#bytes[run] = 0;
