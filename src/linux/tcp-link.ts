@@ -10,7 +10,7 @@ import { MessageHeaders } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
 import { SendQueue } from './send-queue.ts';
-import { socketError } from './udp-link.ts';
+import { takeSocketError } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
@@ -81,7 +81,7 @@ export class TcpLink implements PacketPump, Holder {
   }
 
   #finishConnect(): void {
-    const number = socketError(this.fd);
+    const number = takeSocketError(this.fd);
     if (number === 0) {
       this.#state = 'open';
       this.#context.core.report({ type: 'link-open', link: this.#id });

@@ -1,13 +1,12 @@
 import type { LinkId } from '../data/plane.ts';
 import { Errno } from './errno.ts';
-import { errno, libc, nativeBytes } from './libc.ts';
+import { errno, libc } from './libc.ts';
 import { ErrorReporter, type Pump, type PumpContext } from './link-io.ts';
 import { POLLIN } from './poll-set.ts';
 import { parseSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
+import { IPPROTO_TCP, setSocketOption, TCP_NODELAY } from './socket-options.ts';
 
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
 const ACCEPT_BUDGET = 16;
 /** How long a machine without a free fd or memory is left alone; poll(2) would say at once that the stream still waits. */
 const PAUSE_MS = 500;
@@ -92,7 +91,7 @@ export class TcpListener implements Pump {
       libc.close(fd);
       return this.#live;
     }
-    setNoDelay(fd);
+    setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     this.#streams.handleAccepted();
     this.#context.core.report({ type: 'accepted', listener: this.#id, fd, address });
     return true;
@@ -129,13 +128,3 @@ const TRANSIENT: ReadonlySet<number> = new Set([
   ...[Errno.EHOSTUNREACH, Errno.ETIMEDOUT, Errno.EPERM],
 ]);
 const EXHAUSTED: ReadonlySet<number> = new Set([Errno.EMFILE, Errno.ENFILE, Errno.ENOBUFS, Errno.ENOMEM]);
-
-let one: ReturnType<typeof nativeBytes> | undefined;
-
-function setNoDelay(fd: number): void {
-  if (one === undefined) {
-    one = nativeBytes(64);
-    one.view.setInt32(0, 1, true);
-  }
-  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one.address, 4);
-}

@@ -7,14 +7,13 @@ import { errno, libc, nativeBytes } from './libc.ts';
 import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 import { writeSockaddr } from './sockaddr.ts';
+import { takeSocketError } from './socket-options.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
 import { UdpReceiver } from './udp-receiver.ts';
 import { UdpSender } from './udp-sender.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
 const CONTROL_BYTES = 512;
 const RECONNECT_INTERVAL_MS = 1_000;
 
@@ -194,7 +193,7 @@ export class UdpLink implements PacketPump {
       if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
     }
     if (found) return;
-    const number = socketError(this.fd);
+    const number = takeSocketError(this.fd);
     if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
   }
 
@@ -231,18 +230,4 @@ class ErrorQueue {
     const controlBytes = view.getUint32(40, true);
     return controlBytes < CMSGHDR_BYTES + 4 ? 0 : this.#control.view.getUint32(CMSGHDR_BYTES, true);
   }
-}
-
-/** Takes the error that a socket holds; 0 for none. */
-export function socketError(fd: number): number {
-  const { address, view } = socketErrorMemory();
-  view.setUint32(8, 4, true);
-  return libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, address + 8) < 0 ? errno() : view.getInt32(0, true);
-}
-
-let socketErrorBytes: ReturnType<typeof nativeBytes> | undefined;
-
-function socketErrorMemory(): ReturnType<typeof nativeBytes> {
-  socketErrorBytes ??= nativeBytes(64);
-  return socketErrorBytes;
 }

@@ -1,11 +1,10 @@
-import { libc, type NativeBytes, nativeBytes } from './libc.ts';
+import { libc } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
 import { AF_INET, packSockaddr } from './sockaddr.ts';
+import { SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 /** The kernel counts twice as much, for what it keeps beside the datagrams. */
@@ -32,7 +31,7 @@ export class UdpReceiver {
       this.#headers.setIovec(slot, 0, memory.arena.address + this.slotAt(slot), DATAGRAM_SLOT_BYTES);
       this.#headers.setIovecs(slot, 0, 1);
     }
-    this.joins = setNumber(fd, SOL_UDP, UDP_GRO, 1);
+    this.joins = setSocketOption(fd, SOL_UDP, UDP_GRO, 1);
     widen(fd);
   }
 
@@ -75,8 +74,8 @@ export class UdpReceiver {
  */
 function widen(fd: number): void {
   if (receiveBufferBytes(fd) !== usualBufferBytes()) return;
-  if (!setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
-    setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  if (!setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
   }
 }
 
@@ -92,20 +91,5 @@ function usualBufferBytes(): number {
 }
 
 function receiveBufferBytes(fd: number): number {
-  const { address, view } = optionMemory();
-  view.setUint32(8, 4, true);
-  return libc.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, address, address + 8) === 0 ? view.getInt32(0, true) : -1;
-}
-
-function setNumber(fd: number, level: number, name: number, value: number): boolean {
-  const { address, view } = optionMemory();
-  view.setInt32(0, value, true);
-  return libc.setsockopt(fd, level, name, address, 4) === 0;
-}
-
-let sharedMemory: NativeBytes | undefined;
-
-function optionMemory(): NativeBytes {
-  sharedMemory ??= nativeBytes(64);
-  return sharedMemory;
+  return socketOption(fd, SOL_SOCKET, SO_RCVBUF) ?? -1;
 }

@@ -8,6 +8,7 @@ import type { Holder } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLOUT } from './poll-set.ts';
 import { copySockaddr, unpackSockaddr } from './sockaddr.ts';
+import { setSocketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
 /** Messages of one batch. */
@@ -64,7 +65,8 @@ export class UdpSender implements Holder {
 
   constructor(options: UdpSenderOptions) {
     this.#options = options;
-    if (canSegment(options.fd)) this.#segmentBytesMax = RUN_BYTES_MAX;
+    // A kernel without UDP_SEGMENT would send the joined datagrams as one.
+    if (setSocketOption(options.fd, SOL_UDP, UDP_SEGMENT, 0)) this.#segmentBytesMax = RUN_BYTES_MAX;
     else this.refusal = `UDP_SEGMENT: ${errnoName(errno())}`;
   }
 
@@ -231,13 +233,6 @@ export class UdpSender implements Holder {
     view.setInt32(4, POLLOUT, true);
     return libc.poll(address, 1, ROOM_WAIT_MS) > 0;
   }
-}
-
-/** A kernel without UDP_SEGMENT would send the joined datagrams as one. */
-function canSegment(fd: number): boolean {
-  const { address, view } = roomMemory();
-  view.setInt32(16, 0, true);
-  return libc.setsockopt(fd, SOL_UDP, UDP_SEGMENT, address + 16, 4) === 0;
 }
 
 function isRefused(number: number): boolean {
