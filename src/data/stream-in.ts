@@ -1,7 +1,6 @@
 // What comes out of a stream: packets; or, where one port is shared with another service (`--port-share`), the news
 // that whoever is at the other end speaks something else.
 
-import { MAX_PACKET_BYTES } from './arena.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, TcpFrameReader } from './tcp-framing.ts';
 
 // A client's first packet, behind its length field: opcode and key-id 0.
@@ -67,9 +66,4 @@ export class StreamIn {
   #read(bytes: Uint8Array, start: number, end: number, take: TakePacket): 'packets' | 'broken' {
     return this.#reader.handleBytes(bytes, start, end, take) ? 'packets' : 'broken';
   }
-}
-
-/** The longest packet that a link's options let a stream announce before its peer has a key. */
-export function handshakeLimit(handshakePacketBytes: number | undefined): number {
-  return Math.min(handshakePacketBytes ?? MAX_PACKET_BYTES, MAX_PACKET_BYTES);
 }

@@ -1,6 +1,6 @@
 import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
-import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
+import { StreamIn } from '../data/stream-in.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
@@ -42,11 +42,7 @@ export class TcpLink implements PacketPump, Holder {
     this.#state = options.connecting ? 'connecting' : 'open';
     this.pollEvents = options.connecting ? POLLOUT : POLLIN;
     const { core, memory } = context;
-    const unprovenLimit = handshakeLimit(options.handshakePacketBytes);
-    this.#in = new StreamIn({
-      firstPacket: options.firstPacket,
-      limit: () => core.packetLimit(id, unprovenLimit),
-    });
+    this.#in = new StreamIn({ firstPacket: options.firstPacket, limit: () => core.packetLimit(id) });
     this.#queue = new SendQueue(options.queuePackets ?? Number.POSITIVE_INFINITY);
     const { bytes: arenaBytes } = memory.arena;
     this.#take = (bytes, offset, length) => {
