@@ -151,3 +151,12 @@ export function nativeBytes(lengthBytes: number): NativeBytes {
 export function addressOf(bytes: Uint8Array): number {
   return Number(native().koffi.address(bytes));
 }
+
+/** Writes a native address as the u64 of a struct, without a bigint. */
+export function writeAddress(view: DataView, offset: number, address: number): void {
+  const high = Math.floor(address / WORD);
+  view.setUint32(offset, address - high * WORD, true);
+  view.setUint32(offset + 4, high, true);
+}
+
+const WORD = 0x1_0000_0000;

@@ -3,7 +3,7 @@ import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
-import { errno, libc, nativeBytes } from './libc.ts';
+import { errno, libc, nativeBytes, writeAddress } from './libc.ts';
 import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 import { writeSockaddr } from './sockaddr.ts';
@@ -224,7 +224,7 @@ class ErrorQueue {
   next(fd: number): number {
     const { view, bytes } = this.#header;
     bytes.fill(0, 0, MSGHDR_BYTES);
-    view.setBigUint64(32, BigInt(this.#control.address), true);
+    writeAddress(view, 32, this.#control.address);
     view.setUint32(40, CONTROL_BYTES, true);
     if (libc.recvmsg(fd, this.#header.address, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
     const controlBytes = view.getUint32(40, true);
