@@ -33,7 +33,6 @@ export class TcpLink implements PacketPump, Holder {
   #heldCount = 0;
   readonly #heldStarts = new Int32Array(HELD_MAX);
   readonly #heldSizes = new Int32Array(HELD_MAX);
-  #headers: MessageHeaders | undefined;
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
     this.fd = fd;
@@ -163,12 +162,12 @@ export class TcpLink implements PacketPump, Holder {
   #writeHeld(count: number): number {
     const base = this.#context.memory.arena.address;
     if (count === 1) return this.#write(base + this.#heldStarts[0]!, this.#heldSizes[0]!);
-    this.#headers ??= new MessageHeaders(1, HELD_MAX);
+    const headers = heldHeaders();
     for (let index = 0; index < count; index++) {
-      this.#headers.setIovec(0, index, base + this.#heldStarts[index]!, this.#heldSizes[index]!);
+      headers.setIovec(0, index, base + this.#heldStarts[index]!, this.#heldSizes[index]!);
     }
-    this.#headers.setIovecs(0, 0, count);
-    return this.#taken(libc.sendmsg(this.fd, this.#headers.address(0), MSG_DONTWAIT | MSG_NOSIGNAL));
+    headers.setIovecs(0, 0, count);
+    return this.#taken(libc.sendmsg(this.fd, headers.address(0), MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 
   #writeQueue(): void {
@@ -219,4 +218,12 @@ export class TcpLink implements PacketPump, Holder {
     this.#queue.clear();
     this.#watch();
   }
+}
+
+let sharedHeaders: MessageHeaders | undefined;
+
+/** One for all streams: it is filled and read in one call. */
+function heldHeaders(): MessageHeaders {
+  sharedHeaders ??= new MessageHeaders(1, HELD_MAX);
+  return sharedHeaders;
 }
