@@ -8,17 +8,9 @@ import { up } from '../test/lab/lab.ts';
 import type { Pki } from '../test/lab/pki.ts';
 import { run, WatchedProcess } from '../test/lab/process.ts';
 import { type ClientKind, clientCommand } from '../test/lab/requirements.ts';
-import { median, quantile } from './report.ts';
+import { cpuSeconds, median, programLabel, quantile } from './report.ts';
 
 export const SERVER_PORT = 1194;
-
-/** What the tables call each program. */
-export const serverLabel: Readonly<Record<ClientKind, string>> = {
-  sallyport: 'sallyport',
-  'openvpn-2.5': 'openvpn 2.5',
-  openvpn: 'openvpn 2.6',
-  'openvpn-2.7': 'openvpn 2.7',
-};
 
 export interface BenchServerOptions {
   readonly kind: ClientKind;
@@ -28,9 +20,6 @@ export interface BenchServerOptions {
   readonly pki: Pick<Pki, 'ca' | 'server'>;
   readonly lines: readonly string[];
 }
-
-/** CPU time is counted by the kernel in hundredths of a second on every Linux that Node runs on. */
-const TICKS_A_SECOND = 100;
 
 export interface LoopDelay {
   readonly p50: number;
@@ -79,7 +68,7 @@ export class BenchServer {
         ...options.lines,
       ].join('\n')}\n`,
     );
-    const label = serverLabel[kind];
+    const label = programLabel[kind];
     const command = options.command ?? clientCommand(kind);
     const loop = `--import ${new URL('loop-delay.mjs', import.meta.url).href}`;
     const server = new WatchedProcess([...command, '--config', config], {
@@ -109,9 +98,7 @@ export class BenchServer {
 
   /** Seconds of processor time of all threads so far. */
   cpuSeconds(): number {
-    const text = readFileSync(`/proc/${this.process.pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+    return cpuSeconds(this.process.pid);
   }
 
   /** Delay of the event loop since this time (Date.now()); undefined for a program that has none. */

@@ -2,10 +2,11 @@
 // that count are the ratios. `npm run bench`, as root. Everything happens in namespaces of its own.
 
 import { parseArgs } from 'node:util';
-import { Lab, tunnel, up } from '../test/lab/lab.ts';
+import { tunnel, up } from '../test/lab/lab.ts';
 import { eventually } from '../test/lab/process.ts';
-import { clientCommand, missing, type Program } from '../test/lab/requirements.ts';
-import { machineLine, median } from './report.ts';
+import { clientCommand, type Program } from '../test/lab/requirements.ts';
+import { openLab, runIn } from './lab-bench.ts';
+import { machineLine, median, programLabel } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -18,33 +19,15 @@ const runs = Number(options.runs);
 const seconds = Number(options.seconds);
 const clients = options.clients.split(',') as Program[];
 
-const label: Readonly<Record<Program, string>> = {
-  sallyport: 'sallyport',
-  openvpn: 'openvpn 2.6',
-  'openvpn-2.7': 'openvpn 2.7',
-};
-
-if (missing.length > 0) {
-  process.stderr.write(`bench: cannot run here: ${missing.join('; ')}\n`);
-  process.exit(1);
-}
-
-const lab = await Lab.open();
-let code = 0;
-try {
+const lab = await openLab();
+await runIn(lab, async () => {
   describeMachine();
   await lab.server({ lines: ['keepalive 10 60'] });
   print(await connectTimes(), 'start of the process to "Initialization Sequence Completed", ms', 'less is better');
   for (const direction of ['up', 'down'] as const) {
     print(await throughput(direction), `TCP throughput, one flow, ${direction}, Mbit/s`, 'more is better');
   }
-} catch (error) {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  code = 1;
-} finally {
-  await lab.close();
-}
-process.exit(code);
+});
 
 /** Clients take turns, so that whatever else the machine does meets all of them alike. */
 async function connectTimes(): Promise<Map<Program, number[]>> {
@@ -113,8 +96,9 @@ function print(figures: Map<Program, number[]>, title: string, reading: string):
   for (const [kind, values] of figures) {
     const middle = median(values);
     const spread = `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
-    const ratio = kind === first ? '' : `   ${label[first]} / ${label[kind]} = ${(mine / middle).toFixed(2)}`;
-    process.stdout.write(`  ${label[kind].padEnd(12)} ${middle.toFixed(0).padStart(7)}   (${spread})${ratio}\n`);
+    const ratio =
+      kind === first ? '' : `   ${programLabel[first]} / ${programLabel[kind]} = ${(mine / middle).toFixed(2)}`;
+    process.stdout.write(`  ${programLabel[kind].padEnd(12)} ${middle.toFixed(0).padStart(7)}   (${spread})${ratio}\n`);
   }
 }
 
@@ -124,6 +108,6 @@ function describeMachine(): void {
       `${runs} connections and 2 x ${seconds} s of traffic each\n`,
   );
   process.stdout.write(
-    `clients: ${clients.map((kind) => `${label[kind]} (${clientCommand(kind).join(' ')})`).join(', ')}\n`,
+    `clients: ${clients.map((kind) => `${programLabel[kind]} (${clientCommand(kind).join(' ')})`).join(', ')}\n`,
   );
 }

@@ -20,6 +20,7 @@ import type { SessionEvent } from '../src/session/event.ts';
 import { createSession, type Instants, type Session } from '../src/session/session.ts';
 import { makePki } from '../test/lab/pki.ts';
 import { PUSH, sessionOptions } from '../test/lab/session-pair.ts';
+import { nowOf } from './instants.ts';
 import { createBenchTls, type TlsFiles } from './load-tls.ts';
 import { machineLine, table } from './report.ts';
 
@@ -35,8 +36,6 @@ type Message =
 interface Pipe {
   send(message: Message): void;
 }
-
-const nowOf = (): Instants => ({ monoMs: performance.now(), unixSeconds: Math.floor(Date.now() / 1000) });
 
 /** One end's sessions, and what they have to send in this turn. */
 class End {

@@ -17,6 +17,7 @@ import type { SessionPush } from '../src/session/options.ts';
 import { createSession, type Instants, type Session } from '../src/session/session.ts';
 import { PING, parseInBand } from '../src/wire/in-band.ts';
 import { NO_KEEPALIVE, PUSH, sessionOptions } from '../test/lab/session-pair.ts';
+import { nowOf } from './instants.ts';
 
 /** What all clients of one process share. */
 export interface LoadShared {
@@ -55,8 +56,6 @@ export interface DataCount {
   bad: number;
 }
 
-const nowOf = (): Instants => ({ monoMs: performance.now(), unixSeconds: Math.floor(Date.now() / 1000) });
-
 export class LoadClient {
   readonly #shared: LoadShared;
   readonly #target: LoadTarget;
@@ -73,7 +72,7 @@ export class LoadClient {
   #wasUp = false;
   #closed = false;
 
-  /** `host`: the local address to bind; the system chooses the port. */
+  /** Nothing is sent before `start`. What comes on the data channel counts in `count`. */
   constructor(shared: LoadShared, target: LoadTarget, observer: LoadObserver, count: DataCount) {
     this.#shared = shared;
     this.#target = target;

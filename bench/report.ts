@@ -1,7 +1,26 @@
-// What every bench prints: the machine it ran on, medians, tables.
+// What every bench prints: the machine it ran on, the programs' names, processor time, medians, tables.
 
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
+import type { ClientKind } from '../test/lab/requirements.ts';
+
+/** What the tables call each program. */
+export const programLabel: Readonly<Record<ClientKind, string>> = {
+  sallyport: 'sallyport',
+  'openvpn-2.5': 'openvpn 2.5',
+  openvpn: 'openvpn 2.6',
+  'openvpn-2.7': 'openvpn 2.7',
+};
+
+/** CPU time is counted by the kernel in hundredths of a second on every Linux that Node runs on. */
+const TICKS_A_SECOND = 100;
+
+/** Seconds of processor time of all threads of a process so far. */
+export function cpuSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+}
 
 /** One line: processors, memory, system, kernel, Node. */
 export function machineLine(): string {

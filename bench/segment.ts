@@ -11,7 +11,7 @@ import { createNativeArena } from '../src/linux/arena.ts';
 import { loadChecksum, readChecksumModule } from '../src/linux/checksum.ts';
 import { payloadOf, type SuperFields, superPacket, TIMESTAMPS } from '../test/ip/super-packets.ts';
 import { checksumModulePath } from '../test/lab/checksum-module.ts';
-import { machineLine, table } from './report.ts';
+import { machineLine, median, table } from './report.ts';
 
 const SEGMENT_BYTES = 1500;
 const READ = 64;
@@ -74,7 +74,7 @@ function timed(run: () => void, packets: number): number {
     for (let index = 0; index < REPEAT; index++) run();
     return Number(process.hrtime.bigint() - start) / (REPEAT * packets);
   });
-  return times.slice(3).sort((a, b) => a - b)[Math.floor(rounds / 2)]!;
+  return median(times.slice(3));
 }
 
 const module = readChecksumModule(pathToFileURL(checksumModulePath()));

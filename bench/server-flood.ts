@@ -21,11 +21,11 @@ import { makePki, type Pki } from '../test/lab/pki.ts';
 import { enterPrivateNetwork } from '../test/lab/private-network.ts';
 import type { ClientKind } from '../test/lab/requirements.ts';
 import { makeStaticKeys, type StaticKeys } from '../test/lab/static-keys.ts';
-import { BenchServer, raiseLoopback, SERVER_PORT, serverLabel } from './bench-server.ts';
+import { BenchServer, raiseLoopback, SERVER_PORT } from './bench-server.ts';
 import { Fleet } from './fleet.ts';
 import { createLoadShared } from './load-client.ts';
 import { createBenchTls } from './load-tls.ts';
-import { machineLine, table } from './report.ts';
+import { machineLine, programLabel, table } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -114,7 +114,7 @@ async function flood(kind: ClientKind, wrap: FloodKind, pki: Pki, keys: StaticKe
     const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     const sentBytes = report.sent * { plain: 14, 'tls-auth': 42, 'tls-crypt': 54 }[wrap];
     return [
-      `${serverLabel[kind]}, ${wrap}`,
+      `${programLabel[kind]}, ${wrap}`,
       `${report.sent}`,
       (report.sent / report.seconds).toFixed(0),
       `${report.dropped}`,

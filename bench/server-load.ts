@@ -13,11 +13,11 @@ import { parseArgs } from 'node:util';
 import { makePki } from '../test/lab/pki.ts';
 import { enterPrivateNetwork } from '../test/lab/private-network.ts';
 import type { ClientKind } from '../test/lab/requirements.ts';
-import { BenchServer, type LoopDelay, raiseLoopback, SERVER_PORT, serverLabel } from './bench-server.ts';
+import { BenchServer, type LoopDelay, raiseLoopback, SERVER_PORT } from './bench-server.ts';
 import { Fleet } from './fleet.ts';
 import { createLoadShared, type LoadShared } from './load-client.ts';
 import { createBenchTls } from './load-tls.ts';
-import { machineLine, median, quantile, table } from './report.ts';
+import { machineLine, median, programLabel, quantile, table } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -74,7 +74,7 @@ try {
     for (const kind of kinds) {
       const measured = await measure(kind, shared, pki);
       figures.get(kind)?.push(measured);
-      process.stdout.write(`\nround ${round + 1}, ${serverLabel[kind]}\n${describe(measured)}`);
+      process.stdout.write(`\nround ${round + 1}, ${programLabel[kind]}\n${describe(measured)}`);
     }
   }
   summarize(figures);
@@ -208,13 +208,13 @@ function summarize(all: ReadonlyMap<ClientKind, readonly Figures[]>): void {
   ];
   const rows = [['', ...columns.map(([name]) => name)]];
   for (const kind of kinds) {
-    rows.push([serverLabel[kind], ...columns.map(([, of, digits]) => middle(kind, of).toFixed(digits))]);
+    rows.push([programLabel[kind], ...columns.map(([, of, digits]) => middle(kind, of).toFixed(digits))]);
   }
   const [first, ...others] = kinds;
   for (const kind of others) {
     if (first === undefined) break;
     const ratio = ([, of]: (typeof columns)[number]): string => (middle(first, of) / middle(kind, of)).toFixed(2);
-    rows.push([`${serverLabel[first]} / ${serverLabel[kind]}`, ...columns.map(ratio)]);
+    rows.push([`${programLabel[first]} / ${programLabel[kind]}`, ...columns.map(ratio)]);
   }
   process.stdout.write(`\nmedian of ${options.rounds} rounds\n${table(rows)}`);
 }

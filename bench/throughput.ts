@@ -4,12 +4,12 @@
 // A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
 // `--transport`). `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
 
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { Lab, type Transport, tunnel } from '../test/lab/lab.ts';
+import { type Transport, tunnel } from '../test/lab/lab.ts';
 import { eventually, type WatchedProcess } from '../test/lab/process.ts';
-import { missing, type Program } from '../test/lab/requirements.ts';
-import { machineLine, median, table } from './report.ts';
+import type { Program } from '../test/lab/requirements.ts';
+import { openLab, runIn } from './lab-bench.ts';
+import { cpuSeconds, machineLine, median, table } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -32,12 +32,6 @@ const pairs = options.pairs.split(',').map((name) => {
 });
 const lines = options.lines.split(';').filter((line) => line !== '');
 const directions = options.directions.split(',') as ('up' | 'down')[];
-const CLOCK_TICKS = 100;
-
-if (missing.length > 0) {
-  process.stderr.write(`bench: cannot run here: ${missing.join('; ')}\n`);
-  process.exit(1);
-}
 
 interface Run {
   /** Mbit/s, or thousands of datagrams a second. */
@@ -56,9 +50,8 @@ interface IperfReport {
   };
 }
 
-const lab = await Lab.open();
-let code = 0;
-try {
+const lab = await openLab();
+await runIn(lab, async () => {
   process.stdout.write(
     `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), ` +
       `${options.rounds} x ${options.seconds} s${lines.length > 0 ? `, ${lines.join(', ')}` : ''}\n`,
@@ -73,13 +66,7 @@ try {
     }
   }
   print(runs);
-} catch (error) {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-  code = 1;
-} finally {
-  await lab.close();
-}
-process.exit(code);
+});
 
 async function measurePair(clientKind: Program, serverKind: Program): Promise<[string, Run][]> {
   const transport = options.transport as Transport;
@@ -103,12 +90,12 @@ async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]
   let problem = 'no report';
   // The server may still be closing the run before: then it is asked again, a few times.
   for (let attempt = 0; attempt < 5; attempt++) {
-    const before = await cpuSeconds(ends);
+    const before = cpuSecondsOf(ends);
     const { stdout } = await lab.net.client.run(argv, {
       timeoutMs: (Number(options.seconds) + 20) * 1000,
       anyCode: true,
     });
-    const used = (await cpuSeconds(ends)) - before;
+    const used = cpuSecondsOf(ends) - before;
     const { error, end } = JSON.parse(stdout) as IperfReport;
     if (error === undefined && end.sum?.packets !== undefined && options.udp !== undefined) {
       const arrived = end.sum.packets - (end.sum.lost_packets ?? 0);
@@ -126,14 +113,8 @@ async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]
   throw new Error(`iperf3 measured nothing: ${problem}`);
 }
 
-async function cpuSeconds(ends: readonly WatchedProcess[]): Promise<number> {
-  let ticks = 0;
-  for (const { pid } of ends) {
-    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / CLOCK_TICKS;
+function cpuSecondsOf(ends: readonly WatchedProcess[]): number {
+  return ends.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
 }
 
 function print(runs: ReadonlyMap<string, readonly Run[]>): void {

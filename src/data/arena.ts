@@ -9,6 +9,7 @@
 //   after:                        compression swap 1 | CBC padding 16                 = 17
 
 import type { Arena } from '../crypto/provider.ts';
+import { VIRTIO_HEADER_BYTES } from '../ip/virtio-header.ts';
 
 /** Free bytes before a packet that is to be sealed. */
 export const HEADROOM_BYTES = 128;
@@ -17,7 +18,7 @@ export const HEADROOM_BYTES = 128;
 export const TAILROOM_BYTES = 64;
 
 /** Free bytes before a packet that goes into a device, for a virtio header. */
-export const DEVICE_HEADER_BYTES = 10;
+export const DEVICE_HEADER_BYTES = VIRTIO_HEADER_BYTES;
 
 /** The longest packet that any buffer must hold: a UDP datagram or a TCP frame. */
 export const MAX_PACKET_BYTES = 65_535;

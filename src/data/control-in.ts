@@ -2,24 +2,18 @@
 
 import { readPackedAddress } from '../ip/packed-address.ts';
 import { Opcode } from '../wire/opcode.ts';
+import { SHORTEST_FIRST } from './first-packets.ts';
 import type { Link, Peer, PlaneState } from './plane-state.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
-/** Opcodes of control packets: soft reset, control, ack, hard resets of client and server, and those of tls-crypt-v2. */
-const CONTROL_OPCODES = (1 << 3) | (1 << 4) | (1 << 5) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 11);
+/** Opcodes of control packets, a bit for each. */
+const CONTROL_OPCODES = [
+  ...[Opcode.softResetV1, Opcode.controlV1, Opcode.ackV1, Opcode.controlWkcV1],
+  ...[Opcode.hardResetClientV2, Opcode.hardResetServerV2, Opcode.hardResetClientV3],
+].reduce((bits, opcode) => bits | (1 << opcode), 0);
 /** No implementation sends longer control packets; bounds what a lane can hold. */
 const MAX_CONTROL_BYTES = 4096;
-
-// The shortest packets of a client that has no peer yet. In clear: opcode 1, session id 8, count of acks 1, then for each
-// ack 4 and once 8 for our session id, which is the cookie; message id 4. Behind the two of tls-crypt-v2 stands the
-// client's key, 290 bytes and more, and they are wrapped.
-const SHORTEST_FIRST = new Map<number, number>([
-  [Opcode.hardResetClientV2, 14],
-  [Opcode.ackV1, 22],
-  [Opcode.controlV1, 26],
-  [Opcode.hardResetClientV3, 336],
-  [Opcode.controlWkcV1, 336],
-]);
+const SHORTEST_BY_OPCODE = new Map(Object.entries(SHORTEST_FIRST).map(([opcode, bytes]) => [Number(opcode), bytes]));
 
 const TOO_BIG = dropCode('too-big');
 const NO_FIRST_PACKET = dropCode('no-first-packet');
@@ -65,6 +59,6 @@ function isClientReset(opcode: number): boolean {
 
 /** Whether a stranger's packet asks for a session, or proves its address, under key-id 0. */
 function mayBeFirst(firstByte: number, length: number): boolean {
-  const shortest = SHORTEST_FIRST.get(firstByte >> 3);
+  const shortest = SHORTEST_BY_OPCODE.get(firstByte >> 3);
   return shortest !== undefined && length >= shortest && (firstByte & 7) === 0;
 }

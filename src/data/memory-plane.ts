@@ -31,7 +31,7 @@ import type {
 } from './plane.ts';
 import { createPlaneCore, type PlaneCore } from './plane-core.ts';
 import { scratchByteLength } from './plane-state.ts';
-import { handshakeLimit, StreamIn } from './stream-in.ts';
+import { StreamIn } from './stream-in.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** Peers and links that one memory plane holds. */
@@ -149,7 +149,10 @@ class Plane implements MemoryPlane {
     const id = this.#nextId();
     this.#links.set(id, options);
     this.#core.addLink(id, options);
-    if (isStream) this.#streams.set(id, this.#streamIn(id, options));
+    if (isStream) {
+      const { firstPacket } = options;
+      this.#streams.set(id, new StreamIn({ firstPacket, limit: () => this.#core.packetLimit(id) }));
+    }
     if (options.connecting) this.#core.report({ type: 'link-open', link: id });
     this.#deliver();
     return id;
@@ -279,11 +282,6 @@ class Plane implements MemoryPlane {
     this.#streams.delete(link);
     if (verdict === 'broken') this.#core.report({ type: 'link-closed', link, code: 'BAD_FRAME', text: stream.fault });
     else this.#core.report({ type: 'foreign-stream', link, bytes: stream.takeForeign() });
-  }
-
-  #streamIn(link: LinkId, { firstPacket, handshakePacketBytes }: LinkOptions): StreamIn {
-    const unprovenLimit = handshakeLimit(handshakePacketBytes);
-    return new StreamIn({ firstPacket, limit: () => this.#core.packetLimit(link, unprovenLimit) });
   }
 
   closeLink(link: LinkId, code: string, text: string): void {

@@ -92,7 +92,7 @@ export interface PlaneCore {
   addDevice(id: DeviceId, options: CoreDeviceOptions): void;
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
   removeDevice(id: DeviceId): void;
-  addLink(id: LinkId, options: Pick<LinkOptions, 'framing' | 'remote'>): void;
+  addLink(id: LinkId, options: CoreLinkOptions): void;
   removeLink(id: LinkId): void;
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
   /** `counterSlot` is the peer's place in the counters; they are cleared. */
@@ -104,12 +104,13 @@ export interface PlaneCore {
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
-  /** The longest packet that a stream may announce; a stranger's may be held to less. */
-  packetLimit(link: LinkId, handshakePacketBytes: number): number;
+  /** The longest packet that a stream may announce now: a stranger's may be held to less, one that is gone announces none. */
+  packetLimit(link: LinkId): number;
   /** Wipes all keys. */
   close(): void;
 }
 
+type CoreLinkOptions = Pick<LinkOptions, 'framing' | 'remote' | 'handshakePacketBytes'>;
 type CoreDeviceOptions = Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6' | 'clientToClient'>;
 
 /** Keys that a peer may hold at once: two of the session, two of the one before it. */
@@ -197,7 +198,7 @@ class Core implements PlaneCore {
     this.#state.devices.delete(this.#device(id).id);
   }
 
-  addLink(id: LinkId, options: Pick<LinkOptions, 'framing' | 'remote'>): void {
+  addLink(id: LinkId, options: CoreLinkOptions): void {
     const state = this.#state;
     let remote = 0;
     if (options.remote !== undefined) {
@@ -205,7 +206,8 @@ class Core implements PlaneCore {
       writePackedAddress(state.arena.view, remote, options.remote);
     }
     const protocol = options.framing === 'tcp' ? IpProtocol.tcp : IpProtocol.udp;
-    state.links.set(id, { id, protocol, remote, unnamed: [], hadKey: false });
+    const handshakePacketBytes = Math.min(options.handshakePacketBytes ?? MAX_PACKET_BYTES, MAX_PACKET_BYTES);
+    state.links.set(id, { id, protocol, remote, unnamed: [], hadKey: false, handshakePacketBytes });
   }
 
   removeLink(id: LinkId): void {
@@ -340,8 +342,10 @@ class Core implements PlaneCore {
     peer.floatSinceMs = state.nowMs;
   }
 
-  packetLimit(id: LinkId, handshakePacketBytes: number): number {
-    return this.#state.links.get(id)?.hadKey === true ? MAX_PACKET_BYTES : handshakePacketBytes;
+  packetLimit(id: LinkId): number {
+    const link = this.#state.links.get(id);
+    if (link === undefined) return 0;
+    return link.hadKey ? MAX_PACKET_BYTES : link.handshakePacketBytes;
   }
 
   close(): void {

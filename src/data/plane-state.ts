@@ -53,6 +53,8 @@ export interface Link {
   readonly unnamed: Peer[];
   /** Whether a peer of the link has had a key: until then it may be anybody. */
   hadKey: boolean;
+  /** The longest packet that it may announce until then. */
+  readonly handshakePacketBytes: number;
 }
 
 export interface Peer {

@@ -1,21 +1,26 @@
 // What comes out of a stream: packets; or, where one port is shared with another service (`--port-share`), the news
 // that whoever is at the other end speaks something else.
 
-import { MAX_PACKET_BYTES } from './arena.ts';
+import { Opcode, writeOpcode } from '../wire/opcode.ts';
+import { SHORTEST_FIRST } from './first-packets.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, TcpFrameReader } from './tcp-framing.ts';
 
 // A client's first packet, behind its length field: opcode and key-id 0.
 //   HARD_RESET_CLIENT_V2 0x38   14..255 bytes: the smallest clear form, the longest wrapped one
 //   HARD_RESET_CLIENT_V3 0x50   336..1278 bytes: with the client key of tls-crypt-v2 behind it
-const RESET_V2 = { byte: 0x38, minBytes: 14, maxBytes: 255 } as const;
-const RESET_V3 = { byte: 0x50, minBytes: 336, maxBytes: 1278 } as const;
+const RESET_V2 = firstReset(Opcode.hardResetClientV2, 255);
+const RESET_V3 = firstReset(Opcode.hardResetClientV3, 1278);
 const JUDGED_BYTES = TCP_LENGTH_BYTES + 1;
+
+function firstReset(opcode: typeof Opcode.hardResetClientV2 | typeof Opcode.hardResetClientV3, maxBytes: number) {
+  return { byte: writeOpcode(opcode, 0), minBytes: SHORTEST_FIRST[opcode], maxBytes };
+}
 
 /** Whether a stream begins as an OpenVPN client's does; undefined while there are too few bytes to tell. */
 function beginsAsOpenVpn(bytes: Uint8Array): boolean | undefined {
   if (bytes.length < TCP_LENGTH_BYTES) return undefined;
   const length = (bytes[0]! << 8) | bytes[1]!;
-  const fits = ({ minBytes, maxBytes }: typeof RESET_V2 | typeof RESET_V3) => length >= minBytes && length <= maxBytes;
+  const fits = ({ minBytes, maxBytes }: typeof RESET_V2) => length >= minBytes && length <= maxBytes;
   if (bytes.length < JUDGED_BYTES) return fits(RESET_V2) || fits(RESET_V3) ? undefined : false;
   return (bytes[2] === RESET_V2.byte && fits(RESET_V2)) || (bytes[2] === RESET_V3.byte && fits(RESET_V3));
 }
@@ -67,9 +72,4 @@ export class StreamIn {
   #read(bytes: Uint8Array, start: number, end: number, take: TakePacket): 'packets' | 'broken' {
     return this.#reader.handleBytes(bytes, start, end, take) ? 'packets' : 'broken';
   }
-}
-
-/** The longest packet that a link's options let a stream announce before its peer has a key. */
-export function handshakeLimit(handshakePacketBytes: number | undefined): number {
-  return Math.min(handshakePacketBytes ?? MAX_PACKET_BYTES, MAX_PACKET_BYTES);
 }

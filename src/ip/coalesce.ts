@@ -6,8 +6,8 @@
 // order within a flow stays. A few flows can be under way at a time; the one that has waited longest makes room.
 
 import type { ChecksumEngine } from './checksum.ts';
-import { FLAGS_LAST_ONLY, FLOW_BYTES, Flow, Join, TCP_HEADER_BYTES, UDP_HEADER_BYTES } from './flow.ts';
-import { type InnerPacket, IpProtocol } from './packet.ts';
+import { FLOW_BYTES, Flow, Join } from './flow.ts';
+import { FLAGS_LAST_ONLY, type InnerPacket, IpProtocol, TCP_HEADER_BYTES, UDP_HEADER_BYTES } from './packet.ts';
 import { VIRTIO_HEADER_BYTES, writePlainHeader } from './virtio-header.ts';
 
 const MAX_FLOWS = 8;

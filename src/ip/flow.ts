@@ -10,18 +10,18 @@
 //   UDP   0 ports | 4 length * | 6 checksum *                                    * may differ from the first packet's
 
 import { type ChecksumEngine, finishChecksum, foldSum, sumPseudoHeader, sumWords } from './checksum.ts';
-import { type InnerPacket, IpProtocol } from './packet.ts';
+import {
+  FLAGS_LAST_ONLY,
+  type InnerPacket,
+  IPV4_HEADER_BYTES,
+  IPV6_HEADER_BYTES,
+  IpProtocol,
+  TCP_CHECKSUM,
+  TCP_HEADER_BYTES,
+  UDP_CHECKSUM,
+} from './packet.ts';
 import { GsoType, VIRTIO_HEADER_BYTES, writePlainHeader, writeSuperHeader } from './virtio-header.ts';
 
-export const TCP_HEADER_BYTES = 20;
-export const UDP_HEADER_BYTES = 8;
-/** FIN and PSH in the word at 12 of the TCP header. */
-export const FLAGS_LAST_ONLY = 0x09;
-
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
-const TCP_CHECKSUM = 16;
-const UDP_CHECKSUM = 6;
 const DONT_FRAGMENT = 0x4000;
 /** An IPv4 length is a word, and the kernel takes no longer packets of either version. */
 const MAX_SUPER_BYTES = 65_535;

@@ -4,9 +4,8 @@
 //   IPv6 header 40, source fe80::7 | type 1 | code 0 | checksum 2 | zero 4 | as much of the packet as fits into 1280
 
 import { finishChecksum, sumPseudoHeader, sumWords } from './checksum.ts';
-import { type InnerPacket, IpProtocol } from './packet.ts';
+import { type InnerPacket, IPV6_HEADER_BYTES, IpProtocol } from './packet.ts';
 
-const IPV6_HEADER_BYTES = 40;
 const ICMP6_HEADER_BYTES = 8;
 /** The IPv6 minimum MTU, the bound of an error message. */
 const MAX_ANSWER_BYTES = 1280;

@@ -5,9 +5,8 @@
 //   MSS option: 2, 4, u16
 
 import { adjustChecksum } from './checksum.ts';
-import { type InnerPacket, IpProtocol } from './packet.ts';
+import { type InnerPacket, IpProtocol, TCP_HEADER_BYTES } from './packet.ts';
 
-const TCP_HEADER_BYTES = 20;
 const FLAG_SYN = 0x02;
 const OPTION_END = 0;
 const OPTION_NOP = 1;

@@ -7,6 +7,19 @@
 /** Protocol numbers that the rooms look at. */
 export const IpProtocol = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
 
+/** Bytes of each header without options and extensions. */
+export const IPV4_HEADER_BYTES = 20;
+export const IPV6_HEADER_BYTES = 40;
+export const TCP_HEADER_BYTES = 20;
+export const UDP_HEADER_BYTES = 8;
+
+/** Where the checksum lies in the transport's header. */
+export const TCP_CHECKSUM = 16;
+export const UDP_CHECKSUM = 6;
+
+/** FIN and PSH in the word at 12 of the TCP header: of joined packets, only the last may have them. */
+export const FLAGS_LAST_ONLY = 0x09;
+
 /** Bytes of an Ethernet header without a VLAN tag. */
 export const ETHERNET_BYTES = 14;
 
@@ -46,10 +59,10 @@ export class InnerPacket {
   }
 
   #parse4(view: DataView, offset: number, length: number): boolean {
-    if (length < 20) return false;
+    if (length < IPV4_HEADER_BYTES) return false;
     const headerLength = (view.getUint8(offset) & 0x0f) * 4;
     const totalLength = view.getUint16(offset + 2);
-    if (headerLength < 20 || totalLength < headerLength || totalLength > length) return false;
+    if (headerLength < IPV4_HEADER_BYTES || totalLength < headerLength || totalLength > length) return false;
     this.version = 4;
     this.offset = offset;
     this.length = totalLength;
@@ -62,8 +75,8 @@ export class InnerPacket {
   }
 
   #parse6(view: DataView, offset: number, length: number): boolean {
-    if (length < 40) return false;
-    const totalLength = 40 + view.getUint16(offset + 4);
+    if (length < IPV6_HEADER_BYTES) return false;
+    const totalLength = IPV6_HEADER_BYTES + view.getUint16(offset + 4);
     if (totalLength > length) return false;
     this.version = 6;
     this.offset = offset;
@@ -71,7 +84,7 @@ export class InnerPacket {
     this.source = offset + 8;
     this.destination = offset + 24;
     this.protocol = view.getUint8(offset + 6);
-    this.transport = offset + 40;
+    this.transport = offset + IPV6_HEADER_BYTES;
     return true;
   }
 }

@@ -11,18 +11,21 @@
 
 import { type ChecksumEngine, finishChecksum, foldSum, sumWords } from './checksum.ts';
 import { followExtensions } from './extension-headers.ts';
-import { InnerPacket, IpProtocol } from './packet.ts';
+import {
+  FLAGS_LAST_ONLY,
+  InnerPacket,
+  IPV6_HEADER_BYTES,
+  IpProtocol,
+  TCP_CHECKSUM,
+  TCP_HEADER_BYTES,
+  UDP_CHECKSUM,
+  UDP_HEADER_BYTES,
+} from './packet.ts';
 import { DeviceRefusal, GsoType, VIRTIO_HEADER_BYTES, VirtioHeader } from './virtio-header.ts';
 
-const IPV6_HEADER_BYTES = 40;
-const UDP_HEADER_BYTES = 8;
-const TCP_HEADER_BYTES = 20;
-const TCP_CHECKSUM = 16;
-const UDP_CHECKSUM = 6;
 /** More fragments, or a fragment's offset. */
 const FRAGMENT_MASK = 0x3fff;
 const FLAGS_FIRST_ONLY = 0x80; // CWR
-const FLAGS_LAST_ONLY = 0x09; // FIN, PSH
 
 /**
  * One super-packet after another. `begin` looks at it and says how many packets it makes; `next` writes them, one for each

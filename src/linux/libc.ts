@@ -65,8 +65,6 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
   send(fd: number, address: number, length: number, flags: number): number;
   recv(fd: number, address: number, length: number, flags: number): number;
-  sendto(fd: number, address: number, length: number, flags: number, to: number, toLength: number): number;
-  recvfrom(fd: number, address: number, length: number, flags: number, from: number, fromLengthAddress: number): number;
   recvmsg(fd: number, header: number, flags: number): number;
   sendmsg(fd: number, header: number, flags: number): number;
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
@@ -107,8 +105,6 @@ export const libc: Libc = declareFunctions<Libc>({
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
   send: 'intptr_t send(int, uintptr_t, size_t, int)',
   recv: 'intptr_t recv(int, uintptr_t, size_t, int)',
-  sendto: 'intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, unsigned int)',
-  recvfrom: 'intptr_t recvfrom(int, uintptr_t, size_t, int, uintptr_t, uintptr_t)',
   recvmsg: 'intptr_t recvmsg(int, uintptr_t, int)',
   sendmsg: 'intptr_t sendmsg(int, uintptr_t, int)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)',
@@ -155,3 +151,12 @@ export function nativeBytes(lengthBytes: number): NativeBytes {
 export function addressOf(bytes: Uint8Array): number {
   return Number(native().koffi.address(bytes));
 }
+
+/** Writes a native address as the u64 of a struct, without a bigint. */
+export function writeAddress(view: DataView, offset: number, address: number): void {
+  const high = Math.floor(address / WORD);
+  view.setUint32(offset, address - high * WORD, true);
+  view.setUint32(offset + 4, high, true);
+}
+
+const WORD = 0x1_0000_0000;

@@ -5,21 +5,18 @@ import type { LinkPort, LinkRequest, OpenLink } from '../ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
+import { IPPROTO_TCP, SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption, TCP_NODELAY } from './socket-options.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
 const SO_MARK = 36;
 const IPPROTO_IP = 0;
-const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
-const TCP_NODELAY = 1;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 const IPV6_MTU_DISCOVER = 23;
@@ -35,15 +32,8 @@ export function createLinkPort(): LinkPort {
   const argument = nativeBytes(64);
   const address = nativeBytes(64);
 
-  function setNumber(fd: number, level: number, name: number, value: number): boolean {
-    argument.view.setInt32(0, value, true);
-    return libc.setsockopt(fd, level, name, argument.address, 4) === 0;
-  }
-
-  function number(fd: number, name: number): number {
-    argument.view.setUint32(8, 4, true);
-    const result = libc.getsockopt(fd, SOL_SOCKET, name, argument.address, argument.address + 8);
-    return result === 0 ? argument.view.getInt32(0, true) : 0;
+  function bufferBytes(fd: number, name: number): number {
+    return socketOption(fd, SOL_SOCKET, name) ?? 0;
   }
 
   function setBuffers(
@@ -51,12 +41,12 @@ export function createLinkPort(): LinkPort {
     sndbufBytes: number | undefined,
     rcvbufBytes: number | undefined,
   ): OpenLink['buffers'] {
-    const before = [number(fd, SO_RCVBUF), number(fd, SO_SNDBUF)] as const;
+    const before = [bufferBytes(fd, SO_RCVBUF), bufferBytes(fd, SO_SNDBUF)] as const;
     // 0 stands for the system's own size, also where it comes of a pushed number that is none; the kernel would take it for
     // its smallest.
-    if (sndbufBytes) setNumber(fd, SOL_SOCKET, SO_SNDBUF, sndbufBytes);
-    if (rcvbufBytes) setNumber(fd, SOL_SOCKET, SO_RCVBUF, rcvbufBytes);
-    return { receive: [before[0], number(fd, SO_RCVBUF)], send: [before[1], number(fd, SO_SNDBUF)] };
+    if (sndbufBytes) setSocketOption(fd, SOL_SOCKET, SO_SNDBUF, sndbufBytes);
+    if (rcvbufBytes) setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, rcvbufBytes);
+    return { receive: [before[0], bufferBytes(fd, SO_RCVBUF)], send: [before[1], bufferBytes(fd, SO_SNDBUF)] };
   }
 
   function readAddress(fd: number, end: 'local' | 'remote'): SocketAddress {
@@ -70,24 +60,24 @@ export function createLinkPort(): LinkPort {
 
   function setUp(fd: number, request: LinkRequest, family: 4 | 6): void {
     const stream = request.transport !== 'udp';
-    if (stream && !setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
+    if (stream && !setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
       throw hostError('TCP: Cannot setsockopt SO_REUSEADDR on TCP socket', errno());
     }
     // Refused marks, buffer sizes and MTU discovery leave a socket that works; the C program goes on with a note.
-    if (request.mark !== undefined) setNumber(fd, SOL_SOCKET, SO_MARK, request.mark);
-    if (stream && request.tcpNoDelay) setNumber(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (request.mark !== undefined) setSocketOption(fd, SOL_SOCKET, SO_MARK, request.mark);
+    if (stream && request.tcpNoDelay) setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (request.mtuDiscovery !== undefined) {
       const value = PMTU_DISCOVERY[request.mtuDiscovery];
-      if (family === 4) setNumber(fd, IPPROTO_IP, IP_MTU_DISCOVER, value);
-      else setNumber(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, value);
+      if (family === 4) setSocketOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, value);
+      else setSocketOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, value);
     }
     if (!stream) {
       // Without these an unconnected socket hears no ICMP; a dual-stack one needs both.
-      setNumber(fd, IPPROTO_IP, IP_RECVERR, 1);
-      if (family === 6) setNumber(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+      setSocketOption(fd, IPPROTO_IP, IP_RECVERR, 1);
+      if (family === 6) setSocketOption(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
     }
     if (request.bindDevice !== undefined) bindToDevice(fd, request.bindDevice);
-    if (family === 6) setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6Only ? 1 : 0);
+    if (family === 6) setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6Only ? 1 : 0);
   }
 
   function bindToDevice(fd: number, device: string): void {

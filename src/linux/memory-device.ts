@@ -1,28 +1,9 @@
 import type { DeviceId } from '../data/plane.ts';
 import { dropCode, PASS, type Verdict } from '../data/verdict.ts';
+import type { Credit } from './credit.ts';
 import type { PacketPump, PumpContext } from './link-io.ts';
 
 const DEVICE_FULL = dropCode('device-full');
-
-/** Bounds what lies between the worker and the readers of all its devices in memory. */
-export class UnreadPackets {
-  readonly #packetsMax: number;
-  #count = 0;
-
-  constructor(packetsMax: number) {
-    this.#packetsMax = packetsMax;
-  }
-
-  take(): boolean {
-    if (this.#count >= this.#packetsMax) return false;
-    this.#count++;
-    return true;
-  }
-
-  handleRead(count: number): void {
-    this.#count = Math.max(0, this.#count - count);
-  }
-}
 
 /** A device whose other end is a program on the main thread: packets cross as messages, a turn's packets in one. */
 export class MemoryDevice implements PacketPump {
@@ -31,11 +12,11 @@ export class MemoryDevice implements PacketPump {
   readonly path = 'packets of the program';
   readonly #id: DeviceId;
   readonly #context: PumpContext;
-  readonly #unread: UnreadPackets;
+  readonly #unread: Credit;
   #written: Uint8Array[] = [];
   #live = true;
 
-  constructor(id: DeviceId, context: PumpContext, unread: UnreadPackets) {
+  constructor(id: DeviceId, context: PumpContext, unread: Credit) {
     this.#id = id;
     this.#context = context;
     this.#unread = unread;
@@ -59,7 +40,8 @@ export class MemoryDevice implements PacketPump {
   }
 
   write(offset: number, length: number): Verdict {
-    if (!this.#unread.take()) return DEVICE_FULL;
+    if (!this.#unread.hasRoom) return DEVICE_FULL;
+    this.#unread.handleSent();
     this.#written.push(this.#context.memory.arena.bytes.slice(offset, offset + length));
     return PASS;
   }

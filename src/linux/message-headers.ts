@@ -5,7 +5,7 @@
 // struct iovec (16 bytes):   base u64 | length u64
 // struct cmsghdr (16 bytes): length u64 | level i32 at 8 | type i32 at 12, then the data
 
-import { type NativeBytes, nativeBytes } from './libc.ts';
+import { type NativeBytes, nativeBytes, writeAddress } from './libc.ts';
 
 const MESSAGE_BYTES = 64;
 const IOVEC_BYTES = 16;
@@ -21,7 +21,6 @@ const CONTROL = 32;
 const CONTROL_LENGTH = 40;
 const RECEIVED = 56;
 const CMSG_HEADER_BYTES = 16;
-const WORD = 0x1_0000_0000;
 /** Room for a sockaddr of either family, and for one control message with a number. */
 const NAME_BYTES = 32;
 const CONTROL_BYTES = 64;
@@ -107,10 +106,4 @@ export class MessageHeaders {
     if (length < CMSG_HEADER_BYTES + 4 || view.getInt32(at + 8, true) !== SOL_UDP) return 0;
     return view.getInt32(at + 12, true) === UDP_GRO ? view.getInt32(at + CMSG_HEADER_BYTES, true) : 0;
   }
-}
-
-function writeAddress(view: DataView, at: number, address: number): void {
-  const high = Math.floor(address / WORD);
-  view.setUint32(at, address - high * WORD, true);
-  view.setUint32(at + 4, high, true);
 }

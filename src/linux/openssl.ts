@@ -3,7 +3,7 @@
 
 import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
 import type { NativeArena } from './arena.ts';
-import { declareFunctions, type NativeBytes, nativeBytes } from './libc.ts';
+import { declareFunctions, type NativeBytes, nativeBytes, writeAddress } from './libc.ts';
 
 /** Packet cryptography on the given arena. Unknown names and refused keys throw; a packet never does. */
 export function createOpenSslPacketCrypto(arena: NativeArena): PacketCrypto {
@@ -205,9 +205,7 @@ class OpenSslAeadKey implements AeadKey {
 
   #tagAt(address: number): number {
     const { address: parameters, view } = this.#tag;
-    const high = Math.floor(address / 0x1_0000_0000);
-    view.setUint32(PARAM_DATA, address - high * 0x1_0000_0000, true);
-    view.setUint32(PARAM_DATA + 4, high, true);
+    writeAddress(view, PARAM_DATA, address);
     return parameters;
   }
 
@@ -328,7 +326,7 @@ function tagParameters(): NativeBytes {
   const memory = nativeBytes(strings + 8);
   memory.bytes.set(Buffer.from('tag\0', 'latin1'), strings);
   const { view, address } = memory;
-  view.setBigUint64(0, BigInt(address + strings), true);
+  writeAddress(view, 0, address + strings);
   view.setUint32(8, OSSL_PARAM_OCTET_STRING, true);
   view.setBigUint64(24, BigInt(TAG_BYTES), true);
   return memory;
@@ -341,9 +339,9 @@ function digestParameters(name: string): ReturnType<typeof nativeBytes> {
   const strings = 2 * OSSL_PARAM_BYTES;
   memory.bytes.set(text, strings);
   const { view, address } = memory;
-  view.setBigUint64(0, BigInt(address + strings), true);
+  writeAddress(view, 0, address + strings);
   view.setUint32(8, OSSL_PARAM_UTF8_STRING, true);
-  view.setBigUint64(16, BigInt(address + strings + 7), true);
+  writeAddress(view, PARAM_DATA, address + strings + 7);
   view.setBigUint64(24, BigInt(name.length), true);
   return memory;
 }

@@ -7,16 +7,17 @@ import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
 import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import { bootMs } from './clock.ts';
+import { Credit } from './credit.ts';
 import { DevicePump } from './device-pump.ts';
 import { Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
-import { MemoryDevice, UnreadPackets } from './memory-device.ts';
+import { MemoryDevice } from './memory-device.ts';
 import { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
-import { AcceptedStreams, TcpListener } from './tcp-listener.ts';
+import { ACCEPTED_STREAMS_MAX, TcpListener } from './tcp-listener.ts';
 import { UdpLink } from './udp-link.ts';
 import { ControlWord, type WorkerCall, type WorkerCalls, type WorkerReport } from './worker-messages.ts';
 
@@ -41,8 +42,9 @@ export class PacketLoop {
   readonly #memoryDevices = new Map<DeviceId, MemoryDevice>();
   readonly #links = new Map<LinkId, UdpLink | TcpLink>();
   readonly #listeners = new Map<LinkId, TcpListener>();
-  readonly #accepted = new AcceptedStreams();
-  readonly #unread = new UnreadPackets(DEVICE_QUEUE_PACKETS);
+  readonly #accepted = new Credit(ACCEPTED_STREAMS_MAX);
+  /** What lies between the worker and the readers of all its devices in memory. */
+  readonly #unread = new Credit(DEVICE_QUEUE_PACKETS);
   readonly #outbox: Outbox;
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
@@ -169,7 +171,7 @@ export class PacketLoop {
   #takeCredits(): void {
     this.#core.handleTaken(this.#credits('taken'));
     this.#accepted.handleTaken(this.#credits('takenAccepted'));
-    this.#unread.handleRead(this.#credits('deviceRead'));
+    this.#unread.handleTaken(this.#credits('deviceRead'));
   }
 
   /** Tells of the path if it is another than was told of. */

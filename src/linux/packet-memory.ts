@@ -7,9 +7,8 @@ import { loadChecksum, readChecksumModule } from './checksum.ts';
 // The arena of the data worker:
 //   0    64  nothing: offset 0 means "no address" to the engine
 //   64   64  packed source address of the packet that is being handled
-//   128  64  the kernel's form of a source address; its length u32 at 256
-//   192  64  the kernel's form of an address to send to
-//   320      what one read of a device gives: packets one behind the other, with the engine's head and tail room around each
+//   128  64  the kernel's form of the address of a stream that was accepted; its length u32 at 192
+//   256      what one read of a device gives: packets one behind the other, with the engine's head and tail room around each
 //   …        what one super-packet of a device is split into, with the same room around each
 //   …        slots for datagrams, each for one or for many that the kernel has joined
 //   …        what a stream gives, and one packet that came out of it in two pieces
@@ -24,7 +23,6 @@ export interface PacketMemory {
   readonly sourceAddress: number;
   readonly sourceSockaddr: number;
   readonly sourceSockaddrLength: number;
-  readonly targetSockaddr: number;
   readonly devicePackets: ArenaRegion;
   /** What one packet of a device with offload is split into. */
   readonly segments: ArenaRegion;
@@ -52,7 +50,7 @@ const DEVICE_PACKETS_BYTES = 3 * BUFFER_BYTES;
 const SEGMENTS_BYTES = 2 * BUFFER_BYTES;
 const OUTBOX_BYTES = 4 * BUFFER_BYTES;
 const JOINING_DEVICES = 2;
-const FIRST_BUFFER = 320;
+const FIRST_BUFFER = 256;
 
 /** An arena with room for the engine's scratch region of the given size. */
 export function createPacketMemory(scratchBytes: number): PacketMemory {
@@ -71,8 +69,7 @@ export function createPacketMemory(scratchBytes: number): PacketMemory {
     arena,
     sourceAddress: 64,
     sourceSockaddr: 128,
-    sourceSockaddrLength: 256,
-    targetSockaddr: 192,
+    sourceSockaddrLength: 192,
     devicePackets: { start: FIRST_BUFFER, length: DEVICE_PACKETS_BYTES },
     segments: { start: segments, length: SEGMENTS_BYTES },
     datagrams,

@@ -40,38 +40,43 @@ export function parseSockaddr(view: DataView, offset: number): SocketAddress | u
   };
 }
 
+/** Copies the kernel's form, `lengthBytes` of it (a multiple of 4), without an object. */
+export function copySockaddr(from: DataView, source: number, to: DataView, target: number, lengthBytes: number): void {
+  for (let at = 0; at < lengthBytes; at += 4) to.setInt32(target + at, from.getInt32(source + at));
+}
+
 /** Turns the kernel's form into a packed address (ip/packed-address.ts), without an object; false for another family. */
-export function packSockaddr(view: DataView, sockaddr: number, packed: number): boolean {
-  const family = view.getUint16(sockaddr, true);
-  view.setUint32(packed + 12, 0);
-  view.setUint32(packed + 16, 0);
-  view.setUint32(packed + 20, 0);
-  view.setUint16(packed + 2, view.getUint16(sockaddr + 2));
+export function packSockaddr(from: DataView, sockaddr: number, to: DataView, packed: number): boolean {
+  const family = from.getUint16(sockaddr, true);
+  to.setUint32(packed + 12, 0);
+  to.setUint32(packed + 16, 0);
+  to.setUint32(packed + 20, 0);
+  to.setUint16(packed + 2, from.getUint16(sockaddr + 2));
   if (family === AF_INET) {
-    view.setUint16(packed, 0x0400);
-    view.setUint32(packed + 4, 0);
-    view.setUint32(packed + 8, view.getUint32(sockaddr + 4));
+    to.setUint16(packed, 0x0400);
+    to.setUint32(packed + 4, 0);
+    to.setUint32(packed + 8, from.getUint32(sockaddr + 4));
     return true;
   }
-  view.setUint16(packed, 0x0600);
-  view.setUint32(packed + 4, view.getUint32(sockaddr + 24, true));
-  for (let at = 0; at < 16; at += 4) view.setUint32(packed + 8 + at, view.getUint32(sockaddr + 8 + at));
+  to.setUint16(packed, 0x0600);
+  to.setUint32(packed + 4, from.getUint32(sockaddr + 24, true));
+  for (let at = 0; at < 16; at += 4) to.setUint32(packed + 8 + at, from.getUint32(sockaddr + 8 + at));
   return family === AF_INET6;
 }
 
 /** Turns a packed address into the kernel's form, without an object; returns its length. */
-export function unpackSockaddr(view: DataView, packed: number, sockaddr: number): number {
-  view.setUint16(sockaddr + 2, view.getUint16(packed + 2));
-  if (view.getUint8(packed) === 4) {
-    view.setUint16(sockaddr, AF_INET, true);
-    view.setUint32(sockaddr + 4, view.getUint32(packed + 8));
-    view.setUint32(sockaddr + 8, 0);
-    view.setUint32(sockaddr + 12, 0);
+export function unpackSockaddr(from: DataView, packed: number, to: DataView, sockaddr: number): number {
+  to.setUint16(sockaddr + 2, from.getUint16(packed + 2));
+  if (from.getUint8(packed) === 4) {
+    to.setUint16(sockaddr, AF_INET, true);
+    to.setUint32(sockaddr + 4, from.getUint32(packed + 8));
+    to.setUint32(sockaddr + 8, 0);
+    to.setUint32(sockaddr + 12, 0);
     return 16;
   }
-  view.setUint16(sockaddr, AF_INET6, true);
-  view.setUint32(sockaddr + 4, 0);
-  for (let at = 0; at < 16; at += 4) view.setUint32(sockaddr + 8 + at, view.getUint32(packed + 8 + at));
-  view.setUint32(sockaddr + 24, view.getUint32(packed + 4), true);
+  to.setUint16(sockaddr, AF_INET6, true);
+  to.setUint32(sockaddr + 4, 0);
+  for (let at = 0; at < 16; at += 4) to.setUint32(sockaddr + 8 + at, from.getUint32(packed + 8 + at));
+  to.setUint32(sockaddr + 24, from.getUint32(packed + 4), true);
   return SOCKADDR_BYTES;
 }

@@ -1,6 +1,6 @@
 import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
-import { handshakeLimit, StreamIn } from '../data/stream-in.ts';
+import { StreamIn } from '../data/stream-in.ts';
 import { type TakePacket, TCP_LENGTH_BYTES, writeTcpLength } from '../data/tcp-framing.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno, errnoName, errnoText } from './errno.ts';
@@ -10,7 +10,7 @@ import { MessageHeaders } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
 import { SendQueue } from './send-queue.ts';
-import { socketError } from './udp-link.ts';
+import { takeSocketError } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
@@ -33,7 +33,6 @@ export class TcpLink implements PacketPump, Holder {
   #heldCount = 0;
   readonly #heldStarts = new Int32Array(HELD_MAX);
   readonly #heldSizes = new Int32Array(HELD_MAX);
-  #headers: MessageHeaders | undefined;
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
     this.fd = fd;
@@ -42,11 +41,7 @@ export class TcpLink implements PacketPump, Holder {
     this.#state = options.connecting ? 'connecting' : 'open';
     this.pollEvents = options.connecting ? POLLOUT : POLLIN;
     const { core, memory } = context;
-    const unprovenLimit = handshakeLimit(options.handshakePacketBytes);
-    this.#in = new StreamIn({
-      firstPacket: options.firstPacket,
-      limit: () => core.packetLimit(id, unprovenLimit),
-    });
+    this.#in = new StreamIn({ firstPacket: options.firstPacket, limit: () => core.packetLimit(id) });
     this.#queue = new SendQueue(options.queuePackets ?? Number.POSITIVE_INFINITY);
     const { bytes: arenaBytes } = memory.arena;
     this.#take = (bytes, offset, length) => {
@@ -81,7 +76,7 @@ export class TcpLink implements PacketPump, Holder {
   }
 
   #finishConnect(): void {
-    const number = socketError(this.fd);
+    const number = takeSocketError(this.fd);
     if (number === 0) {
       this.#state = 'open';
       this.#context.core.report({ type: 'link-open', link: this.#id });
@@ -167,12 +162,12 @@ export class TcpLink implements PacketPump, Holder {
   #writeHeld(count: number): number {
     const base = this.#context.memory.arena.address;
     if (count === 1) return this.#write(base + this.#heldStarts[0]!, this.#heldSizes[0]!);
-    this.#headers ??= new MessageHeaders(1, HELD_MAX);
+    const headers = heldHeaders();
     for (let index = 0; index < count; index++) {
-      this.#headers.setIovec(0, index, base + this.#heldStarts[index]!, this.#heldSizes[index]!);
+      headers.setIovec(0, index, base + this.#heldStarts[index]!, this.#heldSizes[index]!);
     }
-    this.#headers.setIovecs(0, 0, count);
-    return this.#taken(libc.sendmsg(this.fd, this.#headers.address(0), MSG_DONTWAIT | MSG_NOSIGNAL));
+    headers.setIovecs(0, 0, count);
+    return this.#taken(libc.sendmsg(this.fd, headers.address(0), MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 
   #writeQueue(): void {
@@ -223,4 +218,12 @@ export class TcpLink implements PacketPump, Holder {
     this.#queue.clear();
     this.#watch();
   }
+}
+
+let sharedHeaders: MessageHeaders | undefined;
+
+/** One for all streams: it is filled and read in one call. */
+function heldHeaders(): MessageHeaders {
+  sharedHeaders ??= new MessageHeaders(1, HELD_MAX);
+  return sharedHeaders;
 }

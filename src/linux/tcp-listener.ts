@@ -1,35 +1,18 @@
 import type { LinkId } from '../data/plane.ts';
+import type { Credit } from './credit.ts';
 import { Errno } from './errno.ts';
-import { errno, libc, nativeBytes } from './libc.ts';
+import { errno, libc } from './libc.ts';
 import { ErrorReporter, type Pump, type PumpContext } from './link-io.ts';
 import { POLLIN } from './poll-set.ts';
 import { parseSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
+import { IPPROTO_TCP, setSocketOption, TCP_NODELAY } from './socket-options.ts';
 
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
 const ACCEPT_BUDGET = 16;
 /** How long a machine without a free fd or memory is left alone; poll(2) would say at once that the stream still waits. */
 const PAUSE_MS = 500;
 /** Accepted streams whose event the main thread has not handled yet, for all listeners; the others wait in the kernel. */
-const ON_THEIR_WAY_MAX = 32;
-
-/** Counts the accepted streams that are on their way to their owner. */
-export class AcceptedStreams {
-  #onTheirWay = 0;
-
-  get hasRoom(): boolean {
-    return this.#onTheirWay < ON_THEIR_WAY_MAX;
-  }
-
-  handleAccepted(): void {
-    this.#onTheirWay++;
-  }
-
-  handleTaken(count: number): void {
-    this.#onTheirWay = Math.max(0, this.#onTheirWay - count);
-  }
-}
+export const ACCEPTED_STREAMS_MAX = 32;
 
 /** A listening stream socket. It rests while there is no room for what it accepts, or no fd. */
 export class TcpListener implements Pump {
@@ -41,14 +24,14 @@ export class TcpListener implements Pump {
   #stopped = false;
   readonly #id: LinkId;
   readonly #context: PumpContext;
-  readonly #streams: AcceptedStreams;
+  readonly #accepted: Credit;
   readonly #errors: ErrorReporter;
 
-  constructor(id: LinkId, fd: number, context: PumpContext, streams: AcceptedStreams) {
+  constructor(id: LinkId, fd: number, context: PumpContext, accepted: Credit) {
     this.fd = fd;
     this.#id = id;
     this.#context = context;
-    this.#streams = streams;
+    this.#accepted = accepted;
     this.#errors = new ErrorReporter((code, text, errno) => {
       context.core.report({ type: 'link-error', link: id, code, text, errno });
     });
@@ -63,7 +46,7 @@ export class TcpListener implements Pump {
   handleReady(events: number): void {
     if ((events & POLLIN) === 0) this.#stop();
     for (let count = 0; count < ACCEPT_BUDGET && this.pollEvents !== 0; count++) {
-      if (!this.#streams.hasRoom) this.#watch(0);
+      if (!this.#accepted.hasRoom) this.#watch(0);
       else if (!this.#accept()) return;
     }
   }
@@ -72,7 +55,7 @@ export class TcpListener implements Pump {
   resume(nowMs: number): void {
     if (this.resumeAtMs <= nowMs) this.resumeAtMs = Number.POSITIVE_INFINITY;
     const rests = this.pollEvents === 0 && this.resumeAtMs === Number.POSITIVE_INFINITY;
-    if (rests && this.#live && !this.#stopped && this.#streams.hasRoom) this.#watch(POLLIN);
+    if (rests && this.#live && !this.#stopped && this.#accepted.hasRoom) this.#watch(POLLIN);
   }
 
   /** False when nothing more is to be had now. */
@@ -92,8 +75,8 @@ export class TcpListener implements Pump {
       libc.close(fd);
       return this.#live;
     }
-    setNoDelay(fd);
-    this.#streams.handleAccepted();
+    setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    this.#accepted.handleSent();
     this.#context.core.report({ type: 'accepted', listener: this.#id, fd, address });
     return true;
   }
@@ -129,13 +112,3 @@ const TRANSIENT: ReadonlySet<number> = new Set([
   ...[Errno.EHOSTUNREACH, Errno.ETIMEDOUT, Errno.EPERM],
 ]);
 const EXHAUSTED: ReadonlySet<number> = new Set([Errno.EMFILE, Errno.ENFILE, Errno.ENOBUFS, Errno.ENOMEM]);
-
-let one: ReturnType<typeof nativeBytes> | undefined;
-
-function setNoDelay(fd: number): void {
-  if (one === undefined) {
-    one = nativeBytes(64);
-    one.view.setInt32(0, 1, true);
-  }
-  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, one.address, 4);
-}

@@ -3,18 +3,17 @@ import { PlaneCounter } from '../data/counters.ts';
 import type { LinkId, LinkOptions } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
-import { errno, libc, nativeBytes } from './libc.ts';
+import { errno, libc, nativeBytes, writeAddress } from './libc.ts';
 import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
-import { packSockaddr, writeSockaddr } from './sockaddr.ts';
+import { writeSockaddr } from './sockaddr.ts';
+import { takeSocketError } from './socket-options.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
 import { UdpReceiver } from './udp-receiver.ts';
 import { UdpSender } from './udp-sender.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
 const CONTROL_BYTES = 512;
 const RECONNECT_INTERVAL_MS = 1_000;
 
@@ -120,8 +119,7 @@ export class UdpLink implements PacketPump {
     const start = receiver.slotAt(slot);
     let source = 0;
     if (!this.#connected && !this.#socks) {
-      receiver.copyName(slot, memory.sourceSockaddr);
-      if (!packSockaddr(memory.arena.view, memory.sourceSockaddr, memory.sourceAddress)) {
+      if (!receiver.packName(slot, memory.sourceAddress)) {
         core.countDrop('wrong-source');
         return 1;
       }
@@ -195,7 +193,7 @@ export class UdpLink implements PacketPump {
       if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
     }
     if (found) return;
-    const number = socketError(this.fd);
+    const number = takeSocketError(this.fd);
     if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
   }
 
@@ -226,24 +224,10 @@ class ErrorQueue {
   next(fd: number): number {
     const { view, bytes } = this.#header;
     bytes.fill(0, 0, MSGHDR_BYTES);
-    view.setBigUint64(32, BigInt(this.#control.address), true);
+    writeAddress(view, 32, this.#control.address);
     view.setUint32(40, CONTROL_BYTES, true);
     if (libc.recvmsg(fd, this.#header.address, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
     const controlBytes = view.getUint32(40, true);
     return controlBytes < CMSGHDR_BYTES + 4 ? 0 : this.#control.view.getUint32(CMSGHDR_BYTES, true);
   }
-}
-
-/** Takes the error that a socket holds; 0 for none. */
-export function socketError(fd: number): number {
-  const { address, view } = socketErrorMemory();
-  view.setUint32(8, 4, true);
-  return libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, address + 8) < 0 ? errno() : view.getInt32(0, true);
-}
-
-let socketErrorBytes: ReturnType<typeof nativeBytes> | undefined;
-
-function socketErrorMemory(): ReturnType<typeof nativeBytes> {
-  socketErrorBytes ??= nativeBytes(64);
-  return socketErrorBytes;
 }

@@ -1,11 +1,10 @@
-import { libc, type NativeBytes, nativeBytes } from './libc.ts';
+import { libc } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
-import { AF_INET } from './sockaddr.ts';
+import { AF_INET, packSockaddr } from './sockaddr.ts';
+import { SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 /** The kernel counts twice as much, for what it keeps beside the datagrams. */
@@ -32,7 +31,7 @@ export class UdpReceiver {
       this.#headers.setIovec(slot, 0, memory.arena.address + this.slotAt(slot), DATAGRAM_SLOT_BYTES);
       this.#headers.setIovecs(slot, 0, 1);
     }
-    this.joins = setNumber(fd, SOL_UDP, UDP_GRO, 1);
+    this.joins = setSocketOption(fd, SOL_UDP, UDP_GRO, 1);
     widen(fd);
   }
 
@@ -63,12 +62,9 @@ export class UdpReceiver {
     return this.#headers.joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
   }
 
-  /** Copies the kernel's form of the sender's address to `at` in packet memory. */
-  copyName(slot: number, at: number): void {
-    const from = this.#headers.nameAt(slot);
-    const { view } = this.#headers.names;
-    const target = this.#memory.arena.view;
-    for (let byte = 0; byte < 28; byte += 4) target.setInt32(at + byte, view.getInt32(from + byte, true), true);
+  /** Writes the sender's address, packed, to `at` in packet memory; false for one of another family. */
+  packName(slot: number, at: number): boolean {
+    return packSockaddr(this.#headers.names.view, this.#headers.nameAt(slot), this.#memory.arena.view, at);
   }
 }
 
@@ -78,8 +74,8 @@ export class UdpReceiver {
  */
 function widen(fd: number): void {
   if (receiveBufferBytes(fd) !== usualBufferBytes()) return;
-  if (!setNumber(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
-    setNumber(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  if (!setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
+    setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
   }
 }
 
@@ -95,20 +91,5 @@ function usualBufferBytes(): number {
 }
 
 function receiveBufferBytes(fd: number): number {
-  const { address, view } = optionMemory();
-  view.setUint32(8, 4, true);
-  return libc.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, address, address + 8) === 0 ? view.getInt32(0, true) : -1;
-}
-
-function setNumber(fd: number, level: number, name: number, value: number): boolean {
-  const { address, view } = optionMemory();
-  view.setInt32(0, value, true);
-  return libc.setsockopt(fd, level, name, address, 4) === 0;
-}
-
-let sharedMemory: NativeBytes | undefined;
-
-function optionMemory(): NativeBytes {
-  sharedMemory ??= nativeBytes(64);
-  return sharedMemory;
+  return socketOption(fd, SOL_SOCKET, SO_RCVBUF) ?? -1;
 }

@@ -7,7 +7,8 @@ import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLOUT } from './poll-set.ts';
-import { unpackSockaddr } from './sockaddr.ts';
+import { copySockaddr, unpackSockaddr } from './sockaddr.ts';
+import { setSocketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
 /** Messages of one batch. */
@@ -64,7 +65,8 @@ export class UdpSender implements Holder {
 
   constructor(options: UdpSenderOptions) {
     this.#options = options;
-    if (canSegment(options.fd)) this.#segmentBytesMax = RUN_BYTES_MAX;
+    // A kernel without UDP_SEGMENT would send the joined datagrams as one.
+    if (setSocketOption(options.fd, SOL_UDP, UDP_SEGMENT, 0)) this.#segmentBytesMax = RUN_BYTES_MAX;
     else this.refusal = `UDP_SEGMENT: ${errnoName(errno())}`;
   }
 
@@ -127,17 +129,9 @@ export class UdpSender implements Holder {
     }
     if (connected) headers.setNameLength(run, 0);
     else if (address === 0) {
-      headers.names.bytes.set(remote.bytes.subarray(0, remoteLength), headers.nameAt(run));
+      copySockaddr(remote.view, 0, headers.names.view, headers.nameAt(run), remoteLength);
       headers.setNameLength(run, remoteLength);
-    } else {
-      const { targetSockaddr } = memory;
-      const nameLength = unpackSockaddr(view, address, targetSockaddr);
-      headers.names.bytes.set(
-        memory.arena.bytes.subarray(targetSockaddr, targetSockaddr + nameLength),
-        headers.nameAt(run),
-      );
-      headers.setNameLength(run, nameLength);
-    }
+    } else headers.setNameLength(run, unpackSockaddr(view, address, headers.names.view, headers.nameAt(run)));
     this.#counts[run] = 0;
     this.#sizes[run] = length;
     this.#bytes[run] = 0;
@@ -239,13 +233,6 @@ export class UdpSender implements Holder {
     view.setInt32(4, POLLOUT, true);
     return libc.poll(address, 1, ROOM_WAIT_MS) > 0;
   }
-}
-
-/** A kernel without UDP_SEGMENT would send the joined datagrams as one. */
-function canSegment(fd: number): boolean {
-  const { address, view } = roomMemory();
-  view.setInt32(16, 0, true);
-  return libc.setsockopt(fd, SOL_UDP, UDP_SEGMENT, address + 16, 4) === 0;
 }
 
 function isRefused(number: number): boolean {

@@ -15,6 +15,7 @@ import type {
 } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
+import { peerOptions } from '../lab/peer-options.ts';
 import { batchConformance } from './data-plane-batches.ts';
 import { controlConformance } from './data-plane-control.ts';
 import { forwardingConformance } from './data-plane-forwarding.ts';
@@ -100,7 +101,12 @@ export function dataPlaneConformance(
     });
     afterEach(() => harness.close());
 
-    const addPeer = (change: Partial<PeerOptions> = {}) => plane.addPeer({ ...peerDefaults(device, far), ...change });
+    const addPeer = (change: Partial<PeerOptions> = {}) => {
+      const address = far.addresses[0];
+      return plane.addPeer(
+        peerOptions({ device: device.id, link: far.link, receivePeerId: 5, address, sendPeerId: 5, ...change }),
+      );
+    };
 
     /** A peer with one key that is in use. */
     const connect = (key: Partial<FarKeyOptions> = {}, change: Partial<PeerOptions> = {}) => {
@@ -622,24 +628,3 @@ export function dataPlaneConformance(
 }
 
 const BOUND = { timeout: 5000, interval: 5 } as const;
-
-function peerDefaults(device: DeviceEnd, far: LinkEnd): PeerOptions {
-  return {
-    device: device.id,
-    link: far.link,
-    receivePeerId: 5,
-    address: far.addresses[0],
-    sendPeerId: 5,
-    compression: 'none',
-    decompress: 'none',
-    fragmentBytes: 0,
-    mssBytes4: 0,
-    mssBytes6: 0,
-    pingIntervalMs: 0,
-    prefixes: ['0.0.0.0/0', '::/0'],
-    dropRecursive: false,
-    mayFloat: false,
-    replayWindowPackets: 64,
-    replayWindowSeconds: 15,
-  };
-}

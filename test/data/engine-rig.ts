@@ -11,6 +11,7 @@ import { PASS } from '../../src/data/verdict.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { readPackedAddress, writePackedAddress } from '../../src/ip/packed-address.ts';
 import { formatSocketAddress, type SocketAddress, socketAddress } from '../../src/ip/socket-address.ts';
+import { peerOptions as labPeerOptions } from '../lab/peer-options.ts';
 
 export const SOURCE = 64;
 export const INPUT = 256 + HEADROOM_BYTES;
@@ -74,22 +75,5 @@ export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known
   return { core, bytes, counters, sent, written, places, verdicts, fromLink, fromDevice, poll, drops };
 };
 
-export const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions => ({
-  device: DEVICE,
-  link: LINK,
-  receivePeerId: 5,
-  address: HOME,
-  sendPeerId: 5,
-  compression: 'none',
-  decompress: 'none',
-  fragmentBytes: 0,
-  mssBytes4: 0,
-  mssBytes6: 0,
-  pingIntervalMs: 0,
-  prefixes: ['0.0.0.0/0', '::/0'],
-  dropRecursive: false,
-  mayFloat: false,
-  replayWindowPackets: 64,
-  replayWindowSeconds: 15,
-  ...change,
-});
+export const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions =>
+  labPeerOptions({ device: DEVICE, link: LINK, receivePeerId: 5, address: HOME, sendPeerId: 5, ...change });

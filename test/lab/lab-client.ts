@@ -13,6 +13,7 @@ import type { SessionEnd, SessionEvent } from '../../src/session/event.ts';
 import type { Credentials, SessionOptions, SessionPush } from '../../src/session/options.ts';
 import { createSession, type Session } from '../../src/session/session.ts';
 import { DeterministicTls, type DeterministicTlsOptions } from './deterministic-tls.ts';
+import { peerOptions } from './peer-options.ts';
 import { NO_KEEPALIVE, seededCrypto, sessionOptions } from './session-pair.ts';
 
 export interface LabClientOptions {
@@ -89,24 +90,10 @@ export class LabClient {
       connected: true,
       readAhead: undefined,
     });
-    this.#peer = this.plane.addPeer({
-      device: this.#device,
-      link: this.#link,
-      receivePeerId: undefined,
-      replayWindowPackets: 64,
-      replayWindowSeconds: 15,
-      address: SERVER,
-      sendPeerId: undefined,
-      compression: 'none',
-      decompress: 'none',
-      fragmentBytes: 0,
-      mssBytes4: 0,
-      mssBytes6: 0,
-      pingIntervalMs: 0,
-      prefixes: ['0.0.0.0/0', '::/0'],
-      dropRecursive: false,
-      mayFloat: false,
-    });
+    const [device, link] = [this.#device, this.#link];
+    this.#peer = this.plane.addPeer(
+      peerOptions({ device, link, receivePeerId: undefined, address: SERVER, sendPeerId: undefined }),
+    );
     this.#keys = createPeerKeys(this.plane, this.#peer, () => {});
     this.session = createSession(
       sessionOptions('client', {

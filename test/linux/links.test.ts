@@ -53,15 +53,16 @@ describe('socket addresses', () => {
   ])('%s goes from the kernel form to the packed one and back', (_, address) => {
     const view = new DataView(new ArrayBuffer(160));
     const length = writeSockaddr(view, 8, address);
-    expect(packSockaddr(view, 8, 64)).toBe(true);
+    expect(packSockaddr(view, 8, view, 64)).toBe(true);
     expect(readPackedAddress(view, 64)).toEqual(address);
-    expect(unpackSockaddr(view, 64, 96)).toBe(length);
+    expect(unpackSockaddr(view, 64, view, 96)).toBe(length);
     expect(new Uint8Array(view.buffer, 96, length)).toEqual(new Uint8Array(view.buffer, 8, length));
   });
 
   it('gives nothing for a family that is no internet address', () => {
     expect(parseSockaddr(new DataView(new ArrayBuffer(64)), 0)).toBeUndefined();
-    expect(packSockaddr(new DataView(new ArrayBuffer(64)), 0, 32)).toBe(false);
+    const view = new DataView(new ArrayBuffer(64));
+    expect(packSockaddr(view, 0, view, 32)).toBe(false);
   });
 });
 

@@ -7,6 +7,7 @@ import { type SocketAddress, socketAddress } from '../../src/ip/socket-address.t
 import { checked } from '../../src/linux/errno.ts';
 import { declareFunctions, libc, nativeBytes } from '../../src/linux/libc.ts';
 import type { LinkRequest } from '../../src/ports.ts';
+import { peerOptions } from '../lab/peer-options.ts';
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_NONBLOCK = 5 | 0o4000;
@@ -59,24 +60,7 @@ export const linkRequest = (more: Partial<LinkRequest>): LinkRequest => ({
 
 /** A client's only peer: everything goes to it, everything may come from it. */
 export function clientPeer(device: number, link: number, address: SocketAddress): PeerOptions {
-  return {
-    device,
-    link,
-    receivePeerId: undefined,
-    replayWindowPackets: 64,
-    replayWindowSeconds: 15,
-    address,
-    sendPeerId: 0,
-    compression: 'none',
-    decompress: 'none',
-    fragmentBytes: 0,
-    mssBytes4: 0,
-    mssBytes6: 0,
-    pingIntervalMs: 0,
-    prefixes: ['0.0.0.0/0', '::/0'],
-    dropRecursive: false,
-    mayFloat: false,
-  };
+  return peerOptions({ device, link, receivePeerId: undefined, address, sendPeerId: 0 });
 }
 
 /** Both ends' keys for a cipher with random material. */

@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { PlaneEvent } from '../../src/data/plane.ts';
 import { checked } from '../../src/linux/errno.ts';
 import { declareFunctions, libc, nativeBytes } from '../../src/linux/libc.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { createWorkerPlane } from '../../src/linux/worker-plane.ts';
-import { type BuiltProgram, buildDataWorker } from '../lab/worker-url.ts';
 import { clientPeer, EventLog, innerPacket, keyPair, linkRequest, loopback } from './plane-rig.ts';
+import { workerSuite } from './worker-suite.ts';
 
 const links = createLinkPort();
 const limits = declareFunctions<{
@@ -20,15 +20,8 @@ const ON_THEIR_WAY_MAX = 32;
 const BOUND = { timeout: 5000, interval: 5 } as const;
 
 describe.skipIf(process.platform !== 'linux')('the worker plane of a server', () => {
-  let worker: BuiltProgram;
-  const cleanUps: (() => unknown)[] = [];
-  beforeAll(async () => {
-    worker = await buildDataWorker();
-  });
-  afterAll(() => worker.remove());
-  afterEach(async () => {
-    for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-  });
+  const worker = workerSuite();
+  const { cleanUps } = worker;
 
   const start = async (peerSlots?: number) => {
     const log = new EventLog();

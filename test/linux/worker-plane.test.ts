@@ -1,13 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyOptions, LinkOptions } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { libc } from '../../src/linux/libc.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { createWorkerPlane, type WorkerPlane } from '../../src/linux/worker-plane.ts';
-import { type BuiltProgram, buildDataWorker } from '../lab/worker-url.ts';
 import {
   clientPeer,
   EventLog,
@@ -19,21 +18,14 @@ import {
   readPacket,
   writePacket,
 } from './plane-rig.ts';
+import { workerSuite } from './worker-suite.ts';
 
 const links = createLinkPort();
 const CONTROL = Uint8Array.of(0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0);
 
 describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
-  let worker: BuiltProgram;
-  const cleanUps: (() => unknown)[] = [];
-
-  beforeAll(async () => {
-    worker = await buildDataWorker();
-  });
-  afterAll(() => worker.remove());
-  afterEach(async () => {
-    for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-  });
+  const worker = workerSuite();
+  const { cleanUps } = worker;
 
   function startPlane(): { plane: WorkerPlane; log: EventLog } {
     const log = new EventLog();
