@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ClientInfo, Connection } from '../src/index.ts';
 import type { RunningServer, ServerEvent, ServerEventType } from '../src/server.ts';
+import { OPENVPN_VERSION } from '../src/version.ts';
 import { type BuiltLibrary, buildLibrary } from './lab/built-library.ts';
 import { connectInMemory, freePort, memorySettings, pingInMemory, serveInMemory } from './lab/memory-tunnel.ts';
 import { makePki, type Pki } from './lab/pki.ts';
@@ -76,6 +77,24 @@ describe('createServer', () => {
     await connection.close();
     expect(await gone).toMatchObject({ reason: 'remote-exit', client: { name: 'client' } });
     expect(server.clients).toEqual([]);
+  });
+
+  it('says of a client what runs there, both its addresses, what went out to it and since when it is in', async () => {
+    const settings = await memorySettings(pki, { network6: 'fd00:8::/64' });
+    const before = Math.floor(Date.now() / 1000);
+    await using server = await serveInMemory(library, settings);
+    await using connection = await connectInMemory(library, server, pki, pki.client);
+    const { bytesSent, connectedSince } = only(server);
+    expect(connectedSince).toBeGreaterThanOrEqual(before);
+    expect(connectedSince).toBeLessThanOrEqual(Date.now() / 1000);
+    expect(await pingInMemory(connection)).toBe(true);
+    expect(only(server)).toMatchObject({
+      address4: '10.8.0.2',
+      address6: 'fd00:8::1000',
+      version: OPENVPN_VERSION,
+      connectedSince,
+    });
+    expect(only(server).bytesSent).toBeGreaterThan(bytesSent);
   });
 
   it('serves several networks in one process', async () => {
