@@ -421,6 +421,36 @@ describe('pushUpdate', () => {
     expect(await pingInMemory(connection, '10.8.0.1', '10.8.0.2')).toBe(false);
   });
 
+  it('changes MTU, DNS and IPv6 of a client that is up', async () => {
+    await using server = await serveInMemory(library, await memorySettings(pki, { network6: 'fd00:8::/64' }));
+    await using connection = await connectInMemory(library, server, pki, pki.client);
+    const updated = () => new Promise<unknown>((resolve) => connection.on('updated', ({ plan }) => resolve(plan)));
+    let plan = updated();
+    expect(
+      await server.pushUpdate([
+        'tun-mtu 1400',
+        'dns server 1 address 10.8.0.53 fd00:8::53',
+        'dns search-domains corp.example',
+        'route-ipv6 fd00:77::/48',
+        'ifconfig-ipv6 fd00:8::99/64 fd00:8::1',
+      ]),
+    ).toEqual([0]);
+    expect(await plan).toMatchObject({
+      mtuBytes: 1400,
+      dns: {
+        servers: [{ priority: 1, addresses: [{ address: '10.8.0.53' }, { address: 'fd00:8::53' }] }],
+        searchDomains: ['corp.example'],
+      },
+      routes: [{ prefix: 'fd00:77::/48' }],
+      address6: { local: 'fd00:8::99', prefixLength: 64 },
+    });
+    expect(only(server)).toMatchObject({ address4: '10.8.0.2', address6: 'fd00:8::99' });
+    plan = updated();
+    expect(await server.pushUpdate(['-tun-mtu', '-dns', '-route-ipv6'], { to: only(server) })).toEqual([0]);
+    expect(await plan).toMatchObject({ mtuBytes: 1500, dns: { servers: [], searchDomains: [] }, routes: [] });
+    expect(await pingInMemory(connection)).toBe(true);
+  });
+
   it('refuses what can not be changed, before anybody is told', async () => {
     await using server = await serveInMemory(library, await memorySettings(pki));
     await using first = await connectInMemory(library, server, pki, pki.client);
