@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ClientInfo, Connection } from '../src/index.ts';
 import type { RunningServer, ServerEvent, ServerEventType } from '../src/server.ts';
+import { OPENVPN_VERSION } from '../src/version.ts';
 import { useLibrary } from './lab/library-suite.ts';
 import { connectInMemory, freePort, memorySettings, pingInMemory, serveInMemory } from './lab/memory-tunnel.ts';
 
@@ -63,6 +64,24 @@ describe('createServer', () => {
     await connection.close();
     expect(await gone).toMatchObject({ reason: 'remote-exit', client: { name: 'client' } });
     expect(server.clients).toEqual([]);
+  });
+
+  it('says of a client what runs there, both its addresses, what went out to it and since when it is in', async () => {
+    const settings = await memorySettings(pki(), { network6: 'fd00:8::/64' });
+    const before = Math.floor(Date.now() / 1000);
+    await using server = await serveInMemory(library(), settings);
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
+    const { bytesSent, connectedSince } = only(server);
+    expect(connectedSince).toBeGreaterThanOrEqual(before);
+    expect(connectedSince).toBeLessThanOrEqual(Date.now() / 1000);
+    expect(await pingInMemory(connection)).toBe(true);
+    expect(only(server)).toMatchObject({
+      address4: '10.8.0.2',
+      address6: 'fd00:8::1000',
+      version: OPENVPN_VERSION,
+      connectedSince,
+    });
+    expect(only(server).bytesSent).toBeGreaterThan(bytesSent);
   });
 
   it('serves several networks in one process', async () => {
@@ -387,6 +406,36 @@ describe('pushUpdate', () => {
     expect(only(server).address4).toBe('10.8.0.99');
     expect(await pingInMemory(connection)).toBe(true);
     expect(await pingInMemory(connection, '10.8.0.1', '10.8.0.2')).toBe(false);
+  });
+
+  it('changes MTU, DNS and IPv6 of a client that is up', async () => {
+    await using server = await serveInMemory(library(), await memorySettings(pki(), { network6: 'fd00:8::/64' }));
+    await using connection = await connectInMemory(library(), server, pki(), pki().client);
+    const updated = () => new Promise<unknown>((resolve) => connection.on('updated', ({ plan }) => resolve(plan)));
+    let plan = updated();
+    expect(
+      await server.pushUpdate([
+        'tun-mtu 1400',
+        'dns server 1 address 10.8.0.53 fd00:8::53',
+        'dns search-domains corp.example',
+        'route-ipv6 fd00:77::/48',
+        'ifconfig-ipv6 fd00:8::99/64 fd00:8::1',
+      ]),
+    ).toEqual([0]);
+    expect(await plan).toMatchObject({
+      mtuBytes: 1400,
+      dns: {
+        servers: [{ priority: 1, addresses: [{ address: '10.8.0.53' }, { address: 'fd00:8::53' }] }],
+        searchDomains: ['corp.example'],
+      },
+      routes: [{ prefix: 'fd00:77::/48' }],
+      address6: { local: 'fd00:8::99', prefixLength: 64 },
+    });
+    expect(only(server)).toMatchObject({ address4: '10.8.0.2', address6: 'fd00:8::99' });
+    plan = updated();
+    expect(await server.pushUpdate(['-tun-mtu', '-dns', '-route-ipv6'], { to: only(server) })).toEqual([0]);
+    expect(await plan).toMatchObject({ mtuBytes: 1500, dns: { servers: [], searchDomains: [] }, routes: [] });
+    expect(await pingInMemory(connection)).toBe(true);
   });
 
   it('refuses what can not be changed, before anybody is told', async () => {

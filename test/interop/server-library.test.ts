@@ -186,4 +186,31 @@ labSuite('SIGHUP', () => {
       expect(await server.stop()).toEqual({ code: 0, signal: null });
     },
   );
+
+  itOurServer('is followed also by a server that may not read its key any more', async () => {
+    const { client: host, router } = lab().net;
+    const key = await lab().file('server.key', await readFile(lab().pki.server.key, 'utf8'), 0o600);
+    const pushes = await lab().file('pushes.conf', 'push "route 10.55.0.0 255.255.0.0"\n');
+    const server = await lab().serve({
+      without: ['key'],
+      lines: [`key ${key}`, 'user nobody', 'keepalive 10 60', `config ${pushes}`],
+    });
+    const client = await lab().connect({ kind: 'openvpn' });
+    await writeFile(pushes, 'push "route 10.56.0.0 255.255.0.0"\n');
+    const marks = { server: server.mark(), client: client.mark() };
+    server.signal('SIGHUP');
+    await server.line(/Reloaded: push$/, { from: marks.server });
+    const note = 'NOTE: this process may not read these files any more, and goes on with what it read before: ';
+    expect(await server.line(/NOTE: this process may not read/, { from: marks.server })).toMatch(
+      new RegExp(`${note}${key}$`),
+    );
+    expect(await pings(host, tunnel.server4)).toBe(true);
+    expect(client.count(/Restart|restarting/, marks.client)).toBe(0);
+    const second = await lab().connect({ kind: 'openvpn-2.7', namespace: router, certificate: lab().pki.rsa });
+    expect(pushedOptions(second)).toContain('route 10.56.0.0 255.255.0.0');
+    expect(pushedOptions(second)).not.toContain('route 10.55.0.0 255.255.0.0');
+    expect(await pings(router, tunnel.server4)).toBe(true);
+    expect(server.count(/Peer Connection Initiated/)).toBe(2);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+  });
 });

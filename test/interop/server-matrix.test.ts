@@ -1,9 +1,11 @@
 // The matrix with the server under test on the other end: every pair of client, transport, control channel wrap,
 // cipher and way to agree on it.
 
+import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { type Lab, type Transport, tunnel, useLab } from '../lab/lab.ts';
+import { type Lab, type Transport, tunnel, up, useLab } from '../lab/lab.ts';
 import { device } from '../lab/net.ts';
+import { run } from '../lab/process.ts';
 import { type ClientKind, clientKinds, labSuite } from '../lab/requirements.ts';
 import { expectTransfer, pings, serveTraffic } from '../lab/traffic.ts';
 import { agreements, type Cipher, cipherNames, ciphers, transports, wraps } from './factors.ts';
@@ -98,5 +100,48 @@ labSuite('every pair of client, transport, wrap, cipher and agreement is served'
       { from: mark },
     );
     expect(await server.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
+});
+
+labSuite('the dh file of a server', () => {
+  const lab = useLab();
+  beforeAll(() => serveTraffic(lab()));
+
+  const suite = ['tls-version-max 1.2', 'tls-cipher TLS-DHE-RSA-WITH-AES-256-GCM-SHA384'];
+
+  async function rsaServer(dh: string) {
+    const { cert, key } = await lab().pki.issue({ name: 'rsaServer', key: 'rsa', eku: 'serverAuth' });
+    return lab().serve({ without: ['cert', 'key', 'dh'], lines: [`cert ${cert}`, `key ${key}`, `dh ${dh}`] });
+  }
+
+  it('lets in who insists on a DHE suite of TLS 1.2', async () => {
+    const parameters = join(lab().dir, 'dh.pem');
+    await run([
+      'openssl',
+      'genpkey',
+      '-genparam',
+      '-algorithm',
+      'DH',
+      '-pkeyopt',
+      'group:ffdhe2048',
+      '-out',
+      parameters,
+    ]);
+    await rsaServer(parameters);
+    for (const kind of clientKinds) {
+      const client = await lab().connect({ kind, certificate: lab().pki.rsa, lines: suite });
+      await client.line(
+        /Control Channel: TLSv1\.2, cipher TLSv1\.2 (DHE-RSA-AES256-GCM-SHA384|TLS_DHE_RSA_WITH_AES_256_GCM_SHA384)/,
+      );
+      expect(await pings(lab().net.client, tunnel.server4), kind).toBe(true);
+      await client.stop();
+    }
+  });
+
+  it('is what such a client comes in by: dh none refuses it', async () => {
+    const server = await rsaServer('none');
+    const client = await lab().client({ kind: 'openvpn', certificate: lab().pki.rsa, lines: suite });
+    await server.line(/TLS Error: TLS handshake failed/);
+    expect(client.count(up)).toBe(0);
   });
 });

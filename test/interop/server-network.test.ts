@@ -86,6 +86,21 @@ labSuite('a server and its host', () => {
     expect(await pings(lab().net.router, 'fd00:8:1::1')).toBe(true);
   });
 
+  it('give addresses of the pool of IPv6 that is named', async () => {
+    const { client, router } = lab().net;
+    await lab().serve({
+      without: ['server-ipv6'],
+      lines: ['ifconfig-ipv6 fd00:8::1/64 fd00:8::2', 'ifconfig-ipv6-pool fd00:8::5000/64', 'push tun-ipv6'],
+    });
+    const one = await lab().connect(first);
+    await lab().connect(second(lab()));
+    expect(pushedOptions(one)).toContain('ifconfig-ipv6 fd00:8::5000/64 fd00:8::1');
+    expect(await addresses(client)).toEqual(['10.8.0.2/24', 'fd00:8::5000/64']);
+    expect(await addresses(router)).toEqual(['10.8.0.3/24', 'fd00:8::5001/64']);
+    expect(await pings(client, tunnel.server6)).toBe(true);
+    expect(await pings(lab().net.server, 'fd00:8::5001')).toBe(true);
+  });
+
   it('push a list longer than a packet whole, in order', async () => {
     const routes = Array.from({ length: 80 }, (_, index) => `route 10.${100 + index}.0.0 255.255.0.0`);
     await lab().serve({ lines: routes.map((route) => `push "${route}"`) });

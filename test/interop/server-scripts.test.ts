@@ -249,7 +249,9 @@ labSuite('the answer of a script', () => {
       );
       const client = await lab().connect({ kind: 'openvpn' });
       await server.line(
-        /client\/\S+ Options error: Unrecognized option or missing or extra parameter\(s\) in \/tmp\/\S*openvpn_cc_[0-9a-f]+\.tmp:5: nonsense/,
+        new RegExp(
+          `client/\\S+ Options error: Unrecognized option or missing or extra parameter\\(s\\) in ${lab().dir}/openvpn_cc_[0-9a-f]+\\.tmp:5: nonsense`,
+        ),
       );
       await server.line(/MULTI: internal route 192\.168\.9\.0\/24 -> client\//);
       expect((await device(lab().net.client, 'tun0'))?.addresses).toContain('10.8.0.200/24');

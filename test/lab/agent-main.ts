@@ -11,6 +11,9 @@ type Worker<Verb extends AgentVerb> = (ask: AgentWork[Verb]['ask']) => Promise<A
 let stopSequence: (() => void) | undefined;
 let moveRelay: (() => Promise<{ from: number; to: number }>) | undefined;
 let holePackets = 0;
+const relayHeard: string[] = [];
+/** More than a handshake and the first data. */
+const RELAY_KEEPS = 40;
 
 interface Speaker {
   readonly port: number;
@@ -123,6 +126,25 @@ const workers: { readonly [Verb in AgentVerb]: Worker<Verb> } = {
     return { sent: count };
   },
 
+  udpAnswers: async ({ host, port, packets }) => {
+    const socket = await bound('0.0.0.0', 0);
+    const session = packets.at(-1)?.slice(2, 18);
+    const replies: string[] = [];
+    const answered = new Promise<void>((resolve) => {
+      socket.on('message', (message) => {
+        replies.push(message.toString('hex'));
+        // Opcode, session id, one acknowledgement, and the session id that it is of.
+        if (message.toString('hex', 14, 22) === session) resolve();
+      });
+    });
+    for (const packet of packets) {
+      await new Promise<void>((resolve) => socket.send(Buffer.from(packet, 'hex'), port, host, () => resolve()));
+    }
+    await answered;
+    socket.close();
+    return { replies };
+  },
+
   relay: async ({ port, targetHost, targetPort }) => {
     const inner = await bound('0.0.0.0', port);
     const speakers = new Speakers();
@@ -137,6 +159,7 @@ const workers: { readonly [Verb in AgentVerb]: Worker<Verb> } = {
     let outer = await open();
     inner.on('message', (message, from) => {
       speakers.heard(message, from);
+      if (relayHeard.length < RELAY_KEEPS) relayHeard.push(message.toString('hex'));
       outer.send(message, targetPort, targetHost);
     });
     moveRelay = async () => {
@@ -154,6 +177,8 @@ const workers: { readonly [Verb in AgentVerb]: Worker<Verb> } = {
     if (!moveRelay) throw new Error('no relay runs here');
     return moveRelay();
   },
+
+  relayHeard: async () => ({ packets: relayHeard }),
 
   hole: async ({ host, port, transport }) => {
     if (transport === 'udp') {

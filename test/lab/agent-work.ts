@@ -18,10 +18,17 @@ export interface AgentWork {
   udpStop: { ask: Record<string, never>; answer: Record<string, never> };
   /** Random datagrams, `count` of them, from any port of this namespace. */
   udpGarbage: { ask: { host: string; port: number; count: number }; answer: { sent: number } };
+  /**
+   * Sends datagrams (hexadecimal) from one port, the last of them a client's plain hard reset; tells what came back until
+   * that one was answered.
+   */
+  udpAnswers: { ask: { host: string; port: number; packets: string[] }; answer: { replies: string[] } };
   /** Passes datagrams between whoever sends to `port` and the target, in both directions, until `relayMove`. */
   relay: { ask: { port: number; targetHost: string; targetPort: number }; answer: Record<string, never> };
   /** From now on the relay speaks to its target from another port: a client behind a NAT that forgot. */
   relayMove: { ask: Record<string, never>; answer: { from: number; to: number } };
+  /** What has come to the relay from its clients so far, hexadecimal. */
+  relayHeard: { ask: Record<string, never>; answer: { packets: string[] } };
   /** A datagram socket that swallows everything; tells how many came when asked with `holeCount`. */
   hole: { ask: { host: string; port: number; transport: 'udp' | 'tcp' }; answer: Record<string, never> };
   holeCount: { ask: Record<string, never>; answer: { packets: number } };

@@ -27,6 +27,17 @@ const put = (name: string, content: string | Uint8Array): MaterialSource => {
 };
 const text = (path: string): string => readFileSync(path, 'utf8');
 
+/** The group ffdhe2048 of RFC 7919, as `openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048` writes it. */
+const DH = `-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+`;
+
 interface Loaded {
   readonly material: TlsMaterial;
   readonly warnings: readonly string[];
@@ -204,6 +215,10 @@ describe('TLS material', () => {
       [{ crlVerify: { source: file(dir), directory: true } }, /crl-verify with a directory/],
       [{ extraCerts: inline('nothing') }, /Cannot load extra-certs file: \[\[INLINE\]\]/],
       [{ dh: inline('nothing') }, /Cannot load DH parameters from \[\[INLINE\]\]/],
+      [{ dh: file(join(dir, 'none.pem')) }, /Cannot load DH parameters from .*none\.pem: No such file or directory/],
+      [{ dh: put('dh.txt', 'hello') }, /Cannot load DH parameters from .*dh\.txt: not PEM: there is no BEGIN line/],
+      [{ dh: put('dh.cut', DH.slice(0, 200)) }, /Cannot load DH parameters from .*dh\.cut: its PEM block is not whole/],
+      [{ dh: file(pki.ca.cert) }, /Cannot load DH parameters from .*: it has CERTIFICATE but no DH PARAMETERS/],
       [{ caPath: '/etc/ssl' }, /capath/],
     ];
     for (const [change, words] of rows) {
@@ -214,6 +229,11 @@ describe('TLS material', () => {
       if (!/without|capath|directory is not/.test(error.message) && !/crl-verify with/.test(error.message))
         expect(error.message).toMatch(/\((ca|cert|key|pkcs12|crl-verify|extra-certs|dh), office\.ovpn:7\)$/);
     }
+  });
+
+  it('has the Diffie-Hellman parameters of the dh file, and none without it', async () => {
+    expect((await load({ dh: put('dh.pem', `text around it\n${DH}`) })).material.options.dhparam).toBe(DH);
+    expect((await load({})).material.options).not.toHaveProperty('dhparam');
   });
 
   it('warns of an own certificate that has expired or is not yet valid, and goes on', async () => {

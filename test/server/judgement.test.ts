@@ -54,6 +54,21 @@ describe('a hook', () => {
     expect(seen).toEqual([{ state: 'abc', response: '42' }]);
   });
 
+  it.each([
+    ['a password and an answer', 'SCRV1:c2VjcmV0:w6RiIDQy', { password: 'secret', response: 'äb 42' }],
+    ['both of them empty', 'SCRV1::', { password: '', response: '' }],
+    ['an answer that is not base64', 'SCRV1:c2VjcmV0:N', { password: 'SCRV1:c2VjcmV0:N', response: undefined }],
+    ['no answer', 'SCRV1:c2VjcmV0', { password: 'SCRV1:c2VjcmV0', response: undefined }],
+    ['one part too many', 'SCRV1:c2Vj:NDI=:NDI=', { password: 'SCRV1:c2Vj:NDI=:NDI=', response: undefined }],
+    ['another beginning', 'xSCRV1:c2Vj:NDI=', { password: 'xSCRV1:c2Vj:NDI=', response: undefined }],
+  ])('gets a static challenge in its parts, and whole what is none: %s', async (_what, password, seen) => {
+    const asked: unknown[] = [];
+    const hook: Hook = (client) => asked.push({ password: client.password, response: client.response }) > 0;
+    const lab = await new ServerLab([], { hooks: { onAuthenticate: hook } }).up();
+    await lab.connected('ann', { credentials: { username: 'max', password } });
+    expect(asked).toEqual([seen]);
+  });
+
   it('tells a client that comes too early how long to wait', async () => {
     const { lab, ann } = await judgedBy(() => ({ accept: false, retry: { backoffSeconds: 42 } }));
     await refusedWith(lab, ann);

@@ -35,6 +35,8 @@ describe('the metrics', () => {
     'sallyport_info{version="0.1.0"} 1',
     'sallyport_start_time_seconds 1795900000',
     'sallyport_sessions 2',
+    'sallyport_handshakes_pending 1',
+    'sallyport_renegotiations_total 4',
     'sallyport_handshakes_total{outcome="completed"} 5',
     'sallyport_handshakes_total{outcome="tls-failed"} 1',
     'sallyport_disconnects_total{reason="ping-restart"} 3',
@@ -47,6 +49,8 @@ describe('the metrics', () => {
     'sallyport_certificate_expiry_seconds 1900000000',
     '# TYPE sallyport_handshakes_total counter',
     '# TYPE sallyport_sessions gauge',
+    '# TYPE sallyport_handshakes_pending gauge',
+    '# TYPE sallyport_renegotiations_total counter',
   ])('have the line %s', (line) => {
     expect(lines).toContain(line);
   });

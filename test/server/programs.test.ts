@@ -490,6 +490,35 @@ describe('onConnect', () => {
     expect((await given(decision)).fate).toBe(fate);
   });
 
+  it.each<[string, (lab: ServerLab, ann: LabClient) => void]>([
+    ['closes its stream', (lab, ann) => lab.closeStream(ann)],
+    [
+      'falls silent',
+      (_lab, ann) => {
+        ann.silent = true;
+      },
+    ],
+  ])('learns by its signal that its client is gone: one that %s', async (_how, leave) => {
+    const signals = new Map<string | undefined, AbortSignal>();
+    const lab = await new ServerLab(['proto tcp-server'], {
+      hooks: {
+        onConnect: ({ commonName }, { signal }) => {
+          signals.set(commonName, signal);
+          return commonName === 'ann' ? never() : undefined;
+        },
+      },
+    }).up();
+    const ann = lab.connect('ann', { transport: 'tcp' });
+    await lab.connected('bob', { transport: 'tcp' });
+    await lab.runFor(1000);
+    expect(signals.get('ann')?.aborted).toBe(false);
+    leave(lab, ann);
+    await lab.until(() => signals.get('ann')?.aborted === true, 'the signal aborts', 80_000);
+    expect(signals.get('bob')?.aborted).toBe(false);
+    expect(lab.names).toEqual(['bob']);
+    expect(await lab.gone()).toEqual({});
+  });
+
   it('and the others that hang or fail concern their client alone', async () => {
     const ends: string[] = [];
     const changes: AddressChange[] = [];
