@@ -1,5 +1,6 @@
 // The time of a round trip through a tunnel that is otherwise idle, with each pair of programs at its two ends, in turns.
-// `npm run bench -- round-trip`, as root. A pair is `client/server`. The pings begin a second after the tunnel is up.
+// `npm run bench -- round-trip`, as root. A pair is `client/server`. The pings begin a second after the tunnel is up,
+// or after `--before N` others as fast as they go.
 
 import { parseArgs } from 'node:util';
 import { tunnel } from '../test/lab/lab.ts';
@@ -15,6 +16,7 @@ const { values: options } = parseArgs({
     pings: { type: 'string', default: '40' },
     interval: { type: 'string', default: '0.1' },
     lines: { type: 'string', default: '' },
+    before: { type: 'string', default: '0' },
   },
 });
 const pairs = options.pairs.split(',').map((name) => {
@@ -62,6 +64,10 @@ async function measure(clientKind: Program, serverKind: Program): Promise<number
   const server = await lab.server({ program: serverKind, lines: ['keepalive 10 60', ...lines] });
   const client = await lab.connect({ kind: clientKind, lines });
   await new Promise((resolve) => setTimeout(resolve, 1000));
+  if (options.before !== '0') {
+    const flood = ['ping', '-n', '-q', '-f', '-c', options.before, tunnel.server4];
+    await lab.net.client.run(flood, { timeoutMs: 60_000, anyCode: true });
+  }
   const { stdout } = await lab.net.client.run(
     ['ping', '-n', '-c', options.pings, '-i', options.interval, '-W', '1', tunnel.server4],
     { timeoutMs: 60_000, anyCode: true },

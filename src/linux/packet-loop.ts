@@ -4,7 +4,7 @@
 
 import { clearPeerCounters } from '../data/counters.ts';
 import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
-import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
+import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PeerSettings, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import { bootMs } from './clock.ts';
 import { Credit } from './credit.ts';
@@ -118,8 +118,10 @@ export class PacketLoop {
     const deadlineMs = this.#deadlineMs();
     // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
     Atomics.store(control, ControlWord.asleep, 1);
-    const leftMs = this.#hasNews() ? 0 : deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
-    const ready = libc.poll(address, count, Math.min(leftMs, LONGEST_POLL_MS));
+    // This turn's time will do: a turn is short.
+    const leftMs =
+      deadlineMs === Infinity ? -1 : Math.min(Math.max(0, Math.ceil(deadlineMs - this.#nowMs)), LONGEST_POLL_MS);
+    const ready = libc.poll(address, count, this.#hasNews() ? 0 : leftMs);
     Atomics.store(control, ControlWord.asleep, 0);
     if (ready < 0) {
       const number = errno();
@@ -230,8 +232,8 @@ export class PacketLoop {
         }
       },
       sendControl: (link, address, bytes) => core.sendControl(link, address, bytes),
-      addPeer: (id, slot, options) => core.addPeer(id, slot, options),
-      setPeer: (id, change) => core.setPeer(id, change),
+      addPeer: (id, slot, options) => core.addPeer(id, slot, { ...options, ...literals(options) }),
+      setPeer: (id, change) => core.setPeer(id, { ...change, ...literals(change) }),
       removePeer: (id, slot, ticket) => {
         core.removePeer(id);
         clearPeerCounters(this.#options.counters, slot);
@@ -255,7 +257,7 @@ export class PacketLoop {
   }
 
   #addDevice(id: DeviceId, options: DeviceOptions): void {
-    this.#core.addDevice(id, options);
+    this.#core.addDevice(id, { ...options, layer: literal(options.layer) });
     const { endpoint } = options;
     if (endpoint.kind === 'memory') {
       const device = new MemoryDevice(id, this.#context, this.#unread);
@@ -289,4 +291,17 @@ export class PacketLoop {
     }
     this.#options.report({ type: 'let-go', ticket });
   }
+}
+
+/** A word that has come from the other thread, as the one that this thread's code compares it with: V8 then compares addresses. */
+function literal<T extends string>(word: T): T {
+  return Object.keys({ [word]: 0 })[0] as T;
+}
+
+/** The words among a peer's settings. */
+function literals({ compression, decompress }: Partial<PeerSettings>): Partial<PeerSettings> {
+  return {
+    ...(compression === undefined ? {} : { compression: literal(compression) }),
+    ...(decompress === undefined ? {} : { decompress: literal(decompress) }),
+  };
 }
