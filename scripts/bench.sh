@@ -14,7 +14,8 @@ source "$(dirname "$0")/setup.sh"
 need_dependencies
 [[ " $* " == *" --clients "* ]] || need_build
 bash scripts/peers.sh
-if [[ ${1:-} == throughput || ${1:-} == round-trip ]]; then
-  exec node --import tsx "bench/$1.ts" "${@:2}"
-fi
+case ${1:-} in
+  throughput) exec node --import tsx bench/throughput.ts "${@:2}" ;;
+  round-trip) exec node --import tsx bench/round-trip.ts "${@:2}" ;;
+esac
 exec node --import tsx bench/bench.ts "$@"
