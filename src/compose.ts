@@ -14,6 +14,7 @@ import {
   type Surroundings,
   scriptStdio,
   startPlane,
+  workersFor,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
@@ -46,9 +47,9 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
-  const plane = startPlane(options);
+  const plane = startPlane({ ...options, workers: workersFor(config, options.device) });
   try {
-    const { devices, network } = hostPorts(options.device);
+    const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
     const material = {
       wrapOf: loadWraps(config, readText),

@@ -10,6 +10,7 @@ import {
   type Surroundings,
   scriptStdio,
   startPlane,
+  workersFor,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
@@ -72,7 +73,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
+  const workers = workersFor(config, options.device);
+  const plane = startPlane({ ...options, workers, peerSlots: mostClients + SPARE_PEERS });
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(config, directory);
@@ -86,7 +88,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver });
+    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -106,7 +108,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           {
             clock,
             resolver,
-            links: createLinkPort(),
+            links: createLinkPort(workers),
             crypto,
             host,
             scripts,
