@@ -34,6 +34,7 @@ import type {
   PlaneEvent,
 } from './plane.ts';
 import { type Device, type Link, type Peer, PlaneState } from './plane-state.ts';
+import type { SharedUsage } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** What the engine asks of whoever owns the file descriptors. Both return PASS or a drop code, which the engine counts. */
@@ -107,7 +108,8 @@ export interface PlaneCore {
   addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions, owners?: PeerOwners): void;
   setPeer(id: PeerHandle, change: Partial<PeerSettings>): void;
   removePeer(id: PeerHandle): void;
-  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
+  /** `usage`: where another engine has the other direction of the peer. */
+  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage?: SharedUsage): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
@@ -312,10 +314,11 @@ class Core implements PlaneCore {
     state.addressSlots.give(peer.floatAddress);
   }
 
-  addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions): void {
+  addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions, usage?: SharedUsage): void {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
-    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+    const { windowPackets, windowSeconds } = peer;
+    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, windowPackets, windowSeconds, usage));
     const link = this.#state.links.get(peer.link);
     if (link !== undefined) link.hadKey = true;
     releaseEarly(this.#state, peer, options.keyId);

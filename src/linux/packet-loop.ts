@@ -251,8 +251,8 @@ export class PacketLoop {
         clearPeerCounters(this.#options.counters, slot);
         this.#options.report({ type: 'let-go', ticket });
       },
-      addKey: (peer, id, options) => {
-        core.addKey(peer, id, options);
+      addKey: (peer, id, options, usage) => {
+        core.addKey(peer, id, options, usage);
         for (const direction of [options.material.seal, options.material.open]) {
           direction.cipher.fill(0);
           direction.hmac.fill(0);

@@ -20,6 +20,7 @@ import type {
   PeerSettings,
   PlaneEvent,
 } from '../data/plane.ts';
+import type { SharedUsage } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 
 /** Places in the Int32Array of control words. */
@@ -89,7 +90,7 @@ export interface WorkerCalls {
   /** Clears the peer's counters, so that its slot can be used again when the ticket comes back. */
   removePeer(id: PeerHandle, counterSlot: number, ticket: number): void;
   /** The material was moved here, not copied: the worker wipes it. */
-  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
+  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage: SharedUsage | undefined): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;

@@ -2,7 +2,7 @@
 // client's one peer is opened by one worker and sealed for by another; what can't be divided is one worker's alone.
 
 import type { PeerOwners } from '../data/handover.ts';
-import type { DeviceEndpoint, DeviceId, Endpoint, LinkId, LinkOptions } from '../data/plane.ts';
+import type { DeviceId, DeviceOptions, Endpoint, LinkId, LinkOptions, PeerOptions } from '../data/plane.ts';
 import type { LinkPart } from './worker-messages.ts';
 
 type FdEndpoint = Extract<Endpoint, { kind: 'fd' }>;
@@ -23,6 +23,8 @@ export class WorkerPlaces {
   readonly #links = new Map<LinkId, LinkPlace>();
   /** How many workers read each device. */
   readonly #readers = new Map<DeviceId, number>();
+  /** Devices of frames: who has which address is learned, and known to the first worker alone. */
+  readonly #frames = new Set<DeviceId>();
   #streams = 0;
 
   constructor(workers: number) {
@@ -30,16 +32,21 @@ export class WorkerPlaces {
   }
 
   /** Each worker's fd, and whether it reads it; those without a queue of their own write to the first. */
-  addDevice(id: DeviceId, endpoint: DeviceEndpoint): readonly { readonly fd: number; readonly reads: boolean }[] {
+  addDevice(
+    id: DeviceId,
+    { endpoint, layer }: Pick<DeviceOptions, 'endpoint' | 'layer'>,
+  ): readonly { readonly fd: number; readonly reads: boolean }[] {
     const fds = endpoint.kind === 'fd' ? [endpoint.fd, ...(endpoint.queues ?? [])] : [-1];
     if (fds.length > this.#workers)
       throw new RangeError(`a device with ${fds.length} queues for ${this.#workers} workers`);
     this.#readers.set(id, fds.length);
+    if (layer === 'tap') this.#frames.add(id);
     return this.#each((worker) => ({ fd: fds[worker] ?? fds[0]!, reads: worker < fds.length }));
   }
 
   removeDevice(id: DeviceId): void {
     this.#readers.delete(id);
+    this.#frames.delete(id);
   }
 
   /** Each worker's fd, and what it does with it. */
@@ -62,12 +69,13 @@ export class WorkerPlaces {
     return place?.kind === 'one' ? place.worker : 0;
   }
 
-  /** The workers of a peer on the link. */
-  ownersOf(id: LinkId, receivePeerId: number | undefined): PeerOwners {
-    const place = this.#links.get(id);
+  /** The workers of a peer. */
+  ownersOf({ device, link, receivePeerId }: Pick<PeerOptions, 'device' | 'link' | 'receivePeerId'>): PeerOwners {
+    const place = this.#links.get(link);
+    if (this.#frames.has(device)) return { opens: 0, seals: 0 };
     if (place?.kind === 'halves') return { opens: OPENS, seals: SEALS };
     const worker =
-      place?.kind === 'spread' && receivePeerId !== undefined ? receivePeerId % place.count : this.controlWorker(id);
+      place?.kind === 'spread' && receivePeerId !== undefined ? receivePeerId % place.count : this.controlWorker(link);
     return { opens: worker, seals: worker };
   }
 
@@ -86,7 +94,8 @@ export class WorkerPlaces {
     if (sockets > 1) return { kind: 'spread', count: sockets };
     if (this.#workers > 1 && framing !== 'tcp' && remote !== undefined) return { kind: 'halves' };
     // A stream's packets come out of the device at the worker that writes them into it, where each has a queue.
-    const mayBeAny = framing === 'tcp' && [...this.#readers.values()].some((readers) => readers > 1);
+    const queued = [...this.#readers.values()].some((readers) => readers > 1);
+    const mayBeAny = framing === 'tcp' && queued && this.#frames.size === 0;
     return { kind: 'one', worker: mayBeAny ? this.#streams++ % this.#workers : 0 };
   }
 

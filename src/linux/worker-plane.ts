@@ -76,6 +76,10 @@ const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
 
+/** Each worker joins its own repetitions of an error over a second; this joins those of several. */
+const JOIN_ERRORS_MS = 900;
+const LINK_ERRORS_MAX = 1024;
+
 /** Starts the workers at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
   return new WorkerDataPlane(options);
@@ -92,6 +96,8 @@ interface PlanePeer {
   readonly keys: Set<number>;
   readonly opens: WorkerThread;
   readonly seals: WorkerThread;
+  /** What was told of keys that are used up: each direction's worker notices it. */
+  readonly usedUp: Set<string>;
 }
 
 class WorkerDataPlane implements WorkerPlane {
@@ -114,6 +120,8 @@ class WorkerDataPlane implements WorkerPlane {
   #capabilities: PlaneCapabilities | undefined;
   #nextId = 1;
   #pathTold: string | undefined;
+  /** When an error of a link was told, by link and code. */
+  readonly #linkErrorMs = new Map<string, number>();
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
 
   constructor(options: WorkerPlaneOptions) {
@@ -198,7 +206,7 @@ class WorkerDataPlane implements WorkerPlane {
     const { endpoint } = options;
     this.#devices.add(id);
     if (endpoint.kind === 'memory') for (const ends of this.#deviceEnds) ends.add(id);
-    const parts = this.#places.addDevice(id, endpoint);
+    const parts = this.#places.addDevice(id, options);
     for (const [index, thread] of this.#threads.entries()) {
       const { fd, reads } = parts[index]!;
       const own = endpoint.kind === 'memory' ? endpoint : { kind: 'fd' as const, fd, offload: endpoint.offload };
@@ -263,9 +271,9 @@ class WorkerDataPlane implements WorkerPlane {
     requireLive(this.#links.has(options.link), 'link', options.link);
     const slot = this.#slots.take();
     const id = this.#nextId++;
-    const owners = this.#places.ownersOf(options.link, options.receivePeerId);
+    const owners = this.#places.ownersOf(options);
     const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
-    this.#peers.set(id, { slot, keys: new Set(), opens, seals });
+    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Set() });
     this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
@@ -289,12 +297,15 @@ class WorkerDataPlane implements WorkerPlane {
     if (keys.size >= MAX_KEYS) throw new RangeError(`peer ${peer} has ${MAX_KEYS} keys already`);
     const id = this.#nextId++;
     keys.add(id);
-    for (const thread of new Set([opens, seals])) {
+    const owners = [...new Set([opens, seals])];
+    const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(4 * 8)) : undefined;
+    for (const [place, thread] of owners.entries()) {
       // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
       const material = copyMaterial(options.material);
       const { seal, open } = material;
       const buffers = [seal.cipher.buffer, seal.hmac.buffer, open.cipher.buffer, open.hmac.buffer];
-      this.#call(thread, ['addKey', peer, id, { ...options, material }], buffers);
+      const usage = counts && { counts, place: place === 0 ? (0 as const) : (1 as const) };
+      this.#call(thread, ['addKey', peer, id, { ...options, material }, usage], buffers);
     }
     return id;
   }
@@ -306,8 +317,9 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   removeKey(peer: PeerHandle, key: KeyHandle): void {
-    const { keys, opens, seals } = this.#peer(peer);
+    const { keys, opens, seals, usedUp } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
+    for (const reason of ['bytes', 'packets', 'packet-id']) usedUp.delete(`${key} ${reason}`);
     for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
@@ -417,15 +429,33 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #tell(event: PlaneEvent): void {
-    if (event.type !== 'data-path') {
-      this.#listener(event);
-      return;
-    }
-    // Each worker tells of its own, which is the others' too, as a rule.
-    const text = [event.text, ...this.#places.words()].join(', ');
+    if (event.type === 'data-path') this.#tellPath(event.text);
+    else if (this.#threads.length === 1 || this.#isNews(event)) this.#listener(event);
+  }
+
+  /** Each worker tells of its own path, which is the others' too, as a rule. */
+  #tellPath(path: string): void {
+    const text = [path, ...this.#places.words()].join(', ');
     if (text === this.#pathTold) return;
     this.#pathTold = text;
     this.#listener({ type: 'data-path', text });
+  }
+
+  /** Two workers that share a key, or a socket, notice the same; one of them is enough. */
+  #isNews(event: PlaneEvent): boolean {
+    if (event.type === 'key-used-up') {
+      const { keys, usedUp } = this.#peers.get(event.peer) ?? {};
+      const what = `${event.key} ${event.reason}`;
+      if (keys?.has(event.key) !== true || usedUp === undefined || usedUp.has(what)) return false;
+      usedUp.add(what);
+    } else if (event.type === 'link-error') {
+      const what = `${event.link} ${event.code}`;
+      const nowMs = performance.now();
+      if (nowMs - (this.#linkErrorMs.get(what) ?? Number.NEGATIVE_INFINITY) < JOIN_ERRORS_MS) return false;
+      if (this.#linkErrorMs.size >= LINK_ERRORS_MAX) this.#linkErrorMs.clear();
+      this.#linkErrorMs.set(what, nowMs);
+    }
+    return true;
   }
 
   /** A worker has ended. One that was not told to takes the plane with it. */
