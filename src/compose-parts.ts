@@ -1,6 +1,5 @@
 // What the composition roots of clients and servers have in common.
 
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
@@ -68,26 +67,6 @@ function attachDevices(plane: WorkerPlane, device: PacketDevice): void {
     if (options.endpoint.kind === 'memory') device.attach(plane.deviceEnd(id));
     return id;
   };
-}
-
-/** What more than one worker brings was measured with a client's two directions, which are all that it can divide. */
-const CLIENT_WORKERS_MAX = 2;
-/** Below it, programs at both ends of the packets need the processors themselves (docs/PERFORMANCE.md). */
-const CORES_FOR_TWO = 4;
-const DEFAULT_WORKERS_MAX = 4;
-
-/** How many threads move packets: as many as were asked for, or as the processors suggest, and as there is work for. */
-export function workersFor(config: Config, device: PacketDevice | undefined): number {
-  const { workers = defaultWorkers(availableParallelism()) } = config.process;
-  // A program's packets all go through its own thread, and learned addresses of frames are known to one engine.
-  if (device !== undefined || config.device.type !== 'tun') return 1;
-  if (config.mode === 'server') return workers;
-  const streams = config.connections.every(({ proto }) => proto.transport !== 'udp');
-  return streams ? 1 : Math.min(workers, CLIENT_WORKERS_MAX);
-}
-
-function defaultWorkers(cores: number): number {
-  return cores < CORES_FOR_TWO ? 1 : Math.min(Math.floor(cores / 2), DEFAULT_WORKERS_MAX);
 }
 
 /** The host's devices and network, or nothing of it where the tunnel ends in the program. */

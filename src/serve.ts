@@ -1,6 +1,7 @@
 // The composition root of a server on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
   composeHost,
@@ -10,7 +11,6 @@ import {
   type Surroundings,
   scriptStdio,
   startPlane,
-  workersFor,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
@@ -36,6 +36,7 @@ import { Server, type ServerEnd, type ServerObserver } from './server/server.ts'
 import { loadServerWraps } from './server/wraps.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { AUTH_TOKEN_KEY_BYTES, parseAuthTokenKey } from './wire/auth-token-key.ts';
+import { workerCount } from './worker-count.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
@@ -73,7 +74,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const workers = workersFor(config, options.device);
+  const workers = workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined });
   const plane = startPlane({ ...options, workers, peerSlots: mostClients + SPARE_PEERS });
   try {
     const crypto = createNodeCrypto();
