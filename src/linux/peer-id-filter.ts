@@ -35,7 +35,7 @@ const PROGRAM_BYTES = 16;
 type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, k: number];
 
 /** The program for so many sockets. */
-export function peerIdFilter(sockets: number): readonly Instruction[] {
+function peerIdFilter(sockets: number): readonly Instruction[] {
   return [
     [LOAD_WORD, 0, 0, 0],
     [SHIFT_RIGHT, 0, 0, 27],

@@ -71,7 +71,7 @@ export interface WorkerPlane extends DataPlane {
 }
 
 /** Every two workers share two rings. */
-export const WORKERS_MAX = 16;
+const WORKERS_MAX = 16;
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;

@@ -127,6 +127,29 @@ describe.runIf(isOurServer)('our server', () => {
       expect(replays(server, one, two)).toEqual([]);
     });
 
+    it('hands over what one worker reads of a device with one queue, within the window', async () => {
+      const { server: host } = lab().net;
+      await host.run(['ip', 'tuntap', 'add', 'dev', 'tun7', 'mode', 'tun']);
+      try {
+        const lines = ['workers 2', 'keepalive 10 60', 'dev tun7'];
+        const server = await lab().serve({ without: ['dev'], lines });
+        const client = await lab().connect({ kind: 'openvpn-2.7' });
+        const other = await lab().connect(secondClient(lab(), { kind: 'openvpn' }));
+        await server.line(
+          /Data path: UDP .*, a packet for each read of the device, 2 workers, one of them for the device/,
+        );
+        for (const namespace of [lab().net.client, lab().net.router]) {
+          expect(await flows(lab(), 'up', namespace)).toBeGreaterThan(1);
+          expect(await flows(lab(), 'down', namespace)).toBeGreaterThan(1);
+          await expectNoLoss(namespace, tunnel.server4, 500);
+        }
+        expect(replays(server, client, other)).toEqual([]);
+        await server.stop();
+      } finally {
+        await host.run(['ip', 'link', 'del', 'tun7'], { anyCode: true });
+      }
+    });
+
     it('takes its streams one by one, and reads a configuration again, and ends', async () => {
       const server = await lab().serve({ transport: 'tcp4', lines: ['workers 2', 'keepalive 10 60'] });
       const one = await lab().connect({ transport: 'tcp4', kind: 'openvpn-2.7' });
