@@ -35,9 +35,10 @@ export class DevicePump implements PacketPump, Holder {
   #waits = false;
   #lastReadMs = 0;
 
-  constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext) {
+  /** `reads`: false where another worker does, and this one writes only. */
+  constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext, reads: boolean) {
     this.fd = fd;
-    this.pollEvents = fd < 0 ? 0 : POLLIN;
+    this.pollEvents = fd < 0 || !reads ? 0 : POLLIN;
     this.#id = id;
     this.#offload = offload;
     this.#context = context;

@@ -86,6 +86,7 @@ export interface Libc {
   sendmsg(fd: number, header: number, flags: number): number;
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, headers: number, count: number, flags: number): number;
+  memcpy(to: number, from: number, length: number): number;
   clockGettime(clock: number, address: number): number;
   chroot(path: string): number;
   prctl(option: number, a: number, b: number, c: number, d: number): number;
@@ -126,6 +127,7 @@ export const libc: Libc = declareFunctions<Libc>({
   sendmsg: 'intptr_t sendmsg(int, uintptr_t, int)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)',
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  memcpy: 'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
   clockGettime: 'int clock_gettime(int, uintptr_t)',
   chroot: 'int chroot(const char *)',
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
