@@ -318,7 +318,8 @@ class Core implements PlaneCore {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
     const { windowPackets, windowSeconds } = peer;
-    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, windowPackets, windowSeconds, usage));
+    const { crypto, nonce } = this.#state;
+    peer.keys.unshift(createDataKey(crypto, handle, options, windowPackets, windowSeconds, nonce, usage));
     const link = this.#state.links.get(peer.link);
     if (link !== undefined) link.hadKey = true;
     releaseEarly(this.#state, peer, options.keyId);

@@ -38,6 +38,7 @@ import type {
   PlaneListener,
   PlaneStatistics,
 } from '../data/plane.ts';
+import { SHARED_USAGE_BYTES, USAGE_REASONS } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { DeviceEnds } from './device-ends.ts';
 import { createRingMemory } from './handover-ring.ts';
@@ -298,7 +299,7 @@ class WorkerDataPlane implements WorkerPlane {
     const id = this.#nextId++;
     keys.add(id);
     const owners = [...new Set([opens, seals])];
-    const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(4 * 8)) : undefined;
+    const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(SHARED_USAGE_BYTES)) : undefined;
     for (const [place, thread] of owners.entries()) {
       // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
       const material = copyMaterial(options.material);
@@ -319,7 +320,7 @@ class WorkerDataPlane implements WorkerPlane {
   removeKey(peer: PeerHandle, key: KeyHandle): void {
     const { keys, opens, seals, usedUp } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
-    for (const reason of ['bytes', 'packets', 'packet-id']) usedUp.delete(`${key} ${reason}`);
+    for (const reason of USAGE_REASONS) usedUp.delete(`${key} ${reason}`);
     for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
