@@ -244,6 +244,15 @@ describe('a client behind a SOCKS proxy', () => {
     expect(lab.log.join('\n')).not.toMatch(/closed the connection/);
   });
 
+  it('over UDP ends the attempt where the relay cannot be reached', async () => {
+    behindProxy('remote 198.51.100.1 1194 udp', SOCKS, 'connect-retry-max 1');
+    willing();
+    lab.refuseLink = ({ transport }) => (transport === 'udp' ? 'EACCES' : undefined);
+    lab.start();
+    await lab.ended();
+    expect(lab.received[0]).toBe('SIGUSR1[connection failed(soft),socket-error] received, process restarting');
+  });
+
   it('over UDP looks the server up itself, and goes on where it cannot', async () => {
     behindProxy('remote vpn.example 1194 udp', 'remote 198.51.100.1 1194 udp', SOCKS, 'connect-retry 1');
     lab.names.set('vpn.example', new Error('Name or service not known'));

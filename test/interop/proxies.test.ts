@@ -1,6 +1,7 @@
 // Through proxies: HTTP CONNECT and SOCKS 5, of our own making and real ones, and what becomes of a connection whose
 // proxy refuses, lies or says nothing.
 
+import { readFile } from 'node:fs/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
@@ -20,6 +21,7 @@ const once = ['connect-retry 1', 'connect-retry-max 1'];
 
 labSuite('an HTTP proxy', () => {
   const lab = useLab();
+  beforeAll(() => lab().net.router.setHosts('198.51.100.1 vpn.example\nfd00:2::1 vpn6.example\n'));
   beforeAll(() => serveTraffic(lab()));
   const tcp = (lines: readonly string[], more: ClientOptions = {}): ClientOptions => ({
     transport: 'tcp4',
@@ -39,10 +41,24 @@ labSuite('an HTTP proxy', () => {
   });
 
   it('is given the name of the server, which it alone can look up', async () => {
-    await lab().net.router.setHosts('198.51.100.1 vpn.example\n');
     await httpProxy(lab());
     await lab().server({ transport: 'tcp4' });
     await lab().connect({ lines: ['remote vpn.example 1194 tcp4-client', HTTP], without: ['remote'] });
+  });
+
+  it('may be reached by IPv6, whatever the server is', async () => {
+    await httpProxy(lab());
+    await lab().server({ transport: 'tcp4' });
+    const remote = `remote ${address.server4} 1194 tcp-client`;
+    const client = await lab().connect({ lines: [remote, `http-proxy ${address.gateway6} 3128`], without: ['remote'] });
+    expect(client.text).toMatch(/TCP connection established with \[AF_INET6\]fd00:1::1:3128/);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  it('gives a way to a server by IPv6', async () => {
+    await httpProxy(lab());
+    await lab().server({ transport: 'tcp6' });
+    await lab().connect({ lines: ['remote vpn6.example 1194 tcp-client', HTTP], without: ['remote'] });
   });
 
   it('is sent the agent, the version and the headers of the profile', async () => {
@@ -121,6 +137,21 @@ labSuite('an HTTP proxy', () => {
     await client.prompt(/Enter HTTP Proxy Password:/);
     client.write('fish cake\n');
     await client.line(up);
+  });
+
+  itOurs('has the person asked before a daemon begins', async () => {
+    await httpProxy(lab(), { offers: [BASIC] });
+    await lab().server({ transport: 'tcp4' });
+    const log = await lab().file('daemon.log', '');
+    const lines = [`${HTTP} stdin basic`, 'daemon', `log ${log}`];
+    const client = await lab().client(tcp(lines, { terminal: true }));
+    await client.prompt(/Enter HTTP Proxy Username:/);
+    client.write('paul\n');
+    await client.prompt(/Enter HTTP Proxy Password:/);
+    client.write('fish cake\n');
+    expect((await client.exit()).code).toBe(0);
+    await expect.poll(() => readFile(log, 'utf8'), { timeout: 10_000 }).toMatch(up);
+    expect(await readFile(log, 'utf8')).not.toMatch(PASSWORD);
   });
 
   itOurs('has the person asked again after a wrong password', async () => {
