@@ -20,6 +20,7 @@ import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { Level } from './log.ts';
+import { createStreamPort } from './node/byte-stream.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
@@ -83,15 +84,16 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             clock: createBootClock(),
             resolver,
             links: createLinkPort(),
+            streams: createStreamPort(),
             crypto: createNodeCrypto(),
             host,
             scripts: host,
             material,
             credentials: {
-              read: (source) =>
+              read: (source, kind) =>
                 source.kind === 'inline'
-                  ? parseInlineCredentials(source.text, 'Auth')
-                  : readCredentialsFile(pathOf(source.path), 'Auth', warn),
+                  ? parseInlineCredentials(source.text, kind)
+                  : readCredentialsFile(pathOf(source.path), kind, warn),
               ask: options.credentials.ask,
             },
             challenges: options.challenges,

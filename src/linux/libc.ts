@@ -66,6 +66,7 @@ export function declareFunctions<T extends object>(
 export interface Libc {
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
+  fcntl(fd: number, command: number, value: number): number;
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
   ioctl(fd: number, request: number, address: number): number;
@@ -102,11 +103,12 @@ export interface Libc {
   closelog(): void;
 }
 
-// ioctl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
+// ioctl, fcntl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
 // x64 and on arm64 Linux; syslog keeps its dots because a text goes through them.
 export const libc: Libc = declareFunctions<Libc>({
   open: 'int open(const char *, int, unsigned int)',
   close: 'int close(int)',
+  fcntl: 'int fcntl(int, int, int)',
   read: 'intptr_t read(int, uintptr_t, size_t)',
   write: 'intptr_t write(int, uintptr_t, size_t)',
   ioctl: 'int ioctl(int, unsigned long, uintptr_t)',

@@ -29,6 +29,7 @@ const PMTU_DISCOVERY = { no: 0, maybe: 1, yes: 2 } as const;
 /** Streams that wait in the kernel while the plane is busy; it takes no more than its own limit (somaxconn). */
 const LISTEN_BACKLOG = 1024;
 const IFNAME_BYTES = 16;
+const F_DUPFD_CLOEXEC = 1030;
 
 /**
  * Opens UDP and TCP sockets as the C program sets them up. A stream that listens is returned as its listening fd. A UDP socket
@@ -171,6 +172,7 @@ export function createLinkPort(sockets = 1): LinkPort {
     },
     localAddress: (fd) => readAddress(fd, 'local'),
     remoteAddress: (fd) => readAddress(fd, 'remote'),
+    duplicate: (fd) => checked(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), 'Cannot duplicate the socket'),
     setBuffers(fd, sndbufBytes, rcvbufBytes) {
       for (const sibling of siblingsOf.get(fd) ?? []) setBuffers(sibling, sndbufBytes, rcvbufBytes);
       return setBuffers(fd, sndbufBytes, rcvbufBytes);

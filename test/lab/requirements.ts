@@ -107,7 +107,7 @@ function reasons(): string[] {
   } catch {
     found.push('/dev/net/tun is not there, or not open to this user');
   }
-  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3']) {
+  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3', 'microsocks', 'tinyproxy', 'danted']) {
     try {
       execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
     } catch {
