@@ -13,7 +13,7 @@ export function manPage(): string {
     '.SH NAME',
     'sallyport \\- OpenVPN client and server',
     '.SH SYNOPSIS',
-    ...SYNOPSIS.flatMap(([name, rest]) => ['.P', `.B ${roff(name)}`, ...(rest === '' ? [] : [roff(rest)])]),
+    ...SYNOPSIS.flatMap(([name, rest]) => ['.P', `.B ${roff(name)}`, roff(rest)]),
     '.SH DESCRIPTION',
     ...DESCRIPTION.flatMap((text) => ['.P', roff(text)]),
     '.SH OPTIONS',

@@ -75,7 +75,11 @@ function answerOf(row: OptionRow): string {
   const line = `${row.name} ${words}`;
   const text = `client\nremote vpn.example.com\nca ca.crt\nremote-cert-tls server\n${line}\n`;
   const { findings } = checkProfile({ text, file: 'x' }, { readText: () => undefined });
-  const kinds = findings.filter((each) => each.option === row.name && each.origin.line === 5).map(({ kind }) => kind);
+  // Some options have no effect at this end: of the option itself that says nothing.
+  const own = findings.filter(({ option, origin }) => option === row.name && origin.line === 5);
+  const kinds = own
+    .filter(({ kind, message }) => kind !== 'ignored' || / has no effect: /.test(message))
+    .map(({ kind }) => kind);
   if (row.contexts.includes('ccd-only')) return STATUS_WORDS[row.status.kind];
   if (kinds.includes('refused')) return STATUS_WORDS.refused;
   if (kinds.includes('not-yet')) return STATUS_WORDS['not-yet'];

@@ -3,7 +3,7 @@
 
 import { OPENVPN_VERSION } from '../version.ts';
 import type { ConfigLine, Origin } from './config.ts';
-import { COMMAND_LINE, type Findings, placeOf, sayFor } from './findings.ts';
+import { COMMAND_LINE, DEPRECATED_OPTION, type Findings, placeOf, sayFor } from './findings.ts';
 import { IncludedFiles } from './included.ts';
 import { lexText } from './lexer.ts';
 import type { OptionRow } from './option-row.ts';
@@ -238,12 +238,12 @@ class Walk {
         return true;
       case 'no-effect':
         this.#findings.add(
-          status.silent && row.deprecated === undefined ? 'notice' : 'warning',
+          status.silent ? 'notice' : 'warning',
           'ignored',
           origin,
           row.name,
-          `option '${row.name}' has no effect: ${status.reason}`,
-          status.advice ?? row.deprecated?.instead,
+          `${deprecation(row) ?? `option '${row.name}'`} has no effect: ${status.reason}`,
+          row.deprecated?.instead ?? status.advice,
         );
         return true;
       case 'works':
@@ -253,8 +253,8 @@ class Walk {
             'deprecated',
             origin,
             row.name,
-            `DEPRECATED OPTION: --${row.name} (since OpenVPN ${row.deprecated.since}): ${row.help}`,
-            row.deprecated?.instead,
+            `${deprecation(row)}: ${row.help}`,
+            row.deprecated.instead,
           );
         }
         return true;
@@ -300,6 +300,9 @@ class Walk {
     this.#findings.add('error', kind, origin, option, message, advice);
   }
 }
+
+const deprecation = ({ name, deprecated }: OptionRow): string | undefined =>
+  deprecated === undefined ? undefined : `${DEPRECATED_OPTION}: --${name} (since OpenVPN ${deprecated.since})`;
 
 // Options that a block takes from the profile as a whole, wherever they stand.
 const KEPT_BESIDE_BLOCKS: readonly string[] = [
