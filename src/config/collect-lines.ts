@@ -238,7 +238,7 @@ class Walk {
         return true;
       case 'no-effect':
         this.#findings.add(
-          status.silent ? 'notice' : 'warning',
+          status.silent && (row.deprecated?.harmless ?? row.deprecated === undefined) ? 'notice' : 'warning',
           'ignored',
           origin,
           row.name,
@@ -248,14 +248,7 @@ class Walk {
         return true;
       case 'works':
         if (row.deprecated !== undefined) {
-          this.#findings.add(
-            'warning',
-            'deprecated',
-            origin,
-            row.name,
-            `${deprecation(row)}: ${row.help}`,
-            row.deprecated.instead,
-          );
+          this.#findings.add('warning', 'deprecated', origin, row.name, deprecation(row) ?? '', row.deprecated.instead);
         }
         return true;
       default:

@@ -41,7 +41,13 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'persist',
     silently('keys are always kept over restarts'),
     'Keep keys over soft restarts: always done.',
-    { deprecated: { since: '2.7', instead: 'Leave it out, unless OpenVPN 2.6 has to read the file as well.' } },
+    {
+      deprecated: {
+        since: '2.7',
+        instead: 'Leave it out, unless OpenVPN 2.6 has to read the file as well.',
+        harmless: true,
+      },
+    },
   ),
   row('persist-local-ip', '', 0, 'persist-ip', WORKS, 'Keep the resolved local address over restarts.'),
   row('persist-remote-ip', '', 0, 'persist-ip', WORKS, "Keep the server's address over restarts."),

@@ -42,6 +42,8 @@ labSuite('what prints and ends', () => {
     '--test-crypto --cipher CHACHA20-POLY1305 --tun-mtu 2000',
     '--test-crypto --cipher none --verb 3',
     '--test-crypto --cipher DES-EDE3-CBC',
+    '--test-crypto --cipher BF-CBC --providers legacy default',
+    '--test-crypto --cipher AES-256-GCM --providers foo',
     '--test-crypto --cipher AES-256-GCM --verb 0',
     '--test-crypto',
     '--test-crypto --cipher FOO',
