@@ -2,9 +2,9 @@
 
 import type { OptionRow } from '../src/config/option-row.ts';
 import { OPTION_GROUPS, OPTIONS } from '../src/config/option-table.ts';
+import { deprecationOf, STATUS_WORDS, whyOf } from '../src/config/option-words.ts';
 import { OPENVPN_VERSION } from '../src/version.ts';
 import type { OptionHistory } from './option-history.ts';
-import { deprecationOf, STATUS_WORDS, whyOf } from './option-words.ts';
 
 export function compatibilityText(history: OptionHistory): string {
   const all = [...OPTIONS.values()];

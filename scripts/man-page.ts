@@ -2,22 +2,24 @@
 
 import type { OptionRow } from '../src/config/option-row.ts';
 import { OPTION_GROUPS } from '../src/config/option-table.ts';
+import { deprecationOf, STATUS_WORDS, whyOf } from '../src/config/option-words.ts';
 import { OPENVPN_VERSION, SALLYPORT_VERSION } from '../src/version.ts';
-import { deprecationOf, STATUS_WORDS, whyOf } from './option-words.ts';
 
-/** The page in man(7), without a date: the same table gives the same bytes. */
+/** When the sentences around the options were last written. */
+const PAGE_DATE = '2026-11-29';
+
+/** The page in man(7); no clock is asked: the same table gives the same bytes. */
 export function manPage(): string {
   return `${[
     '.\\" Made by `npm run docs` from the option table (src/config/rows-*.ts). Do not edit.',
-    `.TH SALLYPORT 8 "" "Sallyport ${SALLYPORT_VERSION}" "System administration"`,
+    `.TH SALLYPORT 8 ${PAGE_DATE} "Sallyport ${SALLYPORT_VERSION}" "System administration"`,
     '.SH NAME',
     'sallyport \\- OpenVPN client and server',
     '.SH SYNOPSIS',
-    ...SYNOPSIS.flatMap(([name, rest]) => ['.P', `.B ${roff(name)}`, roff(rest)]),
+    ...SYNOPSIS.flatMap(([name, rest], at) => [...paragraph(at), `.B ${roff(name)}`, roff(rest)]),
     '.SH DESCRIPTION',
-    ...DESCRIPTION.flatMap((text) => ['.P', roff(text)]),
+    ...DESCRIPTION.flatMap((text, at) => [...paragraph(at), roff(text)]),
     '.SH OPTIONS',
-    '.P',
     roff(
       'Every option can stand in a file, without the two dashes, and a block <name> … </name> can stand for a file. Lines that begin with # or ; are comments.',
     ),
@@ -25,7 +27,6 @@ export function manPage(): string {
     '.SH SIGNALS',
     ...SIGNALS.flatMap(([name, text]) => ['.TP', `.B ${name}`, roff(text)]),
     '.SH EXIT STATUS',
-    '.P',
     roff(
       '0 after an end that was asked for, by a signal or by the server; 1 where the configuration, a file, the host or the network made it impossible to go on. --help ends with 1, as in OpenVPN.',
     ),
@@ -52,6 +53,9 @@ function entry(row: OptionRow): readonly string[] {
     ...more.filter(Boolean).map(roff),
   ];
 }
+
+/** A new paragraph, but for the first after a heading. */
+const paragraph = (at: number): readonly string[] => (at === 0 ? [] : ['.P']);
 
 const capital = (text: string): string => `${text[0]?.toUpperCase()}${text.slice(1)}`;
 

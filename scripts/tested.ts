@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { OPTIONS } from '../src/config/option-table.ts';
 
 const BEGIN = '<!-- tested: written by npm run docs:tested -->';
 const END = '<!-- /tested -->';
@@ -13,11 +14,11 @@ const END = '<!-- /tested -->';
 const SUBJECTS: readonly (readonly [pattern: RegExp, subject: string])[] = [
   [/^(server|library-server)/, 'a server: logins, certificates, addresses, scripts, refusals, reload, floods'],
   [
-    /^(matrix|data-channel|renegotiation|fast-path|epoch|dynamic)/,
+    /^(matrix|data-channel|renegotiation|fast-path|workers|epoch|dynamic)/,
     'ciphers, control channel wraps, transports, new keys',
   ],
   [/^(authentication|challenges|certificate|plugin|pam)/, 'logins, challenges and certificates of a client'],
-  [/^(push-update|routes|host|mtu|socket|dns|gateway)/, 'addresses, routes, MTU and what is pushed'],
+  [/^(push-update|routes|network|host|mtu|socket|dns|gateway)/, 'addresses, routes, MTU and what is pushed'],
   [/^(tap|bridge|p2p|peer-to-peer|proxy|proxies|http|socks)/, 'TAP, two equal ends, proxies'],
   [
     /^(life|endings|failures|remotes|scripts|privileges|output|words|system-log|steps)/,
@@ -47,13 +48,15 @@ export interface RunFacts {
   readonly versions: Readonly<Record<string, string | undefined>>;
   /** Whose own test scripts were run. */
   readonly release: string;
+  /** What had to be taken out of their command lines, if anything. */
+  readonly without: string | undefined;
 }
 
 /** Cases by what took part; `all` is every case. */
 type Row = Record<string, number>;
 
 /** The table of one report. Throws where a case failed or was skipped, or the run was not a whole one. */
-export function testedTable(report: Report, { interopFiles, versions, release }: RunFacts): string {
+export function testedTable(report: Report, { interopFiles, versions, release, without }: RunFacts): string {
   const files = report.testResults.map((file) => ({ name: file.name, cases: file.assertionResults }));
   const cases = files.flatMap(({ name, cases: all }) => all.map((each) => ({ ...each, file: name })));
   const bad = cases.filter(({ status }) => status !== 'passed');
@@ -86,7 +89,7 @@ export function testedTable(report: Report, { interopFiles, versions, release }:
     '',
     `Beside these, ${cases.length - interop.length} unit tests. Counted by the test run (\`npm run docs:tested\`): in how many cases a real OpenVPN of`,
     `each version took part; the rest have Sallyport at both ends. "2.6, deaf" is 2.6 that behaves as before 2.5: keys without`,
-    `the TLS exporter. OpenVPN's own scripts are those of ${release}, each of their tests counted.`,
+    `the TLS exporter. OpenVPN's own scripts are those of ${release}, each of their tests counted${without === undefined ? '' : `; our servers run them without ${without}, which is not built yet`}.`,
   ].join('\n');
 }
 
@@ -113,6 +116,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const marker = join(peers, '2.7-source/VERSION');
   const release = existsSync(marker) ? readFileSync(marker, 'utf8').trim() : '2.7';
   const interopFiles = readdirSync('test/interop').filter((name) => name.endsWith('.test.ts'));
-  const table = testedTable(report, { interopFiles, versions, release });
+  const without = OPTIONS.get('management')?.status.kind === 'not-yet' ? '`--management`' : undefined;
+  const table = testedTable(report, { interopFiles, versions, release, without });
   writeFileSync('README.md', withTable(readFileSync('README.md', 'utf8'), table));
 }

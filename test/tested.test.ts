@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { testedTable, withTable } from '../scripts/tested.ts';
 
-const facts = { interopFiles: ['matrix.test.ts', 'upstream.test.ts'], versions: { '2.7': '2.7.8' }, release: '2.7.7' };
+const facts = {
+  interopFiles: ['matrix.test.ts', 'upstream.test.ts'],
+  versions: { '2.7': '2.7.8' },
+  release: '2.7.7',
+  without: '`--x`',
+};
 const passed = (meta: object = {}, status = 'passed') => ({ status, fullName: 'a case', meta });
 const report = (matrix = [passed({ peers: ['2.7', '2.6'] }), passed({ peers: [] })]) => ({
   testResults: [
@@ -19,6 +24,7 @@ it('counts cases by subject and by the real programs that took part', () => {
   expect(table).toMatch(/^\| OpenVPN's own test scripts \| 20 \| 20 \|/m);
   expect(table).toMatch(/^\| together \| 22 \| 21 \| 1 \|/m);
   expect(table).toContain('3 unit tests');
+  expect(table).toContain('without `--x`, which is not built yet.');
 });
 
 it.each([

@@ -6,11 +6,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { historyNow, versionAtWork } from '../scripts/option-history.ts';
-import { deprecationOf, STATUS_WORDS, sentence, whyOf } from '../scripts/option-words.ts';
 import { writtenDocs } from '../scripts/write-docs.ts';
 import { checkProfile } from '../src/config/check.ts';
 import type { OptionRow } from '../src/config/option-row.ts';
 import { OPTIONS } from '../src/config/option-table.ts';
+import { deprecationOf, STATUS_WORDS, sentence, whyOf } from '../src/config/option-words.ts';
 import { usageText } from '../src/config/usage.ts';
 import { SALLYPORT_VERSION } from '../src/version.ts';
 
@@ -96,6 +96,7 @@ describe('the man page', () => {
         !new RegExp(`--${row.name}(?![a-z0-9-])`).test(page) ||
         !page.includes(row.help) ||
         !usage.includes(row.help) ||
+        !usage.includes(deprecationOf(row)) ||
         !plain(cells.get(row.name)?.[2] ?? '').includes(row.help) ||
         (row.default !== undefined && !page.includes(`Default: ${row.default}.`)) ||
         !page.includes(plain(whyOf(row))) ||

@@ -1,7 +1,7 @@
-// What the documents say about one option; the man page, COMPATIBILITY.md and `sallyport check` have their words from the
-// same row, so that none of them can say something else.
+// What is said about one option: `--help`, the man page and COMPATIBILITY.md have their words from here, and from the row
+// that `sallyport check` reads, so that none of them can say something else.
 
-import type { OptionRow } from '../src/config/option-row.ts';
+import type { OptionRow } from './option-row.ts';
 
 /** Headings of the four answers, in the order in which COMPATIBILITY.md counts them. */
 export const STATUS_WORDS = {
