@@ -88,7 +88,7 @@ export function testedTable(report: Report, { interopFiles, versions, release, w
     line('together', total),
     '',
     `Beside these, ${cases.length - interop.length} unit tests. Counted by the test run (\`npm run docs:tested\`): in how many cases a real OpenVPN of`,
-    `each version took part; the rest have Sallyport at both ends. "2.6, deaf" is 2.6 that behaves as before 2.5: keys without`,
+    `each version took part; the rest have Sallyport at both ends, or alone. "2.6, deaf" is 2.6 that behaves as before 2.5: keys without`,
     `the TLS exporter. OpenVPN's own scripts are those of ${release}, each of their tests counted${without === undefined ? '' : `; our servers run them without ${without}, which is not built yet`}.`,
   ].join('\n');
 }

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { compatibilityText } from './compatibility.ts';
 import { manPage } from './man-page.ts';
+import { withNotYet } from './not-yet.ts';
 import { formatHistory, HISTORY_FILE, historyNow, readHistory, versionAtWork } from './option-history.ts';
 
 /** The files and what belongs in them, by their paths from the root of the repository. */
@@ -14,6 +15,7 @@ export function writtenDocs(root: URL): Readonly<Record<string, string>> {
     [HISTORY_FILE]: formatHistory(history),
     'docs/COMPATIBILITY.md': compatibilityText(history),
     'docs/sallyport.8': manPage(),
+    'README.md': withNotYet(readFileSync(new URL('README.md', root), 'utf8')),
   };
 }
 
