@@ -17,7 +17,7 @@ const FAMILIES: readonly (readonly [options: RegExp, words: string])[] = [
 const WIDTH = 120;
 
 /** `Not yet …`, wrapped; a sentence of its own where everything is there. */
-export function notYetSentence(): string {
+function notYetSentence(): string {
   const later = [...OPTIONS.values()].filter(({ status }) => status.kind === 'not-yet').map(({ name }) => name);
   if (later.length === 0) return 'No option is left for later.';
   const words = later.map((name) => FAMILIES.find(([options]) => options.test(name))?.[1] ?? `\`${name}\``);

@@ -15,6 +15,21 @@ export const upstreamMissing = existsSync(join(upstreamDirectory, 'VERSION'))
 /** The release whose scripts are there. */
 export const upstreamRelease = (): string => readFileSync(join(upstreamDirectory, 'VERSION'), 'utf8').trim();
 
+/** Lets those who wait go on one after the other. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve();
+
+  async take(): Promise<Disposable> {
+    const before = this.#last;
+    let done = (): void => {};
+    this.#last = new Promise((resolve) => {
+      done = resolve;
+    });
+    await before;
+    return { [Symbol.dispose]: done };
+  }
+}
+
 let copies = 0;
 
 export class UpstreamCopy implements AsyncDisposable {
@@ -36,9 +51,12 @@ export class UpstreamCopy implements AsyncDisposable {
     return join(this.#folder, name);
   }
 
-  /** Writes a program that is nothing but another command line; gives its path. */
-  program(name: string, command: readonly string[]): string {
-    return this.script(name, `exec ${command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')} "$@"\n`);
+  /** Writes a program that is nothing but another command line, after some lines of shell; gives its path. */
+  program(name: string, command: readonly string[], before = ''): string {
+    return this.script(
+      name,
+      `${before}exec ${command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')} "$@"\n`,
+    );
   }
 
   /** Writes a shell script; gives its path. */
