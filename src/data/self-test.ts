@@ -90,4 +90,5 @@ function roundTrip(
   return undefined;
 }
 
-const isAuthenticated = (key: DataKey): boolean => key.kind === 'aead' || key.openMac !== undefined;
+const isAuthenticated = (key: DataKey): boolean =>
+  key.kind === 'cbc' || key.kind === 'null' ? key.openMac !== undefined : true;
