@@ -7,7 +7,8 @@ import { formatAddress, parseAddress } from './ip/address.ts';
 import { lengthToNetmask, parsePrefix, prefixContains } from './ip/prefix.ts';
 import { createNativeArena } from './linux/arena.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
-import { availableCiphers, createOpenSslPacketCrypto, loadProvider } from './linux/openssl.ts';
+import { availableCiphers, loadProvider } from './linux/openssl.ts';
+import { aesGcmLibrary, createPacketCrypto } from './linux/packet-crypto.ts';
 import { olderSuites, type TlsSuite, tls13Suites } from './linux/tls-suites.ts';
 import { createNodeCrypto, measureDigest } from './node/crypto-provider.ts';
 import { cipherChoice, type TlsSettings, usableGroups } from './node/tls-settings.ts';
@@ -83,7 +84,7 @@ export function runCipherTest(test: CipherTest): string | undefined {
   const key = test.key ?? createNodeCrypto().randomBytes(2 * KEY_BYTES);
   const macBytes = facts.kind === 'aead' ? IMPLICIT_NONCE_BYTES : (measureDigest(test.digest) ?? 0);
   const direction = { cipher: key.slice(0, facts.keyBytes), hmac: key.slice(KEY_BYTES, KEY_BYTES + macBytes) };
-  const crypto = createOpenSslPacketCrypto(createNativeArena(selfTestArenaBytes(test.maxBytes)));
+  const crypto = createPacketCrypto(createNativeArena(selfTestArenaBytes(test.maxBytes)), aesGcmLibrary());
   const { cipher, digest, maxBytes, onLength } = test;
   return testCipher(crypto, { cipher, digest, maxBytes, onLength, material: { seal: direction, open: direction } });
 }
