@@ -38,7 +38,7 @@ import type {
   PlaneListener,
   PlaneStatistics,
 } from '../data/plane.ts';
-import { SHARED_USAGE_BYTES, USAGE_REASONS } from '../data/usage-limits.ts';
+import { SHARED_USAGE_BYTES } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { DeviceEnds } from './device-ends.ts';
 import { createRingMemory } from './handover-ring.ts';
@@ -98,7 +98,7 @@ interface PlanePeer {
   readonly opens: WorkerThread;
   readonly seals: WorkerThread;
   /** What was told of keys that are used up: each direction's worker notices it. */
-  readonly usedUp: Set<string>;
+  readonly usedUp: Map<KeyHandle, Set<string>>;
 }
 
 class WorkerDataPlane implements WorkerPlane {
@@ -274,7 +274,7 @@ class WorkerDataPlane implements WorkerPlane {
     const id = this.#nextId++;
     const owners = this.#places.ownersOf(options);
     const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
-    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Set() });
+    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Map() });
     this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
@@ -320,7 +320,7 @@ class WorkerDataPlane implements WorkerPlane {
   removeKey(peer: PeerHandle, key: KeyHandle): void {
     const { keys, opens, seals, usedUp } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
-    for (const reason of USAGE_REASONS) usedUp.delete(`${key} ${reason}`);
+    usedUp.delete(key);
     for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
@@ -448,9 +448,10 @@ class WorkerDataPlane implements WorkerPlane {
   #isNews(event: PlaneEvent): boolean {
     if (event.type === 'key-used-up') {
       const { keys, usedUp } = this.#peers.get(event.peer) ?? {};
-      const what = `${event.key} ${event.reason}`;
-      if (keys?.has(event.key) !== true || usedUp === undefined || usedUp.has(what)) return false;
-      usedUp.add(what);
+      if (keys?.has(event.key) !== true || usedUp === undefined) return false;
+      const told = usedUp.get(event.key) ?? new Set();
+      if (told.has(event.reason)) return false;
+      usedUp.set(event.key, told.add(event.reason));
     } else if (event.type === 'link-error') {
       const what = `${event.link} ${event.code}`;
       const nowMs = performance.now();
