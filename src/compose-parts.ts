@@ -42,6 +42,7 @@ export function startPlane(options: {
   readonly worker?: Worker | undefined;
   readonly peerSlots?: number;
   readonly workers: number;
+  readonly measure: boolean;
   readonly device?: PacketDevice | undefined;
 }): {
   listenedBy(listener: PlaneListener): WorkerPlane;

@@ -51,6 +51,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const plane = startPlane({
     ...options,
     workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    measure: config.process.measureDataPath,
   });
   try {
     const { devices, network } = hostPorts(options.device, 1);

@@ -61,6 +61,8 @@ export interface WorkerPlaneOptions {
   readonly peerSlots?: number;
   /** How many threads move packets, WORKERS_MAX at most; 1 when absent. */
   readonly workers?: number;
+  /** Count where the workers' time goes, which costs some of it; false when absent. */
+  readonly measure?: boolean;
   /** Node options of the worker, for tests that run it from source. */
   readonly execArgv?: readonly string[];
 }
@@ -174,10 +176,10 @@ class WorkerDataPlane implements WorkerPlane {
           this.#call(thread, ['writeDevice', device, packet]),
         ),
     );
-    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots);
+    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots, options.measure ?? false);
   }
 
-  #startThreads(laneCapacity: LaneCapacity, peerSlots: number): void {
+  #startThreads(laneCapacity: LaneCapacity, peerSlots: number, measure: boolean): void {
     const threads = this.#threads;
     const rings = threads.map((_, from) => threads.map((_, to) => (from === to ? undefined : createRingMemory())));
     for (const [index, { control, counters, wakeFd }] of threads.entries()) {
@@ -188,6 +190,7 @@ class WorkerDataPlane implements WorkerPlane {
         linkSlots: this.#linkSlots,
         laneCapacity,
         wakeFd,
+        measure,
         index,
         others: threads.map((other, place) => {
           const [to, from] = [rings[index]?.[place], rings[place]?.[index]];
