@@ -6,7 +6,7 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
-import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
+import { fragmentBytesOf, mssOf, type PacketFacts } from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
 import { wait } from '../peer/wait.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -102,7 +102,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     mayFloat: profile.float,
   });
   let options = tunnel;
-  let key: { readonly cipher: string; readonly digest: string } | undefined;
+  let key: Pick<PacketFacts, 'cipher' | 'digest' | 'format'> | undefined;
   const clampMss = (): void => {
     if (key === undefined) return;
     const peerId = tunnel.peerId !== undefined;
@@ -121,8 +121,8 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
       ports.device.attach(opened);
       clampMss();
     },
-    keyed({ cipher, digest }) {
-      key = { cipher, digest };
+    keyed({ cipher, digest, format }) {
+      key = { cipher, digest, format };
       clampMss();
     },
   };

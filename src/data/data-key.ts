@@ -2,6 +2,7 @@
 // and where the text of a packet starts, which is fixed for a key and a header.
 
 import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
+import { closeEpochKey, createEpochKey, EPOCH_TAG_BYTES, type EpochDataKey } from './epoch-key.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { UsageLimits } from './usage-limits.ts';
@@ -10,21 +11,24 @@ import { UsageLimits } from './usage-limits.ts';
 export const PACKET_ID_BYTES = 4;
 export const TAG_BYTES = 16;
 
-interface KeyState {
+/** What every kind of key has. */
+export interface KeyState {
   readonly handle: KeyHandle;
   /** 3 bits. */
   readonly keyId: number;
   /** Bytes between the packet's header and its payload. */
   readonly overheadBytes: number;
-  readonly window: ReplayWindow;
   readonly usage: UsageLimits;
   /** The last packet-id sent, and the last one read from an authentic packet. */
   sealedId: number;
   openedId: number;
-  failedTags: number;
 }
 
-export interface AeadDataKey extends KeyState {
+interface CountedKey extends KeyState {
+  readonly window: ReplayWindow;
+}
+
+export interface AeadDataKey extends CountedKey {
   readonly kind: 'aead';
   readonly seal: AeadKey;
   readonly open: AeadKey;
@@ -33,7 +37,7 @@ export interface AeadDataKey extends KeyState {
   readonly openNonce: readonly [number, number];
 }
 
-export interface CbcDataKey extends KeyState {
+export interface CbcDataKey extends CountedKey {
   readonly kind: 'cbc';
   readonly seal: CbcKey;
   readonly open: CbcKey;
@@ -44,28 +48,35 @@ export interface CbcDataKey extends KeyState {
 }
 
 /** Cipher `none`: nothing is hidden, the HMAC (if any) still protects. */
-export interface NullDataKey extends KeyState {
+export interface NullDataKey extends CountedKey {
   readonly kind: 'null';
   readonly sealMac: MacKey | undefined;
   readonly openMac: MacKey | undefined;
   readonly macBytes: number;
 }
 
-export type DataKey = AeadDataKey | CbcDataKey | NullDataKey;
+export type DataKey = AeadDataKey | CbcDataKey | NullDataKey | EpochDataKey;
 
 /** Whether a cipher name is one of the AEAD ciphers of the protocol. */
 export function isAeadCipher(cipher: string): boolean {
   return cipher.endsWith('-GCM') || cipher === 'CHACHA20-POLY1305';
 }
 
-/** Installs a key; throws where the library does not know its cipher or digest. The material is not kept. */
+/**
+ * Installs a key; throws where the library does not know its cipher or digest. The material is not kept. `scratch`: 64
+ * bytes of the arena, where an epoch key derives its successors.
+ */
 export function createDataKey(
   crypto: PacketCrypto,
   handle: KeyHandle,
   options: KeyOptions,
   windowPackets: number,
   windowSeconds: number,
+  scratch: number,
 ): DataKey {
+  if (options.format === 'epoch') {
+    return createEpochKey(crypto, handle, options, windowPackets, windowSeconds, scratch);
+  }
   const { material, cipher } = options;
   const state = {
     handle,
@@ -74,7 +85,6 @@ export function createDataKey(
     usage: new UsageLimits(options),
     sealedId: 0,
     openedId: 0,
-    failedTags: 0,
   };
   if (isAeadCipher(cipher)) {
     return {
@@ -103,6 +113,10 @@ export function createDataKey(
 
 /** Wipes the library's key objects. */
 export function closeDataKey(key: DataKey): void {
+  if (key.kind === 'epoch') {
+    closeEpochKey(key);
+    return;
+  }
   if (key.kind !== 'null') {
     key.seal.close();
     key.open.close();
@@ -116,6 +130,7 @@ export function closeDataKey(key: DataKey): void {
 /** The longest payload that still fits into `packetBytes` when sealed with this key behind a header of `headerBytes`. */
 export function payloadCapacity(key: DataKey, headerBytes: number, packetBytes: number): number {
   const room = packetBytes - headerBytes - key.overheadBytes;
+  if (key.kind === 'epoch') return room - EPOCH_TAG_BYTES;
   if (key.kind !== 'cbc') return room;
   // Padding takes at least one byte, and the packet-id counts as text of the cipher.
   const text = room + PACKET_ID_BYTES;

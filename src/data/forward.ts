@@ -43,14 +43,17 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
 }
 
 /**
- * Whether the packet in hand can be sealed where it lies: what was taken off at its front is room enough, and nothing
- * comes behind it. Around that are other packets of the batch.
+ * Whether the packet in hand can be sealed where it lies: what was taken off at its front is room enough, and what comes
+ * behind it was there before. Around that are other packets of the batch.
  */
 function fitsInPlace(
-  { span, packetStart }: PlaneState,
+  { span, packetStart, openedKey }: PlaneState,
   { sendKey, compression, fragmentBytes, sendPeerId }: Peer,
 ): boolean {
-  if (sendKey?.kind !== 'aead' || compression !== 'none' || fragmentBytes !== 0) return false;
+  if (compression !== 'none' || fragmentBytes !== 0) return false;
+  // What an epoch key puts behind the payload must have been taken off there.
+  const fits = sendKey?.kind === 'aead' || (sendKey?.kind === 'epoch' && openedKey?.kind === 'epoch');
+  if (!fits) return false;
   const headerBytes = sendPeerId === undefined ? V1_HEADER_BYTES : V2_HEADER_BYTES;
   return span.offset - packetStart >= sendKey.overheadBytes + headerBytes;
 }

@@ -32,6 +32,7 @@ const LINK_ERROR = dropCode('link-error');
 const UNKNOWN_KEY = dropCode('unknown-key');
 const WRONG_SOURCE = dropCode('wrong-source');
 const FLOAT_REFUSED = dropCode('float-refused');
+const UNKNOWN_EPOCH = dropCode('unknown-epoch');
 const BAD_TAG = dropCode('bad-tag');
 const BAD_MAC = dropCode('bad-mac');
 const BAD_PADDING = dropCode('bad-padding');
@@ -138,7 +139,7 @@ function openWithKeys(state: PlaneState, peer: Peer, headerBytes: number): Verdi
     const key = peer.keys[index]!;
     if (key.keyId !== keyId) continue;
     verdict = openPacket(state.crypto, key, headerBytes, span, state.nonce, state.nowMs);
-    const authentic = verdict !== BAD_TAG && verdict !== BAD_MAC && verdict !== BAD_PADDING && verdict !== SHORT;
+    const authentic = !isUnproven(verdict);
     if (authentic) state.openedKey = key;
     if (authentic || --candidates === 0) break;
     bytes.copyWithin(offset, state.spare, state.spare + length);
@@ -146,6 +147,17 @@ function openWithKeys(state: PlaneState, peer: Peer, headerBytes: number): Verdi
     span.length = length;
   }
   return verdict;
+}
+
+/** Whether a key gave up a packet before it was known to be authentic. */
+function isUnproven(verdict: Verdict): boolean {
+  return (
+    verdict === BAD_TAG ||
+    verdict === BAD_MAC ||
+    verdict === BAD_PADDING ||
+    verdict === SHORT ||
+    verdict === UNKNOWN_EPOCH
+  );
 }
 
 /** The key may be on its way: the packet waits for it, if there is room. */

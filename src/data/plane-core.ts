@@ -299,7 +299,8 @@ class Core implements PlaneCore {
   addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions): void {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
-    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+    const { crypto, nonce } = this.#state;
+    peer.keys.unshift(createDataKey(crypto, handle, options, peer.windowPackets, peer.windowSeconds, nonce));
     const link = this.#state.links.get(peer.link);
     if (link !== undefined) link.hadKey = true;
     releaseEarly(this.#state, peer, options.keyId);

@@ -17,6 +17,7 @@ import { PeerCounter, PlaneCounter } from './counters.ts';
 import type { DataKey } from './data-key.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import { EarlyPackets } from './early-packets.ts';
+import { EPOCH_SCRATCH_BYTES } from './epoch-secret.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
 import {
@@ -111,7 +112,7 @@ export interface PlaneStateOptions {
 
 const NOTICE_INTERVAL_MS = 1000;
 const SCRATCH_BUFFERS = 5;
-const NONCE_REGION_BYTES = 64;
+const NONCE_REGION_BYTES = EPOCH_SCRATCH_BYTES;
 
 /** Bytes of scratch that an engine for so many peers and links needs. */
 export function scratchByteLength(peers: number, links: number): number {
@@ -145,7 +146,7 @@ export class PlaneState {
   openedKey: DataKey | undefined;
 
   /**
-   * Scratch: a nonce; then buffers with headroom for a packet put together, a spare copy, one part to send, a packet that
+   * Scratch: a nonce, which epoch keys are derived beside; then buffers with headroom for a packet put together, a spare copy, one part to send, a packet that
    * had waited for its key, and a copy for one of several receivers.
    */
   readonly nonce: number;

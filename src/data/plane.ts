@@ -12,6 +12,7 @@
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { PrefixText } from '../ip/prefix.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { UsageReason } from './usage-limits.ts';
 
 export type DeviceId = number;
 export type LinkId = number;
@@ -150,12 +151,19 @@ export interface KeyOptions {
   readonly keyId: number;
   /** OpenVPN cipher name, upper case; `none` for the null cipher. */
   readonly cipher: string;
+  /** `epoch`: packets of the epoch format, of an AEAD cipher; a plane with `capabilities.epoch` has it. */
+  readonly format?: 'epoch' | undefined;
   /** Digest of CBC and null ciphers; `none` for no HMAC; ignored under AEAD. */
   readonly digest: string;
   readonly material: DataKeyMaterial;
-  /** `key-used-up` is reported once at these; 0 for no limit. Packet-ids near their end are always reported. */
+  /**
+   * `key-used-up` is reported once at these; 0 for no limit. Packet-ids, epochs and what an AES-GCM key may carry are
+   * always reported near their end.
+   */
   readonly limitBytes: number;
   readonly limitPackets: number;
+  /** For tests: lowers what an AES-GCM key may carry, in blocks of 16 bytes and packets together. */
+  readonly limitBlocks?: number | undefined;
 }
 
 /** Counters since the peer was added; plain numbers, exact to 2^53. Times are monotonic milliseconds, 0 for never. */
@@ -209,6 +217,7 @@ export const DROP_CAUSES = [
   'lane-resets-full',
   'ipv6-blocked',
   'compressed',
+  'unknown-epoch',
 ] as const;
 export type DropCause = (typeof DROP_CAUSES)[number];
 
@@ -276,7 +285,7 @@ export type PlaneEvent =
       readonly type: 'key-used-up';
       readonly peer: PeerHandle;
       readonly key: KeyHandle;
-      readonly reason: 'bytes' | 'packets' | 'packet-id';
+      readonly reason: UsageReason;
     }
   /** First drop of its cause after a quiet second; for the log, rate-limited by the plane. */
   | {

@@ -10,6 +10,7 @@ const IPV6_UDP_BYTES = 40 + 8;
 export interface PacketFacts {
   readonly cipher: string;
   readonly digest: string;
+  readonly format: 'epoch' | undefined;
   readonly outerFamily: 4 | 6;
   /** Whether packets carry a peer-id (DATA_V2). */
   readonly peerId: boolean;
@@ -18,12 +19,12 @@ export interface PacketFacts {
 
 /** The MSS limits of a peer once its cipher is known; 0 for none. */
 export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
-  const { compression, ...rest } = facts;
+  const { compression, format, ...rest } = facts;
   const limit = mssLimit(
     {
       ...rest,
       transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-      epochFormat: false,
+      epochFormat: format === 'epoch',
       socksUdp: false,
       compressionByte: compression === 'comp-lzo' || compression === 'stub',
     },

@@ -36,6 +36,9 @@ export const clientUnderTest = program('SALLYPORT_CLIENT');
 
 export const isOurs = clientUnderTest === 'sallyport';
 
+/** Whether a program has the epoch format of 2.7. */
+export const hasEpochs = (kind: ClientKind): boolean => kind === 'sallyport' || kind === 'openvpn-2.7';
+
 /** Which server the suite of the server runs, likewise. */
 export const serverUnderTest = program('SALLYPORT_SERVER');
 
