@@ -218,7 +218,7 @@ export class Client {
       bindDevice: this.#config.bindDevice,
       sndbufBytes: tunnel.sndbuf,
       rcvbufBytes: tunnel.rcvbuf,
-      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
+      tcpNoDelay: true,
     });
     const ports = {
       clock,

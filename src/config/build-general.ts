@@ -46,6 +46,7 @@ export const emptyGeneral = (): GeneralDraft => ({
   mark: undefined,
   bindDevice: undefined,
   passTos: false,
+  mtuTest: false,
   disableDco: false,
   disableOcc: false,
   compatMode: undefined,
@@ -66,6 +67,7 @@ type Flag =
   | 'authNocache'
   | 'pushPeerInfo'
   | 'passTos'
+  | 'mtuTest'
   | 'disableDco'
   | 'disableOcc'
   | 'clientMacro';
@@ -93,6 +95,7 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'auth-nocache': on('authNocache'),
   'push-peer-info': on('pushPeerInfo'),
   passtos: on('passTos'),
+  'mtu-test': on('mtuTest'),
   'disable-dco': on('disableDco'),
   'disable-occ': on('disableOcc'),
   dev: (draft, [name = '']) => {

@@ -42,6 +42,8 @@ export const PeerCounter = {
   lastReceivedMs: 8,
   lastSentMs: 9,
   lastPayloadMs: 10,
+  linkReadLargest: 11,
+  linkWriteLargest: 12,
 } as const;
 
 /** Bytes that the counters of a plane with so many peer slots take. */
@@ -76,6 +78,8 @@ export function readPeerStatistics(counters: Float64Array, slot: number): PeerSt
     lastReceivedMs: at(PeerCounter.lastReceivedMs),
     lastSentMs: at(PeerCounter.lastSentMs),
     lastPayloadMs: at(PeerCounter.lastPayloadMs),
+    linkReadLargest: at(PeerCounter.linkReadLargest),
+    linkWriteLargest: at(PeerCounter.linkWriteLargest),
   };
 }
 

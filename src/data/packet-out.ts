@@ -1,5 +1,6 @@
 // Packet out, top to bottom: read from a device, sealed, sent over a link.
 
+import { translate } from '../ip/client-nat.ts';
 import { writeIcmp6Unreachable } from '../ip/icmp6-unreachable.ts';
 import { clampMss } from '../ip/mss-clamp.ts';
 import { ETHERNET_BYTES, ethernetHeaderLength, type InnerPacket } from '../ip/packet.ts';
@@ -9,6 +10,7 @@ import { PeerCounter, PlaneCounter } from './counters.ts';
 import { type DataKey, payloadCapacity } from './data-key.ts';
 import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
+import { mayTakeMore, pace } from './pacing.ts';
 import type { DeviceId } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -22,6 +24,7 @@ const DEVICE_ERROR = dropCode('device-error');
 const NO_PEER = dropCode('no-peer');
 const NO_KEY = dropCode('no-key');
 const RECURSIVE = dropCode('recursive');
+const LINK_FULL = dropCode('link-full');
 
 /** A frame may have one VLAN tag besides its header. */
 const TAP_HEADER_BYTES = ETHERNET_BYTES + 4;
@@ -43,6 +46,7 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (length > device.mtuBytes + (tap ? TAP_HEADER_BYTES : 0)) return state.drop(TOO_BIG, undefined, 0, undefined);
   if (isIp && inner.version === 6 && device.blockIpv6) return answerUnreachable(state, device, offset, frameHeader);
 
+  state.trafficClass = isIp ? inner.trafficClass(view) : 0;
   const toAll = tap || isMulticast(view, inner);
   if (toAll && !tap && device.peers.length > 1) return sendToAll(state, device, undefined, offset, length);
   const peer = toAll
@@ -50,9 +54,13 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
     : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (peer === undefined) return state.drop(NO_PEER, undefined, 0, undefined);
   if (isIp && peer.dropRecursive && isRecursive(state, peer, inner)) {
-    return state.drop(RECURSIVE, peer, peer.address, undefined);
+    return state.drop(RECURSIVE, peer, peer.address, undefined, inner.source);
   }
-  if (isIp) clampToPeer(view, inner, peer);
+  if (peer.bytesPerSecond > 0 && !mayTakeMore(device, state.nowMs)) return refuse(state, peer, LINK_FULL);
+  if (isIp) {
+    clampToPeer(view, inner, peer);
+    if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'out');
+  }
 
   state.span.offset = offset;
   state.span.length = length;
@@ -112,8 +120,10 @@ function sealAndSend(state: PlaneState, peer: Peer, key: DataKey, span: PacketSp
   const reason = key.usage.handleSealed(payloadBytes, key.sealedId);
   if (reason !== undefined) reportUsedUp(state, peer, key, reason);
 
-  const sent = state.io.sendLink(peer.link, peer.address, span.offset, span.length);
+  const trafficClass = peer.copyTrafficClass ? state.trafficClass : 0;
+  const sent = state.io.sendLink(peer.link, peer.address, span.offset, span.length, trafficClass);
   if (sent !== PASS) return refuse(state, peer, sent);
+  if (peer.bytesPerSecond > 0) pace(state, peer, span.length);
   peer.quietSinceMs = state.nowMs;
   state.counters[peer.counterBase + PeerCounter.lastSentMs] = state.nowMs;
   state.countLinkWrite(peer, span.length);

@@ -5,7 +5,16 @@ import type { LinkPort, LinkRequest, OpenLink } from '../ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
-import { IPPROTO_TCP, SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption, TCP_NODELAY } from './socket-options.ts';
+import {
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  SO_RCVBUF,
+  SOL_SOCKET,
+  setSocketOption,
+  socketOption,
+  TCP_NODELAY,
+} from './socket-options.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -15,8 +24,6 @@ const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
 const SO_BINDTODEVICE = 25;
 const SO_MARK = 36;
-const IPPROTO_IP = 0;
-const IPPROTO_IPV6 = 41;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 const IPV6_MTU_DISCOVER = 23;

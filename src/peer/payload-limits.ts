@@ -2,10 +2,15 @@
 
 import type { ConnectionProfile } from '../config/config.ts';
 import type { CompressionFraming, PeerSettings } from '../data/plane.ts';
-import { mssLimit } from '../tunnel/mtu.ts';
+import { mssLimit, overheadBytes, type PacketShape } from '../tunnel/mtu.ts';
 
-const IPV4_UDP_BYTES = 20 + 8;
-const IPV6_UDP_BYTES = 40 + 8;
+const IPV4_TCP_BYTES = 20 + 20;
+const IPV6_TCP_BYTES = 40 + 20;
+
+/** Headers of IP and transport around a packet. */
+export function outerHeaderBytes(family: 4 | 6, transport: 'udp' | 'tcp'): number {
+  return (family === 4 ? 20 : 40) + (transport === 'udp' ? 8 : 20);
+}
 
 export interface PacketFacts {
   readonly cipher: string;
@@ -18,23 +23,40 @@ export interface PacketFacts {
 
 /** The MSS limits of a peer once its cipher is known; 0 for none. */
 export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
-  const { compression, ...rest } = facts;
-  const limit = mssLimit(
-    {
-      ...rest,
-      transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-      epochFormat: false,
-      socksUdp: false,
-      compressionByte: compression === 'comp-lzo' || compression === 'stub',
-    },
-    profile,
-  );
+  const limit = mssLimit(shapeOf(facts, profile), profile);
   const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
   return { mssBytes4, mssBytes6 };
+}
+
+/** A pushed `tun-mtu` changes nothing of what `mssfix` means; where it is smaller, segments have to fit into it all the same. */
+export function withinMtu(
+  { mssBytes4, mssBytes6 }: Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'>,
+  tunMtuBytes: number | undefined,
+): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
+  if (tunMtuBytes === undefined || mssBytes4 === 0) return { mssBytes4, mssBytes6 };
+  return {
+    mssBytes4: Math.min(mssBytes4, tunMtuBytes - IPV4_TCP_BYTES),
+    mssBytes6: Math.min(mssBytes6, tunMtuBytes - IPV6_TCP_BYTES),
+  };
+}
+
+/** What a data packet has beside the inner packet, without the headers of IP and transport. */
+export function overheadOf(facts: PacketFacts, profile: ConnectionProfile): number {
+  return overheadBytes(shapeOf(facts, profile), profile);
+}
+
+function shapeOf({ compression, ...rest }: PacketFacts, { proto }: ConnectionProfile): PacketShape {
+  return {
+    ...rest,
+    transport: proto.transport === 'udp' ? 'udp' : 'tcp',
+    epochFormat: false,
+    socksUdp: false,
+    compressionByte: compression === 'comp-lzo' || compression === 'stub',
+  };
 }
 
 /** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
 export function fragmentBytesOf({ fragment }: Pick<ConnectionProfile, 'fragment'>, outerFamily: 4 | 6): number {
   if (fragment === undefined) return 0;
-  return fragment.mtuMode ? fragment.bytes - (outerFamily === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
+  return fragment.mtuMode ? fragment.bytes - outerHeaderBytes(outerFamily, 'udp') : fragment.bytes;
 }

@@ -98,7 +98,8 @@ function openListener(
   { links, plane, log }: ListenerPorts,
 ): Listener {
   const stream = profile.proto.transport !== 'udp';
-  const { sndbuf, rcvbuf, socketFlags } = config.tunnel;
+  const { sndbuf, rcvbuf } = config.tunnel;
+  const localEnds = config.server?.multihome;
   const { fd, buffers } = open(links, {
     transport: stream ? 'tcp-server' : 'udp',
     remote: undefined,
@@ -109,7 +110,7 @@ function openListener(
     mark: config.mark,
     bindDevice: config.bindDevice,
     mtuDiscovery: profile.mtuDiscovery,
-    tcpNoDelay: socketFlags.includes('TCP_NODELAY'),
+    tcpNoDelay: true,
   });
   const { receive, send } = buffers;
   log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
@@ -127,6 +128,7 @@ function openListener(
         connecting: false,
         remote: undefined,
         connected: false,
+        localEnds,
         readAhead: undefined,
       });
   return { id, fd, profile, local, transport: stream ? 'tcp' : 'udp' };
