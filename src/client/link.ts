@@ -54,6 +54,7 @@ export function openAttemptLink(
     mtuDiscovery: profile.mtuDiscovery,
     tcpNoDelay: context.tcpNoDelay,
   });
+  for (const note of opened.notes ?? []) log(Level.warning, note);
   logBuffers(log, opened.buffers);
   if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
   const id = plane.addLink({

@@ -46,9 +46,11 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (length > device.mtuBytes + (tap ? TAP_HEADER_BYTES : 0)) return state.drop(TOO_BIG, undefined, 0, undefined);
   if (isIp && inner.version === 6 && device.blockIpv6) return answerUnreachable(state, device, offset, frameHeader);
 
-  state.trafficClass = isIp ? inner.trafficClass(view) : 0;
   const toAll = tap || isMulticast(view, inner);
-  if (toAll && !tap && device.peers.length > 1) return sendToAll(state, device, undefined, offset, length);
+  if (toAll && !tap && device.peers.length > 1) {
+    state.trafficClass = inner.trafficClass(view);
+    return sendToAll(state, device, undefined, offset, length);
+  }
   const peer = toAll
     ? device.peers.at(-1)
     : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
@@ -57,6 +59,7 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
     return state.drop(RECURSIVE, peer, peer.address, undefined, inner.source);
   }
   if (peer.bytesPerSecond > 0 && !mayTakeMore(device, state.nowMs)) return refuse(state, peer, LINK_FULL);
+  state.trafficClass = isIp ? inner.trafficClass(view) : 0;
   if (isIp) {
     clampToPeer(view, inner, peer);
     if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'out');

@@ -65,13 +65,17 @@ export function createLinkPort(): LinkPort {
     return found;
   }
 
-  function setUp(fd: number, request: LinkRequest, family: 4 | 6): void {
+  /** What was refused and can be done without, in the words of the log. */
+  function setUp(fd: number, request: LinkRequest, family: 4 | 6): readonly string[] {
+    const notes: string[] = [];
     const stream = request.transport !== 'udp';
     if (stream && !setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
       throw hostError('TCP: Cannot setsockopt SO_REUSEADDR on TCP socket', errno());
     }
     // Refused marks, buffer sizes and MTU discovery leave a socket that works; the C program goes on with a note.
-    if (request.mark !== undefined) setSocketOption(fd, SOL_SOCKET, SO_MARK, request.mark);
+    if (request.mark !== undefined && !setSocketOption(fd, SOL_SOCKET, SO_MARK, request.mark)) {
+      notes.push(`NOTE: setsockopt SO_MARK=${request.mark} failed`);
+    }
     if (stream && request.tcpNoDelay) setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (request.mtuDiscovery !== undefined) {
       const value = PMTU_DISCOVERY[request.mtuDiscovery];
@@ -85,6 +89,7 @@ export function createLinkPort(): LinkPort {
     }
     if (request.bindDevice !== undefined) bindToDevice(fd, request.bindDevice);
     if (family === 6) setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6Only ? 1 : 0);
+    return notes;
   }
 
   function bindToDevice(fd: number, device: string): void {
@@ -114,7 +119,7 @@ export function createLinkPort(): LinkPort {
         `${request.transport === 'udp' ? 'UDP' : 'TCP'}: Cannot create UDP/TCP socket`,
       );
       try {
-        setUp(fd, request, family);
+        const notes = setUp(fd, request, family);
         const buffers = setBuffers(fd, request.sndbufBytes, request.rcvbufBytes);
         if (request.local !== undefined) {
           const length = writeSockaddr(address.view, 0, request.local);
@@ -124,7 +129,7 @@ export function createLinkPort(): LinkPort {
         if (request.transport === 'tcp-server') checked(libc.listen(fd, LISTEN_BACKLOG), 'TCP: listen() failed');
         else if (request.remote !== undefined) connecting = connect(fd, request.remote);
         const connected = request.remote !== undefined && request.transport !== 'tcp-server' && !connecting;
-        return { fd, connecting, connected, local: readAddress(fd, 'local'), buffers };
+        return { fd, connecting, connected, local: readAddress(fd, 'local'), buffers, notes };
       } catch (error) {
         libc.close(fd);
         throw error;

@@ -100,7 +100,7 @@ function openListener(
   const stream = profile.proto.transport !== 'udp';
   const { sndbuf, rcvbuf } = config.tunnel;
   const localEnds = config.server?.multihome;
-  const { fd, buffers } = open(links, {
+  const opened = open(links, {
     transport: stream ? 'tcp-server' : 'udp',
     remote: undefined,
     local,
@@ -112,6 +112,8 @@ function openListener(
     mtuDiscovery: profile.mtuDiscovery,
     tcpNoDelay: true,
   });
+  const { fd, buffers, notes = [] } = opened;
+  for (const note of notes) log(Level.warning, note);
   const { receive, send } = buffers;
   log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
   const name = protocolName(profile.proto, local.family);

@@ -1,9 +1,9 @@
 // Options of sockets and of packets on their way, at both ends: what programs and the wire see of them.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type ClientOptions, tunnel, useLab } from '../lab/lab.ts';
+import { type ClientOptions, type Transport, tunnel, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
-import { itOurServer, labSuite } from '../lab/requirements.ts';
+import { isOurs, itOurServer, itOurs, labSuite } from '../lab/requirements.ts';
 import { expectHealthy, expectTransfer, pings, serveTraffic } from '../lab/traffic.ts';
 
 const spare4 = '198.51.100.9';
@@ -52,26 +52,30 @@ labSuite('options of packets and sockets', () => {
 
   describe('passtos', () => {
     /** The TOS bytes or classes of so many of the client's datagrams that carry these pings. */
-    const seen = async (transport: 'udp4' | 'udp6', tos: string): Promise<readonly string[]> => {
+    const seen = async (transport: Transport, tos: string): Promise<readonly string[]> => {
       const { client, router } = lab().net;
-      const filter = transport === 'udp4' ? `src ${address.client4} and udp` : `src ${address.client6} and udp`;
-      const capture = router.run(['timeout', '5', 'tcpdump', '-n', '-v', '-l', '-c', '3', '-i', 'outer0', filter], {
+      const from = transport.endsWith('4') ? address.client4 : address.client6;
+      // Nothing but what carries a ping is so long.
+      const filter = `src ${from} and ${transport.slice(0, 3)} and greater 400`;
+      const capture = router.run(['timeout', '6', 'tcpdump', '-n', '-v', '-l', '-c', '3', '-i', 'outer0', filter], {
         anyCode: true,
       });
-      for (let count = 0; count < 8; count++) {
-        await client.run(['ping', '-n', '-q', '-c', '1', '-W', '1', '-Q', tos, tunnel.server4], { anyCode: true });
-      }
+      const ping = ['ping', '-n', '-q', '-c', '40', '-i', '0.1', '-W', '1', '-s', '400', '-Q', tos, tunnel.server4];
+      await client.run(ping, { anyCode: true });
       const { stdout } = await capture;
       return [...stdout.matchAll(/(?:tos|class) (0x[0-9a-f]+)/g)].map(([, value = '']) => value);
     };
 
-    it.each(['udp4', 'udp6'] as const)('over %s copies it outside', async (transport) => {
+    const copies = async (transport: Transport) => {
       await lab().server({ transport });
       const client = await lab().connect({ transport, lines: ['passtos'] });
-      const classes = await seen(transport, '0xb8');
-      expect(classes).toEqual(['0xb8', '0xb8', '0xb8']);
+      expect(await seen(transport, '0xb8')).toEqual(['0xb8', '0xb8', '0xb8']);
       await client.stop();
-    });
+    };
+    it.each(['udp4', 'tcp4'] as const)('over %s copies it outside', copies);
+    // The C program knows the TOS byte of IPv4 alone.
+    itOurs('over udp6 copies it into the traffic class', () => copies('udp6'));
+    itOurs('over tcp6 copies it into the traffic class', () => copies('tcp6'));
 
     it('is not done unasked', async () => {
       await lab().server();
@@ -161,25 +165,39 @@ labSuite('options of packets and sockets', () => {
   });
 
   describe('mtu-disc yes', () => {
-    it.each(['udp4', 'udp6'] as const)('over %s learns of a narrow path and adapts mssfix', async (transport) => {
-      const { client, router } = lab().net;
-      await router.ip('link set outer1 mtu 1300');
-      try {
-        await lab().server({ transport });
-        const connected = await lab().connect({ transport, lines: ['mtu-disc yes'] });
-        await client.run(['ping', '-n', '-q', '-c', '3', '-i', '0.2', '-W', '1', '-s', '1400', tunnel.server4], {
-          anyCode: true,
-        });
-        await connected.line(/\[EMSGSIZE Path-MTU=1300\]: Message too long/);
-        await connected.line(/Note adjusting 'mssfix 1492 mtu' to 'mssfix 1300 mtu' according to path MTU discovery/);
-        await expectTransfer(client, tunnel.server4);
-        await connected.stop();
-      } finally {
-        await router.ip('link set outer1 mtu 1500');
-        await client.ip('route flush cache');
-        await client.ip('-6 route flush cache');
-      }
-    });
+    const mssFix = /Note adjusting 'mssfix 1492 mtu' to 'mssfix 1300 mtu' according to path MTU discovery/;
+    const fragment = [
+      /Note adjusting 'mssfix 1400 mtu' to 'mssfix 1300 mtu' according to path MTU discovery/,
+      /Note adjusting 'fragment 1400' to 'fragment 1300 mtu' according to path MTU discovery/,
+    ];
+    // The C program fits mssfix only where there are fragments to fit.
+    it.each([
+      ['udp4', [], isOurs ? [mssFix] : []],
+      ['udp6', [], isOurs ? [mssFix] : []],
+      ['udp4', ['fragment 1400'], fragment],
+      ['udp6', ['fragment 1400'], fragment],
+    ] as const)(
+      'over %s learns of a narrow path and fits itself to it, with %j',
+      async (transport, lines, adjusted) => {
+        const { client, router } = lab().net;
+        await router.ip('link set outer1 mtu 1300');
+        try {
+          await lab().server({ transport, lines: [...lines] });
+          const connected = await lab().connect({ transport, lines: ['mtu-disc yes', ...lines] });
+          await client.run(['ping', '-n', '-q', '-c', '3', '-i', '0.2', '-W', '1', '-s', '1332', tunnel.server4], {
+            anyCode: true,
+          });
+          await connected.line(/UDPv[46] \[EMSGSIZE Path-MTU=1300\]: Message too long \(fd=\d+,code=90\)/);
+          for (const line of adjusted) await connected.line(line);
+          if (adjusted.length > 0) await expectTransfer(client, tunnel.server4);
+          await connected.stop();
+        } finally {
+          await router.ip('link set outer1 mtu 1500');
+          await client.ip('route flush cache');
+          await client.ip('-6 route flush cache');
+        }
+      },
+    );
 
     itOurServer('on a server adapts to the path of each client', async () => {
       const { router, server } = lab().net;
