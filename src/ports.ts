@@ -46,6 +46,8 @@ export interface OpenLink {
   readonly connecting: boolean;
   readonly connected: boolean;
   readonly local: SocketAddress;
+  /** What the system refused and the socket does without, for the log. */
+  readonly notes?: readonly string[] | undefined;
   /** Effective buffer sizes before and after, for the log's `Socket Buffers: R=[a->b] S=[c->d]`. */
   readonly buffers: { readonly receive: readonly [number, number]; readonly send: readonly [number, number] };
 }

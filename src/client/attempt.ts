@@ -9,6 +9,8 @@ import { messageOf, SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
 import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
+import { MtuTest } from '../peer/mtu-test.ts';
+import { linkErrorLine } from '../peer/path-mtu.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -55,6 +57,7 @@ export class Attempt {
   #leaving = false;
   readonly #hostWork = new Set<Promise<void>>();
   readonly #login: PendingLogin;
+  #mtuTest: MtuTest | undefined;
 
   constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
     this.#config = config;
@@ -100,7 +103,9 @@ export class Attempt {
         this.#drive((now) => this.#session.handleControl(event.bytes, now));
         return;
       case 'in-band':
-        if (event.peer === this.#peer) this.#drive((now) => this.#session.handleInBand(event.bytes, now));
+        if (event.peer === this.#peer && this.#mtuTest?.handle(event.bytes) !== true) {
+          this.#drive((now) => this.#session.handleInBand(event.bytes, now));
+        }
         return;
       case 'key-used-up': {
         const handle = this.#keys?.sessionHandle(event.key);
@@ -173,6 +178,7 @@ export class Attempt {
     this.#cancelTimer();
     this.#cancelPoll();
     this.#cancelExit();
+    this.#mtuTest?.close();
     this.#session.close();
     if (this.#peer !== undefined) this.#ports.plane.removePeer(this.#peer);
     this.#peer = undefined;
@@ -322,6 +328,7 @@ export class Attempt {
     await bringUp(pushed, this.#bringUpContext());
     if (this.#over || this.#tunnel === undefined) return;
     this.#up = true;
+    if (this.#config.mtuTest) this.#mtuTest?.start();
   }
 
   /** Each after the one before, the first after the tunnel is up. */
@@ -351,6 +358,7 @@ export class Attempt {
         this.#tunnel = tunnel;
         this.#peer = tunnel.peer;
         this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
+        this.#mtuTest = this.#createMtuTest(tunnel);
         const { push } = tunnel;
         if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
         this.#drive((now) => this.#session.applyPush(push, now));
@@ -358,6 +366,18 @@ export class Attempt {
       stillWanted: () => !this.#over,
       failed: (signal) => this.#end(signal),
     };
+  }
+
+  #createMtuTest({ peer, packetSizes }: UpTunnel): MtuTest {
+    const { clock, log, plane } = this.#ports;
+    return new MtuTest({
+      clock,
+      log,
+      sizes: packetSizes,
+      statistics: () => plane.peerStatistics(peer),
+      send: (bytes) => plane.sendInBand(peer, bytes),
+      isLossy: this.#profile.proto.transport === 'udp' && this.#profile.fragment === undefined,
+    });
   }
 
   #traffic(): Traffic {
@@ -401,12 +421,11 @@ export class Attempt {
     this.#end(softRestart('connection-reset', { error }));
   }
 
-  #linkError({ code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
-    this.#ports.log(
-      Level.linkErrors,
-      `read ${this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4'} [${code}]: ${text} (fd=${this.#link.fd},code=${errno ?? code})`,
-    );
-    this.#session.handleLinkRefused(text);
+  #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const name = this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4';
+    this.#ports.log(Level.linkErrors, linkErrorLine(event, name, this.#link.fd));
+    if (event.pathMtuBytes === undefined) this.#session.handleLinkRefused(event.text);
+    else this.#tunnel?.fitPath(event.pathMtuBytes);
   }
 
   #answerFloat(peer: PeerHandle, address: SocketAddress): void {
@@ -495,6 +514,7 @@ export class Attempt {
     this.#cancelTimer();
     this.#cancelPoll();
     this.#cancelExit();
+    this.#mtuTest?.close();
     this.#aborter.abort();
     if (this.#leaving && signal.name === 'SIGUSR1') {
       this.#ports.log(Level.info, 'Converting soft SIGUSR1 received during exit notification to SIGTERM');

@@ -6,7 +6,15 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
-import { fragmentBytesOf, mssOf, type PacketFacts } from '../peer/payload-limits.ts';
+import { fitPathMtu } from '../peer/path-mtu.ts';
+import {
+  fragmentBytesOf,
+  mssOf,
+  outerHeaderBytes,
+  overheadOf,
+  type PacketFacts,
+  withinMtu,
+} from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
 import { wait } from '../peer/wait.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -26,6 +34,10 @@ export interface UpTunnel {
   readonly options: TunnelOptions;
   /** Other options are in force on the host: the plane fits them. */
   changed(opened: OpenTunnel, options: TunnelOptions): void;
+  /** What a data packet has beside the inner one, and the MTU; undefined before there is a key. */
+  packetSizes(): { readonly overheadBytes: number; readonly tunMtuBytes: number } | undefined;
+  /** The path takes packets of so many bytes only, headers of IP and transport included. */
+  fitPath(pathMtuBytes: number): void;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
 }
@@ -82,6 +94,10 @@ function tunnelOptions(pushed: readonly string[], context: BringUpContext): Tunn
 function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContext): UpTunnel {
   const { config, profile, link, ports } = context;
   const { plane } = ports;
+  const shaper = tunnel.shaperBytesPerSecond;
+  if (shaper !== undefined) {
+    ports.log(Level.info, `Output Traffic Shaping initialized at ${shaper} bytes per second`);
+  }
   const compression = tunnel.compress?.framing ?? 'none';
   const peer = plane.addPeer({
     device,
@@ -100,18 +116,26 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     prefixes: ['0.0.0.0/0', '::/0'],
     dropRecursive: !config.allowRecursiveRouting,
     mayFloat: profile.float,
+    natRules: tunnel.natRules,
+    copyTrafficClass: config.passTos,
+    bytesPerSecond: tunnel.shaperBytesPerSecond ?? 0,
   });
   let options = tunnel;
+  let sizes = profile;
   let key: Pick<PacketFacts, 'cipher' | 'digest' | 'format'> | undefined;
+  const facts = () => key && { ...key, outerFamily: link.hop.family, peerId: tunnel.peerId !== undefined, compression };
   const clampMss = (): void => {
-    if (key === undefined) return;
-    const peerId = tunnel.peerId !== undefined;
-    const sizes = { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes };
-    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.hop.family, peerId, compression }, sizes));
+    const known = facts();
+    if (known !== undefined) plane.setPeer(peer, withinMtu(mssOf(known, sizes), options.tunMtuBytes));
   };
   return {
     peer,
     push: sessionPush(tunnel),
+    packetSizes() {
+      const known = facts();
+      const tunMtuBytes = options.tunMtuBytes ?? profile.tunMtuBytes;
+      return known && { overheadBytes: overheadOf(known, sizes), tunMtuBytes };
+    },
     explicitExitNotify: tunnel.explicitExitNotify,
     get options() {
       return options;
@@ -121,12 +145,22 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
       ports.device.attach(opened);
       clampMss();
     },
+    fitPath(pathMtuBytes) {
+      const fitted = fitPathMtu(sizes, pathMtuBytes, outerHeaderBytes(link.hop.family, transportOf(profile)));
+      if (fitted === undefined) return;
+      for (const line of fitted.lines) ports.log(Level.mtuInfo, line);
+      sizes = fitted.sizes;
+      plane.setPeer(peer, { fragmentBytes: fragmentBytesOf(sizes, link.hop.family) });
+      clampMss();
+    },
     keyed({ cipher, digest, format }) {
       key = { cipher, digest, format };
       clampMss();
     },
   };
 }
+
+const transportOf = ({ proto }: ConnectionProfile): 'udp' | 'tcp' => (proto.transport === 'udp' ? 'udp' : 'tcp');
 
 function sessionPush(tunnel: TunnelOptions): SessionPush {
   const flags = tunnel.protocolFlags;

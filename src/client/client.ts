@@ -267,7 +267,7 @@ export class Client {
       bindDevice,
       sndbufBytes: tunnel.sndbuf,
       rcvbufBytes: tunnel.rcvbuf,
-      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
+      tcpNoDelay: true,
     };
     if (!isProxied(profile)) {
       return { type: 'open', link: openAttemptLink(profile, remote, local, context), lost: undefined, deadlineMs };

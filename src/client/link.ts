@@ -49,6 +49,7 @@ export function openAttemptLink(
     ...linkRequest(profile, remote, local, context),
     remote: profile.proto.transport === 'udp' && profile.float ? undefined : remote,
   });
+  for (const note of opened.notes ?? []) log(Level.warning, note);
   logBuffers(log, opened.buffers);
   if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
   const id = plane.addLink({

@@ -47,6 +47,7 @@ export const emptyGeneral = (): GeneralDraft => ({
   mark: undefined,
   bindDevice: undefined,
   passTos: false,
+  mtuTest: false,
   disableDco: false,
   disableOcc: false,
   compatMode: undefined,
@@ -69,6 +70,7 @@ type Flag =
   | 'authNocache'
   | 'pushPeerInfo'
   | 'passTos'
+  | 'mtuTest'
   | 'disableDco'
   | 'disableOcc'
   | 'clientMacro';
@@ -97,6 +99,7 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'auth-nocache': on('authNocache'),
   'push-peer-info': on('pushPeerInfo'),
   passtos: on('passTos'),
+  'mtu-test': on('mtuTest'),
   'disable-dco': on('disableDco'),
   'disable-occ': on('disableOcc'),
   dev: (draft, [name = '']) => {

@@ -60,6 +60,7 @@ export const emptyServer = (): ServerDraft => ({
   tlsCryptV2: { forceCookie: false, maxAgeDays: undefined },
   portShare: undefined,
   tcpQueueLimit: 64,
+  multihome: undefined,
   tmpDir: undefined,
   metrics: undefined,
   tcpNodelay: false,
@@ -181,10 +182,10 @@ export const SERVER_READERS: Readers<ServerDraft> = {
     if (!isPort(port)) say.error(`Bad port '${shown(port)}' in port-share`, 'Write a number from 1 to 65535.');
     else draft.portShare = { host, port, directory };
   },
-  multihome: (_draft, [how], say) => {
-    if (how !== undefined && how !== 'same-interface') {
-      say.error(`Unknown parameter to --multihome: ${shown(how)}`, 'Write same-interface, or nothing.');
-    }
+  multihome: (draft, [how], say) => {
+    if (how === undefined) draft.multihome ??= 'address';
+    else if (how === 'same-interface') draft.multihome = 'interface';
+    else say.error(`Unknown parameter to --multihome: ${shown(how)}`, 'Write same-interface, or nothing.');
   },
   'stale-routes-check': (_draft, [age = '', interval], say) => {
     constrained(age, 'stale-routes-check age', 1, INT_MAX, say);

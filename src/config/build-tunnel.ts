@@ -2,6 +2,7 @@
 // a file, `push.ts` for words of a push reply.
 
 import { readDns } from './build-dns.ts';
+import { readNatRule } from './build-nat.ts';
 import { readRoute, readRoute6, redirectFlags } from './build-routes.ts';
 import type { Reader, Readers, TunnelDraft } from './draft.ts';
 import {
@@ -22,6 +23,9 @@ import {
 export const PING_TIMEOUT_MAX_SECONDS = 86400;
 const TUN_MTU_MIN_BYTES = 100;
 const TUN_MTU_MAX_BYTES = 65536;
+/** Bytes per second. */
+const SHAPER_MIN = 100;
+const SHAPER_MAX = 100_000_000;
 /** Entries of lists that only grow. */
 const LIST_LIMIT = 64;
 
@@ -125,6 +129,7 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
       redirectFlags(draft.redirectPrivate, args, say, 'redirect-private') ?? draft.redirectPrivate;
   },
   'block-ipv6': flag('blockIpv6'),
+  'client-nat': readNatRule,
   'dhcp-option': (draft, args, say) => {
     const [type = '', value] = args;
     const dns = type === 'DNS' || type === 'DNS6';
@@ -211,6 +216,9 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
   },
   'auth-token': text('authToken'),
   'auth-token-user': text('authTokenUser'),
+  shaper: (draft, [text = ''], say) => {
+    draft.shaperBytesPerSecond = constrained(text, 'shaper', SHAPER_MIN, SHAPER_MAX, say) ?? draft.shaperBytesPerSecond;
+  },
   sndbuf: number('sndbuf'),
   rcvbuf: number('rcvbuf'),
   'socket-flags': (draft, flags, say) => {

@@ -1,6 +1,7 @@
 // The typed configuration: what the parser makes of files and command line, and what everybody else reads. A value of
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
+import type { NatRule } from '../ip/client-nat.ts';
 import type { HttpProxyOptions, SocksProxyOptions } from './proxy-options.ts';
 import type { ServerOptions } from './server-options.ts';
 
@@ -113,6 +114,8 @@ export interface TunnelOptions {
   /** Like redirectGateway, but the default route stays. */
   readonly redirectPrivate: RedirectFlags | undefined;
   readonly blockIpv6: boolean;
+  /** `client-nat` lines in order. */
+  readonly natRules: readonly NatRule[];
   readonly dns: readonly DnsServerOption[];
   readonly dnsSearchDomains: readonly string[];
   /** `dhcp-option` lines in order, words as given: ['DNS', '10.8.0.1']. They become foreign_option_n as well. */
@@ -133,6 +136,7 @@ export interface TunnelOptions {
   readonly keyDerivation: 'tls-ekm' | undefined;
   readonly authToken: string | undefined;
   readonly authTokenUser: string | undefined;
+  readonly shaperBytesPerSecond: number | undefined;
   readonly sndbuf: number | undefined;
   readonly rcvbuf: number | undefined;
   readonly socketFlags: readonly string[];
@@ -295,6 +299,7 @@ export interface Config {
   readonly mark: number | undefined;
   readonly bindDevice: string | undefined;
   readonly passTos: boolean;
+  readonly mtuTest: boolean;
   readonly disableDco: boolean;
   readonly disableOcc: boolean;
   readonly compatMode: string | undefined;

@@ -9,10 +9,13 @@ import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, Orig
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
 import { type Findings, sayFor } from './findings.ts';
 import { expandServer, serverOf } from './finish-server.ts';
+import { tunMtuOfLink } from './link-mtu.ts';
 import type { Drafts } from './parse.ts';
 import { shown } from './values.ts';
 import { verifyConfig } from './verify.ts';
 import { verifyServer } from './verify-server.ts';
+
+const TUN_MTU_MIN_BYTES = 100;
 
 export interface ReadConfig {
   readonly drafts: Drafts;
@@ -45,6 +48,7 @@ export function finishConfig(read: ReadConfig): Config {
     for (const block of drafts.blocks) block.tunMtuExtraBytes ||= 32;
   }
   settleCiphers(general, at);
+  settleCompatibility(drafts);
   const connections = connectionsOf(drafts, at);
   const config: Config = {
     mode: general.mode,
@@ -83,6 +87,7 @@ export function finishConfig(read: ReadConfig): Config {
     mark: general.mark,
     bindDevice: general.bindDevice,
     passTos: general.passTos,
+    mtuTest: general.mtuTest,
     disableDco: general.disableDco,
     disableOcc: general.disableOcc,
     compatMode: general.compatMode,
@@ -152,6 +157,19 @@ function deviceOf(general: GeneralDraft, at: Lines): DeviceChoice {
     );
   }
   return { name, type: name === 'null' ? 'null' : (type ?? 'tun'), node };
+}
+
+// Defaults of the versions that compat-mode names.
+function settleCompatibility({ general, tls }: Drafts): void {
+  const compat = compatNumber(general.compatMode);
+  const before = (version: number): boolean => compat !== 0 && compat < version;
+  // 2.3.6 and earlier know TLS 1.0 only.
+  if (before(20307)) tls.versionMin ??= '1.0';
+  // Until 2.6 whatever a peer compresses was opened.
+  if (before(20600) && !general.allowCompressionStated) {
+    general.allowCompression = 'asym';
+    general.allowCompressionStated = true;
+  }
 }
 
 function settleCiphers(general: GeneralDraft, at: Lines): void {
@@ -286,8 +304,12 @@ function finishConnection(
     locals,
     ...profile
   } = draft;
+  const tunMtuBytes = tunMtuOf(draft, { tunMtuStated, cipher: general.cipher, digest: general.auth, udp }, at);
   return {
     ...profile,
+    tunMtuBytes,
+    // What is larger here may be pushed, too.
+    tunMtuMaxBytes: Math.max(draft.tunMtuMaxBytes, tunMtuBytes),
     localPort: locals.at(-1)?.port ?? draft.localPort,
     proto: { transport, family: familyOf(draft, at) },
     httpProxy: httpProxyOf(draft, general, at),
@@ -309,10 +331,27 @@ function familyOf({ proto, socksProxy }: ConnectionDraft, at: Lines): 4 | 6 | un
   return 4;
 }
 
+function tunMtuOf(
+  draft: ConnectionDraft,
+  facts: { tunMtuStated: boolean; cipher: string | undefined; digest: string; udp: boolean },
+  at: Lines,
+): number {
+  if (draft.linkMtuBytes === undefined || facts.tunMtuStated) return draft.tunMtuBytes;
+  const bytes = tunMtuOfLink(draft.linkMtuBytes, { ...facts, stream: !facts.udp });
+  if (bytes >= TUN_MTU_MIN_BYTES) return bytes;
+  at.say('link-mtu').error(
+    `TUN MTU value (${bytes}) must be at least ${TUN_MTU_MIN_BYTES}`,
+    'Write tun-mtu 1500 instead.',
+  );
+  return TUN_MTU_MIN_BYTES;
+}
+
 // Unstated: the fragment size if there is one, else 1492 in mtu mode (undefined here), else what fits another tun-mtu.
 function mssFixOf(draft: ConnectionDraft, tunMtuStated: boolean): ConnectionProfile['mssFix'] {
   if (draft.mssFix !== undefined) return draft.mssFix;
   if (draft.fragment !== undefined) return { bytes: draft.fragment.bytes, mode: 'mtu' };
+  // Under link-mtu the C program has no default.
+  if (draft.linkMtuBytes !== undefined && !tunMtuStated) return { bytes: 0, mode: 'payload' };
   if (tunMtuStated && draft.tunMtuBytes !== 1500) return { bytes: draft.tunMtuBytes, mode: 'fixed' };
   return undefined;
 }

@@ -23,6 +23,7 @@ export function importWords(push: {
   if (connection?.proto.transport === 'udp') when('explicit-notify', 'explicit notify parm(s) modified', PUSH_DEBUG);
   else when('explicit-notify', '--explicit-exit-notify can only be used with --proto udp');
   when('comp', 'compression parms modified', PUSH_DEBUG);
+  when('shaper', 'traffic shaper enabled');
   when('sockbuf', '--sndbuf/--rcvbuf options modified');
   when('persist', '--persist options modified');
   when('up', '--ifconfig/up options modified');

@@ -311,6 +311,7 @@ const copyOf = (tunnel: TunnelOptions): TunnelDraft => ({
   ...tunnel,
   routes: [...tunnel.routes],
   routes6: [...tunnel.routes6],
+  natRules: [...tunnel.natRules],
   dns: [...tunnel.dns],
   dnsSearchDomains: [...tunnel.dnsSearchDomains],
   dhcpOptions: [...tunnel.dhcpOptions],

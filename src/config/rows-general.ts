@@ -1,6 +1,6 @@
 // Option rows: the program itself, its log, its scripts.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, row, silently, WORKS } from './option-row.ts';
+import { laterWithout, MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
 
 const STANDALONE = 'a tool of its own that prints and exits; it comes with the key and certificate tools';
 
@@ -14,7 +14,17 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('chroot', 'dir', 1, 'general', WORKS, 'Lock the process into this directory after initialization.'),
   row('user', 'user', 1, 'general', WORKS, 'Become this user after initialization.'),
   row('group', 'group', 1, 'general', WORKS, 'Become this group after initialization.'),
-  row('setcon', 'context', 1, 'general', notYet('SELinux contexts are not set yet'), 'Enter this SELinux context.'),
+  row(
+    'setcon',
+    'context',
+    1,
+    'general',
+    refused(
+      'the context of a process with several threads cannot be changed',
+      'Remove the line, and start the process in its context: SELinuxContext= in its systemd unit, or runcon(1).',
+    ),
+    'Enter this SELinux context.',
+  ),
   row('daemon', '[progname]', [0, 1], 'general', WORKS, 'Go to the background after initialization, log to syslog.'),
   row('writepid', 'file', 1, 'general', WORKS, 'Write the process id to a file.'),
   row('workers', 'n', 1, 'general', WORKS, 'Threads that move packets, 1 to 16. Not an option of the C program.', {

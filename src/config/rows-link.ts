@@ -1,6 +1,6 @@
 // Option rows: where and how the transport connects.
 
-import { laterWithout, MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
+import { MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
 
 const CONNECTION = { contexts: ['connection'] } as const;
 
@@ -147,24 +147,10 @@ export const LINK_ROWS: readonly OptionRow[] = [
   row('fast-io', '', 0, 'general', silently('it has been without meaning since OpenVPN 2.7'), 'Ignored.', {
     deprecated: { since: '2.7', instead: 'Leave it out.' },
   }),
-  row(
-    'passtos',
-    '',
-    0,
-    'general',
-    laterWithout('the TOS byte is not copied to the outer packet yet'),
-    'Copy the TOS byte of inner packets.',
-  ),
-  row(
-    'shaper',
-    'bytes',
-    1,
-    'shaper',
-    laterWithout('outgoing traffic is not limited yet; use tc(8)'),
-    'Limit outgoing bytes per second.',
-  ),
+  row('passtos', '', 0, 'general', WORKS, 'Give outer packets the TOS byte or traffic class of the packets inside.'),
+  row('shaper', 'bytes', 1, 'shaper', WORKS, 'Send at most so many bytes per second.'),
   row('mtu-disc', 'no|maybe|yes', 1, 'mtu', WORKS, 'Path MTU discovery of the transport.', CONNECTION),
-  row('mtu-test', '', 0, 'general', laterWithout('the path MTU is not measured yet'), 'Measure the MTU of the path.'),
+  row('mtu-test', '', 0, 'general', WORKS, 'Try out how large packets may be on this path, and log it; takes minutes.'),
   row('link-mtu', 'bytes', 1, 'mtu', WORKS, 'Largest transport payload.', {
     ...CONNECTION,
     deprecated: { since: '2.6', instead: 'Write tun-mtu or mssfix.' },

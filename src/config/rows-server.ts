@@ -1,7 +1,6 @@
 // Option rows: the server.
 
 import {
-  laterWithout,
   MANY,
   notYet,
   type OptionClass,
@@ -72,11 +71,12 @@ export const SERVER_ROWS: readonly OptionRow[] = [
     deprecated: { since: '2.7', instead: 'Leave it out: it is always set.' },
   }),
   server('port-share', 'host port [dir]', [2, 3], 'Pass TCP connections that are not OpenVPN on.'),
-  server('multihome', '[same-interface]', [0, 1], 'Answer from the address that was asked.', 'general', {
-    status: laterWithout(
-      'answers leave from the address that the route to the client gives; a local line for each address does what is meant',
-    ),
-  }),
+  server(
+    'multihome',
+    '[same-interface]',
+    [0, 1],
+    'Answer from the address that was asked (UDP), with same-interface by the interface it was asked at.',
+  ),
   server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.', 'general', {
     status: silently('addresses behind a client are not learned one by one, so none of them can grow stale'),
   }),

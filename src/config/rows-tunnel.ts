@@ -117,8 +117,8 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     'snat|dnat network netmask alias',
     4,
     'route',
-    notYet('addresses are not translated yet'),
-    'Translate addresses.',
+    WORKS,
+    'Show a network to the other end under other addresses: snat for ours, dnat for those that are reached.',
     {
       side: 'client',
     },

@@ -50,6 +50,8 @@ export interface ServerOptions {
     | { readonly host: string; readonly port: string; readonly directory: string | undefined }
     | undefined;
   readonly tcpQueueLimit: number;
+  /** Answers leave from the address that was asked, or by the interface as well; undefined: as the routes say. */
+  readonly multihome: 'address' | 'interface' | undefined;
   /** Under 2.7's `explicit-exit-notify N`: 0 none, 1 clients reconnect, 2 clients go to their next server. */
   readonly exitNotify: 0 | 1 | 2;
   /** undefined: the environment's TMPDIR, or /tmp. */

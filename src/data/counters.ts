@@ -46,6 +46,8 @@ export const PeerCounter = {
   lastReceivedMs: 8,
   lastSentMs: 9,
   lastPayloadMs: 10,
+  linkReadLargest: 11,
+  linkWriteLargest: 12,
 } as const;
 
 /** Bytes that the counters of a plane with so many peer slots take. */
@@ -80,6 +82,8 @@ export function readPeerStatistics(counters: Float64Array, slot: number): PeerSt
     lastReceivedMs: at(PeerCounter.lastReceivedMs),
     lastSentMs: at(PeerCounter.lastSentMs),
     lastPayloadMs: at(PeerCounter.lastPayloadMs),
+    linkReadLargest: at(PeerCounter.linkReadLargest),
+    linkWriteLargest: at(PeerCounter.linkWriteLargest),
   };
 }
 
@@ -124,6 +128,8 @@ export function sumPeerStatistics(parts: readonly PeerStatistics[]): PeerStatist
     lastReceivedMs: Math.max(sum.lastReceivedMs, part.lastReceivedMs),
     lastSentMs: Math.max(sum.lastSentMs, part.lastSentMs),
     lastPayloadMs: Math.max(sum.lastPayloadMs, part.lastPayloadMs),
+    linkReadLargest: Math.max(sum.linkReadLargest, part.linkReadLargest),
+    linkWriteLargest: Math.max(sum.linkWriteLargest, part.linkWriteLargest),
   }));
 }
 

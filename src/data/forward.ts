@@ -24,6 +24,7 @@ export function isMulticast(view: DataView, inner: InnerPacket): boolean {
 export function forwardToPeers(state: PlaneState, device: Device, sender: Peer): boolean {
   const { inner, span } = state;
   const { view } = state.arena;
+  state.trafficClass = inner.trafficClass(view);
   if (isMulticast(view, inner)) {
     const { offset, length } = span;
     if (device.peers.length > 1) sendToAll(state, device, sender, offset, length);

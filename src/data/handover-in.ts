@@ -4,7 +4,7 @@ import { ethernetHeaderLength } from '../ip/packet.ts';
 import { sendToOwn } from './forward.ts';
 import { Handover } from './handover.ts';
 import { clampToPeer, sendFromDevice, sendPayload } from './packet-out.ts';
-import type { Peer, PlaneState } from './plane-state.ts';
+import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { dropCode } from './verdict.ts';
 
 const NO_PEER = dropCode('no-peer');
@@ -39,7 +39,7 @@ function sendToOne(state: PlaneState, what: Handover, peer: Peer | undefined, of
     state.drop(NO_PEER, undefined, 0, undefined);
     return;
   }
-  const isIp = parseInner(state, peer, offset, length);
+  const isIp = parseInner(state, state.devices.get(peer.device), offset, length);
   if (what === Handover.deviceToPeer) {
     sendFromDevice(state, peer, isIp, offset, length);
     return;
@@ -62,12 +62,17 @@ function sendToMany(
   const except = what === Handover.peerToAll ? state.peers.get(sender) : undefined;
   if (known === undefined) state.countDrop(DEVICE_ERROR);
   else if (what === Handover.peerToAll && except === undefined) state.countDrop(NO_PEER);
-  else sendToOwn(state, known, except, offset, length);
+  else {
+    parseInner(state, known, offset, length);
+    sendToOwn(state, known, except, offset, length);
+  }
 }
 
-function parseInner(state: PlaneState, peer: Peer, offset: number, length: number): boolean {
+/** Takes the header of the packet in hand, as whoever handed it over had it. */
+function parseInner(state: PlaneState, device: Device | undefined, offset: number, length: number): boolean {
   const { view } = state.arena;
-  const isTap = state.devices.get(peer.device)?.layer === 'tap';
-  const frameHeader = isTap ? ethernetHeaderLength(view, offset, length) : 0;
-  return frameHeader >= 0 && state.inner.parse(view, offset + frameHeader, length - frameHeader);
+  const frameHeader = device?.layer === 'tap' ? ethernetHeaderLength(view, offset, length) : 0;
+  const isIp = frameHeader >= 0 && state.inner.parse(view, offset + frameHeader, length - frameHeader);
+  state.trafficClass = isIp ? state.inner.trafficClass(view) : 0;
+  return isIp;
 }

@@ -39,7 +39,7 @@ const MEMORY_PEERS = 256;
 const MEMORY_LINKS = 256;
 /** The region at offset 0 that no packed address may start at, and the source address of an injected packet. */
 const SOURCE = 64;
-const INPUT = SOURCE + PACKED_ADDRESS_BYTES + 40 + HEADROOM_BYTES;
+const INPUT = SOURCE + PACKED_ADDRESS_BYTES + 16 + HEADROOM_BYTES;
 const SCRATCH = INPUT - HEADROOM_BYTES + BUFFER_BYTES;
 
 const DEVICE_ERROR = dropCode('device-error');

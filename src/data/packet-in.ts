@@ -1,5 +1,6 @@
 // Packet in, top to bottom: read from a link, split by opcode; data opened and written to the device, control passed up.
 
+import { translate } from '../ip/client-nat.ts';
 import { copyPackedAddress, readPackedAddress, samePackedAddress } from '../ip/packed-address.ts';
 import { ETHERNET_BYTES, ethernetHeaderLength } from '../ip/packet.ts';
 import { DEVICE_HEADER_BYTES, HEADROOM_BYTES } from './arena.ts';
@@ -271,12 +272,16 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
     const owner = device.prefixes.lookup(view, inner.source, inner.version);
     if (owner !== peer.handle) return dropSource(state, peer, from);
     clampToPeer(view, inner, peer);
+    if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'in');
     if (device.clientToClient && forwardToPeers(state, device, peer)) return PASS;
   } else {
     if (length < ETHERNET_BYTES) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
     const frameHeader = ethernetHeaderLength(view, offset, length);
     const isIp = frameHeader > 0 && inner.parse(view, offset + frameHeader, length - frameHeader);
-    if (isIp) clampToPeer(view, inner, peer);
+    if (isIp) {
+      clampToPeer(view, inner, peer);
+      if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'in');
+    }
   }
 
   const written = state.io.writeDevice(device.id, offset, length, device.layer === 'tun' ? inner : undefined);

@@ -1,5 +1,6 @@
 // Packet out, top to bottom: read from a device, sealed, sent over a link.
 
+import { translate } from '../ip/client-nat.ts';
 import { writeIcmp6Unreachable } from '../ip/icmp6-unreachable.ts';
 import { clampMss } from '../ip/mss-clamp.ts';
 import { ETHERNET_BYTES, ethernetHeaderLength, type InnerPacket } from '../ip/packet.ts';
@@ -10,6 +11,7 @@ import { type DataKey, payloadCapacity } from './data-key.ts';
 import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
 import { Handover } from './handover.ts';
+import { mayTakeMore, pace } from './pacing.ts';
 import type { DeviceId } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -24,6 +26,7 @@ const NO_PEER = dropCode('no-peer');
 const NO_KEY = dropCode('no-key');
 const RECURSIVE = dropCode('recursive');
 const WORKER_FULL = dropCode('worker-full');
+const LINK_FULL = dropCode('link-full');
 
 /** A frame may have one VLAN tag besides its header. */
 const TAP_HEADER_BYTES = ETHERNET_BYTES + 4;
@@ -46,7 +49,10 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (isIp && inner.version === 6 && device.blockIpv6) return answerUnreachable(state, device, offset, frameHeader);
 
   const toAll = tap || isMulticast(view, inner);
-  if (toAll && !tap && device.peers.length > 1) return sendToAll(state, device, undefined, offset, length);
+  if (toAll && !tap && device.peers.length > 1) {
+    state.trafficClass = inner.trafficClass(view);
+    return sendToAll(state, device, undefined, offset, length);
+  }
   const peer = toAll
     ? device.peers.at(-1)
     : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
@@ -62,9 +68,14 @@ export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, off
   const { inner } = state;
   const { view } = state.arena;
   if (isIp && peer.dropRecursive && isRecursive(state, peer, inner)) {
-    return state.drop(RECURSIVE, peer, peer.address, undefined);
+    return state.drop(RECURSIVE, peer, peer.address, undefined, inner.source);
   }
-  if (isIp) clampToPeer(view, inner, peer);
+  if (peer.bytesPerSecond > 0 && isEarly(state, peer)) return refuse(state, peer, LINK_FULL);
+  state.trafficClass = isIp ? inner.trafficClass(view) : 0;
+  if (isIp) {
+    clampToPeer(view, inner, peer);
+    if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'out');
+  }
 
   state.span.offset = offset;
   state.span.length = length;
@@ -74,6 +85,11 @@ export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, off
   state.counters[peer.counterBase + PeerCounter.deviceReadPackets]!++;
   state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return PASS;
+}
+
+function isEarly(state: PlaneState, peer: Peer): boolean {
+  const device = state.devices.get(peer.device);
+  return device !== undefined && !mayTakeMore(device, state.nowMs);
 }
 
 /** Leaves a packet to another engine of the plane. */
@@ -139,8 +155,10 @@ function sealAndSend(state: PlaneState, peer: Peer, key: DataKey, span: PacketSp
   const reason = key.usage.handleSealed(payloadBytes, key.sealedId);
   if (reason !== undefined) reportUsedUp(state, peer, key, reason);
 
-  const sent = state.io.sendLink(peer.link, peer.address, span.offset, span.length);
+  const trafficClass = peer.copyTrafficClass ? state.trafficClass : 0;
+  const sent = state.io.sendLink(peer.link, peer.address, span.offset, span.length, trafficClass);
   if (sent !== PASS) return refuse(state, peer, sent);
+  if (peer.bytesPerSecond > 0) pace(state, peer, span.length);
   peer.quietSinceMs = state.nowMs;
   state.counters[peer.counterBase + PeerCounter.lastSentMs] = state.nowMs;
   state.countLinkWrite(peer, span.length);

@@ -18,6 +18,7 @@ import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
 import type { LaneCapacity } from './event-lanes.ts';
 import { type HandOver, Handover, type PeerOwners } from './handover.ts';
 import { handleHandedPacket } from './handover-in.ts';
+import { restUntilMs } from './pacing.ts';
 import { discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
@@ -42,10 +43,11 @@ export interface PlaneIo {
   /**
    * Sends one packet, without the stream or SOCKS framing of the link: there are 24 free bytes before it for that.
    * `address` is the offset of a packed address (ip/packed-address.ts), or 0 for the link's own remote.
+   * `trafficClass` is what the outer header's TOS byte or traffic class should be.
    * A packet inside a buffer that was passed to `handleDevicePacket` may be kept there and sent with others later;
    * one inside the engine's scratch region must be sent or copied before the call returns.
    */
-  sendLink(link: LinkId, address: number, offset: number, length: number): Verdict;
+  sendLink(link: LinkId, address: number, offset: number, length: number, trafficClass: number): Verdict;
   /**
    * Writes one packet to the device; the same rule for buffers passed to `handleLinkPacket`. `inner` is its header where it
    * was looked at: good during the call. The DEVICE_HEADER_BYTES before the packet are free for a header of the device's.
@@ -88,6 +90,8 @@ export interface PlaneCore {
   handleTick(nowMs: number): void;
   /** When `handleTick` wants to be called next; Infinity for never. */
   nextDeadlineMs(): number;
+  /** Until when a device should not be read, so that its peer gets no more than it may have (`--shaper`); 0 for no wait. */
+  deviceRestMs(device: DeviceId): number;
 
   /** The next event for the control plane: notices, then what known peers sent, then proofs and first packets of strangers. */
   pollEvent(): PlaneEvent | undefined;
@@ -181,6 +185,11 @@ class Core implements PlaneCore {
     return this.#state.pings.firstMs;
   }
 
+  deviceRestMs(id: DeviceId): number {
+    const device = this.#state.devices.get(id);
+    return device === undefined ? 0 : restUntilMs(device, this.#state.nowMs);
+  }
+
   pollEvent(): PlaneEvent | undefined {
     return this.#state.lanes.poll();
   }
@@ -200,7 +209,7 @@ class Core implements PlaneCore {
   addDevice(id: DeviceId, options: CoreDeviceOptions): void {
     const { layer, mtuBytes, blockIpv6, clientToClient = false } = options;
     const prefixes = new PrefixTable();
-    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers: [] });
+    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers: [], paidMs: 0 });
   }
 
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
@@ -244,7 +253,7 @@ class Core implements PlaneCore {
     if (to === 0) throw new RangeError('a link that serves many needs the address of a control packet');
     state.arena.bytes.set(bytes, state.staging);
     const isRemote = link.remote !== 0 && samePackedAddress(state.arena.view, to, link.remote);
-    const sent = state.io.sendLink(id, isRemote ? 0 : to, state.staging, bytes.length);
+    const sent = state.io.sendLink(id, isRemote ? 0 : to, state.staging, bytes.length, 0);
     if (sent === PASS) state.countLinkWrite(state.addresses.find(state.arena.view, id, to), bytes.length);
     else state.drop(sent, undefined, to, undefined);
   }
@@ -279,6 +288,9 @@ class Core implements PlaneCore {
       pingIntervalMs: options.pingIntervalMs,
       dropRecursive: options.dropRecursive,
       mayFloat: options.mayFloat,
+      natRules: options.natRules ?? [],
+      copyTrafficClass: options.copyTrafficClass ?? false,
+      bytesPerSecond: options.bytesPerSecond ?? 0,
       keys: [],
       sendKey: undefined,
       quietSinceMs: state.nowMs,
@@ -347,6 +359,7 @@ class Core implements PlaneCore {
     state.arena.bytes.set(bytes, state.assembled);
     state.span.offset = state.assembled;
     state.span.length = bytes.length;
+    state.trafficClass = 0;
     sendPayload(state, peer, state.span);
   }
 
@@ -423,6 +436,9 @@ function copySettings(peer: Peer, settings: Omit<Partial<PeerSettings>, 'address
   peer.pingIntervalMs = settings.pingIntervalMs ?? peer.pingIntervalMs;
   peer.dropRecursive = settings.dropRecursive ?? peer.dropRecursive;
   peer.mayFloat = settings.mayFloat ?? peer.mayFloat;
+  peer.natRules = settings.natRules ?? peer.natRules;
+  peer.copyTrafficClass = settings.copyTrafficClass ?? peer.copyTrafficClass;
+  peer.bytesPerSecond = settings.bytesPerSecond ?? peer.bytesPerSecond;
 }
 
 function expectPrefix(text: string): Prefix {

@@ -2,6 +2,7 @@
 // read by packet-in.ts and packet-out.ts.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
+import type { NatRule } from '../ip/client-nat.ts';
 import {
   copyPackedAddress,
   PACKED_ADDRESS_BYTES,
@@ -42,6 +43,8 @@ export interface Device {
   readonly prefixes: PrefixTable;
   /** In no order; each knows its place. TAP: the last one gets every frame. */
   readonly peers: Peer[];
+  /** Under `--shaper`, when what was sent so far has had its time. */
+  paidMs: number;
 }
 
 export interface Link {
@@ -91,6 +94,9 @@ export interface Peer {
   pingIntervalMs: number;
   dropRecursive: boolean;
   mayFloat: boolean;
+  natRules: readonly NatRule[];
+  copyTrafficClass: boolean;
+  bytesPerSecond: number;
   /** Newest first. */
   readonly keys: DataKey[];
   sendKey: DataKey | undefined;
@@ -148,6 +154,8 @@ export class PlaneState {
   readonly inner = new InnerPacket();
   /** Where the link's packet in hand began: what lies between there and its payload is free. */
   packetStart = 0;
+  /** The traffic class of the inner packet in hand, for peers that want it outside. */
+  trafficClass = 0;
   /** The key that opened the packet in hand. */
   openedKey: DataKey | undefined;
 
@@ -223,12 +231,16 @@ export class PlaneState {
     if (peer === undefined) return;
     this.counters[peer.counterBase + PeerCounter.linkWriteBytes]! += length;
     this.counters[peer.counterBase + PeerCounter.linkWritePackets]!++;
+    const largest = peer.counterBase + PeerCounter.linkWriteLargest;
+    if (length > this.counters[largest]!) this.counters[largest] = length;
   }
 
   /** Counts a packet of a peer that came over a link; strangers' bytes count for the plane only. */
   countLinkRead(peer: Peer, length: number): void {
     this.counters[peer.counterBase + PeerCounter.linkReadBytes]! += length;
     this.counters[peer.counterBase + PeerCounter.linkReadPackets]!++;
+    const largest = peer.counterBase + PeerCounter.linkReadLargest;
+    if (length > this.counters[largest]!) this.counters[largest] = length;
   }
 
   /** Makes a new peer findable. Its address comes by `moveTo`. */

@@ -10,6 +10,7 @@
 // they are; data packets are found by peer-id, those without one by address, where a peer with keys goes before one without.
 
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
+import type { NatRule } from '../ip/client-nat.ts';
 import type { PrefixText } from '../ip/prefix.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import type { UsageReason } from './usage-limits.ts';
@@ -102,6 +103,11 @@ export interface LinkOptions {
   readonly remote: SocketAddress | undefined;
   /** Whether the UDP socket is connected to `remote`, so that datagrams are written without an address. */
   readonly connected: boolean;
+  /**
+   * UDP that serves many: answers leave from the address that was asked, which `SocketAddress.local` says (`--multihome`), or
+   * from that address by the interface that the question came in at. Absent: as the system's routes say.
+   */
+  readonly localEnds?: 'none' | 'address' | 'interface' | undefined;
   /** Bytes read before the plane owned the stream. */
   readonly readAhead: Uint8Array | undefined;
   /**
@@ -148,6 +154,15 @@ export interface PeerSettings {
   readonly dropRecursive: boolean;
   /** A peer without this accepts packets from one source only. */
   readonly mayFloat: boolean;
+  /** Translations of inner IPv4 addresses (`--client-nat`), tried in this order; none when absent. */
+  readonly natRules?: readonly NatRule[] | undefined;
+  /** Whether the TOS byte or traffic class of an inner packet is the outer packet's, too (`--passtos`). */
+  readonly copyTrafficClass?: boolean | undefined;
+  /**
+   * What is sent to the peer at most, in bytes a second with the headers of the transport (`--shaper`): its device is read
+   * no faster. 0 or absent for no limit.
+   */
+  readonly bytesPerSecond?: number | undefined;
 }
 
 export interface PeerOptions extends PeerSettings {
@@ -195,6 +210,9 @@ export interface PeerStatistics {
   readonly lastSentMs: number;
   /** When the last packet that is not a ping crossed the device, either way. */
   readonly lastPayloadMs: number;
+  /** Bytes of the largest packet that came over the link, and that went (`--mtu-test`). */
+  readonly linkReadLargest: number;
+  readonly linkWriteLargest: number;
 }
 
 /** Why packets were dropped; each has a counter in `PlaneStatistics.drops`. */
@@ -295,6 +313,11 @@ export type PlaneEvent =
       readonly text: string;
       /** The system's number of the error, where there is one. */
       readonly errno?: number | undefined;
+      /** Whether it came of sending; otherwise of something that came in. */
+      readonly writing?: boolean | undefined;
+      /** `EMSGSIZE`: the largest IP packet that the path takes, and, where the link serves many, to whom. */
+      readonly pathMtuBytes?: number | undefined;
+      readonly address?: SocketAddress | undefined;
     }
   | { readonly type: 'device-error'; readonly device: DeviceId; readonly code: string; readonly text: string }
   /**
@@ -318,7 +341,7 @@ export type PlaneEvent =
       readonly count: number;
       /** Packet-id for replays. */
       readonly packetId: number | undefined;
-      /** The inner source address (4 or 16 bytes) for `bad-source`. */
+      /** The inner source address (4 or 16 bytes) for `bad-source` and `recursive`. */
       readonly innerSource?: Uint8Array | undefined;
     }
   /** How packets move, for the log: with the first key in use, and again when something had to be done without. */

@@ -53,6 +53,11 @@ export class InnerPacket {
     }
   }
 
+  /** The TOS byte or traffic class: DSCP and ECN. */
+  trafficClass(view: DataView): number {
+    return this.version === 4 ? view.getUint8(this.offset + 1) : (view.getUint16(this.offset) >> 4) & 0xff;
+  }
+
   /** Bytes from the transport header to the packet's end. */
   get transportLength(): number {
     return this.offset + this.length - this.transport;

@@ -9,6 +9,14 @@ export interface SocketAddress {
   readonly port: number;
   /** IPv6 scope (interface index) of a link-local address, else 0. */
   readonly scopeId: number;
+  /** The local end that was asked, and that answers leave from (`--multihome`). It does not tell addresses apart. */
+  readonly local?: LocalEnd | undefined;
+}
+
+/** One of our own addresses, 4 or 16 bytes, and the index of the interface to leave by; 0 for any. */
+export interface LocalEnd {
+  readonly address: Uint8Array;
+  readonly interfaceIndex: number;
 }
 
 /** Makes a socket address of 4 or 16 address bytes. */
@@ -22,10 +30,19 @@ export function formatSocketAddress(socket: SocketAddress): string {
   return socket.family === 4 ? `${host}:${socket.port}` : `[${host}]:${socket.port}`;
 }
 
-/** `[AF_INET]1.2.3.4:1194`, `[AF_INET6]fd00::1:1194`; the unspecified address is `[undef]`: the C program's log form. */
+/**
+ * `[AF_INET]1.2.3.4:1194`, `[AF_INET6]fd00::1:1194`, with ` (via [AF_INET]10.0.0.1%)` where the local end is known; the
+ * unspecified address is `[undef]`: the C program's log form.
+ */
 export function formatLogAddress(socket: SocketAddress): string {
   const host = isUnspecified(socket.address) ? '[undef]' : formatHost(socket);
-  return `[AF_INET${socket.family === 4 ? '' : '6'}]${host}:${socket.port}`;
+  return `[AF_INET${socket.family === 4 ? '' : '6'}]${host}:${socket.port}${viaText(socket.local)}`;
+}
+
+function viaText(local: LocalEnd | undefined): string {
+  if (local === undefined) return '';
+  const family = local.address.length === 4 ? '' : '6';
+  return ` (via [AF_INET${family}]${formatAddress(local.address)}%${local.interfaceIndex || ''})`;
 }
 
 /** Whether both name the same endpoint; the scope counts for IPv6 only. */

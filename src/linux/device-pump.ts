@@ -6,6 +6,7 @@ import { Coalescer } from '../ip/coalesce.ts';
 import type { InnerPacket } from '../ip/packet.ts';
 import { Segmenter } from '../ip/segment.ts';
 import { VIRTIO_HEADER_BYTES, writePlainHeader } from '../ip/virtio-header.ts';
+import { giveSinglePackets } from './device-offload.ts';
 import { Errno } from './errno.ts';
 import { errno, libc } from './libc.ts';
 import { DEVICE_ERROR, ErrorReporter, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
@@ -34,6 +35,9 @@ export class DevicePump implements PacketPump, Holder {
   readonly #coalescer: Coalescer | undefined;
   #waits = false;
   #lastReadMs = 0;
+  #single = false;
+  /** When it wants to be read again (`--shaper`); Infinity while it is read. */
+  resumeAtMs = Number.POSITIVE_INFINITY;
 
   /** `reads`: false where another worker does, and this one writes only. */
   constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext, reads: boolean) {
@@ -65,6 +69,7 @@ export class DevicePump implements PacketPump, Holder {
     this.flush();
     this.#live = false;
     this.pollEvents = 0;
+    this.resumeAtMs = Number.POSITIVE_INFINITY;
     if (this.#joining !== undefined) this.#context.memory.joining.give(this.#joining);
   }
 
@@ -93,8 +98,10 @@ export class DevicePump implements PacketPump, Holder {
         if (this.#segmenter === undefined) core.handleDevicePacket(this.#id, offset, length);
         else if (this.#split(this.#segmenter, offset - headerBytes, length)) {
           offset = start + HEADROOM_BYTES;
+          if (this.#rests()) break;
           continue;
         }
+        if (this.#rests()) break;
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         if (lone) outbox.flushPlaces();
         lone = false;
@@ -106,6 +113,26 @@ export class DevicePump implements PacketPump, Holder {
       break;
     }
     outbox.flush();
+  }
+
+  /** Goes on reading once it has rested for long enough. */
+  resume(nowMs: number): void {
+    if (nowMs < this.resumeAtMs) return;
+    this.resumeAtMs = Number.POSITIVE_INFINITY;
+    this.pollEvents = POLLIN;
+    this.#context.polls.changed(this);
+  }
+
+  /** Whether it is not to be read for a while. From then on it gives single packets, so that each has its own time. */
+  #rests(): boolean {
+    const restMs = this.#context.core.deviceRestMs(this.#id);
+    if (restMs === 0) return false;
+    if (this.#offload !== 'none' && !this.#single) giveSinglePackets(this.fd);
+    this.#single = true;
+    this.resumeAtMs = restMs;
+    this.pollEvents = 0;
+    this.#context.polls.changed(this);
+    return true;
   }
 
   /** Hands on what a packet behind a virtio header stands for. True when that was many, which have gone out. */

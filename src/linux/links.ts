@@ -7,7 +7,16 @@ import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { spreadByPeerId } from './peer-id-filter.ts';
 import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
-import { IPPROTO_TCP, SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption, TCP_NODELAY } from './socket-options.ts';
+import {
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  SO_RCVBUF,
+  SOL_SOCKET,
+  setSocketOption,
+  socketOption,
+  TCP_NODELAY,
+} from './socket-options.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -18,8 +27,6 @@ const SO_SNDBUF = 7;
 const SO_REUSEPORT = 15;
 const SO_BINDTODEVICE = 25;
 const SO_MARK = 36;
-const IPPROTO_IP = 0;
-const IPPROTO_IPV6 = 41;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 const IPV6_MTU_DISCOVER = 23;
@@ -66,13 +73,17 @@ export function createLinkPort(sockets = 1): LinkPort {
     return found;
   }
 
-  function setUp(fd: number, request: LinkRequest, family: 4 | 6): void {
+  /** What was refused and can be done without, in the words of the log. */
+  function setUp(fd: number, request: LinkRequest, family: 4 | 6): readonly string[] {
+    const notes: string[] = [];
     const stream = request.transport !== 'udp';
     if (stream && !setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
       throw hostError('TCP: Cannot setsockopt SO_REUSEADDR on TCP socket', errno());
     }
     // Refused marks, buffer sizes and MTU discovery leave a socket that works; the C program goes on with a note.
-    if (request.mark !== undefined) setSocketOption(fd, SOL_SOCKET, SO_MARK, request.mark);
+    if (request.mark !== undefined && !setSocketOption(fd, SOL_SOCKET, SO_MARK, request.mark)) {
+      notes.push(`NOTE: setsockopt SO_MARK=${request.mark} failed`);
+    }
     if (stream && request.tcpNoDelay) setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (request.mtuDiscovery !== undefined) {
       const value = PMTU_DISCOVERY[request.mtuDiscovery];
@@ -86,6 +97,7 @@ export function createLinkPort(sockets = 1): LinkPort {
     }
     if (request.bindDevice !== undefined) bindToDevice(fd, request.bindDevice);
     if (family === 6) setSocketOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6Only ? 1 : 0);
+    return notes;
   }
 
   function bindToDevice(fd: number, device: string): void {
@@ -96,7 +108,7 @@ export function createLinkPort(sockets = 1): LinkPort {
     checked(libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argument.address, device.length + 1), what);
   }
 
-  function openOne(request: LinkRequest, family: 4 | 6): { fd: number; buffers: OpenLink['buffers'] } {
+  function openOne(request: LinkRequest, family: 4 | 6): Pick<OpenLink, 'fd' | 'buffers' | 'notes'> {
     const kind = request.transport === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
     const domain = family === 4 ? AF_INET : AF_INET6;
     const fd = checked(
@@ -104,8 +116,8 @@ export function createLinkPort(sockets = 1): LinkPort {
       `${request.transport === 'udp' ? 'UDP' : 'TCP'}: Cannot create UDP/TCP socket`,
     );
     try {
-      setUp(fd, request, family);
-      return { fd, buffers: setBuffers(fd, request.sndbufBytes, request.rcvbufBytes) };
+      const notes = setUp(fd, request, family);
+      return { fd, buffers: setBuffers(fd, request.sndbufBytes, request.rcvbufBytes), notes };
     } catch (error) {
       libc.close(fd);
       throw error;
@@ -153,7 +165,7 @@ export function createLinkPort(sockets = 1): LinkPort {
   return {
     open(request) {
       const family = (request.remote ?? request.local)?.family ?? 6;
-      const { fd, buffers } = openOne(request, family);
+      const { fd, buffers, notes } = openOne(request, family);
       try {
         if (request.local !== undefined) bind(fd, request.local);
         let connecting = false;
@@ -164,7 +176,7 @@ export function createLinkPort(sockets = 1): LinkPort {
         const servesMany = request.transport === 'udp' && request.remote === undefined && request.local !== undefined;
         const siblings = servesMany && sockets > 1 ? openSiblings(fd, request, family) : [];
         if (siblings.length > 0) siblingsOf.set(fd, siblings);
-        return { fd, siblings, connecting, connected, local, buffers };
+        return { fd, siblings, connecting, connected, local, buffers, notes };
       } catch (error) {
         libc.close(fd);
         throw error;

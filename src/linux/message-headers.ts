@@ -21,11 +21,11 @@ const CONTROL = 32;
 const CONTROL_LENGTH = 40;
 const RECEIVED = 56;
 const CMSG_HEADER_BYTES = 16;
-/** Room for a sockaddr of either family, and for one control message with a number. */
+/** Room for a sockaddr of either family, and for control messages: two with a number, one with an address. */
 const NAME_BYTES = 32;
-const CONTROL_BYTES = 64;
+const CONTROL_BYTES = 128;
 
-/** So many message headers, each with a name, `iovecs` pieces and one control message of SOL_UDP. */
+/** So many message headers, each with a name, `iovecs` pieces and room for control messages (linux/control-messages.ts). */
 export class MessageHeaders {
   readonly names: NativeBytes;
   readonly #iovecsEach: number;
@@ -85,6 +85,23 @@ export class MessageHeaders {
     view.setInt32(at + 8, SOL_UDP, true);
     view.setInt32(at + 12, UDP_SEGMENT, true);
     view.setUint16(at + CMSG_HEADER_BYTES, segmentBytes, true);
+  }
+
+  /** The view of all control messages, where those of this header begin, and how many bytes they take. */
+  get controls(): DataView {
+    return this.#controls.view;
+  }
+
+  controlAt(index: number): number {
+    return index * CONTROL_BYTES;
+  }
+
+  controlLength(index: number): number {
+    return Math.min(this.#headers.view.getUint32(index * MESSAGE_BYTES + CONTROL_LENGTH, true), CONTROL_BYTES);
+  }
+
+  setControlLength(index: number, length: number): void {
+    this.#headers.view.setUint32(index * MESSAGE_BYTES + CONTROL_LENGTH, length, true);
   }
 
   /** Makes the header ready to receive again, into its one iovec. */

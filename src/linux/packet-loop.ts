@@ -68,10 +68,12 @@ export class PacketLoop {
     this.#outbox = new Outbox(options.memory);
     this.#handovers = new Handovers(options, options.memory, this.#outbox);
     const io: PlaneIo = {
-      sendLink: (link, address, offset, length) => {
+      sendLink: (link, address, offset, length, trafficClass) => {
         const found = this.#links.get(link);
         if (found === undefined) return LINK_ERROR;
-        return found instanceof UdpLink ? found.send(address, offset, length) : found.send(offset, length);
+        return found instanceof UdpLink
+          ? found.send(address, offset, length, trafficClass)
+          : found.send(offset, length, trafficClass);
       },
       writeDevice: (device, offset, length, inner) =>
         this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR,
@@ -103,6 +105,7 @@ export class PacketLoop {
       this.#handovers.takeAll(this.#core);
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
       for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
+      for (const device of this.#devices.values()) if (device instanceof DevicePump) device.resume(this.#nowMs);
       this.#outbox.flush();
       this.#reportEvents();
       this.#wait();
@@ -122,6 +125,9 @@ export class PacketLoop {
   #deadlineMs(): number {
     let deadlineMs = this.#core.nextDeadlineMs();
     for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
+    for (const device of this.#devices.values()) {
+      if (device instanceof DevicePump) deadlineMs = Math.min(deadlineMs, device.resumeAtMs);
+    }
     return deadlineMs;
   }
 

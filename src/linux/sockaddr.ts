@@ -1,3 +1,4 @@
+import { LOCAL_END } from '../ip/packed-address.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 
 // struct sockaddr_in:  family u16 host order | port u16 | address 4 | zero 8                  (16 bytes)
@@ -56,6 +57,7 @@ export function sameSockaddr(a: DataView, at: number, b: DataView, place: number
 /** Turns the kernel's form into a packed address (ip/packed-address.ts), without an object; false for another family. */
 export function packSockaddr(from: DataView, sockaddr: number, to: DataView, packed: number): boolean {
   const family = from.getUint16(sockaddr, true);
+  to.setUint32(packed + LOCAL_END, 0);
   to.setUint32(packed + 12, 0);
   to.setUint32(packed + 16, 0);
   to.setUint32(packed + 20, 0);
@@ -70,6 +72,12 @@ export function packSockaddr(from: DataView, sockaddr: number, to: DataView, pac
   to.setUint32(packed + 4, from.getUint32(sockaddr + 24, true));
   for (let at = 0; at < 16; at += 4) to.setUint32(packed + 8 + at, from.getUint32(sockaddr + 8 + at));
   return family === AF_INET6;
+}
+
+/** Whether the kernel's form names an IPv4 address, mapped into IPv6 or not. */
+export function isV4Name(view: DataView, at: number): boolean {
+  if (view.getUint16(at, true) === AF_INET) return true;
+  return view.getUint32(at + 8) === 0 && view.getUint32(at + 12) === 0 && view.getUint32(at + 16) === 0xffff;
 }
 
 /** Turns a packed address into the kernel's form, without an object; returns its length. */

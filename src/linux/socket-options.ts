@@ -6,6 +6,10 @@ export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+export const IPPROTO_IP = 0;
+export const IPPROTO_IPV6 = 41;
+export const IP_TOS = 1;
+export const IPV6_TCLASS = 67;
 const SO_ERROR = 4;
 
 const VALUE = 0;
@@ -25,6 +29,12 @@ export function socketOption(fd: number, level: number, name: number): number | 
   return libc.getsockopt(fd, level, name, address + VALUE, address + LENGTH) === 0
     ? view.getInt32(VALUE, true)
     : undefined;
+}
+
+/** The TOS byte of what a socket sends over IPv4, and the traffic class over IPv6; it may be a socket for both. */
+export function setTrafficClass(fd: number, trafficClass: number): void {
+  setSocketOption(fd, IPPROTO_IP, IP_TOS, trafficClass);
+  setSocketOption(fd, IPPROTO_IPV6, IPV6_TCLASS, trafficClass);
 }
 
 /** Takes the error that a socket holds; 0 for none. A socket that does not tell is an error, too. */

@@ -1,4 +1,5 @@
 import type { PacketSpan } from '../data/arena.ts';
+import { LOCAL_END } from '../ip/packed-address.ts';
 
 // The header of a datagram to and from a SOCKS 5 relay (RFC 1928, section 7):
 //   reserved u16 | fragment u8 | address type u8 (1: IPv4, 4: IPv6) | address 4 or 16 | port u16
@@ -33,6 +34,7 @@ export function parseSocksHeader(view: DataView, span: PacketSpan, packedAddress
   view.setUint8(packedAddress + 1, 0);
   view.setUint16(packedAddress + 2, view.getUint16(offset + headerBytes - 2));
   view.setUint32(packedAddress + 4, 0);
+  view.setUint32(packedAddress + LOCAL_END, 0);
   for (let at = 0; at < 16; at += 4) {
     const inside = type === TYPE_IPV6 || at === 0;
     view.setUint32(packedAddress + 8 + at, inside ? view.getUint32(offset + 4 + at) : 0);

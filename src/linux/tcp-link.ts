@@ -10,7 +10,7 @@ import { MessageHeaders } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from './poll-set.ts';
 import { SendQueue } from './send-queue.ts';
-import { takeSocketError } from './socket-options.ts';
+import { setTrafficClass, takeSocketError } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
@@ -31,6 +31,8 @@ export class TcpLink implements PacketPump, Holder {
   readonly #take: TakePacket;
   /** Frames that go out at the next flush; only while nothing waits in the queue. */
   #heldCount = 0;
+  /** TOS byte or traffic class of the stream (`--passtos`). */
+  #trafficClass = 0;
   readonly #heldStarts = new Int32Array(HELD_MAX);
   readonly #heldSizes = new Int32Array(HELD_MAX);
 
@@ -115,8 +117,9 @@ export class TcpLink implements PacketPump, Holder {
   }
 
   /** Sends one packet behind its length, with what else is on its way, at the next flush. What waits, waits in bounds. */
-  send(offset: number, length: number): Verdict {
+  send(offset: number, length: number, trafficClass = 0): Verdict {
     if (this.#state === 'closed') return LINK_ERROR;
+    if (trafficClass !== this.#trafficClass) this.#setTrafficClass(trafficClass);
     const { memory, outbox } = this.#context;
     writeTcpLength(memory.arena.view, offset, length);
     const size = length + TCP_LENGTH_BYTES;
@@ -129,6 +132,13 @@ export class TcpLink implements PacketPump, Holder {
     this.#heldSizes[this.#heldCount] = size;
     this.#heldCount++;
     return PASS;
+  }
+
+  /** A stream has one class at a time: what waits goes before the change, as far as the stream takes it. */
+  #setTrafficClass(trafficClass: number): void {
+    this.flush();
+    this.#trafficClass = trafficClass;
+    setTrafficClass(this.fd, trafficClass);
   }
 
   #mayWrite(): boolean {

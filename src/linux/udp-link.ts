@@ -1,9 +1,10 @@
 import type { PacketSpan } from '../data/arena.ts';
 import { PlaneCounter } from '../data/counters.ts';
-import type { LinkId, LinkOptions } from '../data/plane.ts';
+import type { LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
 import { Errno } from './errno.ts';
-import { errno, libc, nativeBytes, writeAddress } from './libc.ts';
+import { errorQueue } from './error-queue.ts';
+import { errno, libc, nativeBytes } from './libc.ts';
 import { ErrorReporter, LINK_ERROR, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 import { writeSockaddr } from './sockaddr.ts';
@@ -13,9 +14,8 @@ import { UdpReceiver } from './udp-receiver.ts';
 import { UdpSender } from './udp-sender.ts';
 import type { LinkPart } from './worker-messages.ts';
 
-const MSG_DONTWAIT = 0x40;
-const MSG_ERRQUEUE = 0x2000;
-const CONTROL_BYTES = 512;
+type LinkError = Extract<PlaneEvent, { type: 'link-error' }>;
+
 const RECONNECT_INTERVAL_MS = 1_000;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
@@ -30,6 +30,8 @@ export class UdpLink implements PacketPump {
   readonly #readsOnly: boolean;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
+  /** What else is known of the error in hand. */
+  #about: Pick<LinkError, 'writing' | 'pathMtuBytes' | 'address'> = {};
   readonly #span: PacketSpan = { offset: 0, length: 0 };
   /** Disconnected until the host has a way to the remote again: what comes meanwhile may be from anybody. */
   #lost = false;
@@ -50,19 +52,21 @@ export class UdpLink implements PacketPump {
     this.#context = context;
     this.#remoteLength = options.remote === undefined ? 0 : writeSockaddr(this.#remote.view, 0, options.remote);
     this.#errors = new ErrorReporter((code, text, errno) => {
-      context.core.report({ type: 'link-error', link: id, code, text, errno });
+      context.core.report({ type: 'link-error', link: id, code, text, errno, ...this.#about });
     });
-    this.#receiver = new UdpReceiver(fd, context.memory);
+    const localEnds = options.localEnds ?? 'none';
+    this.#receiver = new UdpReceiver(fd, context.memory, localEnds);
     this.#sender = new UdpSender({
       fd,
       memory: context.memory,
       connected: this.#connected,
       remote: this.#remote,
       remoteLength: this.#remoteLength,
+      localEnds: localEnds !== 'none',
       handleDrop: (cause, packets) => {
         for (let count = 0; count < packets; count++) context.core.countDrop(cause);
       },
-      handleError: (number) => this.#errors.handleError(number, context.nowMs()),
+      handleError: (number) => this.#handleSendError(number),
       reconnect: () => this.#reconnect(),
       counters: context.counters,
       handleFallback: () => context.tellPath(),
@@ -102,7 +106,7 @@ export class UdpLink implements PacketPump {
         const number = errno();
         if (number === Errno.EAGAIN) return;
         count++;
-        if (number !== Errno.EINTR) this.#errors.handleError(number, this.#context.nowMs());
+        if (number !== Errno.EINTR) this.#handleError(number, {});
         continue;
       }
       this.#context.counters[PlaneCounter.linkReadCalls]!++;
@@ -158,7 +162,7 @@ export class UdpLink implements PacketPump {
   }
 
   /** Sends to a packed address, or to the link's own remote for 0: with what else is on its way, at the next flush. */
-  send(address: number, offset: number, length: number): Verdict {
+  send(address: number, offset: number, length: number, trafficClass = 0): Verdict {
     const { memory, outbox } = this.#context;
     let start = offset;
     let size = length;
@@ -171,7 +175,7 @@ export class UdpLink implements PacketPump {
     if (this.#lost && !this.#reconnect()) return LINK_ERROR;
     const kept = outbox.keep(start, size); // may flush
     if (this.#sender.isEmpty) outbox.add(this.#sender);
-    this.#sender.hold(this.#socks ? 0 : address, kept, size);
+    this.#sender.hold(this.#socks ? 0 : address, kept, size, trafficClass);
     return PASS;
   }
 
@@ -190,52 +194,46 @@ export class UdpLink implements PacketPump {
     return !this.#lost;
   }
 
+  /** A datagram that is larger than the path's MTU: the queue knows how large they may be. */
+  #handleSendError(number: number): void {
+    if (number === Errno.EMSGSIZE && this.#takeQueue(true)) return;
+    this.#handleError(number, { writing: true });
+  }
+
   /** Empties the error queue (IP_RECVERR): while something is in it, poll(2) returns at once. */
   #readErrors(): void {
+    if (this.#takeQueue(false)) return;
+    const number = takeSocketError(this.fd);
+    if (number > 0) this.#handleError(number, {});
+  }
+
+  /** Whether there was anything in it. */
+  #takeQueue(writing: boolean): boolean {
     const queue = errorQueue();
     let found = false;
     for (let count = 0; count < READ_BUDGET; count++) {
       const number = queue.next(this.fd);
       if (number < 0) break;
       found = true;
-      if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
+      if (number === 0) continue;
+      const pathMtuBytes = number === Errno.EMSGSIZE && queue.info > 0 ? queue.info : undefined;
+      this.#handleError(number, {
+        writing,
+        pathMtuBytes,
+        address: pathMtuBytes === undefined ? undefined : queue.address(),
+      });
     }
-    if (found) return;
-    const number = takeSocketError(this.fd);
-    if (number > 0) this.#errors.handleError(number, this.#context.nowMs());
+    return found;
+  }
+
+  #handleError(number: number, about: Pick<LinkError, 'writing' | 'pathMtuBytes' | 'address'>): void {
+    this.#about = about;
+    this.#errors.handleError(number, this.#context.nowMs());
   }
 
   #stop(): void {
     this.pollEvents = 0;
     this.#context.polls.changed(this);
     this.#context.core.report({ type: 'link-closed', link: this.#id, code: 'EOF', text: 'the socket was shut down' });
-  }
-}
-
-let sharedErrorQueue: ErrorQueue | undefined;
-
-function errorQueue(): ErrorQueue {
-  sharedErrorQueue ??= new ErrorQueue();
-  return sharedErrorQueue;
-}
-
-// struct msghdr (56 bytes): name u64 | name length u32 | iov u64 at 16 | iov count u64 | control u64 at 32 | control length u64 | flags i32
-// struct cmsghdr: length u64 | level i32 | type i32 | data: struct sock_extended_err, errno u32 first
-const MSGHDR_BYTES = 56;
-const CMSGHDR_BYTES = 16;
-
-class ErrorQueue {
-  readonly #header = nativeBytes(64);
-  readonly #control = nativeBytes(CONTROL_BYTES);
-
-  /** The errno of the next queued error, 0 when it cannot be read, -1 when there is none. */
-  next(fd: number): number {
-    const { view, bytes } = this.#header;
-    bytes.fill(0, 0, MSGHDR_BYTES);
-    writeAddress(view, 32, this.#control.address);
-    view.setUint32(40, CONTROL_BYTES, true);
-    if (libc.recvmsg(fd, this.#header.address, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return -1;
-    const controlBytes = view.getUint32(40, true);
-    return controlBytes < CMSGHDR_BYTES + 4 ? 0 : this.#control.view.getUint32(CMSGHDR_BYTES, true);
   }
 }

@@ -1,4 +1,6 @@
+import { readLocalEnd, segmentBytesIn } from './control-messages.ts';
 import { libc } from './libc.ts';
+import { askForLocalEnds, type LocalEnds } from './local-ends.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
 import { AF_INET, packSockaddr, sameSockaddr } from './sockaddr.ts';
@@ -19,14 +21,17 @@ export class UdpReceiver {
   readonly #fd: number;
   readonly #headers = new MessageHeaders(DATAGRAM_SLOTS, 1);
   readonly #memory: PacketMemory;
+  readonly #localEnds: LocalEnds;
   #used = DATAGRAM_SLOTS;
   #asked = DATAGRAM_SLOTS;
   /** Whether none is left: the last read found fewer than it asked for. Behind joined datagrams the next are soon there. */
   isEmpty = false;
 
-  constructor(fd: number, memory: PacketMemory) {
+  constructor(fd: number, memory: PacketMemory, localEnds: LocalEnds = 'none') {
     this.#fd = fd;
     this.#memory = memory;
+    this.#localEnds = localEnds;
+    if (localEnds !== 'none') askForLocalEnds(fd);
     for (let slot = 0; slot < DATAGRAM_SLOTS; slot++) {
       this.#headers.setIovec(slot, 0, memory.arena.address + this.slotAt(slot), DATAGRAM_SLOT_BYTES);
       this.#headers.setIovecs(slot, 0, 1);
@@ -47,7 +52,7 @@ export class UdpReceiver {
     const got = libc.recvmmsg(this.#fd, headers.address(0), this.#asked, MSG_DONTWAIT, 0);
     if (got <= 0) return -1;
     this.#used = got;
-    const joined = headers.joinedSegmentBytes(got - 1) > 0;
+    const joined = this.#joinedSegmentBytes(got - 1) > 0;
     this.isEmpty = !joined && got < this.#asked;
     this.#asked = joined ? FEW_SLOTS : DATAGRAM_SLOTS;
     return got;
@@ -59,7 +64,11 @@ export class UdpReceiver {
 
   /** Size of the datagrams in a slot, of which the last may be shorter. */
   segmentBytes(slot: number): number {
-    return this.#headers.joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
+    return this.#joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
+  }
+
+  #joinedSegmentBytes(slot: number): number {
+    return this.#localEnds === 'none' ? this.#headers.joinedSegmentBytes(slot) : segmentBytesIn(this.#headers, slot);
   }
 
   /** Whether the sender is the one of this sockaddr, at offset 0. */
@@ -69,7 +78,10 @@ export class UdpReceiver {
 
   /** Writes the sender's address, packed, to `at` in packet memory; false for one of another family. */
   packName(slot: number, at: number): boolean {
-    return packSockaddr(this.#headers.names.view, this.#headers.nameAt(slot), this.#memory.arena.view, at);
+    const { view } = this.#memory.arena;
+    const known = packSockaddr(this.#headers.names.view, this.#headers.nameAt(slot), view, at);
+    if (this.#localEnds !== 'none') readLocalEnd(this.#headers, slot, view, at, this.#localEnds === 'interface');
+    return known;
   }
 }
 

@@ -1,13 +1,14 @@
 import { PlaneCounter } from '../data/counters.ts';
 import type { DropCause } from '../data/plane.ts';
-import { PACKED_ADDRESS_BYTES } from '../ip/packed-address.ts';
+import { LOCAL_END, PACKED_ADDRESS_BYTES } from '../ip/packed-address.ts';
+import { addLocalEnd, addTrafficClass } from './control-messages.ts';
 import { Errno, errnoName } from './errno.ts';
 import { errno, libc, type NativeBytes, nativeBytes } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_SEGMENT } from './message-headers.ts';
 import type { Holder } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLOUT } from './poll-set.ts';
-import { copySockaddr, unpackSockaddr } from './sockaddr.ts';
+import { copySockaddr, isV4Name, unpackSockaddr } from './sockaddr.ts';
 import { setSocketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
@@ -21,6 +22,7 @@ const SEGMENT_BYTES_MIN = 512;
 /** How long a batch waits for room in the socket before it is dropped. */
 const ROOM_WAIT_MS = 2;
 const ADDRESS_WORDS = PACKED_ADDRESS_BYTES / 4;
+const LOCAL_WORD = LOCAL_END / 4;
 
 export interface UdpSenderOptions {
   readonly fd: number;
@@ -29,6 +31,8 @@ export interface UdpSenderOptions {
   readonly connected: boolean;
   readonly remote: NativeBytes;
   readonly remoteLength: number;
+  /** Whether addresses have a local end, which answers leave from. */
+  readonly localEnds: boolean;
   /** So many packets were lost. */
   readonly handleDrop: (cause: DropCause, packets: number) => void;
   readonly handleError: (number: number) => void;
@@ -56,6 +60,10 @@ export class UdpSender implements Holder {
   readonly #sizes = new Int32Array(RUNS_MAX);
   readonly #bytes = new Int32Array(RUNS_MAX);
   readonly #open = new Uint8Array(RUNS_MAX);
+  /** Of each run: the TOS byte or traffic class of its datagrams. */
+  readonly #classes = new Uint8Array(RUNS_MAX);
+  /** Words of an address that tell runs apart. */
+  readonly #addressWords: number;
   /** The largest datagrams that are joined: larger ones do not fit through the path in one piece, which the kernel refuses. */
   #segmentBytesMax = 0;
   #manyMessages = true;
@@ -65,6 +73,7 @@ export class UdpSender implements Holder {
 
   constructor(options: UdpSenderOptions) {
     this.#options = options;
+    this.#addressWords = options.localEnds ? ADDRESS_WORDS : LOCAL_WORD;
     // A kernel without UDP_SEGMENT would send the joined datagrams as one.
     if (setSocketOption(options.fd, SOL_UDP, UDP_SEGMENT, 0)) this.#segmentBytesMax = RUN_BYTES_MAX;
     else this.refusal = `UDP_SEGMENT: ${errnoName(errno())}`;
@@ -80,11 +89,13 @@ export class UdpSender implements Holder {
   }
 
   /** Holds a datagram, which lies where it is until `flush`. `address`: as for a link's `send`. */
-  hold(address: number, offset: number, length: number): void {
+  hold(address: number, offset: number, length: number, trafficClass = 0): void {
     const to = this.#options.connected ? 0 : address;
     this.#headers ??= new MessageHeaders(RUNS_MAX, SEGMENTS_MAX);
     let run = this.#findRun(to);
-    if (run < 0 || !this.#fits(run, length)) run = this.#begin(to, length);
+    if (run < 0 || this.#classes[run] !== trafficClass || !this.#fits(run, length)) {
+      run = this.#begin(to, length, trafficClass);
+    }
     const place = this.#counts[run]!;
     this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
     this.#counts[run] = place + 1;
@@ -95,6 +106,7 @@ export class UdpSender implements Holder {
   /** The last run to this address, or -1. */
   #findRun(address: number): number {
     const { view } = this.#options.memory.arena;
+    const words = this.#addressWords;
     for (let run = this.#runs - 1; run >= 0; run--) {
       const at = run * ADDRESS_WORDS;
       if (address === 0) {
@@ -102,8 +114,8 @@ export class UdpSender implements Holder {
         continue;
       }
       let word = 0;
-      while (word < ADDRESS_WORDS && this.#addresses[at + word] === view.getInt32(address + word * 4)) word++;
-      if (word === ADDRESS_WORDS) return run;
+      while (word < words && this.#addresses[at + word] === view.getInt32(address + word * 4)) word++;
+      if (word === words) return run;
     }
     return -1;
   }
@@ -118,13 +130,13 @@ export class UdpSender implements Holder {
     );
   }
 
-  #begin(address: number, length: number): number {
+  #begin(address: number, length: number, trafficClass: number): number {
     if (this.#runs === RUNS_MAX) this.flush();
     const run = this.#runs++;
     const { memory, connected, remote, remoteLength } = this.#options;
     const { view } = memory.arena;
     const headers = this.#headers!;
-    for (let word = 0; word < ADDRESS_WORDS; word++) {
+    for (let word = 0; word < this.#addressWords; word++) {
       this.#addresses[run * ADDRESS_WORDS + word] = address === 0 ? 0 : view.getInt32(address + word * 4);
     }
     if (connected) headers.setNameLength(run, 0);
@@ -136,6 +148,7 @@ export class UdpSender implements Holder {
     this.#sizes[run] = length;
     this.#bytes[run] = 0;
     this.#open[run] = 1;
+    this.#classes[run] = trafficClass;
     return run;
   }
 
@@ -149,7 +162,7 @@ export class UdpSender implements Holder {
     for (let run = 0; run < runs; run++) {
       const count = this.#counts[run]!;
       headers.setIovecs(run, 0, count);
-      headers.setSegmentBytes(run, count > 1 ? this.#sizes[run]! : 0);
+      this.#setControls(run, count > 1 ? this.#sizes[run]! : 0);
     }
     let first = 0;
     let attempt = 0;
@@ -174,6 +187,21 @@ export class UdpSender implements Holder {
     }
   }
 
+  #setControls(run: number, segmentBytes: number): void {
+    const headers = this.#headers!;
+    headers.setSegmentBytes(run, segmentBytes);
+    const trafficClass = this.#classes[run]!;
+    if (trafficClass !== 0) addTrafficClass(headers, run, trafficClass, this.#goesOverV4(run));
+    if (this.#options.localEnds) addLocalEnd(headers, run, this.#addresses, run * ADDRESS_WORDS + LOCAL_WORD);
+  }
+
+  /** Whether a run's datagrams are IPv4, which they may be on an IPv6 socket too. */
+  #goesOverV4(run: number): boolean {
+    const { connected, remote } = this.#options;
+    const headers = this.#headers!;
+    return connected ? isV4Name(remote.view, 0) : isV4Name(headers.names.view, headers.nameAt(run));
+  }
+
   /** How many messages went out, from the one at `first`; 0 for a failure, which `errno` tells of. */
   #submit(first: number, count: number): number {
     const { fd } = this.#options;
@@ -186,7 +214,7 @@ export class UdpSender implements Holder {
   /** The datagrams of a run that the kernel does not cut up, each as a message. */
   #sendSingly(run: number): void {
     const headers = this.#headers!;
-    headers.setSegmentBytes(run, 0);
+    this.#setControls(run, 0);
     for (let place = 0; place < this.#counts[run]!; place++) {
       headers.setIovecs(run, place, 1);
       for (let attempt = 0; this.#submit(run, 1) === 0; attempt++) {

@@ -2,6 +2,7 @@
 
 import type { PlaneEvent } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
+import { formatLogAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 
 type DropNotice = Extract<PlaneEvent, { type: 'drop-notice' }>;
@@ -47,7 +48,10 @@ export function logDrop(
       log(Level.linkErrors, `FRAG_IN error: a fragment was malformed or incomplete${times}`);
       return;
     case 'recursive':
-      log(Level.low, `Recursive routing detected, drop tun packet to the server's own address${times}`);
+      log(
+        Level.low,
+        `Recursive routing detected, packet dropped ${text(notice.innerSource)} -> ${notice.address === undefined ? 'undef' : formatLogAddress(notice.address)}${times}`,
+      );
       return;
     case 'wrong-source':
     case 'float-refused':
@@ -57,10 +61,7 @@ export function logDrop(
       );
       return;
     case 'bad-source':
-      log(
-        Level.multi,
-        `MULTI: bad source address from client [${notice.innerSource === undefined ? 'undef' : formatAddress(notice.innerSource)}], packet dropped${times}`,
-      );
+      log(Level.multi, `MULTI: bad source address from client [${text(notice.innerSource)}], packet dropped${times}`);
       return;
     case 'link-full':
     case 'link-error':
@@ -70,6 +71,8 @@ export function logDrop(
       log(Level.linkRw, `dropped a packet: ${notice.cause}${times}`);
   }
 }
+
+const text = (address: Uint8Array | undefined): string => (address === undefined ? 'undef' : formatAddress(address));
 
 /** Whether a drop of this cause ends a TCP connection: its stream can't be trusted any more. */
 export const endsStream = (notice: DropNotice): boolean =>

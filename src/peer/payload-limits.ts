@@ -2,10 +2,15 @@
 
 import type { ConnectionProfile } from '../config/config.ts';
 import type { CompressionFraming, PeerSettings } from '../data/plane.ts';
-import { mssLimit, socksUdpBytes } from '../tunnel/mtu.ts';
+import { mssLimit, overheadBytes, type PacketShape, socksUdpBytes } from '../tunnel/mtu.ts';
 
-const IPV4_UDP_BYTES = 20 + 8;
-const IPV6_UDP_BYTES = 40 + 8;
+const IPV4_TCP_BYTES = 20 + 20;
+const IPV6_TCP_BYTES = 40 + 20;
+
+/** Headers of IP and transport around a packet. */
+export function outerHeaderBytes(family: 4 | 6, transport: 'udp' | 'tcp'): number {
+  return (family === 4 ? 20 : 40) + (transport === 'udp' ? 8 : 20);
+}
 
 export interface PacketFacts {
   readonly cipher: string;
@@ -19,19 +24,36 @@ export interface PacketFacts {
 
 /** The MSS limits of a peer once its cipher is known; 0 for none. */
 export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
-  const { compression, format, ...rest } = facts;
-  const limit = mssLimit(
-    {
-      ...rest,
-      transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-      epochFormat: format === 'epoch',
-      socksUdp: socksUdpOf(profile),
-      compressionByte: compression === 'comp-lzo' || compression === 'stub',
-    },
-    profile,
-  );
+  const limit = mssLimit(shapeOf(facts, profile), profile);
   const { mssBytes4, mssBytes6 } = limit ?? { mssBytes4: 0, mssBytes6: 0 };
   return { mssBytes4, mssBytes6 };
+}
+
+/** A pushed `tun-mtu` changes nothing of what `mssfix` means; where it is smaller, segments have to fit into it all the same. */
+export function withinMtu(
+  { mssBytes4, mssBytes6 }: Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'>,
+  tunMtuBytes: number | undefined,
+): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
+  if (tunMtuBytes === undefined || mssBytes4 === 0) return { mssBytes4, mssBytes6 };
+  return {
+    mssBytes4: Math.min(mssBytes4, tunMtuBytes - IPV4_TCP_BYTES),
+    mssBytes6: Math.min(mssBytes6, tunMtuBytes - IPV6_TCP_BYTES),
+  };
+}
+
+/** What a data packet has beside the inner packet, without the headers of IP and transport. */
+export function overheadOf(facts: PacketFacts, profile: ConnectionProfile): number {
+  return overheadBytes(shapeOf(facts, profile), profile);
+}
+
+function shapeOf({ compression, format, ...rest }: PacketFacts, profile: ConnectionProfile): PacketShape {
+  return {
+    ...rest,
+    transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
+    epochFormat: format === 'epoch',
+    socksUdp: socksUdpOf(profile),
+    compressionByte: compression === 'comp-lzo' || compression === 'stub',
+  };
 }
 
 /** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
@@ -42,7 +64,7 @@ export function fragmentBytesOf(
   const { fragment } = profile;
   if (fragment === undefined) return 0;
   const relay = socksUdpBytes(socksUdpOf(profile));
-  const outer = fragment.mtuMode ? (outerFamily === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : 0;
+  const outer = fragment.mtuMode ? outerHeaderBytes(outerFamily, 'udp') : 0;
   return fragment.bytes - relay - outer;
 }
 

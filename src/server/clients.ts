@@ -9,6 +9,8 @@ import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { DataPlane, DeviceId, PeerStatistics, PlaneEvent } from '../data/plane.ts';
 import { Level, type Log } from '../log.ts';
 import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
+import { linkErrorLine } from '../peer/path-mtu.ts';
+import { fragmentBytesOf } from '../peer/payload-limits.ts';
 import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
 import { type Arrival, Arrivals } from './arrivals.ts';
@@ -106,6 +108,10 @@ export class Clients implements InstanceServer {
 
   get handWindowMs(): number {
     return this.#options.config.tls.handWindowSeconds * 1000;
+  }
+
+  get mtuTest(): boolean {
+    return this.#options.config.mtuTest;
   }
 
   get waitLimitSeconds(): number {
@@ -317,13 +323,15 @@ export class Clients implements InstanceServer {
       sendPeerId: undefined,
       compression: 'none',
       decompress: 'none',
-      fragmentBytes: 0,
+      fragmentBytes: fragmentBytesOf(listener.profile, address.family),
       mssBytes4: 0,
       mssBytes6: 0,
       pingIntervalMs: 0,
       prefixes: [],
       dropRecursive: false,
       mayFloat: transport === 'udp',
+      natRules: config.tunnel.natRules,
+      copyTrafficClass: config.passTos,
     });
     const instance = new Instance(
       {
@@ -391,10 +399,13 @@ export class Clients implements InstanceServer {
       answerFloat(instance, address, { table: this.#table, plane: this.plane, log: this.log });
   }
 
-  #linkError({ link, code, text, errno }: Extract<PlaneEvent, { type: 'link-error' }>): void {
+  #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const { link, address, pathMtuBytes } = event;
     const listener = this.#arrivals.listener(link);
     const name = listener === undefined ? 'UDP' : protocolName(listener.profile.proto, listener.local.family);
-    this.log(Level.linkErrors, `read ${name} [${code}]: ${text} (fd=${listener?.fd ?? -1},code=${errno ?? code})`);
+    this.log(Level.linkErrors, linkErrorLine(event, name, listener?.fd ?? -1));
+    if (address === undefined || pathMtuBytes === undefined) return;
+    for (const instance of this.#table.at(link, address)) instance.fitPath(pathMtuBytes);
   }
 
   #linkClosed(event: Extract<PlaneEvent, { type: 'link-closed' }>): void {

@@ -11,7 +11,9 @@ import type { DataPlane, LinkId, PeerHandle } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
-import { mssOf } from '../peer/payload-limits.ts';
+import { MtuTest } from '../peer/mtu-test.ts';
+import { fitPathMtu } from '../peer/path-mtu.ts';
+import { fragmentBytesOf, mssOf, outerHeaderBytes, overheadOf, type PacketFacts } from '../peer/payload-limits.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import { logResults } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
@@ -42,6 +44,8 @@ export interface InstanceServer {
   /** The longest that a judgement may take, and how far a client may be put off. */
   readonly handWindowMs: number;
   readonly waitLimitSeconds: number;
+  /** Whether the path to each client is measured. */
+  readonly mtuTest: boolean;
   createSession(profile: ConnectionProfile, claim: Claim, ports: Pick<SessionPorts, 'log' | 'wake'>): Session;
   verifyPeer(instance: Instance, chain: ClientFacts['chain']): Promise<boolean>;
   authenticate(instance: Instance, event: Authenticate, dialog: Dialog): Promise<Verdict>;
@@ -116,6 +120,11 @@ export class Instance {
   /** Its addresses are learned: the reply may go out. */
   #settled = false;
   #cipher = '';
+  /** What its data packets look like, once they have a key. */
+  #packet: PacketFacts | undefined;
+  readonly #mtuTest: MtuTest;
+  /** The profile, with sizes that the path to the client allows. */
+  #sizes: ConnectionProfile;
   #settings: Connected['settings'] | undefined;
   #driving = false;
   /** How it ends, once it is leaving. */
@@ -128,6 +137,7 @@ export class Instance {
     this.transport = options.transport;
     this.address = options.address;
     this.profile = options.profile;
+    this.#sizes = options.profile;
     this.peer = options.peer;
     this.#peerSessionId = formatHex(options.claim.peerSessionId);
     this.#server = server;
@@ -139,6 +149,7 @@ export class Instance {
     this.log = (flags, text) => server.log(flags, this.#prefix + text);
     this.facts = newClientFacts(options.id, options.transport, options.address, this.log);
     this.#keys = createPeerKeys(server.plane, options.peer, this.log);
+    this.#mtuTest = this.#createMtuTest();
     this.#session = server.createSession(options.profile, options.claim, {
       log: this.log,
       wake: () => this.#drive((now) => this.#session.handleWake(now)),
@@ -179,6 +190,7 @@ export class Instance {
   }
 
   handleInBand(bytes: Uint8Array): void {
+    if (this.#phase === 'closed' || this.#mtuTest.handle(bytes)) return;
     this.#drive((now) => this.#session.handleInBand(bytes, now));
   }
 
@@ -231,6 +243,7 @@ export class Instance {
     this.#cancelTimer();
     this.#cancelLimit();
     this.#cancelSettling();
+    this.#mtuTest.close();
     this.#dialog?.end('the client is gone');
     this.#aborter.abort();
     if (last.end !== undefined) this.log(Level.multi, endLine(last.end));
@@ -436,6 +449,7 @@ export class Instance {
       this.#cancelSettling();
       if (this.#phase !== 'up') return;
       this.#settled = true;
+      if (this.#server.mtuTest) this.#mtuTest.start();
       if (this.#wantsPush || connected.pushUnasked) this.#drive((now) => this.#sendReply(now));
     });
   }
@@ -445,10 +459,34 @@ export class Instance {
     this.#session.sendPushReply(this.#reply, now);
   }
 
-  #setPacketLimits({ cipher, digest, format }: Extract<SessionEvent, { type: 'data-key' }>): void {
+  /** The path to the client takes packets of so many bytes only, headers of IP and transport included. */
+  fitPath(pathMtuBytes: number): void {
+    const { family } = this.address;
+    const fitted = fitPathMtu(this.#sizes, pathMtuBytes, outerHeaderBytes(family, this.transport));
+    if (fitted === undefined || this.#phase === 'closed') return;
+    for (const line of fitted.lines) this.log(Level.mtuInfo, line);
+    this.#sizes = fitted.sizes;
+    this.#server.plane.setPeer(this.peer, { fragmentBytes: fragmentBytesOf(this.#sizes, family) });
+    if (this.#packet !== undefined) this.#setPacketLimits(this.#packet);
+  }
+
+  #setPacketLimits({ cipher, digest, format }: Pick<PacketFacts, 'cipher' | 'digest' | 'format'>): void {
     const compression = this.#settings?.compression ?? 'none';
-    const facts = { cipher, digest, format, outerFamily: this.address.family, peerId: true, compression };
-    this.#server.plane.setPeer(this.peer, mssOf(facts, this.profile));
+    this.#packet = { cipher, digest, format, outerFamily: this.address.family, peerId: true, compression };
+    this.#server.plane.setPeer(this.peer, mssOf(this.#packet, this.#sizes));
+  }
+
+  #createMtuTest(): MtuTest {
+    const { clock, plane } = this.#server;
+    const { tunMtuBytes, fragment } = this.profile;
+    return new MtuTest({
+      clock,
+      log: this.log,
+      sizes: () => this.#packet && { overheadBytes: overheadOf(this.#packet, this.#sizes), tunMtuBytes },
+      statistics: () => plane.peerStatistics(this.peer),
+      send: (bytes) => plane.sendInBand(this.peer, bytes),
+      isLossy: this.transport === 'udp' && fragment === undefined,
+    });
   }
 
   #heardResponse(base64: string): void {

@@ -98,8 +98,9 @@ function openListener(
   { links, plane, log }: ListenerPorts,
 ): Listener {
   const stream = profile.proto.transport !== 'udp';
-  const { sndbuf, rcvbuf, socketFlags } = config.tunnel;
-  const { fd, siblings, buffers } = open(links, {
+  const { sndbuf, rcvbuf } = config.tunnel;
+  const localEnds = config.server?.multihome;
+  const opened = open(links, {
     transport: stream ? 'tcp-server' : 'udp',
     remote: undefined,
     local,
@@ -109,8 +110,10 @@ function openListener(
     mark: config.mark,
     bindDevice: config.bindDevice,
     mtuDiscovery: profile.mtuDiscovery,
-    tcpNoDelay: socketFlags.includes('TCP_NODELAY'),
+    tcpNoDelay: true,
   });
+  const { fd, siblings, buffers, notes = [] } = opened;
+  for (const note of notes) log(Level.warning, note);
   const { receive, send } = buffers;
   log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
   const name = protocolName(profile.proto, local.family);
@@ -127,6 +130,7 @@ function openListener(
         connecting: false,
         remote: undefined,
         connected: false,
+        localEnds,
         readAhead: undefined,
       });
   return { id, fd, profile, local, transport: stream ? 'tcp' : 'udp' };

@@ -116,6 +116,13 @@ export function optionsLinkMtu(
   return options.tunMtuBytes + payloadExtraBytes(shape, options) + header;
 }
 
+/** What a packet on the link has beside the inner packet, without address and transport headers and padding. */
+export function overheadBytes(shape: PacketShape, options: SizeOptions): number {
+  const sizes = cipherSizes(shape.cipher);
+  const packetId = sizes.kind === 'cbc' ? packetIdBytes : 0;
+  return headerBytes(shape, sizes) + payloadExtraBytes(shape, options) + packetId;
+}
+
 function mssFixOf(options: SizeOptions): { bytes: number; mode: 'mtu' | 'fixed' | 'payload' } {
   if (options.mssFix !== undefined) return options.mssFix;
   if (options.fragment !== undefined && options.fragment.bytes > 0) {

@@ -28,6 +28,7 @@ interface Sent {
   readonly link: number;
   readonly to: string;
   readonly bytes: Uint8Array;
+  readonly trafficClass: number;
 }
 
 interface Handed {
@@ -52,9 +53,9 @@ export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known
   const core = createPlaneCore({
     packetCrypto: crypto,
     io: {
-      sendLink: (link, address, offset, length) => {
+      sendLink: (link, address, offset, length, trafficClass) => {
         const to = address === 0 ? 'remote' : formatSocketAddress(readPackedAddress(view, address));
-        if (verdicts.link === PASS) sent.push({ link, to, bytes: bytes.slice(offset, offset + length) });
+        if (verdicts.link === PASS) sent.push({ link, to, bytes: bytes.slice(offset, offset + length), trafficClass });
         return verdicts.link;
       },
       writeDevice: (_device, offset, length) => {

@@ -47,6 +47,8 @@ const NO_TRAFFIC: PeerStatistics = {
   lastReceivedMs: 0,
   lastSentMs: 0,
   lastPayloadMs: 0,
+  linkReadLargest: 0,
+  linkWriteLargest: 0,
 };
 
 export class FakePlane implements DataPlane {

@@ -36,6 +36,7 @@ describe.skipIf(process.platform !== 'linux')('batches of datagrams', () => {
       connected,
       remote: nativeBytes(64),
       remoteLength: 0,
+      localEnds: false,
       handleDrop: (cause, packets) => told.drops.push([cause, packets]),
       handleError: (number) => told.errors.push(number),
       reconnect: () => false,
