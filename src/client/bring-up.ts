@@ -66,7 +66,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
 /** What the host is asked for. */
 export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): TunnelRequest {
   const { profile, link, ports, signal } = context;
-  return { profile, tunnel, remote: link.remote, letGo: () => ports.device.release(), signal };
+  return { profile, tunnel, remote: link.hop, letGo: () => ports.device.release(), signal };
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
@@ -93,7 +93,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     sendPeerId: tunnel.peerId,
     compression,
     decompress: tunnel.compress?.algorithm ?? 'none',
-    fragmentBytes: fragmentBytesOf(profile, link.remote.family),
+    fragmentBytes: fragmentBytesOf(profile, link.hop.family),
     mssBytes4: 0,
     mssBytes6: 0,
     pingIntervalMs: (tunnel.ping ?? 0) * 1000,
@@ -107,7 +107,7 @@ function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContex
     if (key === undefined) return;
     const peerId = tunnel.peerId !== undefined;
     const sizes = { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes };
-    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.remote.family, peerId, compression }, sizes));
+    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.hop.family, peerId, compression }, sizes));
   };
   return {
     peer,

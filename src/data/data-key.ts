@@ -5,7 +5,7 @@ import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.t
 import { closeEpochKey, createEpochKey, EPOCH_TAG_BYTES, type EpochDataKey } from './epoch-key.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
-import { UsageLimits } from './usage-limits.ts';
+import { type SharedUsage, UsageLimits } from './usage-limits.ts';
 
 /** Bytes of a packet-id and of an AEAD tag. */
 export const PACKET_ID_BYTES = 4;
@@ -73,16 +73,17 @@ export function createDataKey(
   windowPackets: number,
   windowSeconds: number,
   scratch: number,
+  shared?: SharedUsage,
 ): DataKey {
   if (options.format === 'epoch') {
-    return createEpochKey(crypto, handle, options, windowPackets, windowSeconds, scratch);
+    return createEpochKey(crypto, handle, options, windowPackets, windowSeconds, scratch, shared);
   }
   const { material, cipher } = options;
   const state = {
     handle,
     keyId: options.keyId & 7,
     window: new ReplayWindow(windowPackets, windowSeconds),
-    usage: new UsageLimits(options),
+    usage: new UsageLimits(options, shared),
     sealedId: 0,
     openedId: 0,
   };

@@ -19,7 +19,7 @@ import { EpochReceiving, type ReceivingEpoch } from './epoch-receiving.ts';
 import { EpochSecret } from './epoch-secret.ts';
 import { EpochSending } from './epoch-sending.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
-import { blockLimit, blocksOf, FAILED_TAGS_MAX, UsageLimits } from './usage-limits.ts';
+import { blockLimit, blocksOf, FAILED_TAGS_MAX, type SharedUsage, UsageLimits } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** Epoch and counter. */
@@ -48,6 +48,7 @@ export function createEpochKey(
   windowPackets: number,
   windowSeconds: number,
   scratch: number,
+  shared: SharedUsage | undefined,
 ): EpochDataKey {
   const { cipher, material } = options;
   const limitBlocks = blockLimit(options);
@@ -58,7 +59,7 @@ export function createEpochKey(
     handle,
     keyId: options.keyId & 7,
     overheadBytes: EPOCH_ID_BYTES,
-    usage: new UsageLimits(options),
+    usage: new UsageLimits(options, shared),
     sealedId: 0,
     openedId: 0,
     sending: new EpochSending(secret(material.seal), cipher, limitBlocks),
@@ -75,6 +76,7 @@ export function closeEpochKey(key: EpochDataKey): void {
 
 /** Takes the id of the next packet, which has so many bytes of payload; false when there is none left. */
 export function takeEpochId(key: EpochDataKey, lengthBytes: number): boolean {
+  key.sending.moveTo(key.usage.askedEpoch); // by the thread that opens, if that is another
   key.sealedId = key.sending.take(blocksOf(lengthBytes));
   key.usage.sendingEpoch = key.sending.current.epoch;
   return key.sealedId !== 0;
@@ -140,16 +142,22 @@ export function acceptEpoch(key: EpochDataKey, lengthBytes: number, nowMs: numbe
   const { sending, receiving, opened } = key;
   if (opened.epoch > receiving.current.epoch) {
     receiving.moveTo(opened);
-    sending.moveTo(opened.epoch);
+    moveSending(key, opened.epoch);
   }
   const verdict = opened.window.accept(key.openedId, nowMs);
   if (verdict !== PASS) return verdict;
   opened.blocks += blocksOf(lengthBytes);
   // The peer should leave this epoch, and does when it sees a later one.
   const { epoch } = receiving.current;
-  if (sending.current.epoch === epoch && receiving.isWornOut) sending.moveTo(epoch + 1);
+  if (sending.current.epoch === epoch && receiving.isWornOut) moveSending(key, epoch + 1);
   key.usage.sendingEpoch = sending.current.epoch;
   return PASS;
+}
+
+/** Where another thread seals, its key moves at its next packet; this one only notes where it stands. */
+function moveSending({ sending, usage }: EpochDataKey, epoch: number): void {
+  sending.moveTo(epoch);
+  usage.askedEpoch = epoch;
 }
 
 function writeNonce(view: DataView, nonce: number, packetId: number, mask: readonly [number, number, number]): void {

@@ -33,6 +33,15 @@ export interface UsageLimitsOptions {
   readonly limitBlocks?: number | undefined;
 }
 
+/**
+ * What has gone through one key whose directions two threads have, in shared memory: bytes and packets of the one, then of
+ * the other, then the epoch that the one that opens asks the one that seals to move to; this is the one at `place`.
+ */
+export interface SharedUsage {
+  readonly counts: Float64Array;
+  readonly place: 0 | 1;
+}
+
 /** Blocks of the cipher that so many bytes take. */
 export function blocksOf(lengthBytes: number): number {
   return Math.ceil(lengthBytes / BLOCK_BYTES);
@@ -53,6 +62,10 @@ const TOLD: Readonly<Record<UsageReason, number>> = {
   epoch: 32,
 };
 
+const ASKED_EPOCH = 4;
+/** Bytes of shared memory that a SharedUsage takes. */
+export const SHARED_USAGE_BYTES = 5 * 8;
+
 /** What has gone through one key, both ways. */
 export class UsageLimits {
   /** Tags that were wrong; in the epoch format each epoch has its own count. */
@@ -63,13 +76,15 @@ export class UsageLimits {
   readonly #limitPackets: number;
   readonly #noticeBlocks: number;
   readonly #noticeId: number;
+  readonly #shared: SharedUsage | undefined;
   #bytes = 0;
   #packets = 0;
   #sealedBlocks = 0;
   #openedBlocks = 0;
   #told = 0;
 
-  constructor(options: UsageLimitsOptions) {
+  constructor(options: UsageLimitsOptions, shared?: SharedUsage) {
+    this.#shared = shared;
     const epochs = options.format === 'epoch';
     this.#limitBytes = options.limitBytes > 0 ? options.limitBytes : Number.POSITIVE_INFINITY;
     this.#limitPackets = options.limitPackets > 0 ? options.limitPackets : Number.POSITIVE_INFINITY;
@@ -90,12 +105,33 @@ export class UsageLimits {
     return this.#reason(lengthBytes, this.#openedBlocks + packetId, 0);
   }
 
+  /** The epoch that the thread which opens asks for; 0 for none, or where there is no other thread. */
+  get askedEpoch(): number {
+    return this.#shared?.counts[ASKED_EPOCH] ?? 0;
+  }
+
+  set askedEpoch(epoch: number) {
+    if (this.#shared !== undefined) this.#shared.counts[ASKED_EPOCH] = epoch;
+  }
+
+  /** The bytes, or packets, of the thread that has the other direction. */
+  #others(which: 0 | 1): number {
+    return this.#shared === undefined ? 0 : (this.#shared.counts[2 - 2 * this.#shared.place + which] ?? 0);
+  }
+
   #reason(lengthBytes: number, blocks: number, sealedId: number): UsageReason | undefined {
     this.#bytes += lengthBytes;
     this.#packets++;
+    if (this.#shared !== undefined) {
+      const { counts, place } = this.#shared;
+      counts[2 * place] = this.#bytes;
+      counts[2 * place + 1] = this.#packets;
+    }
+    const bytes = this.#bytes + this.#others(0);
+    const packets = this.#packets + this.#others(1);
     if (sealedId >= this.#noticeId && this.#tell('packet-id')) return 'packet-id';
-    if (this.#bytes >= this.#limitBytes && this.#tell('bytes')) return 'bytes';
-    if (this.#packets >= this.#limitPackets && this.#tell('packets')) return 'packets';
+    if (bytes >= this.#limitBytes && this.#tell('bytes')) return 'bytes';
+    if (packets >= this.#limitPackets && this.#tell('packets')) return 'packets';
     if (blocks > this.#noticeBlocks && this.#tell('cipher')) return 'cipher';
     if (this.sendingEpoch >= EPOCH_NOTICE && this.#tell('epoch')) return 'epoch';
     if (this.failedTags > FAILED_TAGS_NOTICE && this.#tell('failed-tags')) return 'failed-tags';

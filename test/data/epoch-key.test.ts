@@ -9,7 +9,7 @@ import { EpochSecret } from '../../src/data/epoch-secret.ts';
 import { EPOCH_COUNTER_MAX, EpochSending } from '../../src/data/epoch-sending.ts';
 import { openPacket } from '../../src/data/open.ts';
 import { sealPacket } from '../../src/data/seal.ts';
-import { EPOCH_NOTICE, FAILED_TAGS_MAX, FAILED_TAGS_NOTICE } from '../../src/data/usage-limits.ts';
+import { EPOCH_NOTICE, FAILED_TAGS_MAX, FAILED_TAGS_NOTICE, SHARED_USAGE_BYTES } from '../../src/data/usage-limits.ts';
 import { dropCause, PASS } from '../../src/data/verdict.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { parseHex } from '../../src/wire/hex.ts';
@@ -327,3 +327,26 @@ describe('opening in the epoch format', () => {
 function expandZero(): Uint8Array {
   return deriveEpoch('AES-256-GCM', new Uint8Array(32), 2).secret;
 }
+
+describe('an epoch key whose directions two threads have', () => {
+  it('seals with the epoch that the thread which opens has met', () => {
+    const counts = new Float64Array(SHARED_USAGE_BYTES / 8);
+    const crypto = createNodePacketCrypto(createArena(8192));
+    const far = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5, format: 'epoch' });
+    const [opens, seals] = ([0, 1] as const).map((place) =>
+      createDataKey(crypto, 1, far.keyOptions, 64, 15, NONCE, { counts, place }),
+    ) as [EpochDataKey, EpochDataKey];
+    const sealedEpoch = () => {
+      crypto.arena.bytes.set(PAYLOAD, TEXT);
+      const span = { offset: TEXT, length: PAYLOAD.length };
+      expect(sealPacket(crypto, seals, 5, span, NONCE)).toBe(PASS);
+      return crypto.arena.view.getUint16(span.offset + 4);
+    };
+    expect(sealedEpoch()).toBe(1);
+    far.epoch = 4;
+    const packet = far.seal(PAYLOAD, 1);
+    crypto.arena.bytes.set(packet, TEXT);
+    expect(openPacket(crypto, opens, 4, { offset: TEXT, length: packet.length }, NONCE, 0)).toBe(PASS);
+    expect(sealedEpoch()).toBe(4);
+  });
+});
