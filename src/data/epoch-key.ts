@@ -19,14 +19,7 @@ import { EpochReceiving, type ReceivingEpoch } from './epoch-receiving.ts';
 import { EpochSecret } from './epoch-secret.ts';
 import { EpochSending } from './epoch-sending.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
-import {
-  blockLimit,
-  blocksOf,
-  FAILED_TAGS_MAX,
-  FAILED_TAGS_NOTICE,
-  type SharedUsage,
-  UsageLimits,
-} from './usage-limits.ts';
+import { blockLimit, blocksOf, FAILED_TAGS_MAX, type SharedUsage, UsageLimits } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** Epoch and counter. */
@@ -43,8 +36,6 @@ export interface EpochDataKey extends KeyState {
   readonly kind: 'epoch';
   readonly sending: EpochSending;
   readonly receiving: EpochReceiving;
-  /** Blocks and packets that one epoch's key may carry, either way; infinity for no limit. */
-  readonly limitBlocks: number;
   /** The epoch of the packet in hand, which was opened. */
   opened: ReceivingEpoch;
 }
@@ -62,7 +53,7 @@ export function createEpochKey(
   const { cipher, material } = options;
   const limitBlocks = blockLimit(options);
   const secret = (direction: DirectionKey) => new EpochSecret(crypto, direction.cipher, scratch);
-  const receiving = new EpochReceiving(secret(material.open), cipher, windowPackets, windowSeconds);
+  const receiving = new EpochReceiving(secret(material.open), cipher, limitBlocks, windowPackets, windowSeconds);
   return {
     kind: 'epoch',
     handle,
@@ -73,7 +64,6 @@ export function createEpochKey(
     openedId: 0,
     sending: new EpochSending(secret(material.seal), cipher, limitBlocks),
     receiving,
-    limitBlocks,
     opened: receiving.current,
   };
 }
@@ -138,7 +128,10 @@ export function openEpoch(
     return BAD_TAG;
   }
   key.opened = epoch;
-  key.openedId = view.getUint16(packetId + 2) * 2 ** 32 + view.getUint32(packetId + 4);
+  const high = view.getUint16(packetId + 2);
+  const low = view.getUint32(packetId + 4);
+  // Not by arithmetic where 32 bits are enough: what comes of that is a number on the heap.
+  key.openedId = high === 0 ? low : high * 2 ** 32 + low;
   span.offset = text;
   span.length = length;
   return PASS;
@@ -155,10 +148,8 @@ export function acceptEpoch(key: EpochDataKey, lengthBytes: number, nowMs: numbe
   if (verdict !== PASS) return verdict;
   opened.blocks += blocksOf(lengthBytes);
   // The peer should leave this epoch, and does when it sees a later one.
-  const { current } = receiving;
-  if (sending.current.epoch === current.epoch && isWornOut(current, key.limitBlocks)) {
-    moveSending(key, current.epoch + 1);
-  }
+  const { epoch } = receiving.current;
+  if (sending.current.epoch === epoch && receiving.isWornOut) moveSending(key, epoch + 1);
   key.usage.sendingEpoch = sending.current.epoch;
   return PASS;
 }
@@ -167,10 +158,6 @@ export function acceptEpoch(key: EpochDataKey, lengthBytes: number, nowMs: numbe
 function moveSending({ sending, usage }: EpochDataKey, epoch: number): void {
   sending.moveTo(epoch);
   usage.askedEpoch = epoch;
-}
-
-function isWornOut({ blocks, window, failedTags }: ReceivingEpoch, limitBlocks: number): boolean {
-  return blocks + window.highest > limitBlocks || failedTags > FAILED_TAGS_NOTICE;
 }
 
 function writeNonce(view: DataView, nonce: number, packetId: number, mask: readonly [number, number, number]): void {

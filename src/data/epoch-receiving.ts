@@ -6,6 +6,7 @@
 
 import { EPOCH_MAX, type EpochKey, type EpochSecret } from './epoch-secret.ts';
 import { ReplayWindow } from './replay-window.ts';
+import { FAILED_TAGS_NOTICE } from './usage-limits.ts';
 
 /** Epochs after the current one that packets are taken of; the C program's figure. */
 const EPOCHS_AHEAD = 16;
@@ -19,6 +20,7 @@ export interface ReceivingEpoch extends EpochKey {
 
 export class EpochReceiving {
   readonly #cipher: string;
+  readonly #limitBlocks: number;
   readonly #windowPackets: number;
   readonly #windowSeconds: number;
   /** Stands at the current epoch. */
@@ -28,8 +30,9 @@ export class EpochReceiving {
   /** Epoch `n` at `n % EPOCHS_AHEAD`, where its key was needed already. */
   readonly #ahead: (ReceivingEpoch | undefined)[] = new Array(EPOCHS_AHEAD).fill(undefined);
 
-  /** Begins where the secret stands, which is its own from then on. */
-  constructor(secret: EpochSecret, cipher: string, windowPackets: number, windowSeconds: number) {
+  /** Begins where the secret stands, which is its own from then on. `limitBlocks`: blocks and packets of one epoch. */
+  constructor(secret: EpochSecret, cipher: string, limitBlocks: number, windowPackets: number, windowSeconds: number) {
+    this.#limitBlocks = limitBlocks;
     this.#cipher = cipher;
     this.#windowPackets = windowPackets;
     this.#windowSeconds = windowSeconds;
@@ -39,6 +42,12 @@ export class EpochReceiving {
 
   get current(): ReceivingEpoch {
     return this.#current;
+  }
+
+  /** Whether the peer should leave the current epoch. */
+  get isWornOut(): boolean {
+    const { blocks, window, failedTags } = this.#current;
+    return blocks + window.highest > this.#limitBlocks || failedTags > FAILED_TAGS_NOTICE;
   }
 
   /** The epoch that a packet names, if packets of it are taken now. */

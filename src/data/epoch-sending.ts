@@ -31,8 +31,11 @@ export class EpochSending {
    * after the last epoch: nothing may be sealed any more.
    */
   take(blocks: number): number {
-    if (this.#usedUp) this.moveTo(this.#current.epoch + 1);
-    if (this.#usedUp) return 0;
+    if (this.counter >= EPOCH_COUNTER_MAX || this.#blocks + this.counter > this.#limitBlocks) {
+      const { epoch } = this.#current;
+      this.moveTo(epoch + 1);
+      if (this.#current.epoch === epoch) return 0;
+    }
     this.#blocks += blocks;
     return ++this.counter;
   }
@@ -50,9 +53,5 @@ export class EpochSending {
   close(): void {
     this.#current.key.close();
     this.#secret.wipe();
-  }
-
-  get #usedUp(): boolean {
-    return this.counter >= EPOCH_COUNTER_MAX || this.#blocks + this.counter > this.#limitBlocks;
   }
 }

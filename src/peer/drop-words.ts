@@ -28,6 +28,9 @@ export function logDrop(
     case 'bad-tag':
       log(Level.cryptErrors, `Authenticate/Decrypt packet error: cipher final failed${times}`);
       return;
+    case 'unknown-epoch':
+      log(Level.cryptErrors, `AEAD Decrypt error: data packet with unknown epoch${times}`);
+      return;
     case 'bad-mac':
       log(Level.cryptErrors, `Authenticate/Decrypt packet error: packet HMAC authentication failed${times}`);
       return;
@@ -79,6 +82,7 @@ export const endsStream = (notice: DropNotice): boolean =>
   notice.cause === 'bad-tag' ||
   notice.cause === 'bad-mac' ||
   notice.cause === 'bad-padding' ||
+  notice.cause === 'unknown-epoch' ||
   notice.cause === 'replay';
 
 /** Why a connection has ended, for the log. */

@@ -19,6 +19,50 @@ describe('a client', () => {
     expect(peer?.sending).toBeDefined();
   });
 
+  it('announces what OpenVPN 2.7 does', async () => {
+    const lab = await new ClientLab(REMOTE).up();
+    const event = lab.server.last.events.find(({ type }) => type === 'peer-connected');
+    expect(event?.type === 'peer-connected' && event.peerInfo.get('IV_PROTO')).toBe('8094');
+  });
+
+  it.each([
+    [['protocol-flags cc-exit tls-ekm'], 'add key 0', 1400],
+    [['protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch'], 'add epoch key 0', 1396],
+  ])('does as the server pushes: %s', async (push, installed, mssBytes4) => {
+    const lab = new ClientLab(REMOTE, 'verb 4');
+    lab.server.push = push;
+    await lab.up();
+    expect(lab.plane.calls).toContain(installed);
+    expect([...lab.plane.peers.values()][0]?.options.mssBytes4).toBe(mssBytes4);
+    expect(lab.log.find((line) => line.startsWith('Protocol options: '))).toBe(`Protocol options: ${push[0]}`);
+    const dynamic = lab.log.filter((line) => line.includes('dynamic tls-crypt'));
+    expect(dynamic).toHaveLength(push[0]?.includes('dyn-tls-crypt') ? 4 : 0);
+    lab.server.last.session.renegotiate(lab.clock.now());
+    await lab.until(() => lab.plane.calls.includes(installed.replace('0', '1')), 'renegotiated');
+  });
+
+  it('does not take the epoch format with a cipher that has no tag', async () => {
+    const lab = new ClientLab(REMOTE, 'data-ciphers AES-256-CBC', 'connect-retry-max 1');
+    lab.server.push = ['cipher AES-256-CBC', 'protocol-flags tls-ekm aead-epoch'];
+    lab.server.answer = () => ['PUSH_REPLY', ...lab.server.pushReply].join(',');
+    await lab.start();
+    await lab.until(() => lab.log.some((line) => line.includes('required for epoch data format')), 'refused');
+    expect(lab.log).toContain('AEAD cipher (currently AES-256-CBC) required for epoch data format.');
+    expect(lab.isUp).toBe(false);
+  });
+
+  it('may have less carried by a key, for tests, and never more', async () => {
+    for (const [line, limit] of [
+      ['verb 3', undefined],
+      ['setenv SALLYPORT_TEST_CIPHER_LIMIT 3000', 3000],
+      ['setenv SALLYPORT_TEST_CIPHER_LIMIT 3000x', undefined],
+      ['setenv SALLYPORT_TEST_CIPHER_LIMIT 0', undefined],
+    ] as const) {
+      const lab = await new ClientLab(REMOTE, line).up();
+      expect(lab.plane.limitBlocks).toBe(limit);
+    }
+  });
+
   it('gives everything back on SIGTERM and exits with 0', async () => {
     const lab = await new ClientLab(REMOTE).up();
     lab.signal('SIGTERM');

@@ -269,7 +269,7 @@ describe('opening in the epoch format', () => {
 
   it('has no epochs ahead so near the last that their followers would have no number', () => {
     const secret = new EpochSecret(build().crypto, new Uint8Array(32), NONCE, 0xffff - 20);
-    const receiving = new EpochReceiving(secret, 'AES-256-GCM', 64, 15);
+    const receiving = new EpochReceiving(secret, 'AES-256-GCM', Number.POSITIVE_INFINITY, 64, 15);
     const reach = Array.from({ length: 21 }, (_, index) => 0xffff - 20 + index);
     expect(reach.filter((epoch) => receiving.find(epoch) !== undefined)).toEqual(reach.slice(0, 4));
     receiving.moveTo(receiving.find(0xffff - 17)!);

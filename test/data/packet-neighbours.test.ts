@@ -27,10 +27,22 @@ describe('what lies beside a packet', () => {
     ['AES-256-GCM', 'none', 1, 'AES-256-GCM', 'none', 2, { fragmentBytes: 1000 }],
     ['none', 'none', undefined, 'AES-256-GCM', 'none', 2, {}],
     ['none', 'none', undefined, 'none', 'SHA512', 2, {}],
+    ['AES-256-GCM', 'epoch', 1, 'AES-256-GCM', 'epoch', 2, {}],
+    ['AES-256-GCM', 'epoch', 1, 'AES-256-GCM', 'none', 2, {}],
+    ['AES-256-GCM', 'none', 1, 'AES-256-GCM', 'epoch', 2, {}],
+    ['AES-256-GCM', 'epoch', undefined, 'AES-256-GCM', 'epoch', 2, {}],
+    ['AES-256-GCM', 'epoch', 1, 'AES-256-GCM', 'epoch', 2, { compression: 'stub' }],
+    ['AES-256-CBC', 'SHA512', 1, 'AES-256-GCM', 'epoch', 2, {}],
   ] as const)('stays as it is, whoever sends it on: %s %s (%s) to %s %s (%s) %o', (...shape) => {
     const [cipher, digest, peerId, toCipher, toDigest, toPeerId, change] = shape;
-    const from = new FarKey({ cipher, digest, peerId });
-    const to = new FarKey({ cipher: toCipher, digest: toDigest, peerId: toPeerId });
+    const keyOf = (name: string, with_: string, id: number | undefined) =>
+      new FarKey(
+        with_ === 'epoch'
+          ? { cipher: name, digest: 'none', format: with_, peerId: id }
+          : { cipher: name, digest: with_, peerId: id },
+      );
+    const from = keyOf(cipher, digest, peerId);
+    const to = keyOf(toCipher, toDigest, toPeerId);
     const ends = [
       [PEER, from, { address: HOME, prefixes: ['10.8.0.1/32'], sendPeerId: peerId, receivePeerId: peerId }],
       [

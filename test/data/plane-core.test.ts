@@ -428,9 +428,11 @@ describe('plane core', () => {
 
 describe('the packet path', () => {
   it.each([
-    ['through the device', '10.8.0.2'],
-    ['from peer to peer', '10.8.0.77'],
-  ])('allocates nothing for a packet %s', (_way, destination) => {
+    ['through the device', '10.8.0.2', undefined],
+    ['from peer to peer', '10.8.0.77', undefined],
+    ['through the device in the epoch format', '10.8.0.2', 'epoch'],
+    ['from peer to peer in the epoch format', '10.8.0.77', 'epoch'],
+  ] as const)('allocates nothing for a packet %s', (_way, destination, format) => {
     const crypto = idleCrypto();
     const { bytes, view } = crypto.arena;
     const io = { sendLink: () => PASS, writeDevice: () => PASS };
@@ -442,9 +444,9 @@ describe('the packet path', () => {
     core.addLink(LINK, { framing: 'udp', remote: undefined });
     core.addPeer(PEER, 0, peerOptions({ compression: 'stub', prefixes: ['10.8.0.1/32'] }));
     core.addPeer(PEER + 10, 1, peerOptions({ receivePeerId: 9, prefixes: ['10.8.0.77/32'] }));
-    core.addKey(PEER + 10, KEY + 10, new FarKey({ cipher: 'AES-256-GCM', digest: 'none' }).keyOptions);
+    core.addKey(PEER + 10, KEY + 10, new FarKey({ cipher: 'AES-256-GCM', digest: 'none', format }).keyOptions);
     core.useKey(PEER + 10, KEY + 10);
-    core.addKey(PEER, KEY, new FarKey({ cipher: 'AES-256-GCM', digest: 'none' }).keyOptions);
+    core.addKey(PEER, KEY, new FarKey({ cipher: 'AES-256-GCM', digest: 'none', format }).keyOptions);
     core.useKey(PEER, KEY);
     writePackedAddress(view, SOURCE, HOME);
     const packet = outward(1300);
@@ -456,9 +458,13 @@ describe('the packet path', () => {
         bytes.set(packet, INPUT);
         core.handleDevicePacket(DEVICE, INPUT, packet.length);
         view.setUint32(INPUT, 0x48000005);
-        view.setUint32(INPUT + 4, ++packetId);
-        bytes.set(framed, INPUT + 24);
-        core.handleLinkPacket(LINK, SOURCE, INPUT, 24 + framed.length);
+        if (format === undefined) view.setUint32(INPUT + 4, ++packetId);
+        else {
+          view.setUint32(INPUT + 4, 0x10000);
+          view.setUint32(INPUT + 8, ++packetId);
+        }
+        bytes.set(framed, INPUT + (format === undefined ? 24 : 12));
+        core.handleLinkPacket(LINK, SOURCE, INPUT, 24 + framed.length + (format === undefined ? 0 : 4));
       }
     };
     run(20_000);

@@ -56,7 +56,7 @@ export class FakePlane implements DataPlane {
     ciphers: ['AES-256-GCM', 'AES-128-GCM', 'CHACHA20-POLY1305', 'AES-256-CBC'],
     digests: ['SHA1', 'SHA256'],
     dataV1: true,
-    epoch: false,
+    epoch: true,
     framings: ['udp', 'tcp', 'socks-udp'],
     fragment: true,
     compression: ['none', 'comp-lzo', 'stub', 'stub-v2'],
@@ -72,6 +72,8 @@ export class FakePlane implements DataPlane {
   closed = 0;
   /** What `peerStatistics` says beside zeros. */
   traffic: Partial<PeerStatistics> = {};
+  /** Of the newest key. */
+  limitBlocks: number | undefined;
   /** Most keys that a peer had at once. */
   mostKeys = 0;
   #far: FarSide | undefined;
@@ -153,14 +155,15 @@ export class FakePlane implements DataPlane {
     this.peers.delete(peer);
   }
 
-  addKey(peer: PeerHandle, { keyId, material }: KeyOptions): KeyHandle {
+  addKey(peer: PeerHandle, { keyId, material, format, limitBlocks }: KeyOptions): KeyHandle {
     const { keys } = live(this.peers, peer, 'peer');
     if (keys.size >= 4) throw new RangeError('four keys already');
     if (material.seal.cipher.every((byte) => byte === 0)) throw new RangeError('an empty key');
     this.#lastId++;
     keys.set(this.#lastId, keyId);
     this.mostKeys = Math.max(this.mostKeys, keys.size);
-    this.calls.push(`add key ${keyId}`);
+    this.calls.push(`add${format === undefined ? '' : ` ${format}`} key ${keyId}`);
+    this.limitBlocks = limitBlocks;
     return this.#lastId;
   }
 

@@ -81,6 +81,8 @@ export class FakeServer {
       ...PUSH,
       useExporter: flags.includes('tls-ekm'),
       controlExit: flags.includes('cc-exit'),
+      dynamicTlsCrypt: flags.includes('dyn-tls-crypt'),
+      epochData: flags.includes('aead-epoch'),
       keepalive: NO_KEEPALIVE,
     };
   }

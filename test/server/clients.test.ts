@@ -33,6 +33,38 @@ describe('a client', () => {
     expect(await lab.gone()).toEqual({});
   });
 
+  it('of 2.7 gets all of its protocol flags, and both ends speak by them, with new keys too', async () => {
+    const lab = await new ServerLab([KEEPALIVE]).up();
+    const ann = await lab.connected('ann', { session: { peerInfo: ['IV_PROTO=8094', 'IV_CIPHERS=AES-256-GCM'] } });
+    expect(ann.pushed).toContain('protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch');
+    expect(lab.lines(/Protocol options: protocol-flags cc-exit tls-ekm dyn-tls-crypt aead-epoch$/)).toHaveLength(1);
+    for (let round = 1; round <= 3; round++) {
+      ann.sendPacket('10.8.0.1');
+      lab.sendInner('10.8.0.2');
+      await lab.runFor(100);
+      expect(lab.inner()).toEqual(['10.8.0.2 > 10.8.0.1']);
+      expect(ann.receivedFrom()).toEqual(['10.8.0.1']);
+      ann.session.renegotiate(lab.clock.now());
+      await lab.until(() => lab.renegotiations === round, 'renegotiated');
+      await lab.runFor(1000);
+    }
+    const formats = ann.events.flatMap((event) => (event.type === 'data-key' ? [event.format] : []));
+    expect(formats).toEqual(['epoch', 'epoch', 'epoch', 'epoch']);
+    expect(await lab.gone()).toEqual({});
+  });
+
+  it.each([
+    ['a cipher without a tag', ['data-ciphers AES-256-CBC'], ['IV_PROTO=8094', 'IV_CIPHERS=AES-256-CBC']],
+    ['no word of it', [], ['IV_PROTO=7070', 'IV_CIPHERS=AES-256-GCM']],
+  ])('with %s gets no epochs', async (_title, lines, peerInfo) => {
+    const lab = await new ServerLab(lines).up();
+    const ann = await lab.connected('ann', { session: { peerInfo, dataCiphers: ['AES-256-GCM', 'AES-256-CBC'] } });
+    expect(ann.pushed).toContain('protocol-flags cc-exit tls-ekm dyn-tls-crypt');
+    ann.sendPacket('10.8.0.1');
+    await lab.runFor(100);
+    expect(lab.inner()).toEqual(['10.8.0.2 > 10.8.0.1']);
+  });
+
   it.each([1, 2, 3, 4, 5])('comes over a wire that loses a third, repeats and reorders (seed %i)', async (seed) => {
     const lab = await new ServerLab([], { seed }).up();
     lab.setNoise(ROUGH);
