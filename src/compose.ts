@@ -56,6 +56,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
         await loadTlsMaterial(config.tls, {
           read: (path) => nodeMaterialFiles.read(pathOf(path)),
           stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+          list: (path) => nodeMaterialFiles.list(pathOf(path)),
+          exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
           passphrase: options.passphrase,
           warn,
         }),

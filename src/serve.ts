@@ -252,6 +252,8 @@ function readTls(config: Config, options: ServeOptions, held: HeldFiles): Promis
     read: (path) => held.read(pathOf(path)),
     readNow: (path) => nodeMaterialFiles.read(pathOf(path)),
     stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+    list: (path) => held.list(pathOf(path), nodeMaterialFiles.list),
+    exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
     passphrase: options.passphrase,
     warn: (text) => options.log(Level.warning, text),
   });

@@ -36,11 +36,15 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   };
   add('dh', server === undefined ? undefined : tls.dh, false);
   add('ca', tls.ca, false);
+  addPath('capath', tls.caPath?.kind === 'file' ? tls.caPath.path : undefined, 'look-into');
   add('cert', tls.cert, false);
   add('extra-certs', tls.extraCerts, false);
   add('key', tls.key, true);
   add('pkcs12', tls.pkcs12, true);
-  add('crl-verify', tls.crlVerify?.source, false);
+  const { crlVerify } = tls;
+  if (crlVerify?.directory === true && crlVerify.source.kind === 'file') {
+    addPath('crl-verify directory', crlVerify.source.path, 'look-into');
+  } else add('crl-verify', crlVerify?.source, false);
   for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
   for (const { kind, source } of server?.wraps ?? []) add(kind, source, true);
   add('auth-gen-token-secret', server?.authGenTokenSecret, true);

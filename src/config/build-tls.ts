@@ -50,13 +50,13 @@ const EXTENDED_KEY_USAGE = {
 } as const;
 
 const source =
-  (name: 'ca' | 'cert' | 'key' | 'pkcs12' | 'extraCerts' | 'dh'): Reader<TlsDraft> =>
+  (name: 'ca' | 'caPath' | 'cert' | 'key' | 'pkcs12' | 'extraCerts' | 'dh'): Reader<TlsDraft> =>
   (draft, _args, _say, line) => {
     draft[name] = sourceOf(line);
   };
 
 const text =
-  (name: 'caPath' | 'cipherList' | 'cipherSuites' | 'groups' | 'remoteCertEku'): Reader<TlsDraft> =>
+  (name: 'cipherList' | 'cipherSuites' | 'groups' | 'remoteCertEku'): Reader<TlsDraft> =>
   (draft, [value = '']) => {
     draft[name] = value;
   };
@@ -80,7 +80,7 @@ export const TLS_READERS: Readers<TlsDraft> = {
   'tls-client': role('client'),
   'tls-server': role('server'),
   ca: source('ca'),
-  capath: text('caPath'),
+  capath: source('caPath'),
   cert: source('cert'),
   key: source('key'),
   pkcs12: source('pkcs12'),

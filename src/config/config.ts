@@ -159,7 +159,7 @@ export type X509NameType = 'subject' | 'name' | 'name-prefix';
 export interface TlsOptions {
   readonly role: 'client' | 'server' | undefined;
   readonly ca: Source | undefined;
-  readonly caPath: string | undefined;
+  readonly caPath: Source | undefined;
   readonly cert: Source | undefined;
   readonly key: Source | undefined;
   readonly pkcs12: Source | undefined;

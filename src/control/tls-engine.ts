@@ -53,6 +53,8 @@ export interface TlsEstablished {
   /** Leaf first. Empty when the peer sent none. */
   readonly chain: readonly PeerCertificate[];
   readonly verdict: ChainVerdict;
+  /** Certificates of the chain that no revocation list speaks of, where there are lists: they are let in, and told of. */
+  readonly unlisted?: readonly PeerCertificate[];
 }
 
 export interface TlsFailure {

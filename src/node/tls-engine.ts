@@ -21,8 +21,10 @@ import type {
   TlsListener,
 } from '../control/tls-engine.ts';
 import { SallyportError } from '../error.ts';
+import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
-import { findRevoked, judgeChain } from './peer-chain.ts';
+import { judgeChain } from './peer-chain.ts';
+import { findRevoked } from './revocation.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { describeTlsFailure } from './tls-words.ts';
 
@@ -31,7 +33,7 @@ export interface NodeTlsFactory extends TlsEngineFactory {
   reload(material: TlsMaterial, options?: { readonly requestCertificate?: boolean }): void;
   /** What the next engine is made with. */
   readonly material: TlsMaterial;
-  /** Looks at the CRL file; true when the list is another one than at the last call. */
+  /** Looks at the CRL file and the directories; true when something there is another than at the last call. */
   refresh(): boolean;
   /** Whether a certificate of a chain stands in the list as it is now. */
   isRevoked(chain: readonly PeerCertificate[]): boolean;
@@ -54,7 +56,11 @@ export function createNodeTlsFactory(
     server = undefined;
     changed = true;
   };
+  let serialsStamp = material.revokedSerials?.stamp();
   const refresh = (): void => {
+    const stamp = current.revokedSerials?.stamp();
+    if (stamp !== serialsStamp) changed = true;
+    serialsStamp = stamp;
     const refreshed = current.refresh();
     if (refreshed !== undefined) take(refreshed);
   };
@@ -72,7 +78,9 @@ export function createNodeTlsFactory(
       changed = false;
       return news;
     },
-    isRevoked: (chain) => findRevoked(chain, current.revocationLists) >= 0,
+    isRevoked: (chain) =>
+      findRevoked(chain, current.revocationLists) >= 0 ||
+      chain.some(({ serialHex }) => current.revokedSerials?.find(decimalOfHex(serialHex)) === true),
     create(role, listener) {
       refresh();
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
@@ -304,7 +312,11 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     // Typed as an Error, but a code in fact; null when there is none.
     authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
     authorities: material.authorities,
-    revocationLists: material.revocationLists,
+    revocation: {
+      lists: material.revocationLists,
+      expectsLists: material.expectsLists,
+      serials: material.revokedSerials,
+    },
     peerRole: role === 'client' ? 'server' : 'client',
     nowSeconds: Date.now() / 1000,
   });
@@ -316,6 +328,7 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     resumed: socket.isSessionReused(),
     chain: judged.chain,
     verdict: judged.verdict,
+    unlisted: judged.unlisted,
   };
 }
 

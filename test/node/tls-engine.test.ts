@@ -208,7 +208,7 @@ describe('the verdict', () => {
       authorized: true,
       authorizationError: undefined,
       authorities: [certificate(pki.ca.cert)],
-      revocationLists: [],
+      revocation: undefined,
       peerRole: 'server',
       nowSeconds: Date.UTC(2030, 0, 1) / 1000,
       ...change,
