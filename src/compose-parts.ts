@@ -11,11 +11,12 @@ import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setN
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import type { Log } from './log.ts';
+import { createCertificateFiles } from './node/certificate-files.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { ScriptStdio } from './node/scripts.ts';
 import type { PacketDevice } from './packet-device.ts';
 import { Host, type HostPorts } from './tunnel/host.ts';
-import type { DevicePort, NetworkPort } from './tunnel/ports.ts';
+import type { CertificateFiles, DevicePort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
 
 /** What clients and servers get from the program that runs them. */
@@ -100,17 +101,22 @@ export function prepareProcess({ providers, process: { nice } }: Config): void {
 /** What the tunnel does to the host, with the adapters of this platform. */
 export const composeHost = (
   config: Config,
-  { log, configFile }: Pick<Surroundings, 'log' | 'configFile'>,
+  { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
   ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver'>,
 ): Host =>
   new Host(config, {
     ...ports,
+    certificateFiles: certificateFiles(config, directory),
     privileges: privilegePort(config),
     log,
     pid: process.pid,
     startUnixSeconds: Math.floor(Date.now() / 1000),
     configFile,
   });
+
+/** Where the peer's certificates are put for scripts, if anywhere. */
+export const certificateFiles = ({ scripts }: Config, directory: string): CertificateFiles | undefined =>
+  createCertificateFiles(scripts.exportCertificates && resolve(directory, scripts.exportCertificates));
 
 /** The text of a key or of another small file, inline or by name. Throws what reading throws. */
 export function readSource(source: Source, directory: string): string {

@@ -3,6 +3,7 @@
 
 import { resolve } from 'node:path';
 import {
+  certificateFiles,
   composeHost,
   hostPorts,
   prepareProcess,
@@ -111,6 +112,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             host,
             scripts,
             files: createServerFiles({ directory, tmpDir: server.tmpDir }),
+            certificateFiles: certificateFiles(config, directory),
             localTime: formatLocalTime,
             material,
             hooks: options.hooks ?? {},

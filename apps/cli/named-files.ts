@@ -56,6 +56,7 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   addPath('route-pre-down', scripts.routePreDown?.[0], 'run');
   addPath('ipchange', scripts.ipChange?.[0], 'run');
   addPath('tls-verify', scripts.tlsVerify?.[0], 'run');
+  addPath('tls-export-cert', scripts.exportCertificates, 'fill');
   addPath('auth-user-pass-verify', server?.scripts.authUserPassVerify?.argv[0], 'run');
   addPath('client-connect', server?.scripts.clientConnect?.[0], 'run');
   addPath('client-disconnect', server?.scripts.clientDisconnect?.[0], 'run');

@@ -45,6 +45,7 @@ export const emptyScripts = (): ScriptDraft => ({
   routePreDown: undefined,
   ipChange: undefined,
   tlsVerify: undefined,
+  exportCertificates: undefined,
   dnsUpdown: undefined,
   downPre: false,
   upDelay: false,
@@ -156,6 +157,9 @@ export const SCRIPT_READERS: Readers<ScriptDraft> = {
   'route-pre-down': command('routePreDown', 'route-pre-down', false),
   ipchange: command('ipChange', 'ipchange', true),
   'tls-verify': command('tlsVerify', 'tls-verify', true),
+  'tls-export-cert': (draft, [directory = '']) => {
+    draft.exportCertificates = directory;
+  },
   'dns-updown': (draft, [what = ''], say) => {
     if (what === 'disable') draft.dnsUpdown = 'disable';
     else if (what === 'force') draft.dnsUpdown = Array.isArray(draft.dnsUpdown) ? draft.dnsUpdown : 'force';

@@ -154,6 +154,13 @@ export interface CompressOption {
   readonly text: string;
 }
 
+/** One `x509-track`: a name as `certificateField` takes it. */
+export interface TrackedField {
+  readonly name: string;
+  /** Of every certificate of the chain (`+name`), not of the peer's own only. */
+  readonly wholeChain: boolean;
+}
+
 export type X509NameType = 'subject' | 'name' | 'name-prefix';
 
 export interface TlsOptions {
@@ -181,6 +188,7 @@ export interface TlsOptions {
   readonly remoteCertEku: string | undefined;
   readonly nsCertType: 'client' | 'server' | undefined;
   readonly verifyX509Name: { readonly name: string; readonly type: X509NameType } | undefined;
+  readonly tracked: readonly TrackedField[];
   readonly timeoutSeconds: number;
   readonly handWindowSeconds: number;
   readonly tranWindowSeconds: number;
@@ -201,6 +209,8 @@ export interface ScriptOptions {
   readonly routePreDown: readonly string[] | undefined;
   readonly ipChange: readonly string[] | undefined;
   readonly tlsVerify: readonly string[] | undefined;
+  /** The directory of `tls-export-cert`. */
+  readonly exportCertificates: string | undefined;
   readonly dnsUpdown: readonly string[] | 'disable' | 'force' | undefined;
   readonly downPre: boolean;
   readonly upDelay: boolean;

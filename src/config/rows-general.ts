@@ -118,14 +118,7 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('route-up', 'cmd', 1, 'script', WORKS, 'Run after the routes are set.'),
   row('route-pre-down', 'cmd', 1, 'script', WORKS, 'Run before the routes are removed.'),
   row('tls-verify', 'cmd', 1, 'script', WORKS, 'Run for each certificate of the peer; its exit code decides.'),
-  row(
-    'tls-export-cert',
-    'dir',
-    1,
-    'script',
-    laterWithout("the peer's certificate is not written to files for scripts yet"),
-    "Write the peer's certificate here for scripts.",
-  ),
+  row('tls-export-cert', 'dir', 1, 'script', WORKS, "Write the peer's certificates here for scripts.", {}),
   row('plugin', 'module [args…]', [1, MANY], 'plugin', notYet('native plug-ins are not loaded'), 'Load a plug-in.'),
   row(
     'keying-material-exporter',

@@ -1,6 +1,6 @@
 // Option rows: the data channel's cryptography, TLS, certificates, the wrap of the control channel.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
+import { MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
 
 const INLINE = { contexts: ['inline'] } as const;
 const PKCS11 = 'hardware tokens are not supported yet';
@@ -208,14 +208,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
       contexts: ['inline', 'connection'],
     },
   ),
-  row(
-    'x509-track',
-    'attribute',
-    1,
-    'general',
-    laterWithout('certificate fields beyond the subject are not given to scripts yet'),
-    'Give this certificate field to scripts.',
-  ),
+  row('x509-track', '[+]attribute', 1, 'general', WORKS, "Give this field of the peer's certificate to scripts."),
   row('pkcs11-providers', 'library…', [1, MANY], 'general', notYet(PKCS11), 'PKCS#11 libraries.'),
   row('pkcs11-id', 'name', 1, 'general', notYet(PKCS11), 'Object on the token.'),
   row('pkcs11-id-management', '', 0, 'general', notYet(PKCS11), 'Ask for the object by the management interface.'),

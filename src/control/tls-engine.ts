@@ -33,6 +33,8 @@ export interface PeerCertificate {
   /** `email:max@example.com`, `DNS:vpn.example.com` … */
   readonly subjectAltNames: readonly string[];
   readonly issuerAltNames: readonly string[];
+  /** An extension in OpenSSL's words, by its short name (`keyUsage`); undefined where there is none. */
+  extensionText?(name: string): string | undefined;
 }
 
 /** What the library itself found about the chain. Anything but `trusted: true` must be refused, except under peer-fingerprint without a CA. */

@@ -8,7 +8,7 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import type { Log } from '../log.ts';
 import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
 import type { TunnelHost } from '../tunnel/host-port.ts';
-import type { ScriptPort } from '../tunnel/ports.ts';
+import type { CertificateFiles, ScriptPort } from '../tunnel/ports.ts';
 import type { ServerHooks } from './hooks.ts';
 
 /** Files that a server reads and writes while it runs. Small ones; all calls are synchronous. */
@@ -55,6 +55,7 @@ export interface ServerPorts {
   readonly host: TunnelHost;
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
+  readonly certificateFiles?: CertificateFiles | undefined;
   /** `2026-11-28 21:16:35` in the host's time zone. */
   localTime(unixSeconds: number): string;
   readonly material: ServerMaterial;

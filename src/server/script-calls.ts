@@ -4,13 +4,15 @@
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import type { PeerCertificate } from '../control/tls-engine.ts';
 import { Level, type Log } from '../log.ts';
 import { wait } from '../peer/wait.ts';
 import type { ClockPort } from '../ports.ts';
 import type { ScriptEnvironment } from '../tunnel/environment.ts';
-import type { ScriptPort } from '../tunnel/ports.ts';
+import type { CertificateFiles, ScriptPort } from '../tunnel/ports.ts';
 import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
-import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import { exportFailed, SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import { trackedCertificate } from '../tunnel/tracked-fields.ts';
 import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
@@ -32,6 +34,7 @@ import {
 export interface ScriptCallsPorts {
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
+  readonly certificateFiles?: CertificateFiles | undefined;
   readonly clock: ClockPort;
   readonly log: Log;
   /** `2026-11-28 21:16:35` in the host's time zone. */
@@ -133,20 +136,35 @@ export class ScriptCalls implements ServerScripts {
         certificates: rootFirst.slice(0, index + 1),
         known: known.filter(({ depth }) => depth < certificate.depth),
       };
-      const environment = this.#environment('tls-verify', client, seen);
-      const result = await this.#run(
-        client,
-        '--tls-verify script',
+      const accepted = await this.#verifyCertificate(client, certificate, [
         [...command, ...tlsVerifyArguments(certificate)],
-        environment,
-        { manner: 'queued' },
-      );
-      const accepted = result?.exitCode === 0;
+        this.#environment('tls-verify', client, seen),
+      ]);
       const { depth, subject } = certificate;
       client.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
       if (!accepted) return false;
     }
     return true;
+  }
+
+  async #verifyCertificate(
+    client: ClientFacts,
+    certificate: PeerCertificate,
+    [argv, environment]: readonly [argv: readonly string[], environment: ScriptEnvironment],
+  ): Promise<boolean> {
+    const { certificateFiles } = this.#ports;
+    const path = certificateFiles?.write(certificate.pem);
+    if (certificateFiles !== undefined && path === undefined) {
+      client.log(Level.tlsErrors, exportFailed(certificateFiles.directory));
+      return false;
+    }
+    if (path !== undefined) this.#temporaries.add(path);
+    try {
+      const told = path === undefined ? environment : { ...environment, peer_cert: path };
+      return (await this.#run(client, '--tls-verify script', argv, told, { manner: 'queued' }))?.exitCode === 0;
+    } finally {
+      if (path !== undefined) this.#remove(path);
+    }
   }
 
   async verifyPassword(
@@ -308,7 +326,9 @@ export class ScriptCalls implements ServerScripts {
       ...this.#known.get(client),
       ...more,
     };
-    return clientEnvironment(type, base(), facts, this.#config.scripts.security);
+    const { tracked } = this.#config.tls;
+    const certificates = facts.certificates.map((certificate) => trackedCertificate(certificate, tracked));
+    return clientEnvironment(type, base(), { ...facts, certificates }, this.#config.scripts.security);
   }
 
   #remember(client: ClientFacts, facts: Partial<ClientScriptFacts>): void {

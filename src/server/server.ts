@@ -301,6 +301,7 @@ export class Server {
     const { scripts, files, clock, log, host, localTime } = this.#ports;
     const { listens } = this.#options;
     return new ScriptCalls(this.#config, this.#options, {
+      certificateFiles: this.#ports.certificateFiles,
       scripts,
       files,
       clock,

@@ -67,6 +67,14 @@ export interface NetworkPort {
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
 }
 
+/** Where certificates of a peer are put for scripts (`tls-export-cert`). */
+export interface CertificateFiles {
+  readonly directory: string;
+  /** The path of a new file; undefined when none can be made. */
+  write(pem: string): string | undefined;
+  remove(path: string): void;
+}
+
 /** Runs a program without a shell. Never throws for the program's own failure. */
 export interface ScriptPort {
   run(
