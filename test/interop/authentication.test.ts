@@ -35,6 +35,17 @@ labSuite('a client shows its certificate', () => {
     await expectTunnel(lab(), [`pkcs12 ${lab().pki[name]}`, `askpass ${password}`], own);
   });
 
+  it('from an old PKCS#12 file, with RC2, under providers legacy default', async ({ skip }) => {
+    const { pkcs12Rc2, password } = lab().pki;
+    if (pkcs12Rc2 === undefined) return skip('this openssl makes no such files');
+    await lab().server();
+    const askpass = await lab().file('askpass', `${password}\n`, 0o600);
+    await expectTunnel(lab(), ['providers legacy default', `pkcs12 ${pkcs12Rc2}`, `askpass ${askpass}`], own);
+    const client = await lab().client({ without: own, lines: [`pkcs12 ${pkcs12Rc2}`, `askpass ${askpass}`] });
+    expect((await client.exit()).code).toBe(1);
+    expect(client.text).toMatch(/PKCS12|PKCS#12/);
+  });
+
   it('from a PKCS#12 bundle inline', async () => {
     await lab().server();
     const password = await lab().file('askpass', `${lab().pki.password}\n`, 0o600);
