@@ -24,8 +24,8 @@ export interface NamedFile {
 export function namedFiles(config: Config): readonly NamedFile[] {
   const { tls, scripts, server } = config;
   const found: NamedFile[] = [];
-  const originOf = (option: string): Finding['origin'] =>
-    config.lines.filter((line) => line.option === option).at(-1)?.origin ?? { file: '', line: 0 };
+  const originOf = (named: string): Finding['origin'] =>
+    config.lines.filter(({ option }) => option === named.split(' ')[0]).at(-1)?.origin ?? { file: '', line: 0 };
   const add = (option: string, source: Source | undefined, secret: boolean): void => {
     if (source?.kind === 'file' && !found.some((each) => each.path === source.path && each.option === option)) {
       found.push({ option, path: source.path, origin: source.origin, need: 'read', secret });
@@ -108,7 +108,10 @@ export function missingFileLines(config: Config, directory: string, running?: Co
     const what =
       need === 'run' ? `--${option} script` : need === 'fill' ? `Temporary directory (--${option})` : `--${option}`;
     return [
-      { file, line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})` },
+      {
+        file,
+        line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})${placeOf(file)}`,
+      },
     ];
   });
   if (missing.length === 0) return [];
@@ -119,6 +122,10 @@ export function missingFileLines(config: Config, directory: string, running?: Co
     `Options error: Please correct ${alone ? 'this error' : 'these errors'}.`,
   ];
 }
+
+/** Where the file is named, behind the C program's words. */
+const placeOf = ({ origin }: NamedFile): string =>
+  origin.line > 0 ? ` in ${origin.file}:${origin.line}` : origin.file === '' ? '' : ` in ${origin.file}`;
 
 const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'No such file or directory',
