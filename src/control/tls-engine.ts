@@ -66,6 +66,8 @@ export interface TlsFailure {
   readonly code: string;
   /** A sentence for people, from a fixed table where we know the code. */
   readonly text: string;
+  /** The alert that crossed, in OpenSSL's words: `protocol version`, `unknown CA` … */
+  readonly alert?: { readonly direction: 'received' | 'sent'; readonly name: string };
 }
 
 /** Called by the engine, never from inside a call into it. */

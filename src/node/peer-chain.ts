@@ -10,6 +10,7 @@ import { parsePeerCertificate } from './peer-certificate.ts';
 import { type IssuedCertificate, type RevocationState, revocationState } from './revocation.ts';
 import type { SerialFolder } from './serial-folder.ts';
 import { describeVerifyCode } from './tls-words.ts';
+import { weakestCertificate } from './weak-certificate.ts';
 
 /** OpenSSL's own bound is 100; nobody has more than a handful. */
 const MAX_DEPTH = 20;
@@ -23,6 +24,8 @@ export interface ChainInput {
   readonly authorities: readonly X509Certificate[];
   /** What stands against certificates whose chain is good; undefined: nothing is asked. */
   readonly revocation: RevocationCheck | undefined;
+  /** OpenSSL's, as the profile of certificates sets it. */
+  readonly securityLevel: number;
   /** Which role the peer plays. */
   readonly peerRole: 'client' | 'server';
   readonly nowSeconds: number;
@@ -66,6 +69,8 @@ export function judgeChain(input: ChainInput): JudgedChain {
   }
   if (input.authorized !== true || input.authorizationError !== undefined) {
     const code = input.authorizationError ?? 'UNSPECIFIED';
+    const weak = code === 'UNSPECIFIED' ? weakestCertificate(chain, input.securityLevel) : undefined;
+    if (weak !== undefined) return refused(weak.code, weak.depth);
     return refused(code, findDepth(code, chain, input));
   }
   const top = found.at(-1)!;

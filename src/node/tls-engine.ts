@@ -26,7 +26,7 @@ import { nodeTls } from './lazy-tls.ts';
 import { judgeChain } from './peer-chain.ts';
 import { findRevoked } from './revocation.ts';
 import type { TlsMaterial } from './tls-material.ts';
-import { describeTlsFailure } from './tls-words.ts';
+import { describeTlsFailure, sentAlert } from './tls-words.ts';
 
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
@@ -158,11 +158,14 @@ function createEngine(
   let ended = false;
   let failing = false;
   let writing = false;
+  /** The fatal alert that went out, if any. */
+  let alerted: string | undefined;
 
   const wire = new Duplex({
     read() {},
     write(chunk: Uint8Array, _encoding, done) {
       writing = true;
+      alerted = sentAlert(chunk) ?? alerted;
       emit({ type: 'ciphertext', bytes: plain(chunk) });
       done();
     },
@@ -180,7 +183,11 @@ function createEngine(
   const fail = (failure: TlsFailure): void => {
     if (failing) return;
     failing = true;
-    emit({ type: 'failed', failure });
+    const sent = failure.origin === 'local' && alerted !== undefined ? alerted : undefined;
+    emit({
+      type: 'failed',
+      failure: sent === undefined ? failure : { ...failure, alert: { direction: 'sent', name: sent } },
+    });
   };
   const report: Report = {
     secure(secured) {
@@ -317,6 +324,7 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
       expectsLists: material.expectsLists,
       serials: material.revokedSerials,
     },
+    securityLevel: Number(/@SECLEVEL=(\d)/.exec(material.options.ciphers ?? '')?.[1] ?? 1),
     peerRole: role === 'client' ? 'server' : 'client',
     nowSeconds: Date.now() / 1000,
   });

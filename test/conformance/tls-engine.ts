@@ -361,10 +361,12 @@ export function tlsEngineConformance(name: string, makeFactory: MakeTlsFactory):
       expect(joined.server.failure).toMatchObject({
         origin: 'local',
         text: expect.stringContaining('tls-version-min'),
+        alert: { direction: 'sent', name: 'protocol version' },
       });
       expect(joined.client.failure).toMatchObject({
         origin: 'alert',
         code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+        alert: { direction: 'received', name: 'protocol version' },
         text: expect.stringContaining('tls-version-min'),
       });
       expect(joined.client.info).toBeUndefined();

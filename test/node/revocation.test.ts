@@ -149,6 +149,7 @@ describe('a chain with lists', () => {
       authorizationError: undefined,
       authorities: authorities.map(certificate),
       revocation: { lists: [], expectsLists: true, serials: undefined, ...revocation },
+      securityLevel: 1,
       peerRole: 'client',
       nowSeconds: NOW,
     });
