@@ -9,11 +9,13 @@ import { loadWraps } from './client/wraps.ts';
 import {
   composeHost,
   hostPorts,
+  type Plugins,
   prepareProcess,
   readSource,
   type Surroundings,
   scriptStdio,
   startPlane,
+  startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
@@ -47,6 +49,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
   const plane = startPlane(options);
+  let plugins: Plugins | undefined;
   try {
     const { devices, network } = hostPorts(options.device);
     const resolver = createNodeResolver();
@@ -72,7 +75,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     };
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { devices, network, scripts, resolver });
+    plugins = await startPlugins(config, options);
+    const host = composeHost(config, options, { devices, network, scripts, resolver, downRoot: plugins.downRoot });
     return {
       start(observer) {
         const client = new Client(
@@ -98,10 +102,11 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
           },
           observer,
         );
-        return { client, run: () => client.run() };
+        return { client, run: () => client.run().finally(() => plugins?.close()) };
       },
     };
   } catch (error) {
+    plugins?.close();
     await plane.close();
     throw error;
   }

@@ -6,11 +6,13 @@ import {
   certificateFiles,
   composeHost,
   hostPorts,
+  type Plugins,
   prepareProcess,
   readSource,
   type Surroundings,
   scriptStdio,
   startPlane,
+  startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
@@ -74,6 +76,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
   const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
+  let plugins: Plugins | undefined;
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(config, directory);
@@ -87,7 +90,9 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver });
+    plugins = await startPlugins(config, options);
+    const { passwordPlugins, downRoot } = plugins;
+    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver, downRoot });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -113,6 +118,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             scripts,
             files: createServerFiles({ directory, tmpDir: server.tmpDir }),
             certificateFiles: certificateFiles(config, directory),
+            passwordPlugins,
             localTime: formatLocalTime,
             material,
             hooks: options.hooks ?? {},
@@ -129,6 +135,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             const forget = watchExpiry(() => tls.material, clock, log);
             return running.run().finally(async () => {
               forget();
+              plugins?.close();
               relay?.close();
               await metrics?.close();
             });
@@ -158,6 +165,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
       },
     };
   } catch (error) {
+    plugins?.close();
     await plane.close();
     throw error;
   }

@@ -4,6 +4,7 @@ import type { ProcessOptions, ScriptOptions } from './config.ts';
 import type { Draft, Reader, Readers } from './draft.ts';
 import type { Say } from './findings.ts';
 import { lexLine } from './lexer.ts';
+import { pluginOf } from './plugins.ts';
 import { constrained, integer, nonNegative, shown } from './values.ts';
 
 export type ProcessDraft = Draft<ProcessOptions>;
@@ -46,6 +47,7 @@ export const emptyScripts = (): ScriptDraft => ({
   ipChange: undefined,
   tlsVerify: undefined,
   exportCertificates: undefined,
+  plugins: [],
   dnsUpdown: undefined,
   downPre: false,
   upDelay: false,
@@ -157,6 +159,10 @@ export const SCRIPT_READERS: Readers<ScriptDraft> = {
   'route-pre-down': command('routePreDown', 'route-pre-down', false),
   ipchange: command('ipChange', 'ipchange', true),
   'tls-verify': command('tlsVerify', 'tls-verify', true),
+  plugin: (draft, words, say) => {
+    const plugin = pluginOf(words, say);
+    if (plugin !== undefined) draft.plugins = [...draft.plugins, plugin];
+  },
   'tls-export-cert': (draft, [directory = '']) => {
     draft.exportCertificates = directory;
   },

@@ -1,6 +1,7 @@
 // The typed configuration: what the parser makes of files and command line, and what everybody else reads. A value of
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
+import type { PluginOption } from './plugins.ts';
 import type { ServerOptions } from './server-options.ts';
 
 /** Where an option stood, for messages. Command line: `file` is `[CMD-LINE]` and `line` the argument's position. */
@@ -209,6 +210,7 @@ export interface ScriptOptions {
   readonly routePreDown: readonly string[] | undefined;
   readonly ipChange: readonly string[] | undefined;
   readonly tlsVerify: readonly string[] | undefined;
+  readonly plugins: readonly PluginOption[];
   /** The directory of `tls-export-cert`. */
   readonly exportCertificates: string | undefined;
   readonly dnsUpdown: readonly string[] | 'disable' | 'force' | undefined;

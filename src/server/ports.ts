@@ -23,6 +23,24 @@ export interface ServerFiles {
   remove(path: string): void;
 }
 
+/** Something that judges passwords beside the program of auth-user-pass-verify (a `plugin`). */
+export interface PasswordPlugin {
+  /** As in the log. */
+  readonly name: string;
+  /** Its line is written when the server starts, and when it is asked. */
+  readonly path: string;
+  /** Never rejects. `questions`: what it asked for, for the log. */
+  verify(
+    login: {
+      readonly username: string;
+      readonly password: string;
+      readonly commonName: string;
+      readonly remote: string;
+    },
+    timeoutMs: number,
+  ): Promise<{ readonly accepted: boolean; readonly problem: string; readonly questions: readonly string[] }>;
+}
+
 /** Key material that was read and checked. */
 export interface ServerMaterial {
   readonly tls: TlsEngineFactory;
@@ -56,6 +74,7 @@ export interface ServerPorts {
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
   readonly certificateFiles?: CertificateFiles | undefined;
+  readonly passwordPlugins?: readonly PasswordPlugin[];
   /** `2026-11-28 21:16:35` in the host's time zone. */
   localTime(unixSeconds: number): string;
   readonly material: ServerMaterial;

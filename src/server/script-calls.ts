@@ -5,6 +5,8 @@
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import type { PeerCertificate } from '../control/tls-engine.ts';
+import { formatAddress } from '../ip/address.ts';
+import { unmapSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { wait } from '../peer/wait.ts';
 import type { ClockPort } from '../ports.ts';
@@ -16,7 +18,7 @@ import { trackedCertificate } from '../tunnel/tracked-fields.ts';
 import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
-import type { ServerFiles } from './ports.ts';
+import type { PasswordPlugin, ServerFiles } from './ports.ts';
 import { ProgramLane } from './program-lane.ts';
 import type { PasswordVerdict, ScriptOutput, ServerScripts, TokenSession, Traffic } from './scripts.ts';
 import {
@@ -35,6 +37,7 @@ export interface ScriptCallsPorts {
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
   readonly certificateFiles?: CertificateFiles | undefined;
+  readonly passwordPlugins?: readonly PasswordPlugin[];
   readonly clock: ClockPort;
   readonly log: Log;
   /** `2026-11-28 21:16:35` in the host's time zone. */
@@ -93,7 +96,8 @@ export class ScriptCalls implements ServerScripts {
   }
 
   get checksPasswords(): boolean {
-    return this.#server.scripts.authUserPassVerify !== undefined;
+    const { passwordPlugins = [] } = this.#ports;
+    return this.#server.scripts.authUserPassVerify !== undefined || passwordPlugins.length > 0;
   }
 
   /** Other programs from now on; what is known of clients, and the files of those that run, stay. */
@@ -174,11 +178,15 @@ export class ScriptCalls implements ServerScripts {
     dialog: Dialog,
   ): Promise<PasswordVerdict> {
     const script = this.#server.scripts.authUserPassVerify;
-    if (script === undefined) return { accept: undefined, reason: undefined };
-    const { files } = this.#ports;
+    const { files, passwordPlugins = [] } = this.#ports;
     const { log } = client;
     const username = cleanCredential(credentials.username);
     const password = cleanCredential(credentials.password);
+    for (const plugin of passwordPlugins) {
+      if (!(await this.#askPlugin(plugin, client, { username, password }))) return { accept: false, reason: undefined };
+      dialog.signal.throwIfAborted();
+    }
+    if (script === undefined) return { accept: passwordPlugins.length > 0 ? true : undefined, reason: undefined };
     const authFiles = {
       control: this.#temporary('acf'),
       pending: this.#temporary('apf'),
@@ -214,6 +222,29 @@ export class ScriptCalls implements ServerScripts {
       for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) this.#remove(path);
       if (byFile !== undefined) this.#remove(byFile);
     }
+  }
+
+  async #askPlugin(
+    { name, path, verify }: PasswordPlugin,
+    client: ClientFacts,
+    login: { readonly username: string; readonly password: string },
+  ): Promise<boolean> {
+    const { log, commonName = '', untrusted } = client;
+    if (login.username === '') return false;
+    const remote = formatAddress(unmapSocketAddress(untrusted).address);
+    const { accepted, problem, questions } = await verify({ ...login, commonName, remote }, this.#timeoutMs);
+    const called = `PLUGIN_CALL: POST ${path}/PLUGIN_AUTH_USER_PASS_VERIFY status=${accepted ? 0 : 1}`;
+    for (const question of questions)
+      log(Level.multiDebug, `${name}: BACKGROUND: my_conv ${cleanCredential(question)}`);
+    if (!accepted) {
+      const why = cleanCredential(problem);
+      log(Level.error, `${name}: BACKGROUND: user '${login.username}' failed to authenticate: ${why}`);
+    }
+    log(Level.plugin, called);
+    if (!accepted) {
+      log(Level.warning, `PLUGIN_CALL: plugin function PLUGIN_AUTH_USER_PASS_VERIFY failed with status 1: ${path}`);
+    }
+    return accepted;
   }
 
   connect(client: ClientFacts, signal: AbortSignal): Promise<ConnectAnswer> {

@@ -302,6 +302,7 @@ export class Server {
     const { listens } = this.#options;
     return new ScriptCalls(this.#config, this.#options, {
       certificateFiles: this.#ports.certificateFiles,
+      passwordPlugins: this.#ports.passwordPlugins ?? [],
       scripts,
       files,
       clock,

@@ -15,7 +15,7 @@ import { makeTunnelPlan } from './make-plan.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
-import type { CertificateFiles, DevicePort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
+import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
   ipChangeArguments,
@@ -41,6 +41,7 @@ export interface HostPorts {
   readonly network: NetworkPort;
   readonly scripts: ScriptPort;
   readonly certificateFiles?: CertificateFiles | undefined;
+  readonly downRoot?: readonly DownRootPort[];
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
   readonly log: Log;
@@ -279,7 +280,18 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { plan } = this.#facts;
     if (plan === undefined) return;
     this.#runIn(context, device);
+    await this.#askDownRoot(hook);
     await this.#script(hook, hook === 'route-up' ? [] : scriptArguments(plan, { device, context }));
+  }
+
+  /** Before the script of the same occasion, as plug-ins are. */
+  async #askDownRoot(hook: ScriptHook): Promise<void> {
+    for (const helper of this.#ports.downRoot ?? []) {
+      if (hook === 'up') helper.arm(scriptEnvironment('up', this.#facts));
+      else if (hook === 'down' && (await helper.run()) !== 0) {
+        this.#ports.log(Level.warning, 'ERROR: up/down plugin call failed');
+      }
+    }
   }
 
   #runIn(context: 'init' | 'restart', device: string): void {

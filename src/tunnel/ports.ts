@@ -75,6 +75,14 @@ export interface CertificateFiles {
   remove(path: string): void;
 }
 
+/** A command that keeps root's rights, for when the tunnel goes down (plugin down-root). */
+export interface DownRootPort {
+  /** What it will see; only the first counts. */
+  arm(environment: Readonly<Record<string, string>>): void;
+  /** Its exit code; undefined when it could not be run. */
+  run(): Promise<number | undefined>;
+}
+
 /** Runs a program without a shell. Never throws for the program's own failure. */
 export interface ScriptPort {
   run(
