@@ -329,7 +329,7 @@ function checkName(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]):
     return;
   }
   const must = type === 'name-prefix' ? 'must start with' : 'must be';
-  lines.push([Level.handshake, `VERIFY X509NAME ERROR: ${leaf.subject}, must be ${name}`]);
+  lines.push([Level.handshake, `VERIFY X509NAME ERROR: ${actual}, ${must} ${name}`]);
   throw refuse(
     `The certificate of ${describe(leaf)} has the wrong name: it ${must} ${name} (verify-x509-name, ${type})`,
     'If this is the right peer, correct verify-x509-name.',
