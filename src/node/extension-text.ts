@@ -64,7 +64,7 @@ function basicConstraints(value: DerElement): string | undefined {
 
 function altNames({ whole }: DerElement): string {
   return parseAltNames(whole)
-    .map((name) => name.replace(/^IP:/, 'IP Address:'))
+    .map((name) => name.replace(/^IP:(.*)$/, (_whole, address: string) => `IP Address:${address.toUpperCase()}`))
     .join(', ');
 }
 

@@ -193,6 +193,32 @@ labSuite('a client shows a user name and a password', () => {
     expect(await readFile(log, 'utf8')).toBe('max|s3cret #1|');
   });
 
+  it('and the password again when the token has expired', async () => {
+    const { log } = await passwordServer(['auth-gen-token 2', 'reneg-sec 4 4', 'hand-window 2']);
+    const client = await lab().connect({
+      lines: [`auth-user-pass ${await credentials()}`, 'reneg-sec 0', 'connect-retry 1 1'],
+    });
+    await client.line(/SIGUSR1\[soft,auth-failure \(auth-token\)\] received, process restarting/);
+    const mark = client.mark();
+    await client.line(up, { from: mark });
+    expect(await readFile(log, 'utf8')).toBe('max|s3cret #1|max|s3cret #1|');
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it('and once more after the time for which a server sends it away', async () => {
+    const script = await lab().file(
+      'verify.sh',
+      `#!/bin/sh\n[ -e ${lab().dir}/away ] && exit 0\ntouch ${lab().dir}/away\nprintf '%s' 'TEMP[backoff 3,advance no,dance]: not now' >"$auth_failed_reason_file"\nexit 1\n`,
+      0o755,
+    );
+    await lab().server({ lines: ['script-security 2', `auth-user-pass-verify ${script} via-file`] });
+    const client = await lab().client({ lines: [`auth-user-pass ${await credentials()}`] });
+    await client.line(/WARNING: unknown AUTH_FAIL,TEMP flag: dance/);
+    await client.line(/SIGUSR1\[soft,auth-temp-failure \(server temporary reject\)\] received, process restarting/);
+    await client.line(/Restart pause, 3 second\(s\)/);
+    await client.line(up);
+  });
+
   it('and is told at once when there is neither that nor a certificate', async () => {
     const client = await lab().client({ without: ['cert', 'key'] });
     expect(await client.exit()).toEqual({ code: 1, signal: null });
