@@ -103,9 +103,7 @@ export function parseAltNames(bytes: Uint8Array): readonly string[] {
     else if (tag === 0x86) names.push(`URI:${text}`);
     else if (tag === 0x87 && content.length === 4) names.push(`IP:${content.join('.')}`);
     else if (tag === 0x87 && content.length === 16) {
-      const groups = Array.from({ length: 8 }, (_, i) =>
-        (content[2 * i]! * 256 + content[2 * i + 1]!).toString(16).toUpperCase(),
-      );
+      const groups = Array.from({ length: 8 }, (_, i) => (content[2 * i]! * 256 + content[2 * i + 1]!).toString(16));
       names.push(`IP:${groups.join(':')}`);
     }
   }
