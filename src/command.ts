@@ -1,6 +1,13 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
-export type { Challenge, ChallengePort, CredentialsPort, PartialCredentials, WebLogin } from './client/ports.ts';
+export type {
+  Challenge,
+  ChallengePort,
+  CredentialsPort,
+  LoginKind,
+  PartialCredentials,
+  WebLogin,
+} from './client/ports.ts';
 export type { SignalName } from './client/signal.ts';
 export type { Config, Finding, Source } from './config/config.ts';
 export { parseConfig } from './config/parse.ts';

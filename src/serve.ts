@@ -1,6 +1,7 @@
 // The composition root of a server on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
   certificateFiles,
@@ -38,6 +39,7 @@ import { Server, type ServerEnd, type ServerObserver } from './server/server.ts'
 import { loadServerWraps } from './server/wraps.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { AUTH_TOKEN_KEY_BYTES, parseAuthTokenKey } from './wire/auth-token-key.ts';
+import { workerCount } from './worker-count.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
@@ -75,7 +77,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
+  const workers = workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined });
+  const plane = startPlane({ ...options, workers, peerSlots: mostClients + SPARE_PEERS });
   let plugins: Plugins | undefined;
   try {
     const crypto = createNodeCrypto();
@@ -92,7 +95,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     plugins = await startPlugins(config, options);
     const { passwordPlugins, downRoot } = plugins;
-    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver, downRoot });
+    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver, downRoot });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -112,7 +115,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           {
             clock,
             resolver,
-            links: createLinkPort(),
+            links: createLinkPort(workers),
             crypto,
             host,
             scripts,

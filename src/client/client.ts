@@ -11,7 +11,7 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { closing } from '../peer/closing.ts';
 import { wait } from '../peer/wait.ts';
-import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
+import type { ClockPort, LinkPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
@@ -19,8 +19,11 @@ import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
+import { hopOf, isProxied, openProxiedLink, type ProxiedLink } from './proxied-link.ts';
+import { createProxyCredentials, type ProxyCredentials } from './proxy-credentials.ts';
+import type { ProxyEnd } from './proxy-stream.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
-import { resolveRemote } from './resolve.ts';
+import { resolveHost, resolveRemote } from './resolve.ts';
 import {
   type ClientSignal,
   FATAL,
@@ -38,6 +41,7 @@ export interface ClientPorts {
   readonly clock: ClockPort;
   readonly resolver: ResolverPort;
   readonly links: LinkPort;
+  readonly streams: StreamPort;
   readonly crypto: CryptoProvider;
   readonly host: TunnelHost;
   readonly scripts: ConnectionScripts;
@@ -77,6 +81,7 @@ export class Client {
   readonly #observer: ClientObserver;
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
+  readonly #proxyCredentials: ProxyCredentials;
   #attempt: Attempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
@@ -89,6 +94,7 @@ export class Client {
     this.#config = config;
     this.#ports = ports;
     this.#observer = observer;
+    this.#proxyCredentials = createProxyCredentials(ports.credentials, { nocache: config.authNocache });
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
     const profiles = config.remoteRandom
       ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
@@ -193,8 +199,13 @@ export class Client {
 
   async #resolve(profile: ConnectionProfile): Promise<RemoteAddress | undefined> {
     const { resolver, clock, crypto, log } = this.#ports;
-    this.#observer.state({ phase: 'resolving', host: profile.remote ?? '' });
-    const found = await resolveRemote(profile, this.#config, { resolver, clock, crypto, log }, this.#interrupt.signal);
+    const hop = hopOf(profile);
+    this.#observer.state({ phase: 'resolving', host: hop.host });
+    const context = { resolver, clock, crypto, log };
+    const { signal } = this.#interrupt;
+    const found = isProxied(profile)
+      ? await resolveHost(hop, this.#config, context, signal)
+      : await resolveRemote(profile, this.#config, context, signal);
     return this.#remotes.resolved(found);
   }
 
@@ -206,20 +217,14 @@ export class Client {
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
-    const remote: SocketAddress = { ...address, port: Number(profile.remotePort), scopeId: 0 };
+    const remote: SocketAddress = { ...address, port: Number(hopOf(profile).port), scopeId: 0 };
     const local = await this.#localAddress(profile, remote);
-    const { tunnel } = this.#config;
-    const { clock, links, crypto, host, scripts, material, log } = this.#ports;
-    const link = openAttemptLink(profile, remote, local, {
-      links,
-      plane: this.#plane,
-      log,
-      mark: this.#config.mark,
-      bindDevice: this.#config.bindDevice,
-      sndbufBytes: tunnel.sndbuf,
-      rcvbufBytes: tunnel.rcvbuf,
-      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
-    });
+    const { clock, crypto, host, scripts, material, log } = this.#ports;
+    const seconds = profile.connectTimeoutSeconds;
+    const deadlineMs = seconds > 0 ? clock.now().monoMs + seconds * 1000 : undefined;
+    const opened = await this.#openLink(profile, remote, local, deadlineMs);
+    if (opened.type === 'ended') return opened.signal;
+    const { link } = opened;
     const ports = {
       clock,
       plane: this.#plane,
@@ -235,13 +240,50 @@ export class Client {
     };
     const attempt = await startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
     this.#attempt = attempt;
-    attempt.start();
+    attempt.start(opened.deadlineMs);
+    void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();
     if (waiting !== undefined) attempt.stop(waiting);
     const signal = await attempt.ended;
     // What came while the attempt ended by itself counts where it asks for more.
     const asked = this.#takePending();
     return asked !== undefined && isStronger(asked, signal) ? asked : signal;
+  }
+
+  /** The way to the server, through a proxy where the profile has one. */
+  async #openLink(
+    profile: ConnectionProfile,
+    remote: SocketAddress,
+    local: SocketAddress | undefined,
+    deadlineMs: number | undefined,
+  ): Promise<ProxiedLink | ProxyEnd> {
+    const { clock, links, streams, resolver, crypto, log } = this.#ports;
+    const { tunnel, mark, bindDevice } = this.#config;
+    const context = {
+      links,
+      plane: this.#plane,
+      log,
+      mark,
+      bindDevice,
+      sndbufBytes: tunnel.sndbuf,
+      rcvbufBytes: tunnel.rcvbuf,
+      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
+    };
+    if (!isProxied(profile)) {
+      return { type: 'open', link: openAttemptLink(profile, remote, local, context), lost: undefined, deadlineMs };
+    }
+    this.#observer.state({ phase: 'connecting', remote });
+    return openProxiedLink(profile, remote, local, {
+      ...context,
+      config: this.#config,
+      streams,
+      clock,
+      resolver,
+      crypto,
+      credentials: this.#proxyCredentials,
+      deadlineMs,
+      signal: this.#interrupt.signal,
+    });
   }
 
   async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {

@@ -7,6 +7,9 @@ import { lexLine } from './lexer.ts';
 import { pluginOf } from './plugins.ts';
 import { constrained, integer, nonNegative, shown } from './values.ts';
 
+/** The data plane's own bound: every two workers share memory. */
+const WORKERS_MAX = 16;
+
 export type ProcessDraft = Draft<ProcessOptions>;
 export type ScriptDraft = {
   -readonly [K in keyof ScriptOptions]: ScriptOptions[K];
@@ -19,6 +22,7 @@ export const emptyProcess = (): ProcessDraft => ({
   user: undefined,
   group: undefined,
   nice: undefined,
+  workers: undefined,
   mlock: false,
   writepid: undefined,
   log: undefined,
@@ -93,6 +97,9 @@ export const PROCESS_READERS: Readers<ProcessDraft> = {
   },
   nice: (draft, [value = ''], say) => {
     draft.nice = integer(value, say);
+  },
+  workers: (draft, [value = ''], say) => {
+    draft.workers = constrained(value, 'workers', 1, WORKERS_MAX, say) ?? draft.workers;
   },
   mlock: set('mlock', true),
   'suppress-timestamps': set('suppressTimestamps', true),

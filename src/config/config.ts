@@ -2,6 +2,7 @@
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
 import type { PluginOption } from './plugins.ts';
+import type { HttpProxyOptions, SocksProxyOptions } from './proxy-options.ts';
 import type { ServerOptions } from './server-options.ts';
 
 /** Where an option stood, for messages. Command line: `file` is `[CMD-LINE]` and `line` the argument's position. */
@@ -54,8 +55,8 @@ export interface ConnectionProfile {
   readonly mssFix: { readonly bytes: number; readonly mode: 'mtu' | 'fixed' | 'payload' } | undefined;
   readonly mtuDiscovery: 'no' | 'maybe' | 'yes' | undefined;
   readonly wrap: KeyWrap | undefined;
-  readonly httpProxy: readonly string[] | undefined;
-  readonly socksProxy: readonly string[] | undefined;
+  readonly httpProxy: HttpProxyOptions | undefined;
+  readonly socksProxy: SocksProxyOptions | undefined;
   readonly origin: Origin;
 }
 
@@ -231,6 +232,8 @@ export interface ProcessOptions {
   readonly user: string | undefined;
   readonly group: string | undefined;
   readonly nice: number | undefined;
+  /** Threads that move packets; undefined: by the number of processors. */
+  readonly workers: number | undefined;
   readonly mlock: boolean;
   readonly writepid: string | undefined;
   readonly log: { readonly path: string; readonly append: boolean } | undefined;

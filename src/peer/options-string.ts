@@ -4,6 +4,7 @@ import type { Config, ConnectionProfile } from '../config/config.ts';
 import { cipherFacts } from '../crypto/cipher-table.ts';
 import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
+import { socksUdpOf } from './payload-limits.ts';
 import { protocolName } from './protocol-name.ts';
 
 /** This side's options string, or with `expected` what a peer that fits would send. */
@@ -28,7 +29,7 @@ export function optionsStringOf(
         cipher: name,
         digest: config.auth,
         transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        socksUdp: false,
+        socksUdp: socksUdpOf(profile),
         compressionByte: compression,
       },
       profile,

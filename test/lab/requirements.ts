@@ -33,6 +33,9 @@ export const clientUnderTest = program('SALLYPORT_CLIENT');
 
 export const isOurs = clientUnderTest === 'sallyport';
 
+/** Whether a program has the epoch format of 2.7. */
+export const hasEpochs = (kind: ClientKind): boolean => kind === 'sallyport' || kind === 'openvpn-2.7';
+
 /** Which server the suite of the server runs, likewise. */
 export const serverUnderTest = program('SALLYPORT_SERVER');
 
@@ -104,7 +107,7 @@ function reasons(): string[] {
   } catch {
     found.push('/dev/net/tun is not there, or not open to this user');
   }
-  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3']) {
+  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3', 'microsocks', 'tinyproxy', 'danted']) {
     try {
       execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
     } catch {
