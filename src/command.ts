@@ -9,8 +9,9 @@ export type {
   WebLogin,
 } from './client/ports.ts';
 export type { SignalName } from './client/signal.ts';
-export type { Config, Finding, Source } from './config/config.ts';
+export type { Config, Source } from './config/config.ts';
 export { parseConfig } from './config/parse.ts';
+export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';

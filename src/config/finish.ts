@@ -4,7 +4,7 @@
 import { readRemote } from './build-connection.ts';
 import { compatNumber } from './build-general.ts';
 import { httpProxyOf, overridden } from './build-proxy.ts';
-import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, SHORT_BLOCK_ADVICE } from './ciphers.ts';
+import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, hasShortBlocks, SHORT_BLOCK_ADVICE } from './ciphers.ts';
 import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, Origin, TunnelOptions } from './config.ts';
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
 import { type Findings, sayFor } from './findings.ts';
@@ -194,6 +194,15 @@ function settleCiphers(general: GeneralDraft, at: Lines): void {
       cipherVerdict(cipher, general.providers) === 'short-block'
         ? 'Remove the line: the cipher is negotiated, and this one is not safe.'
         : `Remove the line: the cipher is negotiated. For a server older than OpenVPN 2.4 write data-ciphers-fallback ${shown(cipher)}.`,
+      'deprecated',
+    );
+  }
+  const used = new Set([...general.dataCiphers, general.dataCiphersFallback ?? '']);
+  for (const name of used) {
+    if (!hasShortBlocks(name)) continue;
+    at.say(name === general.dataCiphersFallback ? 'data-ciphers-fallback' : 'data-ciphers', 'cipher').warn(
+      `WARNING: INSECURE cipher (${name}) with block size less than 128 bit (64 bit).  This allows attacks like SWEET32.  Mitigate by using a --cipher with a larger block size (e.g. AES-256-CBC). Support for these insecure ciphers will be removed in OpenVPN 2.8.`,
+      'Have the other end use AES-256-GCM.',
       'deprecated',
     );
   }

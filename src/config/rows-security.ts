@@ -5,7 +5,7 @@ import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from '.
 const INLINE = { contexts: ['inline'] } as const;
 const PKCS11 = refused(
   'a PKCS#11 library is native code that would run within this process',
-  'Write cert and key, or pkcs12, with files; with a token, have management-external-key sign for it.',
+  'Write cert and key, or pkcs12, with files. A key that cannot leave its token has to wait for management-external-key.',
 );
 const STATIC_KEY = refused(
   'static-key mode has no key exchange: whoever gets the key reads everything ever sent',
@@ -90,7 +90,9 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     deprecated: { since: '2.6', instead: 'Write tls-client or tls-server with peer-fingerprint.' },
   }),
   row('allow-deprecated-insecure-static-crypto', '', [0, MANY], 'general', STATIC_KEY, 'Permit static-key mode.'),
-  row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.'),
+  row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.', {
+    deprecated: { since: '2.6', instead: 'Leave it out: a difference that matters is told, and stops nothing.' },
+  }),
   row('compat-mode', 'version', [1, 2], 'general', WORKS, 'Choose defaults that fit a peer of this version.'),
 
   row('tls-client', '', 0, 'general', WORKS, 'Use TLS, as its client.', { side: 'client' }),

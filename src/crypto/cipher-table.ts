@@ -74,6 +74,12 @@ export function cipherFacts(name: string): CipherFacts | undefined {
   return BY_NAME.get(name === '[null-cipher]' ? 'NONE' : name.toUpperCase());
 }
 
+/** Every cipher but the null one, by its OpenVPN name. */
+export const cipherNames = (): readonly string[] => TABLE.filter(({ kind }) => kind !== 'none').map(({ name }) => name);
+
+/** Every digest of the table but `none`, upper case. */
+export const digestNames = (): readonly string[] => [...DIGEST_BYTES.keys()].filter((name) => name !== 'NONE');
+
 /** Lengths of the digests that `--auth` commonly names; the provider knows the rest. */
 const DIGEST_BYTES = new Map([
   ['MD5', 16],

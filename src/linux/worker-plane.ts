@@ -370,7 +370,9 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #callAll(call: WorkerCall): void {
-    for (const thread of this.#threads) this.#call(thread, call);
+    if (this.#state === 'closing' || this.#state === 'ended') return;
+    for (const thread of this.#threads) thread.call(call);
+    this.#holdProcess();
   }
 
   #callAndWait(threads: readonly WorkerThread[], callWith: (ticket: number) => WorkerCall): Promise<void> {

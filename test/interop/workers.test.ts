@@ -213,7 +213,7 @@ describe.runIf(isOurs)('our client', () => {
       const client = await lab().connect({ lines: ['workers 2', 'connect-retry 1'] });
       const mark = client.mark();
       await expectNoLoss(lab().net.client, tunnel.server4, 3000); // longer than ping-restart
-      expect(client.count(/ping-restart/, mark)).toBe(0);
+      expect(client.count(/Inactivity timeout/, mark)).toBe(0);
       await server.kill();
       await client.line(/Inactivity timeout \(--ping-restart\), restarting/, { from: mark, timeoutMs: 15_000 });
       client.signal('SIGTERM');

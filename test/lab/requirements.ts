@@ -20,6 +20,9 @@ export function peerProgram(version: PeerVersion): string {
   return version === '2.6' ? 'openvpn' : join(peersDir, `openvpn-${version}`);
 }
 
+/** OpenVPN 2.7's own test scripts and sample keys (`tests/`, `sample/`, `VERSION`); may be missing where the mirror has no source of it. */
+export const upstreamDirectory = join(peersDir, '2.7-source');
+
 /** Sallyport's command: of this checkout, or of an installed package that SALLYPORT_BIN names. */
 const sallyportBin = process.env.SALLYPORT_BIN ?? join(projectRoot, 'bin/sallyport.js');
 

@@ -24,7 +24,14 @@ describe('packets through a SOCKS proxy', () => {
     [relayed4, 1390],
     [relayed6, 1378],
   ])('leave room for it inside mssfix', (connection, mssBytes4) => {
-    const facts = { cipher: 'AES-256-GCM', digest: 'SHA1', outerFamily: 4, peerId: true, compression: 'none' } as const;
+    const facts = {
+      format: undefined,
+      cipher: 'AES-256-GCM',
+      digest: 'SHA1',
+      outerFamily: 4,
+      peerId: true,
+      compression: 'none',
+    } as const;
     expect(mssOf(facts, connection).mssBytes4).toBe(mssBytes4);
   });
 
