@@ -23,7 +23,7 @@ import type {
 import { SallyportError } from '../error.ts';
 import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
-import { judgeChain } from './peer-chain.ts';
+import { judgeChain, type RevocationCheck } from './peer-chain.ts';
 import { findRevoked } from './revocation.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { describeTlsFailure, sentAlert } from './tls-words.ts';
@@ -319,11 +319,7 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     // Typed as an Error, but a code in fact; null when there is none.
     authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
     authorities: material.authorities,
-    revocation: {
-      lists: material.revocationLists,
-      expectsLists: material.expectsLists,
-      serials: material.revokedSerials,
-    },
+    revocation: revocationOf(material),
     securityLevel: Number(/@SECLEVEL=(\d)/.exec(material.options.ciphers ?? '')?.[1] ?? 1),
     peerRole: role === 'client' ? 'server' : 'client',
     nowSeconds: Date.now() / 1000,
@@ -339,6 +335,12 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     unlisted: judged.unlisted,
   };
 }
+
+/** What may stand against certificates; undefined, and no work for any handshake, where nothing is asked. */
+const revocationOf = ({ revocationLists, expectsLists, revokedSerials }: TlsMaterial): RevocationCheck | undefined =>
+  expectsLists || revokedSerials !== undefined
+    ? { lists: revocationLists, expectsLists, serials: revokedSerials }
+    : undefined;
 
 /** `253 bits X25519`, `256 bits ECprime256v1`, `2048 bits DH`; a server can't tell. */
 function describeTemporaryKey(socket: TLSSocket): string | undefined {
