@@ -45,6 +45,7 @@ export function startPlane(options: {
   readonly worker?: Worker | undefined;
   readonly peerSlots?: number;
   readonly workers: number;
+  readonly measure: boolean;
   readonly device?: PacketDevice | undefined;
 }): {
   listenedBy(listener: PlaneListener): WorkerPlane;

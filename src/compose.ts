@@ -53,6 +53,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const plane = startPlane({
     ...options,
     workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;
   try {

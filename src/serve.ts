@@ -78,7 +78,12 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
   const workers = workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined });
-  const plane = startPlane({ ...options, workers, peerSlots: mostClients + SPARE_PEERS });
+  const plane = startPlane({
+    ...options,
+    workers,
+    measure: config.process.measureDataPath,
+    peerSlots: mostClients + SPARE_PEERS,
+  });
   let plugins: Plugins | undefined;
   try {
     const crypto = createNodeCrypto();

@@ -86,10 +86,19 @@ export function runCipherTest(test: CipherTest): string | undefined {
   const direction = { cipher: key.slice(0, facts.keyBytes), hmac: key.slice(KEY_BYTES, KEY_BYTES + macBytes) };
   const crypto = createPacketCrypto(createNativeArena(selfTestArenaBytes(test.maxBytes)), aesGcmLibrary());
   const { cipher, digest, maxBytes, onLength } = test;
-  return testCipher(crypto, { cipher, digest, maxBytes, onLength, material: { seal: direction, open: direction } });
+  const first = { cipher: key.slice(0, EPOCH_SECRET_BYTES), hmac: new Uint8Array(0) };
+  return testCipher(crypto, {
+    cipher,
+    digest,
+    maxBytes,
+    onLength,
+    material: { seal: direction, open: direction },
+    epoch: facts.kind === 'aead' ? { seal: first, open: first } : undefined,
+  });
 }
 
 const KEY_BYTES = 64;
+const EPOCH_SECRET_BYTES = 32;
 const IMPLICIT_NONCE_BYTES = 8;
 
 export interface HostGateway {

@@ -23,6 +23,7 @@ export const emptyProcess = (): ProcessDraft => ({
   group: undefined,
   nice: undefined,
   workers: undefined,
+  measureDataPath: false,
   mlock: false,
   writepid: undefined,
   log: undefined,
@@ -101,6 +102,7 @@ export const PROCESS_READERS: Readers<ProcessDraft> = {
   workers: (draft, [value = ''], say) => {
     draft.workers = constrained(value, 'workers', 1, WORKERS_MAX, say) ?? draft.workers;
   },
+  'measure-data-path': set('measureDataPath', true),
   mlock: set('mlock', true),
   'suppress-timestamps': set('suppressTimestamps', true),
   'machine-readable-output': set('machineReadable', true),

@@ -234,6 +234,8 @@ export interface ProcessOptions {
   readonly nice: number | undefined;
   /** Threads that move packets; undefined: by the number of processors. */
   readonly workers: number | undefined;
+  /** Count where the time of those threads goes. */
+  readonly measureDataPath: boolean;
   readonly mlock: boolean;
   readonly writepid: string | undefined;
   readonly log: { readonly path: string; readonly append: boolean } | undefined;

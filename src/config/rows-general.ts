@@ -20,6 +20,14 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('workers', 'n', 1, 'general', WORKS, 'Threads that move packets, 1 to 16. Not an option of the C program.', {
     default: 'by the number of processors',
   }),
+  row(
+    'measure-data-path',
+    '',
+    0,
+    'general',
+    WORKS,
+    'Measure what ciphers, checksums and system calls take; SIGUSR2 tells. Not an option of the C program.',
+  ),
   row('nice', 'n', 1, 'nice', WORKS, 'Change the priority of the process.', { default: '0' }),
   row(
     'mlock',

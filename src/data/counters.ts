@@ -27,6 +27,10 @@ export const PlaneCounter = {
   linkWriteCalls: PLANE_TOTALS + 10,
   deviceReadCalls: PLANE_TOTALS + 11,
   deviceWriteCalls: PLANE_TOTALS + 12,
+  /** Milliseconds in the cipher, in checksums and in system calls that move packets, where they are measured. */
+  cryptoMs: PLANE_TOTALS + 13,
+  checksumMs: PLANE_TOTALS + 14,
+  systemMs: PLANE_TOTALS + 15,
 } as const;
 
 /** Places of a peer's counters, from its base. */
@@ -100,6 +104,9 @@ export function readPlaneStatistics(counters: Float64Array): PlaneStatistics {
     linkWriteCalls: counters[PlaneCounter.linkWriteCalls] ?? 0,
     deviceReadCalls: counters[PlaneCounter.deviceReadCalls] ?? 0,
     deviceWriteCalls: counters[PlaneCounter.deviceWriteCalls] ?? 0,
+    cryptoMs: counters[PlaneCounter.cryptoMs] ?? 0,
+    checksumMs: counters[PlaneCounter.checksumMs] ?? 0,
+    systemMs: counters[PlaneCounter.systemMs] ?? 0,
   };
 }
 
@@ -139,6 +146,9 @@ export function sumPlaneStatistics(parts: readonly PlaneStatistics[]): PlaneStat
     linkWriteCalls: sum.linkWriteCalls + part.linkWriteCalls,
     deviceReadCalls: sum.deviceReadCalls + part.deviceReadCalls,
     deviceWriteCalls: sum.deviceWriteCalls + part.deviceWriteCalls,
+    cryptoMs: sum.cryptoMs + part.cryptoMs,
+    checksumMs: sum.checksumMs + part.checksumMs,
+    systemMs: sum.systemMs + part.systemMs,
   }));
   return parts.length > 1 ? { ...sum, workers: parts } : sum;
 }

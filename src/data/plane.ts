@@ -252,6 +252,10 @@ export interface PlaneStatistics {
   readonly linkWriteCalls: number;
   readonly deviceReadCalls: number;
   readonly deviceWriteCalls: number;
+  /** Milliseconds in the cipher, in checksums and in system calls that move packets; 0 where they are not measured. */
+  readonly cryptoMs: number;
+  readonly checksumMs: number;
+  readonly systemMs: number;
   /** Of each thread that moves packets, where there are several. */
   readonly workers?: readonly PlaneStatistics[] | undefined;
 }

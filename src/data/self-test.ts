@@ -1,10 +1,11 @@
 // The test of a cipher by the data path itself: packets of every length are sealed and opened as a tunnel would, under
-// both headers, and each is tried with one bit changed first, which must be refused.
+// both headers and, with AEAD, in the epoch format too, and each is tried with one bit changed first, which must be refused.
 
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { PacketCrypto } from '../crypto/provider.ts';
 import { HEADROOM_BYTES, type PacketSpan, TAILROOM_BYTES } from './arena.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
+import { EPOCH_SCRATCH_BYTES } from './epoch-secret.ts';
 import { openPacket } from './open.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import { PASS } from './verdict.ts';
@@ -16,6 +17,8 @@ export interface SelfTest {
   readonly digest: string;
   /** Both directions alike: what is sealed is opened by the same key. */
   readonly material: DataKeyMaterial;
+  /** E(1) of both directions, alike, of 32 bytes: the epoch format is tried with it; an AEAD cipher's only. */
+  readonly epoch: DataKeyMaterial | undefined;
   /** The longest payload. */
   readonly maxBytes: number;
   /** Told before each length. */
@@ -23,7 +26,7 @@ export interface SelfTest {
 }
 
 const PEER_ID = 5;
-const NONCE_BYTES = 16;
+const NONCE_BYTES = EPOCH_SCRATCH_BYTES;
 const WINDOW_PACKETS = 64;
 const WINDOW_SECONDS = 15;
 
@@ -33,26 +36,26 @@ export const selfTestArenaBytes = (maxBytes: number): number =>
 
 /** What went wrong, in the C program's words where it has them; undefined where every packet came back as it was. Throws for names that the library does not know. */
 export function testCipher(crypto: PacketCrypto, test: SelfTest): string | undefined {
-  const { cipher, digest, material } = test;
-  const key = createDataKey(
-    crypto,
-    0,
-    { keyId: 0, cipher, digest, material, limitBytes: 0, limitPackets: 0 },
-    WINDOW_PACKETS,
-    WINDOW_SECONDS,
-    0,
-  );
+  const { cipher, digest, maxBytes } = test;
+  const keyOf = (material: DataKeyMaterial, format?: 'epoch'): DataKey => {
+    const options = { keyId: 0, cipher, digest, material, format, limitBytes: 0, limitPackets: 0 };
+    return createDataKey(crypto, 0, options, WINDOW_PACKETS, WINDOW_SECONDS, 0);
+  };
+  const key = keyOf(test.material);
+  const epochKey = test.epoch === undefined ? undefined : keyOf(test.epoch, 'epoch');
   try {
-    for (let length = 1; length <= test.maxBytes; length++) {
+    for (let length = 1; length <= maxBytes; length++) {
       test.onLength(length);
       const problem =
-        roundTrip(crypto, key, length, test.maxBytes, PEER_ID) ??
-        roundTrip(crypto, key, length, test.maxBytes, undefined);
+        roundTrip(crypto, key, length, maxBytes, PEER_ID) ??
+        roundTrip(crypto, key, length, maxBytes, undefined) ??
+        (epochKey === undefined ? undefined : roundTrip(crypto, epochKey, length, maxBytes, PEER_ID));
       if (problem !== undefined) return problem;
     }
     return undefined;
   } finally {
     closeDataKey(key);
+    if (epochKey !== undefined) closeDataKey(epochKey);
   }
 }
 

@@ -66,8 +66,6 @@ const ASKED_EPOCH = 4;
 /** Bytes of shared memory that a SharedUsage takes. */
 export const SHARED_USAGE_BYTES = 5 * 8;
 
-export const USAGE_REASONS = Object.keys(TOLD) as readonly UsageReason[];
-
 /** What has gone through one key, both ways. */
 export class UsageLimits {
   /** Tags that were wrong; in the epoch format each epoch has its own count. */

@@ -6,6 +6,7 @@ import { scratchByteLength } from '../data/plane-state.ts';
 import { aesGcmLibrary, createPacketCrypto } from './packet-crypto.ts';
 import { PacketLoop } from './packet-loop.ts';
 import { createPacketMemory } from './packet-memory.ts';
+import { timedChecksum, timedCrypto, timeSystemCalls } from './stopwatch.ts';
 import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
 
 if (parentPort === null) throw new Error('the data worker runs as a worker thread only');
@@ -28,9 +29,12 @@ function run(start: WorkerStart, port: MessagePort): void {
 }
 
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
-  const memory = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
+  const plain = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
   const counters = new Float64Array(start.counters);
-  const packetCrypto = createPacketCrypto(memory.arena, aesGcm);
+  const plainCrypto = createPacketCrypto(plain.arena, aesGcm);
+  if (start.measure) timeSystemCalls(counters);
+  const memory = start.measure ? { ...plain, checksum: timedChecksum(plain.checksum, counters) } : plain;
+  const packetCrypto = start.measure ? timedCrypto(plainCrypto, counters) : plainCrypto;
   new PacketLoop({
     memory,
     createCore: (io, nowMs) =>

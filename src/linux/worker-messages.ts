@@ -53,6 +53,8 @@ export interface WorkerStart {
   readonly laneCapacity: LaneCapacity;
   /** The eventfd that wakes it. */
   readonly wakeFd: number;
+  /** Whether it counts where its time goes. */
+  readonly measure: boolean;
   /** Its place among the plane's workers, of which the others are here at theirs. */
   readonly index: number;
   readonly others: readonly (OtherWorkerStart | undefined)[];

@@ -38,7 +38,7 @@ import type {
   PlaneListener,
   PlaneStatistics,
 } from '../data/plane.ts';
-import { SHARED_USAGE_BYTES, USAGE_REASONS } from '../data/usage-limits.ts';
+import { SHARED_USAGE_BYTES } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { DeviceEnds } from './device-ends.ts';
 import { createRingMemory } from './handover-ring.ts';
@@ -61,6 +61,8 @@ export interface WorkerPlaneOptions {
   readonly peerSlots?: number;
   /** How many threads move packets, WORKERS_MAX at most; 1 when absent. */
   readonly workers?: number;
+  /** Count where the workers' time goes, which costs some of it; false when absent. */
+  readonly measure?: boolean;
   /** Node options of the worker, for tests that run it from source. */
   readonly execArgv?: readonly string[];
 }
@@ -98,7 +100,7 @@ interface PlanePeer {
   readonly opens: WorkerThread;
   readonly seals: WorkerThread;
   /** What was told of keys that are used up: each direction's worker notices it. */
-  readonly usedUp: Set<string>;
+  readonly usedUp: Map<KeyHandle, Set<string>>;
 }
 
 class WorkerDataPlane implements WorkerPlane {
@@ -174,10 +176,10 @@ class WorkerDataPlane implements WorkerPlane {
           this.#call(thread, ['writeDevice', device, packet]),
         ),
     );
-    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots);
+    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots, options.measure ?? false);
   }
 
-  #startThreads(laneCapacity: LaneCapacity, peerSlots: number): void {
+  #startThreads(laneCapacity: LaneCapacity, peerSlots: number, measure: boolean): void {
     const threads = this.#threads;
     const rings = threads.map((_, from) => threads.map((_, to) => (from === to ? undefined : createRingMemory())));
     for (const [index, { control, counters, wakeFd }] of threads.entries()) {
@@ -188,6 +190,7 @@ class WorkerDataPlane implements WorkerPlane {
         linkSlots: this.#linkSlots,
         laneCapacity,
         wakeFd,
+        measure,
         index,
         others: threads.map((other, place) => {
           const [to, from] = [rings[index]?.[place], rings[place]?.[index]];
@@ -274,7 +277,7 @@ class WorkerDataPlane implements WorkerPlane {
     const id = this.#nextId++;
     const owners = this.#places.ownersOf(options);
     const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
-    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Set() });
+    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Map() });
     this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
@@ -320,7 +323,7 @@ class WorkerDataPlane implements WorkerPlane {
   removeKey(peer: PeerHandle, key: KeyHandle): void {
     const { keys, opens, seals, usedUp } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
-    for (const reason of USAGE_REASONS) usedUp.delete(`${key} ${reason}`);
+    usedUp.delete(key);
     for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
@@ -448,9 +451,10 @@ class WorkerDataPlane implements WorkerPlane {
   #isNews(event: PlaneEvent): boolean {
     if (event.type === 'key-used-up') {
       const { keys, usedUp } = this.#peers.get(event.peer) ?? {};
-      const what = `${event.key} ${event.reason}`;
-      if (keys?.has(event.key) !== true || usedUp === undefined || usedUp.has(what)) return false;
-      usedUp.add(what);
+      if (keys?.has(event.key) !== true || usedUp === undefined) return false;
+      const told = usedUp.get(event.key) ?? new Set();
+      if (told.has(event.reason)) return false;
+      usedUp.set(event.key, told.add(event.reason));
     } else if (event.type === 'link-error') {
       const what = `${event.link} ${event.code}`;
       const nowMs = performance.now();

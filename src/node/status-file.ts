@@ -35,14 +35,39 @@ export interface BatchCounters {
   readonly linkReadCalls: number;
   readonly linkWritePackets: number;
   readonly linkWriteCalls: number;
+  readonly cryptoMs: number;
+  readonly checksumMs: number;
+  readonly systemMs: number;
+  readonly drops: Readonly<Record<string, number>>;
   /** Of each worker, where there are several. */
   readonly workers?: readonly BatchCounters[] | undefined;
 }
 
-/** How many packets went with how many system calls: a line, and one for each worker where there are several. */
+/**
+ * How many packets went with how many system calls, what that took where it is measured, and what was dropped: for the
+ * whole, and for each worker where there are several.
+ */
 export function formatBatches(counters: BatchCounters): readonly string[] {
   const { workers = [] } = counters;
-  return [batchLine('', counters), ...workers.map((each, index) => batchLine(` of worker ${index}`, each))];
+  return [counters, ...workers].flatMap((each, index) => {
+    const whose = index === 0 ? '' : ` of worker ${index - 1}`;
+    return [batchLine(whose, each), ...timeLine(whose, each), ...dropLine(whose, each)];
+  });
+}
+
+function timeLine(whose: string, { cryptoMs, checksumMs, systemMs }: BatchCounters): string[] {
+  if (cryptoMs + checksumMs + systemMs === 0) return [];
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(3)} s`;
+  return [
+    `Data path${whose}, time: cipher ${seconds(cryptoMs)}, checksums ${seconds(checksumMs)}, system calls ${seconds(systemMs)}`,
+  ];
+}
+
+function dropLine(whose: string, { drops }: BatchCounters): string[] {
+  const some = Object.entries(drops).filter(([, count]) => count > 0);
+  return some.length === 0
+    ? []
+    : [`Data path${whose}, dropped: ${some.map(([cause, count]) => `${cause} ${count}`).join(', ')}`];
 }
 
 function batchLine(whose: string, counters: BatchCounters): string {

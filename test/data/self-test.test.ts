@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PacketCrypto } from '../../src/crypto/provider.ts';
 import { createArena } from '../../src/data/arena.ts';
+import { isAeadCipher } from '../../src/data/data-key.ts';
 import { selfTestArenaBytes, testCipher } from '../../src/data/self-test.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { FarKey } from '../conformance/far-peer.ts';
@@ -11,7 +12,10 @@ const rig = () => createNodePacketCrypto(createArena(selfTestArenaBytes(MAX)));
 function test(crypto: PacketCrypto, cipher = 'AES-256-GCM', digest = 'SHA256', lengths: number[] = []) {
   const { material } = new FarKey({ cipher, digest, peerId: 0 }).keyOptions;
   const both = { seal: material.seal, open: material.seal };
-  return testCipher(crypto, { cipher, digest, material: both, maxBytes: MAX, onLength: (at) => lengths.push(at) });
+  const first = { cipher: Uint8Array.from({ length: 32 }, (_, at) => at), hmac: new Uint8Array(0) };
+  const epoch = isAeadCipher(cipher) ? { seal: first, open: first } : undefined;
+  const onLength = (at: number) => lengths.push(at);
+  return testCipher(crypto, { cipher, digest, material: both, epoch, maxBytes: MAX, onLength });
 }
 
 describe('the test of a cipher', () => {
@@ -26,6 +30,19 @@ describe('the test of a cipher', () => {
     const lengths: number[] = [];
     expect(test(rig(), cipher, digest, lengths)).toBeUndefined();
     expect(lengths).toEqual(Array.from({ length: MAX }, (_, index) => index + 1));
+  });
+
+  it('sees that packets of the epoch format do not come back', () => {
+    const crypto = rig();
+    // The tag of an epoch packet is at its end.
+    const broken: PacketCrypto = {
+      ...crypto,
+      aeadKey(cipher, direction, key) {
+        const inner = crypto.aeadKey(cipher, direction, key);
+        return { ...inner, open: (...at) => at[5] < at[3] && inner.open(...at) };
+      },
+    };
+    expect(test(broken)).toBe('SELF TEST FAILED, not opened, src.len=1');
   });
 
   it('sees a packet that comes back changed', () => {

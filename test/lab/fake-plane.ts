@@ -205,6 +205,9 @@ export class FakePlane implements DataPlane {
       linkWriteCalls: 0,
       deviceReadCalls: 0,
       deviceWriteCalls: 0,
+      cryptoMs: 0,
+      checksumMs: 0,
+      systemMs: 0,
     };
   }
 
