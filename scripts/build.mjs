@@ -1,5 +1,5 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
-// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for `pki` and `server init`.
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for helper processes, one for `pki` and `server init`.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,7 @@ await build({
     version: 'apps/cli/version.ts',
     pki: 'apps/pki/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
+    'root-helper': 'src/linux/root-helper.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

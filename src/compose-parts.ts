@@ -5,17 +5,20 @@ import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
+import { startDownRootHelper, startPamHelper } from './linux/helpers.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { loadProvider } from './linux/openssl.ts';
 import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
-import type { Log } from './log.ts';
+import { Level, type Log } from './log.ts';
+import { createCertificateFiles } from './node/certificate-files.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { ScriptStdio } from './node/scripts.ts';
 import type { PacketDevice } from './packet-device.ts';
+import type { PasswordPlugin } from './server/ports.ts';
 import { Host, type HostPorts } from './tunnel/host.ts';
-import type { DevicePort, NetworkPort } from './tunnel/ports.ts';
+import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
 
 /** What clients and servers get from the program that runs them. */
@@ -105,17 +108,72 @@ export function prepareProcess({ providers, process: { nice } }: Config): void {
 /** What the tunnel does to the host, with the adapters of this platform. */
 export const composeHost = (
   config: Config,
-  { log, configFile }: Pick<Surroundings, 'log' | 'configFile'>,
-  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver'>,
+  { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
+  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot'>,
 ): Host =>
   new Host(config, {
     ...ports,
+    certificateFiles: certificateFiles(config, directory),
     privileges: privilegePort(config),
     log,
     pid: process.pid,
     startUnixSeconds: Math.floor(Date.now() / 1000),
     configFile,
   });
+
+/** Where the peer's certificates are put for scripts, if anywhere. */
+export const certificateFiles = ({ scripts }: Config, directory: string): CertificateFiles | undefined =>
+  createCertificateFiles(scripts.exportCertificates && resolve(directory, scripts.exportCertificates));
+
+/** What the configuration's plug-ins are here. */
+export interface Plugins {
+  readonly passwordPlugins: readonly PasswordPlugin[];
+  readonly downRoot: readonly DownRootPort[];
+  close(): void;
+}
+
+/** Helper processes of plug-ins start before anything gives up rights. Rejects with SallyportError when one can't. */
+export async function startPlugins(
+  { scripts, mode }: Config,
+  { workerUrl, scriptOutput, log }: Pick<Surroundings, 'workerUrl' | 'scriptOutput' | 'log'>,
+): Promise<Plugins> {
+  const options = { url: new URL('./root-helper.js', workerUrl), output: scriptOutput };
+  const passwordPlugins: PasswordPlugin[] = [];
+  const downRoot: DownRootPort[] = [];
+  const open: { close(): void }[] = [];
+  const close = (): void => {
+    for (const helper of open) helper.close();
+  };
+  try {
+    for (const plugin of scripts.plugins) {
+      const { path } = plugin;
+      if (plugin.kind === 'down-root') {
+        const helper = await startDownRootHelper(plugin.command, options);
+        open.push(helper);
+        downRoot.push(helper);
+        log(
+          Level.plugin,
+          `PLUGIN_INIT: POST ${path} '[${[path, ...plugin.command].join('] [')}]' intercepted=PLUGIN_UP|PLUGIN_DOWN`,
+        );
+      } else if (mode !== 'server') {
+        log(Level.warning, `WARNING: plugin ${path} has no effect: only a server checks passwords`);
+      } else {
+        const pairs = plugin.answers.flatMap(({ query, answer }) => [query, answer]);
+        const helper = await startPamHelper([plugin.service, ...pairs], options);
+        open.push(helper);
+        passwordPlugins.push({ name: 'PLUGIN AUTH-PAM', path, verify: helper.login });
+        log(
+          Level.plugin,
+          `PLUGIN_INIT: POST ${path} '[${[path, plugin.service, ...pairs].join('] [')}]' intercepted=PLUGIN_AUTH_USER_PASS_VERIFY`,
+        );
+      }
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { passwordPlugins, downRoot, close };
+}
 
 /** The text of a key or of another small file, inline or by name. Throws what reading throws. */
 export function readSource(source: Source, directory: string): string {

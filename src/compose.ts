@@ -9,11 +9,13 @@ import { loadWraps } from './client/wraps.ts';
 import {
   composeHost,
   hostPorts,
+  type Plugins,
   prepareProcess,
   readSource,
   type Surroundings,
   scriptStdio,
   startPlane,
+  startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
@@ -53,6 +55,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
     measure: config.process.measureDataPath,
   });
+  let plugins: Plugins | undefined;
   try {
     const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
@@ -62,6 +65,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
         await loadTlsMaterial(config.tls, {
           read: (path) => nodeMaterialFiles.read(pathOf(path)),
           stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+          list: (path) => nodeMaterialFiles.list(pathOf(path)),
+          exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
           passphrase: options.passphrase,
           warn,
         }),
@@ -76,7 +81,8 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     };
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { devices, network, scripts, resolver });
+    plugins = await startPlugins(config, options);
+    const host = composeHost(config, options, { devices, network, scripts, resolver, downRoot: plugins.downRoot });
     return {
       start(observer) {
         const client = new Client(
@@ -103,10 +109,11 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
           },
           observer,
         );
-        return { client, run: () => client.run() };
+        return { client, run: () => client.run().finally(() => plugins?.close()) };
       },
     };
   } catch (error) {
+    plugins?.close();
     await plane.close();
     throw error;
   }

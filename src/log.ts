@@ -42,6 +42,7 @@ export const Level = {
   script: level(3, 28, 0),
   genkey: level(3, 31, 0),
   pool: level(3, 35, 0),
+  plugin: level(3, 39, 0),
   multi: level(3, 38, 0),
   delayedExit: level(3, 41, 0),
   low: level(4, 52, 0),

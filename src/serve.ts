@@ -4,13 +4,16 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
+  certificateFiles,
   composeHost,
   hostPorts,
+  type Plugins,
   prepareProcess,
   readSource,
   type Surroundings,
   scriptStdio,
   startPlane,
+  startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import { type ConfigChange, reloadConfig } from './config/reload.ts';
@@ -81,6 +84,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     measure: config.process.measureDataPath,
     peerSlots: mostClients + SPARE_PEERS,
   });
+  let plugins: Plugins | undefined;
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(config, directory);
@@ -94,7 +98,9 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver });
+    plugins = await startPlugins(config, options);
+    const { passwordPlugins, downRoot } = plugins;
+    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver, downRoot });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -119,6 +125,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             host,
             scripts,
             files: createServerFiles({ directory, tmpDir: server.tmpDir }),
+            certificateFiles: certificateFiles(config, directory),
+            passwordPlugins,
             localTime: formatLocalTime,
             material,
             hooks: options.hooks ?? {},
@@ -135,6 +143,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             const forget = watchExpiry(() => tls.material, clock, log);
             return running.run().finally(async () => {
               forget();
+              plugins?.close();
               relay?.close();
               await metrics?.close();
             });
@@ -164,6 +173,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
       },
     };
   } catch (error) {
+    plugins?.close();
     await plane.close();
     throw error;
   }
@@ -260,6 +270,8 @@ function readTls(config: Config, options: ServeOptions, held: HeldFiles): Promis
     read: (path) => held.read(pathOf(path)),
     readNow: (path) => nodeMaterialFiles.read(pathOf(path)),
     stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+    list: (path) => held.list(pathOf(path), nodeMaterialFiles.list),
+    exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
     passphrase: options.passphrase,
     warn: (text) => options.log(Level.warning, text),
   });

@@ -24,8 +24,8 @@ export interface NamedFile {
 export function namedFiles(config: Config): readonly NamedFile[] {
   const { tls, scripts, server } = config;
   const found: NamedFile[] = [];
-  const originOf = (option: string): Finding['origin'] =>
-    config.lines.filter((line) => line.option === option).at(-1)?.origin ?? { file: '', line: 0 };
+  const originOf = (named: string): Finding['origin'] =>
+    config.lines.filter(({ option }) => option === named.split(' ')[0]).at(-1)?.origin ?? { file: '', line: 0 };
   const add = (option: string, source: Source | undefined, secret: boolean): void => {
     if (source?.kind === 'file' && !found.some((each) => each.path === source.path && each.option === option)) {
       found.push({ option, path: source.path, origin: source.origin, need: 'read', secret });
@@ -36,11 +36,15 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   };
   add('dh', server === undefined ? undefined : tls.dh, false);
   add('ca', tls.ca, false);
+  addPath('capath', tls.caPath?.kind === 'file' ? tls.caPath.path : undefined, 'look-into');
   add('cert', tls.cert, false);
   add('extra-certs', tls.extraCerts, false);
   add('key', tls.key, true);
   add('pkcs12', tls.pkcs12, true);
-  add('crl-verify', tls.crlVerify?.source, false);
+  const { crlVerify } = tls;
+  if (crlVerify?.directory === true && crlVerify.source.kind === 'file') {
+    addPath('crl-verify directory', crlVerify.source.path, 'look-into');
+  } else add('crl-verify', crlVerify?.source, false);
   for (const { wrap } of config.connections) add(wrap?.kind ?? '', wrap?.source, true);
   for (const { kind, source } of server?.wraps ?? []) add(kind, source, true);
   add('auth-gen-token-secret', server?.authGenTokenSecret, true);
@@ -57,6 +61,7 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   addPath('route-pre-down', scripts.routePreDown?.[0], 'run');
   addPath('ipchange', scripts.ipChange?.[0], 'run');
   addPath('tls-verify', scripts.tlsVerify?.[0], 'run');
+  addPath('tls-export-cert', scripts.exportCertificates, 'fill');
   addPath('auth-user-pass-verify', server?.scripts.authUserPassVerify?.argv[0], 'run');
   addPath('client-connect', server?.scripts.clientConnect?.[0], 'run');
   addPath('client-disconnect', server?.scripts.clientDisconnect?.[0], 'run');
@@ -108,7 +113,10 @@ export function missingFileLines(config: Config, directory: string, running?: Co
     const what =
       need === 'run' ? `--${option} script` : need === 'fill' ? `Temporary directory (--${option})` : `--${option}`;
     return [
-      { file, line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})` },
+      {
+        file,
+        line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})${placeOf(file)}`,
+      },
     ];
   });
   if (missing.length === 0) return [];
@@ -119,6 +127,10 @@ export function missingFileLines(config: Config, directory: string, running?: Co
     `Options error: Please correct ${alone ? 'this error' : 'these errors'}.`,
   ];
 }
+
+/** Where the file is named, behind the C program's words. */
+const placeOf = ({ origin }: NamedFile): string =>
+  origin.line > 0 ? ` in ${origin.file}:${origin.line}` : origin.file === '' ? '' : ` in ${origin.file}`;
 
 const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'No such file or directory',

@@ -35,6 +35,8 @@ export function createCredentialStore(
   let dynamic: DynamicChallenge | undefined;
   let refused = false;
   let lastUsername = '';
+  /** What is cached has an answer in it that the server takes once. */
+  let spent = false;
 
   const current = (): Credentials | undefined => token ?? cached;
 
@@ -79,6 +81,7 @@ export function createCredentialStore(
       if (have !== undefined || wanted === undefined) return have;
       if (dynamic === undefined) cached = await withStaticResponse(await readOrAsked(wanted, signal), signal);
       else cached = await dynamicResponse(dynamic, signal);
+      spent = dynamic !== undefined || config.staticChallenge !== undefined;
       dynamic = undefined;
       refused = false;
       lastUsername = cached.username;
@@ -90,6 +93,8 @@ export function createCredentialStore(
     forgetToken() {
       const had = token !== undefined;
       token = undefined;
+      // The token stood for an answer that is stale by now: whoever gave it is asked again.
+      if (had && spent) cached = undefined;
       return had;
     },
     setChallenge(challenge) {

@@ -4,6 +4,7 @@ import type { ProcessOptions, ScriptOptions } from './config.ts';
 import type { Draft, Reader, Readers } from './draft.ts';
 import type { Say } from './findings.ts';
 import { lexLine } from './lexer.ts';
+import { pluginOf } from './plugins.ts';
 import { constrained, integer, nonNegative, shown } from './values.ts';
 
 /** The data plane's own bound: every two workers share memory. */
@@ -50,6 +51,8 @@ export const emptyScripts = (): ScriptDraft => ({
   routePreDown: undefined,
   ipChange: undefined,
   tlsVerify: undefined,
+  exportCertificates: undefined,
+  plugins: [],
   dnsUpdown: undefined,
   downPre: false,
   upDelay: false,
@@ -165,6 +168,13 @@ export const SCRIPT_READERS: Readers<ScriptDraft> = {
   'route-pre-down': command('routePreDown', 'route-pre-down', false),
   ipchange: command('ipChange', 'ipchange', true),
   'tls-verify': command('tlsVerify', 'tls-verify', true),
+  plugin: (draft, words, say) => {
+    const plugin = pluginOf(words, say);
+    if (plugin !== undefined) draft.plugins = [...draft.plugins, plugin];
+  },
+  'tls-export-cert': (draft, [directory = '']) => {
+    draft.exportCertificates = directory;
+  },
   'dns-updown': (draft, [what = ''], say) => {
     if (what === 'disable') draft.dnsUpdown = 'disable';
     else if (what === 'force') draft.dnsUpdown = Array.isArray(draft.dnsUpdown) ? draft.dnsUpdown : 'force';

@@ -1,6 +1,7 @@
 // TLS options: certificates, what is demanded of the peer's, renegotiation.
 
 import { sourceOf } from './build-connection.ts';
+import { certificateField } from './certificate-fields.ts';
 import type { TlsOptions } from './config.ts';
 import type { Draft, Reader, Readers } from './draft.ts';
 import type { Say } from './findings.ts';
@@ -32,6 +33,7 @@ export const emptyTls = (): TlsDraft => ({
   remoteCertEku: undefined,
   nsCertType: undefined,
   verifyX509Name: undefined,
+  tracked: [],
   timeoutSeconds: 2,
   handWindowSeconds: 60,
   tranWindowSeconds: 3600,
@@ -50,13 +52,13 @@ const EXTENDED_KEY_USAGE = {
 } as const;
 
 const source =
-  (name: 'ca' | 'cert' | 'key' | 'pkcs12' | 'extraCerts' | 'dh'): Reader<TlsDraft> =>
+  (name: 'ca' | 'caPath' | 'cert' | 'key' | 'pkcs12' | 'extraCerts' | 'dh'): Reader<TlsDraft> =>
   (draft, _args, _say, line) => {
     draft[name] = sourceOf(line);
   };
 
 const text =
-  (name: 'caPath' | 'cipherList' | 'cipherSuites' | 'groups' | 'remoteCertEku'): Reader<TlsDraft> =>
+  (name: 'cipherList' | 'cipherSuites' | 'groups' | 'remoteCertEku'): Reader<TlsDraft> =>
   (draft, [value = '']) => {
     draft[name] = value;
   };
@@ -80,7 +82,7 @@ export const TLS_READERS: Readers<TlsDraft> = {
   'tls-client': role('client'),
   'tls-server': role('server'),
   ca: source('ca'),
-  capath: text('caPath'),
+  capath: source('caPath'),
   cert: source('cert'),
   key: source('key'),
   pkcs12: source('pkcs12'),
@@ -126,6 +128,19 @@ export const TLS_READERS: Readers<TlsDraft> = {
     if (name === '') say.error('verify-x509-name needs a name');
     else if (type === 'subject' || type === 'name' || type === 'name-prefix') draft.verifyX509Name = { name, type };
     else say.error(`unknown X.509 name type: ${shown(type)}`, 'Write subject, name or name-prefix.');
+  },
+  'x509-track': (draft, [written = ''], say) => {
+    const wholeChain = written.startsWith('+');
+    const name = wholeChain ? written.slice(1) : written;
+    const field = certificateField(name);
+    if (field === undefined) {
+      say.error(
+        `x509_track: no such attribute '${shown(name)}'`,
+        'Write a field of the subject (CN, OU, emailAddress …), an extension (subjectAltName, keyUsage …), SHA1 or SHA256.',
+      );
+    } else if (field.kind === 'unwritten') {
+      say.warn(`x509-track: '${shown(name)}' is not given to scripts`, 'Have the script read it from tls-export-cert.');
+    } else draft.tracked.push({ name, wholeChain });
   },
   'peer-fingerprint': (draft, [first = ''], say, line) => {
     const hashes = fingerprints(line.inline ?? first, 32, say);

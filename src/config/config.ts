@@ -2,6 +2,7 @@
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
 import type { NatRule } from '../ip/client-nat.ts';
+import type { PluginOption } from './plugins.ts';
 import type { HttpProxyOptions, SocksProxyOptions } from './proxy-options.ts';
 import type { ServerOptions } from './server-options.ts';
 
@@ -159,12 +160,19 @@ export interface CompressOption {
   readonly text: string;
 }
 
+/** One `x509-track`: a name as `certificateField` takes it. */
+export interface TrackedField {
+  readonly name: string;
+  /** Of every certificate of the chain (`+name`), not of the peer's own only. */
+  readonly wholeChain: boolean;
+}
+
 export type X509NameType = 'subject' | 'name' | 'name-prefix';
 
 export interface TlsOptions {
   readonly role: 'client' | 'server' | undefined;
   readonly ca: Source | undefined;
-  readonly caPath: string | undefined;
+  readonly caPath: Source | undefined;
   readonly cert: Source | undefined;
   readonly key: Source | undefined;
   readonly pkcs12: Source | undefined;
@@ -186,6 +194,7 @@ export interface TlsOptions {
   readonly remoteCertEku: string | undefined;
   readonly nsCertType: 'client' | 'server' | undefined;
   readonly verifyX509Name: { readonly name: string; readonly type: X509NameType } | undefined;
+  readonly tracked: readonly TrackedField[];
   readonly timeoutSeconds: number;
   readonly handWindowSeconds: number;
   readonly tranWindowSeconds: number;
@@ -206,6 +215,9 @@ export interface ScriptOptions {
   readonly routePreDown: readonly string[] | undefined;
   readonly ipChange: readonly string[] | undefined;
   readonly tlsVerify: readonly string[] | undefined;
+  readonly plugins: readonly PluginOption[];
+  /** The directory of `tls-export-cert`. */
+  readonly exportCertificates: string | undefined;
   readonly dnsUpdown: readonly string[] | 'disable' | 'force' | undefined;
   readonly downPre: boolean;
   readonly upDelay: boolean;

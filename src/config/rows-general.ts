@@ -1,6 +1,6 @@
 // Option rows: the program itself, its log, its scripts.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
+import { MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
 
 const STANDALONE = 'a tool of its own that prints and exits; it comes with the key and certificate tools';
 
@@ -146,21 +146,14 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('route-up', 'cmd', 1, 'script', WORKS, 'Run after the routes are set.'),
   row('route-pre-down', 'cmd', 1, 'script', WORKS, 'Run before the routes are removed.'),
   row('tls-verify', 'cmd', 1, 'script', WORKS, 'Run for each certificate of the peer; its exit code decides.'),
-  row(
-    'tls-export-cert',
-    'dir',
-    1,
-    'script',
-    laterWithout("the peer's certificate is not written to files for scripts yet"),
-    "Write the peer's certificate here for scripts.",
-  ),
-  row('plugin', 'module [args…]', [1, MANY], 'plugin', notYet('native plug-ins are not loaded'), 'Load a plug-in.'),
+  row('tls-export-cert', 'dir', 1, 'script', WORKS, "Write the peer's certificates here for scripts.", {}),
+  row('plugin', 'module [args…]', [1, MANY], 'plugin', WORKS, 'Use a built-in plug-in: auth-pam or down-root.'),
   row(
     'keying-material-exporter',
     'label length',
     [2, MANY],
     'general',
-    laterWithout('keying material is not exported to plug-ins'),
+    noEffect('keying material goes to plug-ins, and none of the built-in ones asks for it'),
     'Export keying material to plug-ins.',
   ),
 

@@ -1,9 +1,12 @@
 // Option rows: the data channel's cryptography, TLS, certificates, the wrap of the control channel.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
+import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
 
 const INLINE = { contexts: ['inline'] } as const;
-const PKCS11 = 'hardware tokens are not supported yet';
+const PKCS11 = refused(
+  'a PKCS#11 library is native code that would run within this process',
+  'Write cert and key, or pkcs12, with files. A key that cannot leave its token has to wait for management-external-key.',
+);
 const STATIC_KEY = refused(
   'static-key mode has no key exchange: whoever gets the key reads everything ever sent',
   'Set up TLS; peer-fingerprint needs no certificate authority and is as quick to set up.',
@@ -210,20 +213,13 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
       contexts: ['inline', 'connection'],
     },
   ),
-  row(
-    'x509-track',
-    'attribute',
-    1,
-    'general',
-    laterWithout('certificate fields beyond the subject are not given to scripts yet'),
-    'Give this certificate field to scripts.',
-  ),
-  row('pkcs11-providers', 'library…', [1, MANY], 'general', notYet(PKCS11), 'PKCS#11 libraries.'),
-  row('pkcs11-id', 'name', 1, 'general', notYet(PKCS11), 'Object on the token.'),
-  row('pkcs11-id-management', '', 0, 'general', notYet(PKCS11), 'Ask for the object by the management interface.'),
-  row('pkcs11-protected-authentication', '[0|1…]', [0, MANY], 'general', notYet(PKCS11), 'Enter the PIN on the token.'),
-  row('pkcs11-private-mode', 'hex…', [1, MANY], 'general', notYet(PKCS11), 'How the token signs.'),
-  row('pkcs11-cert-private', '[0|1…]', [0, MANY], 'general', notYet(PKCS11), 'Log in before certificates are read.'),
-  row('pkcs11-pin-cache', 'seconds', 1, 'general', notYet(PKCS11), 'How long a PIN is kept.'),
-  row('show-pkcs11-ids', '[provider] [cert_private]', [0, 2], 'general', notYet(PKCS11), 'List objects on the token.'),
+  row('x509-track', '[+]attribute', 1, 'general', WORKS, "Give this field of the peer's certificate to scripts."),
+  row('pkcs11-providers', 'library…', [1, MANY], 'general', PKCS11, 'PKCS#11 libraries.'),
+  row('pkcs11-id', 'name', 1, 'general', PKCS11, 'Object on the token.'),
+  row('pkcs11-id-management', '', 0, 'general', PKCS11, 'Ask for the object by the management interface.'),
+  row('pkcs11-protected-authentication', '[0|1…]', [0, MANY], 'general', PKCS11, 'Enter the PIN on the token.'),
+  row('pkcs11-private-mode', 'hex…', [1, MANY], 'general', PKCS11, 'How the token signs.'),
+  row('pkcs11-cert-private', '[0|1…]', [0, MANY], 'general', PKCS11, 'Log in before certificates are read.'),
+  row('pkcs11-pin-cache', 'seconds', 1, 'general', PKCS11, 'How long a PIN is kept.'),
+  row('show-pkcs11-ids', '[provider] [cert_private]', [0, 2], 'general', PKCS11, 'List objects on the token.'),
 ];

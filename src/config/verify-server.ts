@@ -156,7 +156,8 @@ function verifyLogins({ config, at, checksLogins }: ServerCheck, server: ServerO
       );
     }
   }
-  if (server.scripts.authUserPassVerify !== undefined || checksLogins) return;
+  const pam = config.scripts.plugins.some(({ kind }) => kind === 'auth-pam');
+  if (server.scripts.authUserPassVerify !== undefined || pam || checksLogins) return;
   const need = (option: string, words: string): void =>
     at
       .say(option)

@@ -33,6 +33,8 @@ export interface PeerCertificate {
   /** `email:max@example.com`, `DNS:vpn.example.com` … */
   readonly subjectAltNames: readonly string[];
   readonly issuerAltNames: readonly string[];
+  /** An extension in OpenSSL's words, by its short name (`keyUsage`); undefined where there is none. */
+  extensionText?(name: string): string | undefined;
 }
 
 /** What the library itself found about the chain. Anything but `trusted: true` must be refused, except under peer-fingerprint without a CA. */
@@ -53,6 +55,8 @@ export interface TlsEstablished {
   /** Leaf first. Empty when the peer sent none. */
   readonly chain: readonly PeerCertificate[];
   readonly verdict: ChainVerdict;
+  /** Certificates of the chain that no revocation list speaks of, where there are lists: they are let in, and told of. */
+  readonly unlisted?: readonly PeerCertificate[];
 }
 
 export interface TlsFailure {
@@ -62,6 +66,8 @@ export interface TlsFailure {
   readonly code: string;
   /** A sentence for people, from a fixed table where we know the code. */
   readonly text: string;
+  /** The alert that crossed, in OpenSSL's words: `protocol version`, `unknown CA` … */
+  readonly alert?: { readonly direction: 'received' | 'sent'; readonly name: string };
 }
 
 /** Called by the engine, never from inside a call into it. */

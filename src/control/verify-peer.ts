@@ -3,7 +3,7 @@
 
 import { SallyportError } from '../error.ts';
 import { Level, type LogFlags } from '../log.ts';
-import { formatHex } from '../wire/hex.ts';
+import { decimalOfHex, formatHex } from '../wire/hex.ts';
 import { sameBytes } from '../wire/reader.ts';
 import { certificateName, missingNameLine } from './certificate-name.ts';
 import type { PeerCertificate, TlsEstablished } from './tls-engine.ts';
@@ -63,6 +63,10 @@ function judge(info: TlsEstablished, checks: PeerChecks, unixSeconds: number, li
     throw refuse('There is neither a CA nor a fingerprint to check the peer with', 'Add ca or peer-fingerprint.');
   }
 
+  for (const certificate of info.unlisted ?? []) {
+    const { depth, subject } = certificate;
+    lines.push([Level.tlsDebugLow, `VERIFY WARNING: depth=${depth}, unable to get certificate CRL: ${subject}`]);
+  }
   checkIssuerHash(info.chain, checks, lines);
   const chain = checks.withoutCa ? [leaf] : info.chain;
   for (const certificate of [...chain].reverse()) {
@@ -92,10 +96,13 @@ function refuseChain(
   const guess =
     verdict.code === 'CERT_HAS_EXPIRED' ? expired : verdict.code === 'CERT_NOT_YET_VALID' ? early : undefined;
   const culprit = byDepth ?? guess ?? (info.chain[0] as PeerCertificate);
-  lines.push([
-    Level.tlsErrors,
-    `VERIFY ERROR: depth=${culprit.depth}, error=${verdict.text}: ${culprit.subject}, serial=${decimalSerial(culprit.serialHex)}`,
-  ]);
+  const { depth, subject } = culprit;
+  const serial = decimalOfHex(culprit.serialHex);
+  if (verdict.code === 'SERIAL_REVOKED') {
+    lines.push([Level.handshake, `VERIFY CRL: depth=${depth}, ${subject}, serial=${serial} is revoked`]);
+  } else {
+    lines.push([Level.tlsErrors, `VERIFY ERROR: depth=${depth}, error=${verdict.text}: ${subject}, serial=${serial}`]);
+  }
   const [words, hint] = CHAIN_WORDS[verdict.code] ?? [
     `is not accepted (${verdict.text})`,
     'Check that ca names the authority that signed the peer, and that the chain is complete.',
@@ -108,11 +115,27 @@ const CHAIN_WORDS: Readonly<Record<string, readonly [words: string, hint: string
   CERT_HAS_EXPIRED: ['has expired', 'Renew it at the peer, and check the clock of this machine.'],
   CERT_NOT_YET_VALID: ['is not valid yet', 'Check the clocks of this machine and of the one that issued it.'],
   CERT_REVOKED: ['was revoked', 'The authority took it back (crl-verify); the peer needs a new certificate.'],
+  SERIAL_REVOKED: [
+    'was revoked',
+    'There is a file with its serial number in the directory of crl-verify; the peer needs a new certificate.',
+  ],
+  SERIALS_UNREADABLE: [
+    'cannot be checked: the directory of crl-verify cannot be looked into',
+    'It must be there and readable for the user that this program runs as, also inside chroot.',
+  ],
   CRL_HAS_EXPIRED: ['cannot be checked: the revocation list has expired', 'Fetch a new list for crl-verify.'],
   CRL_NOT_YET_VALID: ['cannot be checked: the revocation list is not valid yet', 'Check the clock of this machine.'],
-  UNABLE_TO_GET_CRL: [
-    'cannot be checked: there is no revocation list of its issuer',
-    'Add the list of every authority in the chain to crl-verify.',
+  CRL_SIGNATURE_FAILURE: [
+    'cannot be checked: the revocation list is not signed by its issuer',
+    'Fetch the list anew, from the authority that ca names.',
+  ],
+  KEYUSAGE_NO_CRL_SIGN: [
+    'cannot be checked: its issuer may not sign revocation lists',
+    'The certificate of the authority needs the key usage cRLSign.',
+  ],
+  UNHANDLED_CRITICAL_CRL_EXTENSION: [
+    'cannot be checked: the revocation list has a critical extension that is not understood',
+    'Have the list made without it.',
   ],
   INVALID_PURPOSE: [
     'may not be used for this: wrong key usage or extended key usage',
@@ -170,7 +193,7 @@ function checkFingerprint(leaf: PeerCertificate, checks: PeerChecks, unixSeconds
   const text = state === 'CERT_HAS_EXPIRED' ? 'certificate has expired' : 'certificate is not yet valid';
   lines.push([
     Level.tlsErrors,
-    `VERIFY ERROR: depth=0, error=${text}: ${leaf.subject}, serial=${decimalSerial(leaf.serialHex)}`,
+    `VERIFY ERROR: depth=0, error=${text}: ${leaf.subject}, serial=${decimalOfHex(leaf.serialHex)}`,
   ]);
   throw refuse(`The certificate of ${describe(leaf)} ${words}`, hint);
 }
@@ -306,7 +329,7 @@ function checkName(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]):
     return;
   }
   const must = type === 'name-prefix' ? 'must start with' : 'must be';
-  lines.push([Level.handshake, `VERIFY X509NAME ERROR: ${leaf.subject}, must be ${name}`]);
+  lines.push([Level.handshake, `VERIFY X509NAME ERROR: ${actual}, ${must} ${name}`]);
   throw refuse(
     `The certificate of ${describe(leaf)} has the wrong name: it ${must} ${name} (verify-x509-name, ${type})`,
     'If this is the right peer, correct verify-x509-name.',
@@ -348,22 +371,6 @@ function formatUtc(unixSeconds: number): string {
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
   const day = dayOfYear - Math.floor((153 * march + 2) / 5) + 1;
   return `${year}-${two(month)}-${two(day)} ${two(second / 3600)}:${two((second / 60) % 60)}:${two(second % 60)}Z`;
-}
-
-/** The C program prints serial numbers in decimal; long division keeps bigint out. */
-function decimalSerial(hex: string): string {
-  const digits = [0];
-  for (const char of hex) {
-    let carry = Number.parseInt(char, 16);
-    if (Number.isNaN(carry)) return hex;
-    for (let i = 0; i < digits.length; i++) {
-      carry += (digits[i] ?? 0) * 16;
-      digits[i] = carry % 10;
-      carry = Math.floor(carry / 10);
-    }
-    for (; carry > 0; carry = Math.floor(carry / 10)) digits.push(carry % 10);
-  }
-  return digits.reverse().join('');
 }
 
 function hex4(bits: number): string {

@@ -15,15 +15,24 @@ type Koffi = typeof import('koffi');
 
 type Library = ReturnType<Koffi['load']>;
 
-let loaded: { koffi: Koffi; library: Library } | undefined;
+export interface NativeLibrary {
+  readonly koffi: Koffi;
+  readonly library: Library;
+}
 
-function native(): { koffi: Koffi; library: Library } {
+let loaded: NativeLibrary | undefined;
+
+/** koffi itself, and this process's own functions through it. */
+export function native(): NativeLibrary {
   if (loaded === undefined) {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi;
     loaded = { koffi, library: koffi.load(null) };
   }
   return loaded;
 }
+
+/** Another library, by its soname; throws when there is none. */
+export const loadLibrary = (soname: string): NativeLibrary['library'] => native().koffi.load(soname);
 
 /** Loads koffi now. Needed before chroot only; everything else loads it by using it. */
 export function loadNative(): void {

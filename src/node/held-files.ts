@@ -6,6 +6,7 @@ import { MAX_MATERIAL_BYTES, readBoundedFile } from './read-file.ts';
 /** Reads files and holds what stood in them. */
 export class HeldFiles {
   readonly #held = new Map<string, Uint8Array>();
+  readonly #heldNames = new Map<string, readonly string[]>();
   readonly #withheld = new Set<string>();
   readonly #readFile: (path: string) => Uint8Array;
 
@@ -15,17 +16,26 @@ export class HeldFiles {
 
   /** The bytes of a file now or, where this process may not read it any more, as they were before. Throws as the read does. */
   read(path: string): Uint8Array {
+    return this.#now(path, this.#held, this.#readFile).slice();
+  }
+
+  /** The names in a directory, in the same way. */
+  list(path: string, listNow: (path: string) => readonly string[]): readonly string[] {
+    return this.#now(path, this.#heldNames, listNow);
+  }
+
+  #now<T>(path: string, held: Map<string, T>, read: (path: string) => T): T {
     try {
-      const bytes = this.#readFile(path);
-      this.#held.set(path, bytes.slice());
+      const found = read(path);
+      held.set(path, found);
       this.#withheld.delete(path);
-      return bytes;
+      return found;
     } catch (error) {
-      const held = this.#held.get(path);
+      const before = held.get(path);
       const code = error instanceof Error && 'code' in error ? error.code : '';
-      if (held === undefined || (code !== 'EACCES' && code !== 'EPERM')) throw error;
+      if (before === undefined || (code !== 'EACCES' && code !== 'EPERM')) throw error;
       this.#withheld.add(path);
-      return held.slice();
+      return before;
     }
   }
 

@@ -16,7 +16,7 @@ export type MaterialSource =
   | { readonly kind: 'file'; readonly path: string; readonly origin: MaterialOrigin }
   | { readonly kind: 'inline'; readonly text: string; readonly origin: MaterialOrigin };
 
-/** What loading needs from outside. `nodeMaterialFiles` (tls-material.ts) answers the first two. */
+/** What loading needs from outside. `nodeMaterialFiles` (tls-material.ts) answers for this machine. */
 export interface MaterialPorts {
   /** The bytes of a file; throws an error with an errno `code`. */
   read(path: string): Uint8Array;
@@ -24,6 +24,10 @@ export interface MaterialPorts {
   readNow?(path: string): Uint8Array;
   /** A text that changes when the file does; undefined when it can't be looked at. */
   stamp(path: string): string | undefined;
+  /** The names in a directory; throws as `read` does. */
+  list(path: string): readonly string[];
+  /** Whether something of this name can be opened; throws when that can't be found out. */
+  exists(path: string): boolean;
   /** Asks for the passphrase of the private key. */
   passphrase(): Promise<string>;
   warn(text: string): void;
@@ -76,8 +80,14 @@ export function readSource(
   ports: Pick<MaterialPorts, 'read'>,
 ): Uint8Array {
   if (source.kind === 'inline') return new TextEncoder().encode(source.text);
+  const { path } = source;
+  return attempt(option, what, source, () => ports.read(path));
+}
+
+/** What `read` gives, or the system's words about the source. */
+export function attempt<T>(option: string, what: string, source: MaterialSource, read: () => T): T {
   try {
-    return ports.read(source.path);
+    return read();
   } catch (cause) {
     const code = (cause as { code?: string }).code ?? '';
     if (cause instanceof FileRefusal) throw problem(option, source, `${what}: ${cause.message}`, { cause });
@@ -91,6 +101,7 @@ const READ_ERRORS = new Map<string, readonly [text: string, hint: string]>([
   ['EACCES', ['Permission denied', 'the file must be readable for the user that starts the program']],
   ['EPERM', ['Operation not permitted', 'the file must be readable for the user that starts the program']],
   ['EISDIR', ['the file is a directory', 'name a file in it']],
+  ['ENOTDIR', ['Not a directory', 'name the directory itself']],
 ]);
 
 /** The C program's name of a source in its messages. */

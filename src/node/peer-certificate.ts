@@ -7,6 +7,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { PeerCertificate } from '../control/tls-engine.ts';
 import type { DerElement } from './der.ts';
 import { DerTag, parseChildren, parseDer, parseOid, parseText, parseTime } from './der.ts';
+import { cleanField, extensionText, parseAltNames } from './extension-text.ts';
 
 /**
  * A certificate as the control channel wants it; undefined when it is not one that can be understood in full. `known` is
@@ -48,6 +49,7 @@ export function parsePeerCertificate(
     ...extensions,
     keyDescription: describeKey(der, known),
     signatureAlgorithm: SIGNATURE_NAMES.get(signature) ?? signature,
+    extensionText: (name) => extensionText(der, name),
   };
 }
 
@@ -100,8 +102,6 @@ const escapeField = (text: string): string =>
     )
     .replace(/[\x80-\x9f\u2028\u2029]/g, '_');
 
-const cleanField = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '_');
-
 type Extensions = Pick<
   PeerCertificate,
   'keyUsage' | 'extendedKeyUsage' | 'netscapeCertType' | 'isCa' | 'subjectAltNames' | 'issuerAltNames'
@@ -149,23 +149,6 @@ function parseFirstBits(bytes: Uint8Array): number {
 function parseIsCa(bytes: Uint8Array): boolean {
   const first = parseChildren(parseDer(bytes), DerTag.sequence)?.[0];
   return first?.tag === DerTag.boolean && first.content[0] !== 0 && first.content.length === 1;
-}
-
-/** GeneralNames of the four usual kinds, as `DNS:name`, `email:name`, `URI:name`, `IP:address`. */
-function parseAltNames(bytes: Uint8Array): readonly string[] {
-  const names: string[] = [];
-  for (const { tag, content } of parseChildren(parseDer(bytes), DerTag.sequence) ?? []) {
-    const text = cleanField(parseText({ tag: DerTag.octetString, content, whole: content }));
-    if (tag === 0x81) names.push(`email:${text}`);
-    else if (tag === 0x82) names.push(`DNS:${text}`);
-    else if (tag === 0x86) names.push(`URI:${text}`);
-    else if (tag === 0x87 && content.length === 4) names.push(`IP:${content.join('.')}`);
-    else if (tag === 0x87 && content.length === 16) {
-      const groups = Array.from({ length: 8 }, (_, i) => (content[2 * i]! * 256 + content[2 * i + 1]!).toString(16));
-      names.push(`IP:${groups.join(':')}`);
-    }
-  }
-  return names;
 }
 
 /** `256 bits ECprime256v1`, `2048 bits RSA`: size, OpenSSL's key type, and the curve's name without a space. */

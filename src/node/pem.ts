@@ -21,6 +21,10 @@ export function parsePem(bytes: Uint8Array): readonly PemBlock[] {
   return blocks;
 }
 
+/** The bytes within a block. */
+export const pemBytes = ({ text }: PemBlock): Uint8Array =>
+  new Uint8Array(Buffer.from(text.replace(/-----[^-]+-----/g, ''), 'base64'));
+
 /** What a file without the wanted PEM block seems to be, and what to do about it. */
 export function explainNoPem(bytes: Uint8Array, wanted: string): { readonly text: string; readonly hint: string } {
   if (bytes.length === 0) return { text: 'the file is empty', hint: `put the ${wanted} into it, in PEM form` };

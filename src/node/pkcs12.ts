@@ -5,17 +5,21 @@
 //   SafeBag ::= SEQUENCE { bag type, [0] value, attributes }
 //
 // Node can load such a file into a TLS context, but then trusts every certificate in it, also where `ca` names the
-// authorities; so it is taken apart here. Encryption: PBES2 (PBKDF2 with AES or triple DES) and the old triple DES of
-// RFC 7292. RC2 and RC4 are not in Node's OpenSSL.
+// authorities; so it is taken apart here. Encryption: PBES2 (PBKDF2 with AES or triple DES) and the old triple DES, RC2
+// and RC4 of RFC 7292; the last two are in OpenSSL's legacy provider (`providers legacy default`).
 
-import { createDecipheriv, createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto';
+import { createDecipheriv, createHash, createHmac, getCipherInfo, pbkdf2Sync, timingSafeEqual } from 'node:crypto';
 import type { DerElement } from './der.ts';
 import { DerTag, parseChildren, parseDer, parseOid, parseSmallInteger, readDer } from './der.ts';
 
 export type Pkcs12Result =
   /** `key` is a PKCS#8 PrivateKeyInfo. Certificates in the file's order. */
   | { readonly ok: true; readonly key: Uint8Array | undefined; readonly certificates: readonly Uint8Array[] }
-  | { readonly ok: false; readonly reason: 'not-pkcs12' | 'wrong-password' | 'unsupported'; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly reason: 'not-pkcs12' | 'wrong-password' | 'unsupported' | 'legacy';
+      readonly detail: string;
+    };
 
 /** Takes a PKCS#12 file apart. */
 export function parsePkcs12(bytes: Uint8Array, password: string): Pkcs12Result {
@@ -36,6 +40,7 @@ export function parsePkcs12(bytes: Uint8Array, password: string): Pkcs12Result {
     return { ok: true, key: key[0], certificates };
   } catch (error) {
     if (error instanceof WrongPassword) return { ok: false, reason: 'wrong-password', detail: error.message };
+    if (error instanceof Legacy) return { ok: false, reason: 'legacy', detail: error.message };
     if (error instanceof Unsupported) return { ok: false, reason: 'unsupported', detail: error.message };
     if (error instanceof NotPkcs12) return { ok: false, reason: 'not-pkcs12', detail: error.message };
     return { ok: false, reason: 'not-pkcs12', detail: 'its structure is damaged' };
@@ -45,6 +50,8 @@ export function parsePkcs12(bytes: Uint8Array, password: string): Pkcs12Result {
 class NotPkcs12 extends Error {}
 class WrongPassword extends Error {}
 class Unsupported extends Error {}
+/** The legacy provider could do it. */
+class Legacy extends Error {}
 
 const OID = {
   data: '1.2.840.113549.1.7.1',
@@ -55,7 +62,6 @@ const OID = {
   x509Certificate: '1.2.840.113549.1.9.22.1',
   pbes2: '1.2.840.113549.1.5.13',
   pbkdf2: '1.2.840.113549.1.5.12',
-  sha1And3Des: '1.2.840.113549.1.12.1.3',
   sha1And2KeyDes: '1.2.840.113549.1.12.1.4',
 } as const;
 
@@ -83,12 +89,28 @@ const CIPHERS = new Map([
   ['1.2.840.113549.3.7', { name: 'des-ede3-cbc', keyBytes: 24 }],
 ]);
 
-const OLD_NAMES = new Map([
-  ['1.2.840.113549.1.12.1.1', 'RC4 with 128 bits'],
-  ['1.2.840.113549.1.12.1.2', 'RC4 with 40 bits'],
-  ['1.2.840.113549.1.12.1.5', 'RC2 with 128 bits'],
-  ['1.2.840.113549.1.12.1.6', 'RC2 with 40 bits'],
+const OLD_CIPHERS = new Map([
+  ['1.2.840.113549.1.12.1.1', { name: 'rc4', keyBytes: 16, words: 'RC4 with 128 bits' }],
+  ['1.2.840.113549.1.12.1.2', { name: 'rc4-40', keyBytes: 5, words: 'RC4 with 40 bits' }],
+  ['1.2.840.113549.1.12.1.3', { name: 'des-ede3-cbc', keyBytes: 24, words: 'triple DES' }],
+  ['1.2.840.113549.1.12.1.4', { name: 'des-ede3-cbc', keyBytes: 16, words: 'triple DES with two keys' }],
+  ['1.2.840.113549.1.12.1.5', { name: 'rc2-cbc', keyBytes: 16, words: 'RC2 with 128 bits' }],
+  ['1.2.840.113549.1.12.1.6', { name: 'rc2-40-cbc', keyBytes: 5, words: 'RC2 with 40 bits' }],
 ]);
+
+/** Whether OpenSSL has a cipher now: those of the legacy provider only where that was loaded. */
+function isThere(name: string): boolean {
+  try {
+    createDecipheriv(
+      name,
+      Buffer.alloc(getCipherInfo(name)?.keyLength ?? 0),
+      name.startsWith('rc4') ? null : Buffer.alloc(8),
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function children(element: DerElement | undefined): readonly DerElement[] {
   const list = parseChildren(element);
@@ -149,15 +171,15 @@ function decrypt(algorithm: DerElement | undefined, encrypted: Uint8Array, passw
   const [type, parameters] = children(algorithm);
   const oid = parseOid(type) ?? '';
   if (oid === OID.pbes2) return decryptPbes2(parameters, encrypted, password);
-  if (oid === OID.sha1And3Des || oid === OID.sha1And2KeyDes) {
-    const [salt, rounds] = children(parameters);
-    const count = iterations(rounds);
-    const long = oid === OID.sha1And3Des;
-    const key = derive('sha1', 1, password, octets(salt), count, long ? 24 : 16);
-    const iv = derive('sha1', 2, password, octets(salt), count, 8);
-    return decipher('des-ede3-cbc', long ? key : Buffer.concat([key, key.subarray(0, 8)]), iv, encrypted);
-  }
-  throw new Unsupported(`it is encrypted with ${OLD_NAMES.get(oid) ?? `an unknown algorithm (${oid})`}`);
+  const old = OLD_CIPHERS.get(oid);
+  if (old === undefined) throw new Unsupported(`it is encrypted with an unknown algorithm (${oid})`);
+  if (!isThere(old.name)) throw new Legacy(`it is encrypted with ${old.words}`);
+  const [salt, rounds] = children(parameters);
+  const count = iterations(rounds);
+  const key = derive('sha1', 1, password, octets(salt), count, old.keyBytes);
+  const iv = old.name.startsWith('rc4') ? null : derive('sha1', 2, password, octets(salt), count, 8);
+  const full = oid === OID.sha1And2KeyDes ? Buffer.concat([key, key.subarray(0, 8)]) : key;
+  return decipher(old.name, full, iv, encrypted);
 }
 
 function decryptPbes2(parameters: DerElement | undefined, encrypted: Uint8Array, password: string): Uint8Array {
@@ -174,7 +196,7 @@ function decryptPbes2(parameters: DerElement | undefined, encrypted: Uint8Array,
   return decipher(cipher.name, key, octets(iv), encrypted);
 }
 
-function decipher(name: string, key: Uint8Array, iv: Uint8Array, encrypted: Uint8Array): Uint8Array {
+function decipher(name: string, key: Uint8Array, iv: Uint8Array | null, encrypted: Uint8Array): Uint8Array {
   try {
     const opening = createDecipheriv(name, key, iv);
     return new Uint8Array(Buffer.concat([opening.update(encrypted), opening.final()]));

@@ -21,17 +21,19 @@ import type {
   TlsListener,
 } from '../control/tls-engine.ts';
 import { SallyportError } from '../error.ts';
+import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
-import { findRevoked, judgeChain } from './peer-chain.ts';
+import { judgeChain, type RevocationCheck } from './peer-chain.ts';
+import { findRevoked } from './revocation.ts';
 import type { TlsMaterial } from './tls-material.ts';
-import { describeTlsFailure } from './tls-words.ts';
+import { describeTlsFailure, sentAlert } from './tls-words.ts';
 
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
   reload(material: TlsMaterial, options?: { readonly requestCertificate?: boolean }): void;
   /** What the next engine is made with. */
   readonly material: TlsMaterial;
-  /** Looks at the CRL file; true when the list is another one than at the last call. */
+  /** Looks at the CRL file and the directories; true when something there is another than at the last call. */
   refresh(): boolean;
   /** Whether a certificate of a chain stands in the list as it is now. */
   isRevoked(chain: readonly PeerCertificate[]): boolean;
@@ -54,7 +56,11 @@ export function createNodeTlsFactory(
     server = undefined;
     changed = true;
   };
+  let serialsStamp = material.revokedSerials?.stamp();
   const refresh = (): void => {
+    const stamp = current.revokedSerials?.stamp();
+    if (stamp !== serialsStamp) changed = true;
+    serialsStamp = stamp;
     const refreshed = current.refresh();
     if (refreshed !== undefined) take(refreshed);
   };
@@ -72,7 +78,9 @@ export function createNodeTlsFactory(
       changed = false;
       return news;
     },
-    isRevoked: (chain) => findRevoked(chain, current.revocationLists) >= 0,
+    isRevoked: (chain) =>
+      findRevoked(chain, current.revocationLists) >= 0 ||
+      chain.some(({ serialHex }) => current.revokedSerials?.find(decimalOfHex(serialHex)) === true),
     create(role, listener) {
       refresh();
       if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
@@ -150,11 +158,14 @@ function createEngine(
   let ended = false;
   let failing = false;
   let writing = false;
+  /** The fatal alert that went out, if any. */
+  let alerted: string | undefined;
 
   const wire = new Duplex({
     read() {},
     write(chunk: Uint8Array, _encoding, done) {
       writing = true;
+      alerted = sentAlert(chunk) ?? alerted;
       emit({ type: 'ciphertext', bytes: plain(chunk) });
       done();
     },
@@ -172,7 +183,11 @@ function createEngine(
   const fail = (failure: TlsFailure): void => {
     if (failing) return;
     failing = true;
-    emit({ type: 'failed', failure });
+    const sent = failure.origin === 'local' && alerted !== undefined ? alerted : undefined;
+    emit({
+      type: 'failed',
+      failure: sent === undefined ? failure : { ...failure, alert: { direction: 'sent', name: sent } },
+    });
   };
   const report: Report = {
     secure(secured) {
@@ -304,7 +319,8 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     // Typed as an Error, but a code in fact; null when there is none.
     authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
     authorities: material.authorities,
-    revocationLists: material.revocationLists,
+    revocation: revocationOf(material),
+    securityLevel: Number(/@SECLEVEL=(\d)/.exec(material.options.ciphers ?? '')?.[1] ?? 1),
     peerRole: role === 'client' ? 'server' : 'client',
     nowSeconds: Date.now() / 1000,
   });
@@ -316,8 +332,15 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     resumed: socket.isSessionReused(),
     chain: judged.chain,
     verdict: judged.verdict,
+    unlisted: judged.unlisted,
   };
 }
+
+/** What may stand against certificates; undefined, and no work for any handshake, where nothing is asked. */
+const revocationOf = ({ revocationLists, expectsLists, revokedSerials }: TlsMaterial): RevocationCheck | undefined =>
+  expectsLists || revokedSerials !== undefined
+    ? { lists: revocationLists, expectsLists, serials: revokedSerials }
+    : undefined;
 
 /** `253 bits X25519`, `256 bits ECprime256v1`, `2048 bits DH`; a server can't tell. */
 function describeTemporaryKey(socket: TLSSocket): string | undefined {

@@ -98,6 +98,10 @@ export async function readPkcs12(source: MaterialSource, ports: MaterialPorts): 
       throw problem('pkcs12', source, `Decoding PKCS12 failed: wrong password for ${name}`, {
         hint: 'check the password',
       });
+    if (result.reason === 'legacy')
+      throw problem('pkcs12', source, `Decoding PKCS12 failed: ${name}: ${result.detail}`, {
+        hint: 'write providers legacy default, or pack it anew: openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW',
+      });
     if (result.reason === 'unsupported')
       throw problem('pkcs12', source, `Decoding PKCS12 failed: ${name}: ${result.detail}`, {
         hint: 'pack it anew: openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW',

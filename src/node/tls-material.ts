@@ -2,13 +2,13 @@
 // takes. Everything that can be wrong is told here, with option, file and line; in a handshake it is too late.
 
 import type { X509Certificate } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { closeSync, constants, opendirSync, openSync, statSync } from 'node:fs';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { SallyportError } from '../error.ts';
+import { type HashedFolder, readHashedFolder } from './hashed-folder.ts';
 import { nodeTls } from './lazy-tls.ts';
 import { cleanLogText } from './logger.ts';
 import {
-  configError,
   type MaterialPorts,
   type MaterialSource,
   problem,
@@ -17,9 +17,11 @@ import {
   sourceName,
 } from './material-source.ts';
 import { toPem } from './peer-certificate.ts';
-import type { PemBlock } from './pem.ts';
+import { pemBytes } from './pem.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './read-file.ts';
-import { parseRevocationList, subjectNameHex } from './revocation-list.ts';
+import { withoutList } from './revocation.ts';
+import { parseRevocationList } from './revocation-list.ts';
+import { openSerialFolder, type SerialFolder } from './serial-folder.ts';
 import { readIdentity, readPkcs12 } from './tls-identity.ts';
 import { chooseCiphers, chooseGroups, chooseVersions } from './tls-settings.ts';
 import { describeTlsFailure } from './tls-words.ts';
@@ -29,7 +31,7 @@ type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3';
 /** The TLS options of a profile that are about material; the configuration's own record fits. */
 export interface TlsMaterialInput {
   readonly ca: MaterialSource | undefined;
-  readonly caPath: string | undefined;
+  readonly caPath: MaterialSource | undefined;
   readonly cert: MaterialSource | undefined;
   readonly key: MaterialSource | undefined;
   readonly pkcs12: MaterialSource | undefined;
@@ -52,14 +54,18 @@ export interface TlsMaterial {
   readonly authorities: readonly X509Certificate[];
   /** DER of the CRLs. */
   readonly revocationLists: readonly Uint8Array[];
+  /** Serials of revoked certificates as names of files. */
+  readonly revokedSerials: SerialFolder | undefined;
+  /** Whether a certificate of which no CRL speaks is told of: only where there should be one. */
+  readonly expectsLists: boolean;
   /** This side's own certificate. */
   readonly certificate: X509Certificate | undefined;
-  /** The same material with the CRL file read anew, when the file has changed; cheap when it has not. */
+  /** The same material with CRL file and directories read anew, when one of them has changed; cheap when none has. */
   refresh(): TlsMaterial | undefined;
 }
 
 /** Files of the machine. */
-export const nodeMaterialFiles: Pick<MaterialPorts, 'read' | 'stamp'> = {
+export const nodeMaterialFiles: Pick<MaterialPorts, 'read' | 'stamp' | 'list' | 'exists'> = {
   read: (path) => readBoundedFile(path, MAX_MATERIAL_BYTES),
   stamp: (path) => {
     try {
@@ -69,21 +75,33 @@ export const nodeMaterialFiles: Pick<MaterialPorts, 'read' | 'stamp'> = {
       return undefined;
     }
   },
+  exists: (path) => {
+    try {
+      closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
+    }
+  },
+  list: (path) => {
+    const names: string[] = [];
+    const folder = opendirSync(path);
+    try {
+      for (let entry = folder.readSync(); entry !== null && names.length < MAX_NAMES; entry = folder.readSync())
+        names.push(entry.name);
+    } finally {
+      folder.closeSync();
+    }
+    return names;
+  },
 };
+
+/** A folder with more would be none of certificates. */
+const MAX_NAMES = 20_000;
 
 /** Reads and checks everything; rejects with a SallyportError that names option, file and line. */
 export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPorts): Promise<TlsMaterial> {
-  if (input.caPath !== undefined)
-    throw configError(
-      `capath '${input.caPath}' is not supported yet`,
-      'put the certificates into one file and name it with ca',
-    );
-  if (input.crlVerify?.directory === true)
-    throw configError(
-      'crl-verify with a directory is not supported yet',
-      'name one CRL file in PEM form with crl-verify',
-    );
-
   const authorities = input.ca === undefined ? [] : readCertificates('ca', 'CA certificate', input.ca, ports);
   const identity =
     input.pkcs12 === undefined ? await readIdentity(input, ports) : await readPkcs12(input.pkcs12, ports);
@@ -101,7 +119,6 @@ export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPo
   if (certificate !== undefined) warnAboutDates(certificate, ports);
 
   const base: SecureContextOptions = {
-    ca: trusted.map(certificateText),
     ...(certificate === undefined
       ? {}
       : { cert: certificates.map((one) => (one === undefined ? '' : certificateText(one))).join('') }),
@@ -112,53 +129,102 @@ export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPo
     ...chooseGroups(input, ports.warn),
     secureOptions: SECURE_OPTIONS,
   };
-  const material = (crl: readonly PemBlock[], stamp: string | undefined): TlsMaterial => {
-    const options = crl.length === 0 ? base : { ...base, crl: crl.map((block) => block.text) };
+  const { caPath, crlVerify } = input;
+  const crlSource = crlVerify?.directory === false ? crlVerify.source : undefined;
+  const revokedSerials = crlVerify?.directory === true ? openSerialFolder(crlVerify.source, ports) : undefined;
+  const contexts = new Map<string, SecureContext>();
+  const material = (parts: ChangingParts): TlsMaterial => {
+    const all = [...trusted, ...parts.folder.authorities];
+    const options = { ...base, ca: all.map(certificateText) };
+    const key = all.map(({ fingerprint256 }) => fingerprint256).join();
+    const context = contexts.get(key) ?? createContext(options);
+    contexts.clear();
+    contexts.set(key, context);
     return {
       options,
-      context: createContext(options),
-      authorities: trusted,
-      revocationLists: crl.map(
-        (block) => new Uint8Array(Buffer.from(block.text.replace(/-----[^-]+-----/g, ''), 'base64')),
-      ),
+      context,
+      authorities: all,
+      revocationLists: [...parts.lists, ...parts.folder.lists],
+      revokedSerials,
+      expectsLists: crlSource !== undefined || caPath !== undefined,
       certificate,
       refresh: () => {
-        const source = input.crlVerify?.source;
-        if (source?.kind !== 'file') return undefined;
-        const now = ports.stamp(source.path);
-        if (now === stamp) return undefined;
-        try {
-          return material(readRevocationLists(source, { read: ports.readNow ?? ports.read }), now);
-        } catch (error) {
-          ports.warn(
-            `WARNING: the CRL was not reloaded: ${(error as Error).message}; who is revoked now still gets in`,
-          );
-          return material(crl, now);
-        }
+        const next = refreshed(parts, crlSource, caPath, ports);
+        return next && material(next);
       },
     };
   };
-  const source = input.crlVerify?.source;
-  if (source === undefined) return material([], undefined);
-  const stamp = source.kind === 'file' ? ports.stamp(source.path) : undefined;
-  const loaded = material(readRevocationLists(source, ports), stamp);
-  warnAboutCoverage(loaded, source, ports);
+  const loaded = material(readChanging(crlSource, caPath, ports));
+  if (crlSource !== undefined) warnAboutCoverage(loaded, crlSource, ports);
   return loaded;
+}
+
+/** What is read anew while the program runs, and the stamps by which a change shows. */
+interface ChangingParts {
+  readonly lists: readonly Uint8Array[];
+  readonly folder: HashedFolder;
+  readonly listStamp: string | undefined;
+  readonly folderStamp: string | undefined;
+}
+
+const NO_FOLDER: HashedFolder = { authorities: [], lists: [] };
+
+const stampOf = (source: MaterialSource | undefined, ports: MaterialPorts): string | undefined =>
+  source?.kind === 'file' ? ports.stamp(source.path) : undefined;
+
+function readChanging(
+  crl: MaterialSource | undefined,
+  caPath: MaterialSource | undefined,
+  ports: MaterialPorts,
+): ChangingParts {
+  return {
+    listStamp: stampOf(crl, ports),
+    folderStamp: stampOf(caPath, ports),
+    lists: crl === undefined ? [] : readRevocationLists(crl, ports),
+    folder: caPath === undefined ? NO_FOLDER : readHashedFolder(caPath, ports),
+  };
+}
+
+/** The parts with what has changed; undefined when nothing has. What can't be read stays as it was. */
+function refreshed(
+  parts: ChangingParts,
+  crl: MaterialSource | undefined,
+  caPath: MaterialSource | undefined,
+  ports: MaterialPorts,
+): ChangingParts | undefined {
+  const [listStamp, folderStamp] = [stampOf(crl, ports), stampOf(caPath, ports)];
+  const now = { ...ports, read: ports.readNow ?? ports.read };
+  let next: ChangingParts | undefined;
+  if (crl !== undefined && listStamp !== parts.listStamp) {
+    next = { ...parts, listStamp };
+    try {
+      next = { ...next, lists: readRevocationLists(crl, now) };
+    } catch (error) {
+      ports.warn(`WARNING: the CRL was not reloaded: ${(error as Error).message}; who is revoked now still gets in`);
+    }
+  }
+  if (caPath !== undefined && folderStamp !== parts.folderStamp) {
+    next = { ...(next ?? parts), folderStamp };
+    try {
+      next = { ...next, folder: readHashedFolder(caPath, now) };
+    } catch (error) {
+      ports.warn(`WARNING: capath was not read again: ${(error as Error).message}; it stays as it was`);
+    }
+  }
+  return next;
 }
 
 // SSL_OP_NO_TICKET, NO_RENEGOTIATION, NO_COMPRESSION, CIPHER_SERVER_PREFERENCE: a session is never resumed and never
 // renegotiated inside TLS; OpenVPN's renegotiation is a TLS session of its own. Numbers of OpenSSL 3's ssl.h.
 const SECURE_OPTIONS = 0x4000 | 0x40000000 | 0x20000 | 0x400000;
 
-function readRevocationLists(source: MaterialSource, ports: Pick<MaterialPorts, 'read'>): readonly PemBlock[] {
+function readRevocationLists(source: MaterialSource, ports: Pick<MaterialPorts, 'read'>): readonly Uint8Array[] {
   const what = `CRL: cannot read CRL from file ${sourceName(source)}`;
-  const blocks = readBlocks('crl-verify', what, 'X509 CRL', source, ports);
-  try {
-    nodeTls().createSecureContext({ ca: [], crl: blocks.map(({ text }) => text) });
-  } catch (cause) {
-    throw problem('crl-verify', source, `${what}: it is damaged`, { cause, hint: 'make it anew or copy it again' });
-  }
-  return blocks;
+  return readBlocks('crl-verify', what, 'X509 CRL', source, ports).map((block) => {
+    const der = pemBytes(block);
+    if (parseRevocationList(der) !== undefined) return der;
+    throw problem('crl-verify', source, `${what}: it is damaged`, { hint: 'make it anew or copy it again' });
+  });
 }
 
 function readDh(source: MaterialSource, ports: MaterialPorts): string {
@@ -189,21 +255,16 @@ function warnAboutDates(certificate: X509Certificate, ports: MaterialPorts): voi
     ports.warn(`WARNING: Your certificate has expired! (on ${certificate.validTo})`);
 }
 
-/**
- * OpenSSL wants a CRL of every authority in a chain. C lets a missing one pass; node:tls tells only one code, behind which
- * a worse one may stand, so here such a chain is refused, and that is said before it happens.
- */
+/** As in C, a certificate whose issuer has no list gets in; that is said before it happens. */
 function warnAboutCoverage(
   { authorities, revocationLists }: TlsMaterial,
   source: MaterialSource,
   ports: MaterialPorts,
 ): void {
-  const issuers = new Set(revocationLists.map((der) => parseRevocationList(der)?.issuerHex));
-  for (const authority of authorities) {
-    if (issuers.has(subjectNameHex(authority.raw))) continue;
+  for (const authority of withoutList(authorities, revocationLists)) {
     const name = cleanLogText(authority.subject.replaceAll('\n', ', '));
     ports.warn(
-      `WARNING: the CRL file ${sourceName(source)} has no CRL of '${name}'; certificates issued by it will be refused (unable to get certificate CRL)`,
+      `WARNING: the CRL file ${sourceName(source)} has no CRL of '${name}'; certificates issued by it are not checked for revocation`,
     );
   }
 }

@@ -8,8 +8,56 @@ export function describeTlsFailure(code: string | undefined, message: string): T
   const name = code ?? 'TLS_ERROR';
   const known = ALERTS.get(name) ?? LOCAL.get(name);
   const origin = /_ALERT_/.test(name) || name === 'CLOSE_NOTIFY' ? 'alert' : 'local';
-  return { origin, code: name, text: known ?? clean(reasonOf(message)) };
+  const received = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(name)?.[1];
+  return {
+    origin,
+    code: name,
+    text: known ?? clean(reasonOf(message)),
+    ...(received === undefined ? {} : { alert: { direction: 'received', name: alertName(received) } }),
+  };
 }
+
+/** The alert within a record that goes out unencrypted, in OpenSSL's words; undefined for what is no fatal alert. */
+export function sentAlert(record: Uint8Array): string | undefined {
+  // type 0x15 (1) | version (2) | length 2 (2) | level 2, fatal (1) | description (1)
+  const at = record.length - 7;
+  if (at < 0 || record[at] !== 0x15 || record[at + 3] !== 0 || record[at + 4] !== 2 || record[at + 5] !== 2)
+    return undefined;
+  return ALERT_NAMES.get(record[at + 6] ?? 0);
+}
+
+/** As SSL_alert_desc_string_long says it, from a code's words. */
+const alertName = (words: string): string =>
+  words.toLowerCase().replaceAll('_', ' ').replace(/ ca$/, ' CA').replace('user cancelled', 'user canceled');
+
+/** RFC 5246 and RFC 8446, section 6. */
+const ALERT_NAMES = new Map([
+  [10, 'unexpected message'],
+  [20, 'bad record mac'],
+  [22, 'record overflow'],
+  [40, 'handshake failure'],
+  [42, 'bad certificate'],
+  [43, 'unsupported certificate'],
+  [44, 'certificate revoked'],
+  [45, 'certificate expired'],
+  [46, 'certificate unknown'],
+  [47, 'illegal parameter'],
+  [48, 'unknown CA'],
+  [49, 'access denied'],
+  [50, 'decode error'],
+  [51, 'decrypt error'],
+  [70, 'protocol version'],
+  [71, 'insufficient security'],
+  [80, 'internal error'],
+  [86, 'inappropriate fallback'],
+  [90, 'user canceled'],
+  [100, 'no renegotiation'],
+  [109, 'missing extension'],
+  [110, 'unsupported extension'],
+  [112, 'unrecognized name'],
+  [116, 'certificate required'],
+  [120, 'no application protocol'],
+]);
 
 /** OpenSSL's sentence for a verification code (X509_V_ERR_…) as its log lines have it. */
 export function describeVerifyCode(code: string): string {
@@ -187,7 +235,6 @@ const VERIFY = new Map([
   ['NO_PEER_CERTIFICATE', 'the peer sent no certificate'],
   ['CHAIN_NOT_ANCHORED', 'the chain does not end in a certificate of ca'],
   ['UNABLE_TO_GET_ISSUER_CERT', 'unable to get issuer certificate'],
-  ['UNABLE_TO_GET_CRL', 'unable to get certificate CRL'],
   ['UNABLE_TO_DECRYPT_CERT_SIGNATURE', "unable to decrypt certificate's signature"],
   ['UNABLE_TO_DECRYPT_CRL_SIGNATURE', "unable to decrypt CRL's signature"],
   ['UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY', 'unable to decode issuer public key'],
@@ -201,6 +248,13 @@ const VERIFY = new Map([
   ['ERROR_IN_CERT_NOT_AFTER_FIELD', "format error in certificate's notAfter field"],
   ['ERROR_IN_CRL_LAST_UPDATE_FIELD', "format error in CRL's lastUpdate field"],
   ['ERROR_IN_CRL_NEXT_UPDATE_FIELD', "format error in CRL's nextUpdate field"],
+  ['EE_KEY_TOO_SMALL', 'EE certificate key too weak'],
+  ['CA_KEY_TOO_SMALL', 'CA certificate key too weak'],
+  ['CA_MD_TOO_WEAK', 'CA signature digest algorithm too weak'],
+  ['KEYUSAGE_NO_CRL_SIGN', 'key usage does not include CRL signing'],
+  ['UNHANDLED_CRITICAL_CRL_EXTENSION', 'unhandled critical CRL extension'],
+  ['SERIAL_REVOKED', 'certificate revoked'],
+  ['SERIALS_UNREADABLE', 'unable to get certificate CRL'],
   ['OUT_OF_MEM', 'out of memory'],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'],
   ['SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain'],

@@ -21,16 +21,16 @@ export function sharedWrap(
 }
 
 /** The text of a key. Throws SallyportError naming option, file and line. */
-export function readKey(wrap: KeyWrap, read: ReadText): string {
+export function readKey(wrap: KeyWrap, read: ReadText, side: 'client' | 'server' = 'client'): string {
   try {
     return read(wrap.source);
   } catch (error) {
-    throw badKey(wrap, messageOf(error));
+    throw badKey(wrap, messageOf(error), side);
   }
 }
 
 /** A key that can't be used: where it stands and what to do. */
-export function badKey(wrap: KeyWrap, problem: string): SallyportError {
+export function badKey(wrap: KeyWrap, problem: string, side: 'client' | 'server' = 'client'): SallyportError {
   const { source, kind } = wrap;
   const where = `${source.origin.file}:${source.origin.line}`;
   const name = source.kind === 'file' ? `file '${source.path}'` : 'the inline key';
@@ -38,8 +38,10 @@ export function badKey(wrap: KeyWrap, problem: string): SallyportError {
     code: 'SALLYPORT_CONFIG',
     blame: 'config',
     hint:
-      kind === 'tls-crypt-v2'
-        ? 'Give the client key file that the server’s administrator made with --genkey tls-crypt-v2-client.'
-        : 'Give the static key file that the server uses; --genkey secret makes a new one for both ends.',
+      kind === 'tls-crypt-v2' && side === 'server'
+        ? 'Give the server key file; --genkey tls-crypt-v2-server makes a new one, and every client then needs a new key too.'
+        : kind === 'tls-crypt-v2'
+          ? 'Give the client key file that the server’s administrator made with --genkey tls-crypt-v2-client.'
+          : 'Give the static key file that the server uses; --genkey secret makes a new one for both ends.',
   });
 }

@@ -82,6 +82,8 @@ export class Clients implements InstanceServer {
   readonly #disconnects: Record<string, number> = {};
   /** Those whose handshake was completed, for the counts. */
   readonly #settled = new WeakSet<Instance>();
+  /** The observer has heard of them: nobody hears of an end without a beginning. */
+  readonly #announced = new WeakSet<Instance>();
   #renegotiations = 0;
   /** Those that programs are asked about. */
   readonly #asked = new WeakSet<Instance>();
@@ -282,7 +284,7 @@ export class Clients implements InstanceServer {
     plane.removePeer(instance.peer);
     if (instance.transport === 'tcp') this.#arrivals.endStream(instance.link);
     routes.release(instance);
-    if (info.connectedSince > 0) this.#options.observer.disconnected?.(info, reason);
+    if (this.#announced.has(instance)) this.#options.observer.disconnected?.(info, reason);
     if (!this.#asked.has(instance)) {
       connector.release(instance);
       return;
@@ -376,6 +378,7 @@ export class Clients implements InstanceServer {
     await this.#options.routes.learn(instance, grant);
     if (instance.phase !== 'up') return;
     this.#renewTokens(instance);
+    this.#announced.add(instance);
     this.#options.observer.connected?.(this.#info(instance));
   }
 

@@ -72,7 +72,7 @@ class PoolFile {
         log(severity === 'warning' ? Level.warning : Level.pool, note);
       }
     } catch (error) {
-      log(Level.warning, `Note: cannot open ${this.#option.path} for READ/WRITE: ${(error as Error).message}`);
+      log(Level.warning, `Note: ${(error as Error).message}`);
     }
     log(Level.pool, 'IFCONFIG POOL LIST');
     for (const line of writePoolFile(this.#pool.records()).split('\n')) if (line !== '') log(Level.pool, line);
@@ -83,7 +83,7 @@ class PoolFile {
     try {
       this.#ports.files.replace(this.#option.path, writePoolFile(this.#pool.records()));
     } catch (error) {
-      this.#ports.log(Level.warning, `Note: cannot write ${this.#option.path}: ${(error as Error).message}`);
+      this.#ports.log(Level.warning, `Note: ${(error as Error).message}`);
     }
   }
 

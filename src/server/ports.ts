@@ -8,7 +8,7 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import type { Log } from '../log.ts';
 import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
 import type { TunnelHost } from '../tunnel/host-port.ts';
-import type { ScriptPort } from '../tunnel/ports.ts';
+import type { CertificateFiles, ScriptPort } from '../tunnel/ports.ts';
 import type { ServerHooks } from './hooks.ts';
 
 /** Files that a server reads and writes while it runs. Small ones; all calls are synchronous. */
@@ -21,6 +21,24 @@ export interface ServerFiles {
   temporary(prefix: string): string;
   /** A file that is not there is no error. */
   remove(path: string): void;
+}
+
+/** Something that judges passwords beside the program of auth-user-pass-verify (a `plugin`). */
+export interface PasswordPlugin {
+  /** As in the log. */
+  readonly name: string;
+  /** Its line is written when the server starts, and when it is asked. */
+  readonly path: string;
+  /** Never rejects. `questions`: what it asked for, for the log. */
+  verify(
+    login: {
+      readonly username: string;
+      readonly password: string;
+      readonly commonName: string;
+      readonly remote: string;
+    },
+    timeoutMs: number,
+  ): Promise<{ readonly accepted: boolean; readonly problem: string; readonly questions: readonly string[] }>;
 }
 
 /** Key material that was read and checked. */
@@ -55,6 +73,8 @@ export interface ServerPorts {
   readonly host: TunnelHost;
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
+  readonly certificateFiles?: CertificateFiles | undefined;
+  readonly passwordPlugins?: readonly PasswordPlugin[];
   /** `2026-11-28 21:16:35` in the host's time zone. */
   localTime(unixSeconds: number): string;
   readonly material: ServerMaterial;

@@ -4,17 +4,21 @@
 
 import type { Config } from '../config/config.ts';
 import type { ServerOptions } from '../config/server-options.ts';
+import type { PeerCertificate } from '../control/tls-engine.ts';
+import { formatAddress } from '../ip/address.ts';
+import { unmapSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { wait } from '../peer/wait.ts';
 import type { ClockPort } from '../ports.ts';
 import type { ScriptEnvironment } from '../tunnel/environment.ts';
-import type { ScriptPort } from '../tunnel/ports.ts';
+import type { CertificateFiles, ScriptPort } from '../tunnel/ports.ts';
 import { tlsVerifyArguments } from '../tunnel/script-environment.ts';
-import { SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import { exportFailed, SCRIPTS_NOT_ALLOWED, scriptFailure } from '../tunnel/script-plan.ts';
+import { trackedCertificate } from '../tunnel/tracked-fields.ts';
 import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
-import type { ServerFiles } from './ports.ts';
+import type { PasswordPlugin, ServerFiles } from './ports.ts';
 import { ProgramLane } from './program-lane.ts';
 import type { PasswordVerdict, ScriptOutput, ServerScripts, TokenSession, Traffic } from './scripts.ts';
 import {
@@ -32,6 +36,8 @@ import {
 export interface ScriptCallsPorts {
   readonly scripts: ScriptPort;
   readonly files: ServerFiles;
+  readonly certificateFiles?: CertificateFiles | undefined;
+  readonly passwordPlugins?: readonly PasswordPlugin[];
   readonly clock: ClockPort;
   readonly log: Log;
   /** `2026-11-28 21:16:35` in the host's time zone. */
@@ -90,7 +96,8 @@ export class ScriptCalls implements ServerScripts {
   }
 
   get checksPasswords(): boolean {
-    return this.#server.scripts.authUserPassVerify !== undefined;
+    const { passwordPlugins = [] } = this.#ports;
+    return this.#server.scripts.authUserPassVerify !== undefined || passwordPlugins.length > 0;
   }
 
   /** Other programs from now on; what is known of clients, and the files of those that run, stay. */
@@ -133,20 +140,35 @@ export class ScriptCalls implements ServerScripts {
         certificates: rootFirst.slice(0, index + 1),
         known: known.filter(({ depth }) => depth < certificate.depth),
       };
-      const environment = this.#environment('tls-verify', client, seen);
-      const result = await this.#run(
-        client,
-        '--tls-verify script',
+      const accepted = await this.#verifyCertificate(client, certificate, [
         [...command, ...tlsVerifyArguments(certificate)],
-        environment,
-        { manner: 'queued' },
-      );
-      const accepted = result?.exitCode === 0;
+        this.#environment('tls-verify', client, seen),
+      ]);
       const { depth, subject } = certificate;
       client.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
       if (!accepted) return false;
     }
     return true;
+  }
+
+  async #verifyCertificate(
+    client: ClientFacts,
+    certificate: PeerCertificate,
+    [argv, environment]: readonly [argv: readonly string[], environment: ScriptEnvironment],
+  ): Promise<boolean> {
+    const { certificateFiles } = this.#ports;
+    const path = certificateFiles?.write(certificate.pem);
+    if (certificateFiles !== undefined && path === undefined) {
+      client.log(Level.tlsErrors, exportFailed(certificateFiles.directory));
+      return false;
+    }
+    if (path !== undefined) this.#temporaries.add(path);
+    try {
+      const told = path === undefined ? environment : { ...environment, peer_cert: path };
+      return (await this.#run(client, '--tls-verify script', argv, told, { manner: 'queued' }))?.exitCode === 0;
+    } finally {
+      if (path !== undefined) this.#remove(path);
+    }
   }
 
   async verifyPassword(
@@ -156,11 +178,15 @@ export class ScriptCalls implements ServerScripts {
     dialog: Dialog,
   ): Promise<PasswordVerdict> {
     const script = this.#server.scripts.authUserPassVerify;
-    if (script === undefined) return { accept: undefined, reason: undefined };
-    const { files } = this.#ports;
+    const { files, passwordPlugins = [] } = this.#ports;
     const { log } = client;
     const username = cleanCredential(credentials.username);
     const password = cleanCredential(credentials.password);
+    for (const plugin of passwordPlugins) {
+      if (!(await this.#askPlugin(plugin, client, { username, password }))) return { accept: false, reason: undefined };
+      dialog.signal.throwIfAborted();
+    }
+    if (script === undefined) return { accept: passwordPlugins.length > 0 ? true : undefined, reason: undefined };
     const authFiles = {
       control: this.#temporary('acf'),
       pending: this.#temporary('apf'),
@@ -196,6 +222,29 @@ export class ScriptCalls implements ServerScripts {
       for (const path of [authFiles.control, authFiles.pending, authFiles.failedReason]) this.#remove(path);
       if (byFile !== undefined) this.#remove(byFile);
     }
+  }
+
+  async #askPlugin(
+    { name, path, verify }: PasswordPlugin,
+    client: ClientFacts,
+    login: { readonly username: string; readonly password: string },
+  ): Promise<boolean> {
+    const { log, commonName = '', untrusted } = client;
+    if (login.username === '') return false;
+    const remote = formatAddress(unmapSocketAddress(untrusted).address);
+    const { accepted, problem, questions } = await verify({ ...login, commonName, remote }, this.#timeoutMs);
+    const called = `PLUGIN_CALL: POST ${path}/PLUGIN_AUTH_USER_PASS_VERIFY status=${accepted ? 0 : 1}`;
+    for (const question of questions)
+      log(Level.multiDebug, `${name}: BACKGROUND: my_conv ${cleanCredential(question)}`);
+    if (!accepted) {
+      const why = cleanCredential(problem);
+      log(Level.error, `${name}: BACKGROUND: user '${login.username}' failed to authenticate: ${why}`);
+    }
+    log(Level.plugin, called);
+    if (!accepted) {
+      log(Level.warning, `PLUGIN_CALL: plugin function PLUGIN_AUTH_USER_PASS_VERIFY failed with status 1: ${path}`);
+    }
+    return accepted;
   }
 
   connect(client: ClientFacts, signal: AbortSignal): Promise<ConnectAnswer> {
@@ -308,7 +357,9 @@ export class ScriptCalls implements ServerScripts {
       ...this.#known.get(client),
       ...more,
     };
-    return clientEnvironment(type, base(), facts, this.#config.scripts.security);
+    const { tracked } = this.#config.tls;
+    const certificates = facts.certificates.map((certificate) => trackedCertificate(certificate, tracked));
+    return clientEnvironment(type, base(), { ...facts, certificates }, this.#config.scripts.security);
   }
 
   #remember(client: ClientFacts, facts: Partial<ClientScriptFacts>): void {

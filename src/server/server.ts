@@ -301,6 +301,8 @@ export class Server {
     const { scripts, files, clock, log, host, localTime } = this.#ports;
     const { listens } = this.#options;
     return new ScriptCalls(this.#config, this.#options, {
+      certificateFiles: this.#ports.certificateFiles,
+      passwordPlugins: this.#ports.passwordPlugins ?? [],
       scripts,
       files,
       clock,

@@ -11,7 +11,7 @@ export function loadServerWraps(config: Config, server: ServerOptions, read: Rea
   const sharedWraps: SharedWrap[] = [];
   let serverKey: Uint8Array | undefined;
   for (const wrap of server.wraps) {
-    const text = readKey(wrap, read);
+    const text = readKey(wrap, read, 'server');
     if (wrap.kind === 'tls-crypt-v2') serverKey = parseServerKey(wrap, text);
     else sharedWraps.push(sharedWrap(wrap, text, config.auth));
   }
@@ -25,6 +25,6 @@ export function loadServerWraps(config: Config, server: ServerOptions, read: Rea
 
 function parseServerKey(wrap: KeyWrap, text: string): Uint8Array {
   const parsed = parseTlsCryptV2ServerKey(text);
-  if ('problem' in parsed) throw badKey(wrap, parsed.problem);
+  if ('problem' in parsed) throw badKey(wrap, parsed.problem, 'server');
   return parsed.serverKey;
 }

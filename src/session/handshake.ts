@@ -96,6 +96,7 @@ export class Handshake {
         this.#handlePlaintext(key, event.bytes, now);
         return;
       case 'failed':
+        if (event.failure.alert !== undefined) this.#host.log(Level.tlsDebugLow, alertLine(event.failure.alert));
         this.#failTls(key, tlsError(event.failure, this.#host.remoteText), now);
         return;
       default:
@@ -240,6 +241,11 @@ function controlChannelLine(info: TlsEstablished): string {
     leaf === undefined ? '' : `, peer certificate: ${leaf.keyDescription}, signature: ${leaf.signatureAlgorithm}`;
   const key = info.temporaryKey === undefined ? '' : `, peer temporary key: ${info.temporaryKey}`;
   return `Control Channel: ${info.version}, cipher ${info.version} ${info.cipher}${certificate}${key}`;
+}
+
+/** `Received fatal SSL alert: protocol version`. */
+function alertLine({ direction, name }: { readonly direction: 'received' | 'sent'; readonly name: string }): string {
+  return `${direction === 'received' ? 'Received' : 'Sent'} fatal SSL alert: ${name}`;
 }
 
 /** `[server] Peer Connection Initiated with [AF_INET]192.0.2.1:1194`. */

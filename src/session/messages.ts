@@ -50,6 +50,9 @@ export class Messages {
       case 'auth-failed':
         host.log(ALWAYS, `AUTH: Received control message: ${redactControlText(text)}`);
         if (!host.pull) return;
+        for (const flag of message.temporary?.unknown ?? []) {
+          host.log(Level.pushErrors, `WARNING: unknown AUTH_FAIL,TEMP flag: ${flag}`);
+        }
         host.end({
           reason: 'auth-failed',
           text: message.reason,

@@ -16,6 +16,9 @@ export interface CertificateFacts {
   readonly serialHex: string;
   readonly sha1: Uint8Array;
   readonly sha256: Uint8Array;
+  readonly pem: string;
+  /** An extension in OpenSSL's words, by its short name. */
+  extensionText?(name: string): string | undefined;
 }
 
 /** Drops what the C program drops from names and values, so that a peer's text can't smuggle a line or another variable in. */

@@ -15,7 +15,7 @@ import { makeTunnelPlan } from './make-plan.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
-import type { DevicePort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
+import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
   ipChangeArguments,
@@ -24,14 +24,24 @@ import {
   scriptEnvironment,
   tlsVerifyArguments,
 } from './script-environment.ts';
-import { runsOnRestart, type ScriptOccasion, ScriptRunner, scriptFor } from './script-plan.ts';
+import {
+  exportFailed,
+  runsOnRestart,
+  type ScriptInvocation,
+  type ScriptOccasion,
+  ScriptRunner,
+  scriptFor,
+} from './script-plan.ts';
 import type { ScriptHook } from './step.ts';
+import { trackedCertificate } from './tracked-fields.ts';
 import { type PlacedStep, planUpdate } from './update-steps.ts';
 
 export interface HostPorts {
   readonly devices: DevicePort;
   readonly network: NetworkPort;
   readonly scripts: ScriptPort;
+  readonly certificateFiles?: CertificateFiles | undefined;
+  readonly downRoot?: readonly DownRootPort[];
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
   readonly log: Log;
@@ -87,16 +97,32 @@ export class Host implements TunnelHost, ConnectionScripts {
     const rootFirst = [...chain].reverse();
     this.#facts = { ...this.#facts, untrusted: remote, certificates: [] };
     for (const certificate of rootFirst) {
-      this.#facts = { ...this.#facts, certificates: [...this.#facts.certificates, certificate] };
-      const { depth, subject } = certificate;
+      const told = trackedCertificate(certificate, this.#config.tls.tracked);
+      this.#facts = { ...this.#facts, certificates: [...this.#facts.certificates, told] };
       const invocation = scriptFor('tls-verify', this.#config.scripts, tlsVerifyArguments(certificate));
-      if (invocation === undefined) continue;
-      const verdict = await this.#runner.run(invocation, scriptEnvironment('tls-verify', this.#facts));
-      const accepted = verdict === 'succeeded';
-      this.#ports.log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
-      if (!accepted) return false;
+      if (invocation !== undefined && !(await this.#asksScript(invocation, certificate))) return false;
     }
     return true;
+  }
+
+  async #asksScript(invocation: ScriptInvocation, { depth, subject, pem }: CertificateFacts): Promise<boolean> {
+    const { certificateFiles, log } = this.#ports;
+    const path = certificateFiles?.write(pem);
+    if (certificateFiles !== undefined && path === undefined) {
+      log(Level.tlsErrors, exportFailed(certificateFiles.directory));
+      return false;
+    }
+    try {
+      const verdict = await this.#runner.run(invocation, {
+        ...scriptEnvironment('tls-verify', this.#facts),
+        ...(path === undefined ? {} : { peer_cert: path }),
+      });
+      const accepted = verdict === 'succeeded';
+      log(Level.handshake, `VERIFY SCRIPT ${accepted ? 'OK' : 'ERROR'}: depth=${depth}, ${subject}`);
+      return accepted;
+    } finally {
+      if (path !== undefined) certificateFiles?.remove(path);
+    }
   }
 
   async ipChange(remote: SocketAddress): Promise<void> {
@@ -254,7 +280,18 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { plan } = this.#facts;
     if (plan === undefined) return;
     this.#runIn(context, device);
+    await this.#askDownRoot(hook);
     await this.#script(hook, hook === 'route-up' ? [] : scriptArguments(plan, { device, context }));
+  }
+
+  /** Before the script of the same occasion, as plug-ins are. */
+  async #askDownRoot(hook: ScriptHook): Promise<void> {
+    for (const helper of this.#ports.downRoot ?? []) {
+      if (hook === 'up') helper.arm(scriptEnvironment('up', this.#facts));
+      else if (hook === 'down' && (await helper.run()) !== 0) {
+        this.#ports.log(Level.warning, 'ERROR: up/down plugin call failed');
+      }
+    }
   }
 
   #runIn(context: 'init' | 'restart', device: string): void {

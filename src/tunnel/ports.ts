@@ -69,6 +69,22 @@ export interface NetworkPort {
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
 }
 
+/** Where certificates of a peer are put for scripts (`tls-export-cert`). */
+export interface CertificateFiles {
+  readonly directory: string;
+  /** The path of a new file; undefined when none can be made. */
+  write(pem: string): string | undefined;
+  remove(path: string): void;
+}
+
+/** A command that keeps root's rights, for when the tunnel goes down (plugin down-root). */
+export interface DownRootPort {
+  /** What it will see; only the first counts. */
+  arm(environment: Readonly<Record<string, string>>): void;
+  /** Its exit code; undefined when it could not be run. */
+  run(): Promise<number | undefined>;
+}
+
 /** Runs a program without a shell. Never throws for the program's own failure. */
 export interface ScriptPort {
   run(

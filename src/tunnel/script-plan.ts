@@ -99,6 +99,10 @@ export function scriptFailure({ error, exitCode, stopped }: Awaited<ReturnType<S
     : `external program exited with error status: ${exitCode}`;
 }
 
+/** What a certificate fails with that can't be put where scripts read it; its level is `Level.tlsErrors`. */
+export const exportFailed = (directory: string): string =>
+  `TLS Error: Failed to export certificate for --tls-export-cert in ${directory}`;
+
 /** Said once where `script-security` forbids programs. */
 export const SCRIPTS_NOT_ALLOWED =
   "WARNING: External program may not be called unless '--script-security 2' or higher is enabled. See --help text or man page for detailed info.";

@@ -5,6 +5,8 @@
 export interface TemporaryFailureFlags {
   readonly backoffSeconds: number | undefined;
   readonly advance: 'no' | 'address' | 'remote';
+  /** Flags that nobody here knows; they change nothing. */
+  readonly unknown?: readonly string[];
 }
 
 export type ControlMessage =
@@ -120,17 +122,22 @@ function parseAuthFailed(rest: string): ControlMessage {
   return { ...plain, reason: match?.[2] ?? '', temporary: parseTemporaryFlags(match?.[1] ?? '') };
 }
 
+/** Unknown flags that are told of; a message may have hundreds. */
+const FLAGS_LIMIT = 8;
+
 function parseTemporaryFlags(flags: string): TemporaryFailureFlags {
   let backoffSeconds: number | undefined;
   let advance: TemporaryFailureFlags['advance'] = 'no';
+  const unknown: string[] = [];
   for (const flag of flags.split(',')) {
     const backoff = /^backoff ([0-9]{1,9})$/.exec(flag)?.[1];
     if (backoff !== undefined) backoffSeconds = Number(backoff);
-    if (flag === 'advance no') advance = 'no';
+    else if (flag === 'advance no') advance = 'no';
     else if (flag === 'advance addr') advance = 'address';
     else if (flag === 'advance remote') advance = 'remote';
+    else if (flag !== '' && unknown.length < FLAGS_LIMIT) unknown.push(flag);
   }
-  return { backoffSeconds, advance };
+  return { backoffSeconds, advance, ...(unknown.length === 0 ? {} : { unknown }) };
 }
 
 /** The question of `CRV1:flags:state:base64user:text`. */

@@ -15,6 +15,22 @@ export function parseHex(text: string): Uint8Array<ArrayBuffer> | undefined {
   return out;
 }
 
+/** The number that hexadecimal digits say, in decimal; other text unchanged. Long division keeps bigint out. */
+export function decimalOfHex(hex: string): string {
+  const digits = [0];
+  for (const char of hex) {
+    let carry = Number.parseInt(char, 16);
+    if (Number.isNaN(carry)) return hex;
+    for (let i = 0; i < digits.length; i++) {
+      carry += (digits[i] ?? 0) * 16;
+      digits[i] = carry % 10;
+      carry = Math.floor(carry / 10);
+    }
+    for (; carry > 0; carry = Math.floor(carry / 10)) digits.push(carry % 10);
+  }
+  return digits.reverse().join('');
+}
+
 /** A session id as the C program logs it: `1f2e3d4c 5b6a7988`. */
 export function formatSessionId(sid: Uint8Array): string {
   return `${formatHex(sid.subarray(0, 4))} ${formatHex(sid.subarray(4, 8))}`;

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createCredentialStore } from '../../src/client/credentials.ts';
-import type { PartialCredentials } from '../../src/client/ports.ts';
+import type { CredentialsPort, PartialCredentials } from '../../src/client/ports.ts';
 import type { Config } from '../../src/config/config.ts';
 
 const never = new AbortController().signal;
 const file = { kind: 'file', path: 'pass', origin: { file: 'a.ovpn', line: 3 } } as const;
 
 interface Wanted {
+  staticChallenge?: Config['staticChallenge'];
   authUserPass?: Config['authUserPass'];
   authNocache?: boolean;
   authRetry?: Config['authRetry'];
@@ -15,8 +16,10 @@ interface Wanted {
 /** A store over a file and a person who answers; counts how often each was asked. */
 function store(wanted: Wanted, stored: PartialCredentials) {
   const counts = { read: 0, asked: 0 };
+  let responses = 0;
   const config = { authUserPass: undefined, authNocache: false, authRetry: 'none', ...wanted } as Config;
-  const credentials = createCredentialStore(config, {
+  const challenges = { respond: () => Promise.resolve(`code${++responses}`) };
+  const port: CredentialsPort = {
     read: () => {
       counts.read += 1;
       return stored;
@@ -25,7 +28,8 @@ function store(wanted: Wanted, stored: PartialCredentials) {
       counts.asked += 1;
       return Promise.resolve({ username: known.username ?? 'person', password: `typed${counts.asked}` });
     },
-  });
+  };
+  const credentials = createCredentialStore(config, port, challenges);
   return { credentials, counts };
 }
 
@@ -87,6 +91,31 @@ describe('credentials', () => {
     expect(credentials.known).toEqual({ username: 'alice', password: 'SESS_ID_x' });
     expect(credentials.forgetToken()).toBe(true);
     expect(credentials.forgetToken()).toBe(false);
+  });
+
+  it('are sent again when the token has expired, but an answer that serves once is asked for anew', async () => {
+    const authUserPass = { source: file, usernameOnly: false };
+    const stored = { username: 'alice', password: 'secret' };
+    const kept = store({ authUserPass }, stored);
+    await kept.credentials.obtain(never);
+    kept.credentials.setToken('SESS_ID_x', undefined);
+    kept.credentials.forgetToken();
+    expect(await kept.credentials.obtain(never)).toEqual(stored);
+    expect(kept.counts.read).toBe(1);
+
+    const once = store({ authUserPass, staticChallenge: { text: 'PIN', echo: true, format: 'concat' } }, stored);
+    expect(await once.credentials.obtain(never)).toEqual({ username: 'alice', password: 'secretcode1' });
+    once.credentials.setToken('SESS_ID_x', undefined);
+    once.credentials.forgetToken();
+    expect(await once.credentials.obtain(never)).toEqual({ username: 'alice', password: 'secretcode2' });
+
+    const dynamic = store({ authUserPass }, stored);
+    const challenge = { text: 'PIN', echo: true, responseRequired: true, stateId: 'id', username: 'alice' };
+    dynamic.credentials.setChallenge(challenge);
+    expect(await dynamic.credentials.obtain(never)).toEqual({ username: 'alice', password: 'CRV1::id::code1' });
+    dynamic.credentials.setToken('SESS_ID_x', undefined);
+    dynamic.credentials.forgetToken();
+    expect(await dynamic.credentials.obtain(never)).toEqual(stored);
   });
 
   it('that were refused are asked of a person under auth-retry interact, not read again from the file', async () => {

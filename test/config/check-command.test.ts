@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCheck } from '../../apps/cli/check.ts';
+import { missingFileLines } from '../../apps/cli/named-files.ts';
+import { parseConfig } from '../../src/config/parse.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -112,6 +114,20 @@ describe('sallyport check', () => {
     expect(runCheck([write('key.ovpn', `${PROFILE}cert own.crt\nkey own.key\n`)], io)).toBe(1);
     expect(out).toContain("key.ovpn:7: error (invalid): --cert fails with 'own.crt': No such file or directory");
     expect(out).toContain("key.ovpn:8: error (invalid): --key fails with 'own.key': No such file or directory");
+  });
+
+  it('a start is refused with the place where a missing file is named', () => {
+    const { config } = parseConfig(
+      { file: 'key.ovpn', text: `${PROFILE}cert own.crt\nkey own.key\ncapath none\ncrl-verify gone dir\n` },
+      { readText: () => undefined },
+    );
+    expect(missingFileLines(config!, dir)).toEqual([
+      "Options error: --capath fails with 'none': No such file or directory (errno=2) in key.ovpn:9",
+      "Options error: --cert fails with 'own.crt': No such file or directory (errno=2) in key.ovpn:7",
+      "Options error: --key fails with 'own.key': No such file or directory (errno=2) in key.ovpn:8",
+      "Options error: --crl-verify directory fails with 'gone': No such file or directory (errno=2) in key.ovpn:10",
+      'Options error: Please correct these errors.',
+    ]);
   });
 
   it('warns of a key that others can read', () => {

@@ -35,6 +35,17 @@ labSuite('a client shows its certificate', () => {
     await expectTunnel(lab(), [`pkcs12 ${lab().pki[name]}`, `askpass ${password}`], own);
   });
 
+  it('from an old PKCS#12 file, with RC2, under providers legacy default', async ({ skip }) => {
+    const { pkcs12Rc2, password } = lab().pki;
+    if (pkcs12Rc2 === undefined) return skip('this openssl makes no such files');
+    await lab().server();
+    const askpass = await lab().file('askpass', `${password}\n`, 0o600);
+    await expectTunnel(lab(), ['providers legacy default', `pkcs12 ${pkcs12Rc2}`, `askpass ${askpass}`], own);
+    const client = await lab().client({ without: own, lines: [`pkcs12 ${pkcs12Rc2}`, `askpass ${askpass}`] });
+    expect((await client.exit()).code).toBe(1);
+    expect(client.text).toMatch(/PKCS12|PKCS#12/);
+  });
+
   it('from a PKCS#12 bundle inline', async () => {
     await lab().server();
     const password = await lab().file('askpass', `${lab().pki.password}\n`, 0o600);
@@ -180,6 +191,32 @@ labSuite('a client shows a user name and a password', () => {
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     // The password was shown once; later the token stood in for it.
     expect(await readFile(log, 'utf8')).toBe('max|s3cret #1|');
+  });
+
+  it('and the password again when the token has expired', async () => {
+    const { log } = await passwordServer(['auth-gen-token 2', 'reneg-sec 4 4', 'hand-window 2']);
+    const client = await lab().connect({
+      lines: [`auth-user-pass ${await credentials()}`, 'reneg-sec 0', 'connect-retry 1 1'],
+    });
+    await client.line(/SIGUSR1\[soft,auth-failure \(auth-token\)\] received, process restarting/);
+    const mark = client.mark();
+    await client.line(up, { from: mark });
+    expect(await readFile(log, 'utf8')).toBe('max|s3cret #1|max|s3cret #1|');
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it('and once more after the time for which a server sends it away', async () => {
+    const script = await lab().file(
+      'verify.sh',
+      `#!/bin/sh\n[ -e ${lab().dir}/away ] && exit 0\ntouch ${lab().dir}/away\nprintf '%s' 'TEMP[backoff 3,advance no,dance]: not now' >"$auth_failed_reason_file"\nexit 1\n`,
+      0o755,
+    );
+    await lab().server({ lines: ['script-security 2', `auth-user-pass-verify ${script} via-file`] });
+    const client = await lab().client({ lines: [`auth-user-pass ${await credentials()}`] });
+    await client.line(/WARNING: unknown AUTH_FAIL,TEMP flag: dance/);
+    await client.line(/SIGUSR1\[soft,auth-temp-failure \(server temporary reject\)\] received, process restarting/);
+    await client.line(/Restart pause, 3 second\(s\)/);
+    await client.line(up);
   });
 
   it('and is told at once when there is neither that nor a certificate', async () => {

@@ -27,6 +27,11 @@ const forms: readonly Form[] = [
   { title: 'pushed comp-lzo no', server: ['comp-lzo no', 'push "comp-lzo no"'], client: ['comp-lzo no'] },
   { title: 'DATA_V1, without a peer id', server: [], client: ['pull-filter ignore "peer-id"'], versions: ['2.5'] },
   { title: 'a smaller tunnel MTU', server: ['tun-mtu 1280'], client: ['tun-mtu 1280'] },
+  {
+    title: 'BF-CBC, under providers legacy default',
+    server: ['providers legacy default', 'data-ciphers BF-CBC'],
+    client: ['providers legacy default', 'data-ciphers BF-CBC'],
+  },
   { title: 'replay-window', server: ['replay-window 128 10'], client: ['replay-window 128 10'] },
 ];
 

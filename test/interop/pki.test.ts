@@ -88,7 +88,7 @@ labSuite('keys and certificates made by sallyport', () => {
     expect(await bench.pki('client', 'alice', ...other)).toMatchObject({ code: 0 });
     await server('2.6');
     const wrongName = await client('other.ovpn');
-    await wrongName.line(/VERIFY X509NAME ERROR: CN=server, must be other/);
+    await wrongName.line(/VERIFY X509NAME ERROR: (CN=)?server, must be other/);
     await lab().endTest();
     await Promise.all(started.splice(0).map((process) => process.kill()));
     const files = ['--cert', bench.path('pki', 'issued', 'bob.crt'), '--key', bench.path('pki', 'private', 'bob.key')];

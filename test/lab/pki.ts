@@ -14,6 +14,8 @@ export interface Credential {
   readonly key: string;
 }
 
+type KeyKind = 'ec' | 'ec384' | 'rsa' | 'rsa1024' | 'ed25519';
+
 export interface IssueOptions {
   /** File name without extension; also the CN unless `subject` is given. */
   readonly name: string;
@@ -28,7 +30,9 @@ export interface IssueOptions {
   readonly notBefore?: string;
   readonly notAfter?: string;
   /** Key type; default `ec`. */
-  readonly key?: 'ec' | 'ec384' | 'rsa' | 'ed25519';
+  readonly key?: KeyKind;
+  /** Of the signature; default sha256. */
+  readonly digest?: string;
   readonly by?: 'ca' | 'otherCa' | 'intermediate';
 }
 
@@ -154,6 +158,7 @@ export async function makePki(dir: string): Promise<Pki> {
       `${by}.cnf`,
       '-batch',
       '-notext',
+      ...(options.digest === undefined ? [] : ['-md', options.digest]),
       '-extfile',
       `${name}.ext`,
       '-in',
@@ -295,12 +300,14 @@ export async function makePki(dir: string): Promise<Pki> {
   };
 }
 
-function newKey(kind: 'ec' | 'ec384' | 'rsa' | 'ed25519'): string[] {
+function newKey(kind: KeyKind): string[] {
   switch (kind) {
     case 'ec':
       return ['-new', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
     case 'ec384':
       return ['-new', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384'];
+    case 'rsa1024':
+      return ['-new', '-nodes', '-newkey', 'rsa:1024'];
     case 'rsa':
       return ['-new', '-nodes', '-newkey', 'rsa:2048'];
     case 'ed25519':

@@ -12,7 +12,7 @@ import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { AuthTokens } from '../../src/server/auth-token.ts';
 import type { ClientInfo, ServerHooks } from '../../src/server/hooks.ts';
-import type { ServerFiles } from '../../src/server/ports.ts';
+import type { PasswordPlugin, ServerFiles } from '../../src/server/ports.ts';
 import { Server, type ServerEnd } from '../../src/server/server.ts';
 import type { OpenTunnel } from '../../src/tunnel/host-port.ts';
 import { HostError, type ScriptPort } from '../../src/tunnel/ports.ts';
@@ -34,6 +34,7 @@ export interface ServerLabOptions {
   readonly checksLogins?: boolean;
   /** Default: none. */
   readonly wraps?: FirstContactOptions;
+  readonly passwordPlugins?: readonly PasswordPlugin[];
 }
 
 type Flight = { readonly to: 'server'; readonly from: SocketAddress } | { readonly to: LabClient };
@@ -68,6 +69,8 @@ export class ServerLab {
   readonly hostCalls: string[] = [];
   onHost: (call: string) => Promise<void> = () => Promise.resolve();
   listening = 0;
+  /** What the program around the server has heard of clients. */
+  readonly told: string[] = [];
   end: ServerEnd | undefined;
   readonly plane: MemoryPlane;
   readonly server: Server;
@@ -153,6 +156,7 @@ export class ServerLab {
           },
         },
         files: this.#serverFiles(),
+        passwordPlugins: options.passwordPlugins ?? [],
         localTime: () => '2027-01-15 08:00:00',
         material: {
           tls: this.tls,
@@ -167,7 +171,11 @@ export class ServerLab {
           return plane;
         },
       },
-      { listening: () => this.listening++ },
+      {
+        listening: () => this.listening++,
+        connected: ({ name }) => void this.told.push(`connected ${name}`),
+        disconnected: ({ name }, reason) => void this.told.push(`disconnected ${name} ${reason}`),
+      },
     );
     if (plane === undefined) throw new Error('the server made no plane');
     this.plane = plane;

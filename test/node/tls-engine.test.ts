@@ -208,7 +208,8 @@ describe('the verdict', () => {
       authorized: true,
       authorizationError: undefined,
       authorities: [certificate(pki.ca.cert)],
-      revocationLists: [],
+      revocation: undefined,
+      securityLevel: 1,
       peerRole: 'server',
       nowSeconds: Date.UTC(2030, 0, 1) / 1000,
       ...change,
@@ -277,6 +278,27 @@ describe('the verdict', () => {
     };
     const fresh = await pki.issue({ name: 'fresh', notAfter: '20900101000000Z' });
     expect(judge({ ...later, leaf: certificate(fresh.cert) })).toMatchObject({ verdict: { depth: 1 } });
+  });
+
+  it.each([
+    ['rsa1024', 'sha256', 1, undefined],
+    ['rsa1024', 'sha256', 2, { code: 'EE_KEY_TOO_SMALL', depth: 0, text: 'EE certificate key too weak' }],
+    ['rsa', 'sha256', 2, undefined],
+    ['rsa', 'sha256', 3, { code: 'EE_KEY_TOO_SMALL', depth: 0 }],
+    ['ec', 'sha256', 3, undefined],
+    ['ec384', 'sha256', 4, { code: 'CA_MD_TOO_WEAK', depth: 0 }],
+    ['ec384', 'sha384', 4, { code: 'CA_KEY_TOO_SMALL', depth: 1 }],
+    ['ec', 'sha1', 0, undefined],
+    ['ec', 'sha1', 1, { code: 'CA_MD_TOO_WEAK', depth: 0, text: 'CA signature digest algorithm too weak' }],
+  ] as const)('says what is too weak: %s signed with %s at level %i', async (key, digest, securityLevel, expected) => {
+    const issued = await pki.issue({ name: `weak-${key}-${digest}`, key, digest });
+    const judged = judge({
+      leaf: certificate(issued.cert),
+      authorized: false,
+      authorizationError: 'UNSPECIFIED',
+      securityLevel,
+    });
+    expect(judged).toMatchObject({ verdict: { trusted: false, ...(expected ?? { code: 'UNSPECIFIED' }) } });
   });
 
   it('has words for codes, and makes words of unknown ones', () => {

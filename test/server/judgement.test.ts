@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { AuthenticateContext, AuthenticateDecision, ClientIdentity, ServerHooks } from '../../src/server/hooks.ts';
+import type { PasswordPlugin } from '../../src/server/ports.ts';
 import { certificateOf } from '../lab/deterministic-tls.ts';
 import type { LabClient } from '../lab/lab-client.ts';
 import { labTokens, ServerLab } from '../lab/server-lab.ts';
@@ -29,6 +30,58 @@ const refusedWith = async (lab: ServerLab, client: LabClient): Promise<string | 
   expect(await lab.gone()).toEqual({});
   return client.refused;
 };
+
+describe('a plug-in', () => {
+  const judgedByPlugins = async (...plugins: readonly PasswordPlugin['verify'][]) => {
+    const passwordPlugins = plugins.map((verify) => ({ name: 'PLUGIN AUTH-PAM', path: 'auth-pam.so', verify }));
+    const lab = await new ServerLab(['script-security 2', 'auth-user-pass-verify /a via-env'], {
+      passwordPlugins,
+    }).up();
+    return { lab, connect: (credentials = CREDENTIALS) => lab.connect('ann', { credentials }) };
+  };
+  const answer = (accepted: boolean) => ({
+    accepted,
+    problem: 'Authentication\nfailure',
+    questions: ["query='Pass\u001b'"],
+  });
+
+  it('is asked with what the client says and where it is, and the program after it', async () => {
+    const asked: unknown[] = [];
+    const { lab, connect } = await judgedByPlugins(async (login, timeoutMs) => {
+      asked.push([login, timeoutMs]);
+      return answer(true);
+    });
+    connect({ username: 'max', password: 'sec\nret' });
+    await lab.until(() => lab.list.length > 0, 'the client is in');
+    expect(asked).toEqual([
+      [
+        { username: 'max', password: 'sec_ret', commonName: 'ann', remote: expect.stringMatching(/^192\.0\.2\./) },
+        60_000,
+      ],
+    ]);
+    expect(lab.ran.map(({ argv }) => argv[0])).toEqual(['/a']);
+  });
+
+  it('refuses, and then nobody else is asked', async () => {
+    let second = 0;
+    const { lab, connect } = await judgedByPlugins(
+      async () => answer(false),
+      async () => answer(++second > 0),
+    );
+    expect(await refusedWith(lab, connect())).toBe('');
+    expect([second, lab.ran]).toEqual([0, []]);
+    const words = "PLUGIN AUTH-PAM: BACKGROUND: user 'max' failed to authenticate: Authentication_failure";
+    expect(lab.log.some((line) => line.endsWith(words))).toBe(true);
+    expect(lab.log.join()).not.toMatch(/\u001b/);
+  });
+
+  it('is not asked without a user name', async () => {
+    let asked = 0;
+    const { lab, connect } = await judgedByPlugins(async () => answer(++asked > 0));
+    await refusedWith(lab, connect({ username: '', password: 'x' }));
+    expect(asked).toBe(0);
+  });
+});
 
 describe('a hook', () => {
   it.each<[string, AuthenticateDecision, string]>([

@@ -477,6 +477,17 @@ describe('onConnect', () => {
     expect(lab.list[0]).toMatchObject({ address4: '10.8.0.50', routes: ['192.168.9.0/24'] });
   });
 
+  it('who is refused has never been there: nobody hears that it left', async () => {
+    const refused = await given(false);
+    await refused.lab.runFor(10_000);
+    expect(refused.lab.told).toEqual([]);
+    const { lab } = await given(true);
+    expect(lab.told).toEqual(['connected ann']);
+    void lab.server.kick(lab.list[0]!.id, 'never', 'closing time');
+    await lab.runFor(10_000);
+    expect(lab.told).toEqual(['connected ann', 'disconnected ann kicked']);
+  });
+
   it.each<[string, ConnectDecision, string]>([
     ['nothing', undefined, 'up'],
     ['true', true, 'up'],

@@ -26,6 +26,7 @@ const certificates = [
   {
     depth: 1,
     subject: 'C=DE, CN=Example CA',
+    pem: 'PEM',
     subjectFields: [
       ['C', 'DE'],
       ['CN', 'Example CA'],
@@ -38,6 +39,7 @@ const certificates = [
   {
     depth: 0,
     subject: 'C=DE, CN=client',
+    pem: 'PEM',
     subjectFields: [
       ['C', 'DE'],
       ['CN', 'client'],

@@ -27,14 +27,31 @@ const RESTART = { signal: 'SIGUSR1', signalText: 'ping-restart', keep: true };
 
 /** A host with recorded ports: what was asked of it, scripts and letting go among it, in one row. */
 function bench(...lines: readonly string[]) {
-  const config = clientConfig('remote 198.51.100.1', ...lines);
+  const config = clientConfig('remote 198.51.100.1', ...lines.filter((line) => line !== 'down-root'));
   const fake = new FakeHost();
   const before = fake.state();
   const log: string[] = [];
   const scripts: { readonly argv: readonly string[]; readonly environment: Readonly<Record<string, string>> }[] = [];
   const privileges: string[] = [];
   let failing = '';
+  const certificates = { written: [] as string[], full: false };
   const host = new Host(config, {
+    certificateFiles: {
+      directory: '/exported',
+      write: (pem) => {
+        certificates.written.push(pem);
+        return certificates.full ? undefined : `/exported/${certificates.written.length}`;
+      },
+      remove: (path) => void fake.calls.push(`remove ${path}`),
+    },
+    downRoot: lines.includes('down-root')
+      ? [
+          {
+            arm: ({ dev }) => void fake.calls.push(`arm ${dev}`),
+            run: async () => fake.calls.push('down-root') - fake.calls.length,
+          },
+        ]
+      : [],
     devices: fake.device,
     network: fake.network,
     scripts: {
@@ -65,6 +82,7 @@ function bench(...lines: readonly string[]) {
     log,
     scripts,
     privileges,
+    certificates,
     letGo,
     failScript: (type: string) => {
       failing = type;
@@ -273,6 +291,38 @@ describe('scripts', () => {
     expect(await host.verifyPeer(chain, remote)).toBe(false);
     expect(scripts).toHaveLength(3);
     expect(log.at(-1)).toBe('VERIFY SCRIPT ERROR: depth=1, C=DE, O=Lab, CN=Lab CA');
+  });
+
+  it('find each certificate as a file while they judge it, and refuse where it can’t be written', async () => {
+    const chain = [certificateOf('server'), certificateOf('Lab CA', { depth: 1 })];
+    const { host, scripts, fake, certificates, log } = bench(...SCRIPTS);
+    expect(await host.verifyPeer(chain, remote)).toBe(true);
+    expect(scripts.map(({ environment }) => environment.peer_cert)).toEqual(['/exported/1', '/exported/2']);
+    expect(fake.calls.filter((call) => /remove|verify/.test(call))).toEqual([
+      ...['script tls-verify', 'remove /exported/1', 'script tls-verify', 'remove /exported/2'],
+    ]);
+    expect(certificates.written).toEqual([chain[1]?.pem, chain[0]?.pem]);
+    certificates.full = true;
+    expect(await host.verifyPeer(chain, remote)).toBe(false);
+    expect(scripts).toHaveLength(2);
+    expect(log.at(-1)).toBe('TLS Error: Failed to export certificate for --tls-export-cert in /exported');
+  });
+
+  it('are told of tracked fields only', async () => {
+    const { host, scripts } = bench(...SCRIPTS, 'x509-track +O', 'x509-track CN');
+    await host.verifyPeer([certificateOf('server'), certificateOf('Lab CA', { depth: 1 })], remote);
+    const told = Object.entries(scripts[1]?.environment ?? {}).filter(([name]) => name.startsWith('X509_'));
+    expect(Object.fromEntries(told)).toEqual({ X509_0_CN: 'server' });
+  });
+
+  it('come after the plug-in that keeps root’s rights', async () => {
+    const { host, open, fake, letGo } = bench(...SCRIPTS, 'down-root');
+    await open();
+    await host.route();
+    await host.close(TERM, letGo);
+    expect(fake.calls.filter((call) => /arm|down-root|script (up|down)/.test(call))).toEqual([
+      ...['arm tun0', 'script up', 'down-root', 'script down'],
+    ]);
   });
 
   it('that fail as route-up, ipchange or down do not stop anything', async () => {

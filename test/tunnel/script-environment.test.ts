@@ -16,6 +16,7 @@ import { configOf, net30, optionsOf, planInput, subnet6 } from './profile.ts';
 const authority: CertificateFacts = {
   depth: 1,
   subject: 'C=DE, O=Tn Test, CN=Tn CA',
+  pem: 'PEM',
   subjectFields: [
     ['C', 'DE'],
     ['O', 'Tn Test'],
@@ -31,6 +32,7 @@ const leaf: CertificateFacts = {
   ...authority,
   depth: 0,
   subject: 'OU=a, OU=b, CN=tn server',
+  pem: 'PEM',
   subjectFields: [
     ['OU', 'a'],
     ['OU', 'b'],
@@ -253,6 +255,7 @@ describe('scriptEnvironment', () => {
   it('lets no line break and no other name through a peer’s text', () => {
     const evil: CertificateFacts = {
       ...leaf,
+      pem: 'PEM',
       subjectFields: [
         ['CN', 'x\nLD_PRELOAD=/tmp/x.so'],
         ['2.5.4.97=a b', 'y'],

@@ -49,6 +49,12 @@ describe('control messages', () => {
     expect(parseControlMessage('AUTH_FAILED,TEMP[advance addr]')).toMatchObject({
       temporary: { advance: 'address', backoffSeconds: undefined },
     });
+    expect(parseControlMessage('AUTH_FAILED,TEMP[backoff soon,dance,backoff 3]: later')).toMatchObject({
+      reason: ' later',
+      temporary: { backoffSeconds: 3, advance: 'no', unknown: ['backoff soon', 'dance'] },
+    });
+    const many = parseControlMessage(`AUTH_FAILED,TEMP[${'x,'.repeat(100)}]`);
+    expect(many.type === 'auth-failed' && many.temporary?.unknown).toHaveLength(8);
     expect(parseControlMessage('AUTH_FAILED,TEMP:later')).toMatchObject({
       reason: 'later',
       temporary: { advance: 'no' },
