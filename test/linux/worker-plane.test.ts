@@ -61,7 +61,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   /** Two planes with a tunnel between them, the first connected to the second, which serves many. */
-  function tunnel(cipher: string, digest?: string) {
+  function tunnel(cipher: string, digest?: string, limits: Partial<KeyOptions> = {}) {
     const a = startPlane();
     const b = startPlane();
     const socketB = openUdp({ local: loopback(0) });
@@ -75,7 +75,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
     const keys = keyPair(cipher, digest);
     const withPeer = (end: (typeof ends)[number], options: KeyOptions) => {
       const peer = end.plane.addPeer(clientPeer(end.device, end.link, end.address));
-      const key = end.plane.addKey(peer, options);
+      const key = end.plane.addKey(peer, { ...options, ...limits });
       end.plane.useKey(peer, key);
       return { ...end, peer, key };
     };
@@ -108,6 +108,22 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
     const received = { linkReadPackets: 1, linkReadBytes: linkWriteBytes, deviceWritePackets: 1 };
     await expect.poll(() => b.plane.peerStatistics(b.peer)).toMatchObject(received);
     expect(b.plane.statistics().linkReadBytes).toBe(linkWriteBytes);
+  });
+
+  it('counts the use of a key both ways, and tells once that it is used up', async () => {
+    const [a, b] = tunnel('AES-256-GCM', 'none', { limitPackets: 5 });
+    for (let round = 0; round < 6; round++) {
+      for (const [from, to] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        expect(writePacket(from.far, innerPacket(100, round))).toBe(true);
+        expect(readPacket(to.far)).toBeDefined();
+      }
+      const told = round < 2 ? 0 : 1;
+      if (told > 0) expect(await a.log.next('key-used-up')).toMatchObject({ key: a.key, reason: 'packets' });
+      expect(a.log.events.filter(({ type }) => type === 'key-used-up')).toHaveLength(told);
+    }
   });
 
   it('says once how packets move, when a key is in use', async () => {
