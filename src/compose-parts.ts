@@ -80,6 +80,7 @@ export function hostPorts(device: PacketDevice | undefined): { devices: DevicePo
     network: {
       setLinkUp: nothing,
       setMtu: nothing,
+      setLinkAddress: nothing,
       addAddress: nothing,
       removeAddress: nothing,
       addRoute: nothing,

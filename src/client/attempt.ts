@@ -134,7 +134,9 @@ export class Attempt {
         return;
       case 'accepted':
       case 'foreign-stream':
-        return; // a client has no listeners
+      case 'address-request':
+      case 'addresses-forgotten':
+        return; // a client has no listeners, and one peer
       default:
         event satisfies never;
     }

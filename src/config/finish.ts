@@ -47,7 +47,7 @@ export function finishConfig(read: ReadConfig): Config {
   const connections = connectionsOf(drafts, at);
   const config: Config = {
     mode: general.mode,
-    server: general.mode === 'server' ? serverOf(drafts, connections, at) : undefined,
+    server: general.mode === 'server' ? serverOf(drafts, connections, device, at) : undefined,
     pull: general.pull,
     connections,
     remoteRandom: general.remoteRandom,

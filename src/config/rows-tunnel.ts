@@ -11,14 +11,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   }),
   row('dev-type', 'tun|tap|null', 1, 'general', WORKS, 'What the device is, if its name does not tell.'),
   row('dev-node', 'path', 1, 'general', WORKS, 'Device file of the tun driver.', { default: '/dev/net/tun' }),
-  row(
-    'lladdr',
-    'address',
-    1,
-    'up',
-    notYet('the address of a TAP device is not set yet'),
-    'MAC address of a TAP device.',
-  ),
+  row('lladdr', 'address', 1, 'up', WORKS, 'MAC address of a TAP device.'),
   row(
     'iproute',
     'cmd',

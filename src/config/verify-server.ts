@@ -42,16 +42,9 @@ const NOT_ON_A_SERVER: readonly (readonly [option: string, advice: string])[] = 
 ];
 
 function verifyRole({ config, drafts, at }: ServerCheck, server: ServerOptions): void {
-  const { device, connections } = config;
-  if (device.type === 'tap') {
-    at.notYet(
-      ['dev', 'dev-type'],
-      'dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
-      'Write dev tun.',
-    );
-  }
+  const { connections } = config;
   const open = ['tcp', 'tcp4', 'tcp6'].includes(drafts.base.protoName);
-  if (open && drafts.server.network === undefined) {
+  if (open && drafts.server.network === undefined && drafts.server.bridge === undefined) {
     at.say('proto').error(
       '--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client',
       'Write proto tcp-server.',
@@ -113,8 +106,8 @@ function verifyClientOptions(config: Config, at: Lines): void {
 }
 
 function verifyPools({ config, drafts, at }: ServerCheck, server: ServerOptions): void {
-  const { tunnel } = config;
-  if (tunnel.topology !== 'subnet' && drafts.server.poolNetmask !== undefined) {
+  const { tunnel, device } = config;
+  if (device.type !== 'tap' && tunnel.topology !== 'subnet' && drafts.server.poolNetmask !== undefined) {
     at.say('ifconfig-pool').error(
       'The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode',
       'Remove the netmask, or write topology subnet.',

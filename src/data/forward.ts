@@ -3,6 +3,7 @@
 
 import type { InnerPacket } from '../ip/packet.ts';
 import { PeerCounter } from './counters.ts';
+import { isGroupFrame } from './frame-switch.ts';
 import { clampToPeer, sendPayload } from './packet-out.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -33,13 +34,37 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
   const receiver = state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (receiver === undefined) return false;
   clampToPeer(view, inner, receiver);
+  sendOn(state, sender, receiver);
+  return true;
+}
+
+/** As `forwardToPeers`, for the frame in hand; `isIp`: its inner packet is looked at. */
+export function forwardFrame(state: PlaneState, device: Device, sender: Peer, isIp: boolean): boolean {
+  const { span, inner } = state;
+  const { view } = state.arena;
+  const { offset, length } = span;
+  if (isGroupFrame(view, offset)) {
+    if (device.peers.length > 1) sendToAll(state, device, sender, offset, length);
+    span.offset = offset;
+    span.length = length;
+    return false;
+  }
+  const receiver = state.peers.get(device.frames?.macs.owner(view, offset, state.nowMs) ?? 0);
+  if (receiver === undefined) return false;
+  if (isIp) clampToPeer(view, inner, receiver);
+  sendOn(state, sender, receiver);
+  return true;
+}
+
+/** Seals the packet in hand for its receiver, in its place or beside it. */
+function sendOn(state: PlaneState, sender: Peer, receiver: Peer): void {
+  const { span } = state;
   if (!fitsInPlace(state, receiver)) {
     state.arena.bytes.copyWithin(state.copy, span.offset, span.offset + span.length);
     span.offset = state.copy;
   }
   sendPayload(state, receiver, span);
   state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
-  return true;
 }
 
 /**

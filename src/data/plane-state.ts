@@ -19,6 +19,7 @@ import { DeadlineHeap } from './deadline-heap.ts';
 import { EarlyPackets } from './early-packets.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
+import type { FrameSwitch } from './frame-switch.ts';
 import {
   type CompressionFraming,
   type DeviceId,
@@ -39,8 +40,10 @@ export interface Device {
   readonly clientToClient: boolean;
   /** Inner addresses to peer handles. */
   readonly prefixes: PrefixTable;
-  /** In no order; each knows its place. TAP: the last one gets every frame. */
+  /** In no order; each knows its place. TAP without `frames`: the last one gets every frame. */
   readonly peers: Peer[];
+  /** TAP: which Ethernet address is behind which of several peers. */
+  readonly frames: FrameSwitch | undefined;
 }
 
 export interface Link {
@@ -184,6 +187,7 @@ export class PlaneState {
     source: number,
     packetId: number | undefined,
     innerSource?: number,
+    innerSourceBytes = this.inner.version === 4 ? 4 : 16,
   ): Verdict {
     const cause = code - 1;
     this.counters[cause]!++;
@@ -196,7 +200,8 @@ export class PlaneState {
       cause: dropCause(code),
       count: this.#unnoticed[cause]!,
       packetId,
-      innerSource: innerSource === undefined ? undefined : this.#innerAddress(innerSource),
+      innerSource:
+        innerSource === undefined ? undefined : this.arena.bytes.slice(innerSource, innerSource + innerSourceBytes),
     });
     this.#noticeMs[cause] = this.nowMs;
     this.#unnoticed[cause] = 0;
@@ -244,6 +249,7 @@ export class PlaneState {
     const device = this.devices.get(peer.device);
     if (device !== undefined) {
       device.prefixes.replace(peer.handle, []);
+      device.frames?.leave(peer.handle);
       const last = device.peers.pop()!;
       last.devicePlace = peer.devicePlace;
       if (last !== peer) device.peers[peer.devicePlace] = last;
@@ -276,10 +282,5 @@ export class PlaneState {
     }
     while (later !== undefined && later.sameId !== peer) later = later.sameId;
     if (later !== undefined) later.sameId = peer.sameId;
-  }
-
-  #innerAddress(at: number): Uint8Array {
-    const lengthBytes = this.inner.version === 4 ? 4 : 16;
-    return this.arena.bytes.slice(at, at + lengthBytes);
   }
 }

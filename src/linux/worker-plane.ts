@@ -272,6 +272,16 @@ class WorkerDataPlane implements WorkerPlane {
     this.#call(['answerFloat', peer, address, accept]);
   }
 
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void {
+    this.#peer(peer);
+    this.#call(['answerAddress', peer, address, accept]);
+  }
+
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void {
+    requireLive(this.#devices.has(device), 'device', device);
+    this.#call(['forgetIdleAddresses', device, idleMs]);
+  }
+
   peerStatistics(peer: PeerHandle): PeerStatistics {
     return readPeerStatistics(this.#counters, this.#peer(peer).slot);
   }

@@ -2,6 +2,7 @@
 
 import type { PlaneEvent } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
+import { formatMac } from '../ip/mac-address.ts';
 import { Level, type Log } from '../log.ts';
 
 type DropNotice = Extract<PlaneEvent, { type: 'drop-notice' }>;
@@ -59,7 +60,7 @@ export function logDrop(
     case 'bad-source':
       log(
         Level.multi,
-        `MULTI: bad source address from client [${notice.innerSource === undefined ? 'undef' : formatAddress(notice.innerSource)}], packet dropped${times}`,
+        `MULTI: bad source address from client [${shownSource(notice.innerSource)}], packet dropped${times}`,
       );
       return;
     case 'link-full':
@@ -69,6 +70,11 @@ export function logDrop(
     default:
       log(Level.linkRw, `dropped a packet: ${notice.cause}${times}`);
   }
+}
+
+function shownSource(source: Uint8Array | undefined): string {
+  if (source === undefined) return 'undef';
+  return source.length === 6 ? formatMac(source) : formatAddress(source);
 }
 
 /** Whether a drop of this cause ends a TCP connection: its stream can't be trusted any more. */
