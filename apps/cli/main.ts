@@ -2,6 +2,7 @@
 
 import type { Worker } from 'node:worker_threads';
 import { asksForKey } from '../../src/keys.ts';
+import { asksForDevice } from '../../src/persistent-device.ts';
 import { runOpenVpn } from './openvpn.ts';
 import { catchSignals, type SignalInbox } from './signals.ts';
 
@@ -29,6 +30,10 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     const { printUsage } = await import('./usage.ts');
     return printUsage();
+  }
+  if (asksForDevice(argv)) {
+    const { runDeviceTool } = await import('./device-tool.ts');
+    return runDeviceTool(argv);
   }
   if (asksForKey(argv)) {
     const { runGenkey } = await import('./genkey.ts');

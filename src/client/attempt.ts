@@ -247,7 +247,6 @@ export class Attempt {
         credentials.used();
         this.#ports.observer.peerConnected(this.#facts);
         this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
-        if (!this.#config.pull) this.#onHost(this.#bringUp([]));
         return;
       case 'login-pending': {
         const leftMs = event.deadlineMs - this.#ports.clock.now().monoMs;

@@ -15,8 +15,11 @@ import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
-import { type AttemptLink, openAttemptLink } from './link.ts';
+import { type AttemptLink, type LinkContext, openAttemptLink } from './link.ts';
+import { PeerAttempt } from './peer-attempt.ts';
+import { openPeerLink } from './peer-link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
@@ -77,7 +80,7 @@ export class Client {
   readonly #observer: ClientObserver;
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
-  #attempt: Attempt | undefined;
+  #attempt: Attempt | PeerAttempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
   #pending: ClientSignal | undefined;
@@ -164,7 +167,7 @@ export class Client {
 
   /** One step over the remotes: resolve, connect, and wait for the end. Always answers with a signal. */
   async #attemptOnce(
-    connect: (profile: ConnectionProfile, address: RemoteAddress) => Promise<ClientSignal>,
+    connect: (profile: ConnectionProfile, address: RemoteAddress | undefined) => Promise<ClientSignal>,
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
@@ -182,6 +185,7 @@ export class Client {
       return softExit(FATAL, { error, exitCode: 1 });
     }
     try {
+      if (!this.#config.pull && step.profile.remote === undefined) return await connect(step.profile, undefined);
       const address = step.address ?? (await this.#resolve(step.profile));
       if (address === undefined) return this.#takePending() ?? softRestart('Could not determine IPv4/IPv6 protocol');
       const signal = await connect(step.profile, address);
@@ -200,17 +204,17 @@ export class Client {
 
   async #connect(
     profile: ConnectionProfile,
-    address: RemoteAddress,
+    address: RemoteAddress | undefined,
     credentials: CredentialStore,
     device: PlaneDevice,
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
-    const remote: SocketAddress = { ...address, port: Number(profile.remotePort), scopeId: 0 };
-    const local = await this.#localAddress(profile, remote);
+    const remote = address && { ...address, port: Number(profile.remotePort), scopeId: 0 };
+    const local = await this.#localAddress(profile, remote?.family ?? profile.proto.family);
     const { tunnel } = this.#config;
     const { clock, links, crypto, host, scripts, material, log } = this.#ports;
-    const link = openAttemptLink(profile, remote, local, {
+    const linkContext: LinkContext = {
       links,
       plane: this.#plane,
       log,
@@ -219,7 +223,7 @@ export class Client {
       sndbufBytes: tunnel.sndbuf,
       rcvbufBytes: tunnel.rcvbuf,
       tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
-    });
+    };
     const ports = {
       clock,
       plane: this.#plane,
@@ -233,7 +237,7 @@ export class Client {
       log,
       observer: this.#attemptObserver(),
     };
-    const attempt = await startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
+    const attempt = await this.#attemptAt(profile, remote, local, linkContext, ports);
     this.#attempt = attempt;
     attempt.start();
     const waiting = this.#takePending();
@@ -244,11 +248,28 @@ export class Client {
     return asked !== undefined && isStronger(asked, signal) ? asked : signal;
   }
 
-  async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {
+  /** Two equal ends meet; a client calls its server. */
+  #attemptAt(
+    profile: ConnectionProfile,
+    remote: SocketAddress | undefined,
+    local: SocketAddress | undefined,
+    context: LinkContext,
+    ports: AttemptPorts,
+  ): Promise<Attempt | PeerAttempt> {
+    if (!this.#config.pull) {
+      const peerLink = openPeerLink(profile, remote, local, context);
+      return startedOrClosed(peerLink, () => new PeerAttempt(this.#config, profile, peerLink, ports));
+    }
+    if (remote === undefined) throw new TypeError('a client that pulls has a server');
+    const link = openAttemptLink(profile, remote, local, context);
+    return startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
+  }
+
+  async #localAddress(profile: ConnectionProfile, family: 4 | 6 | undefined): Promise<SocketAddress | undefined> {
     if (profile.localHost === undefined) return undefined;
     const kept = this.#localAddresses.get(profile);
     if (kept !== undefined) return kept;
-    const found = await this.#ports.resolver.resolve(profile.localHost, remote.family, this.#interrupt.signal);
+    const found = await this.#ports.resolver.resolve(profile.localHost, family, this.#interrupt.signal);
     const first = found[0];
     if (first === undefined) return undefined;
     const local = { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
@@ -345,7 +366,7 @@ export class Client {
 }
 
 /** What `make` makes for a link; a link that nothing could be made for is closed. */
-async function startedOrClosed<T>(link: AttemptLink, make: () => T): Promise<T> {
+async function startedOrClosed<T>(link: Pick<AttemptLink, 'close'>, make: () => T): Promise<T> {
   try {
     return make();
   } catch (error) {

@@ -35,6 +35,7 @@ export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): v
   if (server.network6 !== undefined) expandServer6(drafts, server.network6, at);
   if (server.network !== undefined) expandServer4(drafts, server.network, device, at);
   else if (server.bridge !== undefined) expandBridge(drafts, server.bridge, device, at);
+  if (tls.role === 'server' && tls.dh?.kind === 'file' && tls.dh.path === 'none') tls.dh = undefined;
   if (general.mode !== 'server') return;
   if (device.type !== 'tap') tunnel.topology ??= 'subnet';
   if (general.keepalive !== undefined) {
@@ -48,7 +49,6 @@ export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): v
     server.push.push(`ping ${interval}`, `ping-restart ${timeout}`);
   }
   if (server.tcpNodelay) server.push.push('socket-flags TCP_NODELAY');
-  if (tls.dh?.kind === 'file' && tls.dh.path === 'none') tls.dh = undefined;
 }
 
 function expandServer6(drafts: Drafts, macro: NonNullable<ServerDraft['network6']>, at: Lines): void {

@@ -277,11 +277,31 @@ function verifyNoServer(config: Config, drafts: Drafts, at: Lines): void {
       'ignored',
     );
   }
-  if (config.tls.role === 'server') {
-    at.notYet(
-      ['tls-server'],
-      "option 'tls-server' does not work in this version without mode server: a tunnel between two equal ends belongs to a later version",
-      'Write server NETWORK NETMASK on this side and client on the other one.',
+  if (config.tls.role === 'server') verifyEqualServer(config, at);
+  else if (
+    config.tls.role === 'client' &&
+    !config.pull &&
+    config.connections.some((each) => each.remote === undefined)
+  ) {
+    at.say('tls-client').error(
+      'a tls-client has to know its peer: it is the one that begins',
+      'Write remote HOST PORT, or tls-server in place of tls-client.',
+    );
+  }
+}
+
+/** The TLS server of two equal ends. */
+function verifyEqualServer(config: Config, at: Lines): void {
+  if (config.pull) {
+    at.say('pull').error(
+      'a tls-server without mode server takes no options from its peer',
+      'Remove pull, and write ifconfig and the routes that this side needs.',
+    );
+  }
+  if (config.connections.some((each) => each.wrap?.kind === 'tls-crypt-v2')) {
+    at.say('tls-crypt-v2').error(
+      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
+      'Write tls-crypt with one key for both ends.',
     );
   }
 }

@@ -19,6 +19,9 @@ const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
 const IFF_PERSIST = 0x0800;
+const TUNSETPERSIST = 0x400454cb;
+const TUNSETOWNER = 0x400454cc;
+const TUNSETGROUP = 0x400454ce;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
@@ -31,14 +34,31 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
+/** Who may open a device that stays, beside those with privileges; what is undefined stays as it was. */
+export interface DeviceOwner {
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+}
+
+export interface TunPort extends DevicePort {
+  /** Whether an open device stays when it is closed, and whose it is then. Throws HostError. */
+  setPersistent(device: OpenDevice, persistent: boolean, owner: DeviceOwner): void;
+}
+
 /** Opens tun and tap devices by /dev/net/tun. A persistent device of the name is used as it is. */
-export function createTunPort(): DevicePort {
+export function createTunPort(): TunPort {
   const request = nativeBytes(IFREQ_BYTES);
   return {
     open({ name, layer, node, txQueueLength }) {
       const path = node ?? '/dev/net/tun';
       const opened = layer === 'tun' ? tryOffload(path, name, txQueueLength) : undefined;
       return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, false));
+    },
+    setPersistent({ fd, name }, persistent, { uid, gid }) {
+      const on = persistent ? 1 : 0;
+      checked(libc.ioctl(fd, TUNSETPERSIST, on), `Cannot ioctl TUNSETPERSIST(${on}) ${name}`);
+      if (uid !== undefined) checked(libc.ioctl(fd, TUNSETOWNER, uid), `Cannot ioctl TUNSETOWNER(${uid}) ${name}`);
+      if (gid !== undefined) checked(libc.ioctl(fd, TUNSETGROUP, gid), `Cannot ioctl TUNSETGROUP(${gid}) ${name}`);
     },
     close(device) {
       if (device.fd >= 0) checked(libc.close(device.fd), `Cannot close ${device.name}`);

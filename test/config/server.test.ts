@@ -652,8 +652,28 @@ describe('options of a server where nothing is served', () => {
     expect(config?.connections[0]).toMatchObject({ localHost: '192.0.2.1', localPort: '5000', remotePort: '4000' });
   });
 
-  it('refuse a TLS server without clients by name', () => {
-    const { findings } = parse([...FILES, 'tls-server']);
-    expect(errorsOf(findings)).toMatchObject([{ kind: 'not-yet', option: 'tls-server', origin: { line: 6 } }]);
+  it('make a TLS server of one peer', () => {
+    const { config, findings } = parse([...FILES, 'tls-server', 'ifconfig 10.8.0.1 10.8.0.2']);
+    expect(errorsOf(findings)).toEqual([]);
+    expect(config).toMatchObject({
+      mode: 'p2p',
+      pull: false,
+      server: undefined,
+      tls: { role: 'server', dh: undefined },
+    });
+  });
+
+  it.each([
+    [['tls-client', 'remote a', 'tls-server'], 'specify only one of --tls-server, --tls-client, or --secret'],
+    [['tls-client'], 'a tls-client has to know its peer: it is the one that begins'],
+    [['tls-server', 'pull', 'remote a'], 'a tls-server without mode server takes no options from its peer'],
+    [
+      ['tls-server', 'tls-crypt-v2 k'],
+      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
+    ],
+  ])('are one end or the other of two equal ones: %j', (lines, message) => {
+    const errors = errorsOf(parse([...FILES, ...lines]).findings);
+    expect(errors.map((each) => each.message)).toContain(message);
+    for (const each of errors) expect(each.advice, each.message).toMatch(/^[A-Z].*\.$/);
   });
 });
