@@ -13,7 +13,7 @@ export { asksForDevice, type DeviceRequest, parseDeviceRequest } from './config/
 export function keepDevice(request: DeviceRequest, log: Log): void {
   const { name, type, node, persistent, txQueueLength, linkAddress } = request;
   const port = createTunPort();
-  const device = port.open({ name, layer: type, node, txQueueLength });
+  const device = port.openBare({ name, layer: type, node, txQueueLength });
   log(Level.info, `TUN/TAP device ${device.name} opened`);
   try {
     port.setPersistent(device, persistent, {

@@ -28,6 +28,8 @@ import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from '.
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 /** A newcomer that gets nowhere makes way for another after this time. */
 const NEWCOMER_MS = 10_000;
+/** What is still on its way to a peer that there is nothing in common with: it is to know, too. */
+const LAST_WORDS_MS = 1000;
 /** Peer-ids of contacts that have no keys: nobody is told them. */
 const PLACEHOLDER_IDS = [0xfffffe, 0xfffffd] as const;
 
@@ -259,15 +261,17 @@ export class PeerAttempt {
     return this.#ports.clock.now().monoMs - this.#newcomer.startedMs >= NEWCOMER_MS;
   }
 
-  /** Somebody begins. A packet that does not pass the wrapping leaves nothing behind. */
+  /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
   #receive(address: SocketAddress, bytes: Uint8Array): void {
-    this.#newcomer?.close();
     const contact = this.#meet(address, false);
-    this.#newcomer = contact;
     if (contact === undefined) return;
-    contact.start();
-    contact.driver.drive((now) => contact.driver.session.handleControl(bytes, now));
-    if (this.#newcomer === contact && contact.driver.session.peerSessionId === undefined) this.#dismiss();
+    const before = this.#newcomer;
+    this.#newcomer = contact;
+    if (contact.answer(bytes)) before?.close();
+    else {
+      this.#newcomer = before;
+      contact.close();
+    }
   }
 
   #dismiss(): void {
@@ -334,7 +338,7 @@ export class PeerAttempt {
 
   /** The peer has proven itself. Whoever was in before is what it was before it was restarted. */
   #connected(contact: Contact, event: Extract<SessionEvent, { type: 'peer-connected' }>): void {
-    const { log, observer, scripts } = this.#ports;
+    const { log, observer, scripts, clock } = this.#ports;
     if (contact === this.#newcomer) {
       this.#contact?.close();
       this.#contact = contact;
@@ -354,7 +358,8 @@ export class PeerAttempt {
     log(Level.tlsDebugLow, agreementLine(agreement, dataCiphersFallback));
     const cipher = agreement.cipher ?? dataCiphersFallback;
     if (cipher === undefined) {
-      this.#end(noCipher(log));
+      const end = noCipher(log);
+      this.#cancelExit = clock.at(clock.now().monoMs + LAST_WORDS_MS, () => this.#end(end));
       return;
     }
     this.#onHost(this.#bringUp(contact, { ...agreement, cipher }));

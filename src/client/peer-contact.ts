@@ -63,6 +63,17 @@ export class Contact {
     this.driver.drive((now) => this.driver.session.start(now, formatLogAddress(this.address)));
   }
 
+  /** Begins with what the peer said first. False, and not a word is said, when that is no beginning. */
+  answer(bytes: Uint8Array): boolean {
+    const { driver } = this;
+    driver.drive((now) => {
+      driver.session.start(now, formatLogAddress(this.address));
+      driver.session.handleControl(bytes, now);
+      if (driver.session.peerSessionId === undefined) driver.close(true);
+    });
+    return driver.session.peerSessionId !== undefined;
+  }
+
   /** Whether a control packet with this session id is for it; one that knows no peer yet takes the first that comes. */
   owns(sessionId: Uint8Array): boolean {
     const { peerSessionId } = this.driver.session;

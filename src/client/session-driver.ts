@@ -30,12 +30,12 @@ export class SessionDriver {
     this.#drain(now);
   }
 
-  /** Wipes the session; nothing of it is heard any more. What the end left behind still goes out. */
-  close(): void {
+  /** Wipes the session; nothing of it is heard any more. What the end left behind still goes out, unless it is `silent`. */
+  close(silent = false): void {
     if (this.#over) return;
     this.#over = true;
     this.#cancelTimer();
-    this.#transmit(this.#ports.clock.now());
+    if (!silent) this.#transmit(this.#ports.clock.now());
     this.session.close();
   }
 

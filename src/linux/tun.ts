@@ -41,6 +41,8 @@ export interface DeviceOwner {
 }
 
 export interface TunPort extends DevicePort {
+  /** As `open`, but packet by packet: what others set up for super-packets would stay with a device that stays. */
+  openBare(options: Parameters<DevicePort['open']>[0]): OpenDevice;
   /** Whether an open device stays when it is closed, and whose it is then. Throws HostError. */
   setPersistent(device: OpenDevice, persistent: boolean, owner: DeviceOwner): void;
 }
@@ -53,6 +55,9 @@ export function createTunPort(): TunPort {
       const path = node ?? '/dev/net/tun';
       const opened = layer === 'tun' ? tryOffload(path, name, txQueueLength) : undefined;
       return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, false));
+    },
+    openBare({ name, layer, node, txQueueLength }) {
+      return openWith(node ?? '/dev/net/tun', (fd) => attach(fd, name, layer, txQueueLength, false));
     },
     setPersistent({ fd, name }, persistent, { uid, gid }) {
       const on = persistent ? 1 : 0;

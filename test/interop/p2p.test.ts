@@ -9,6 +9,7 @@ import type { WatchedProcess } from '../lab/process.ts';
 import {
   type ClientKind,
   clientUnderTest,
+  isOurServer,
   itOurs,
   labSuite,
   type Program,
@@ -177,7 +178,9 @@ labSuite('two equal ends', () => {
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
   });
 
-  it.each(fewer)('follow a peer that moves under float: %s, %s', async (server, client) => {
+  // The C program lets a peer begin anew elsewhere, and does not go along with its data.
+  const moving = [pairs[0], pairs[4]].filter((pair) => pair !== undefined);
+  it.skipIf(!isOurServer).each(moving)('follow a peer that moves under float: %s, %s', async (server, client) => {
     const [one] = await meet(lab(), passive(server, { lines: ['float'] }), active(client));
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     const { client: namespace } = lab().net;
