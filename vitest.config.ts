@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
-          setupFiles: ['test/lab/end-with-runner.ts'],
+          setupFiles: ['test/lab/end-with-runner.ts', 'test/lab/count-peers.ts'],
           include: ['test/interop/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -195,9 +195,8 @@ export class LoadClient {
         this.#answerPush(event.options, now);
         return;
       case 'data-key': {
-        const { keyId, cipher, digest, material, limitBytes, limitPackets } = event;
-        const options = { keyId, cipher, digest, material, limitBytes, limitPackets };
-        this.#keys.set(event.handle, createDataKey(this.#shared.packets, event.handle, options, 64, 15));
+        const key = createDataKey(this.#shared.packets, event.handle, event, 64, 15, NONCE_AT);
+        this.#keys.set(event.handle, key);
         if (!event.first) return;
         this.#wasUp = true;
         this.#observer.up(this);

@@ -16,7 +16,9 @@ if (!existsSync(join(bundles, 'sallyport.js'))) {
   require(join(bundles, 'version.js')).printVersion();
 } else {
   const own = ['check', 'pki', 'server', '--help', '-h', 'help'];
-  const connects = first !== undefined && !own.includes(first) && !args.includes('--genkey');
+  // What prints something and ends.
+  const tool = /^--(help|version|genkey|test-crypto|show-.*)$/;
+  const connects = first !== undefined && !own.includes(first) && !args.some((word) => tool.test(word));
   const worker = connects ? startWorker() : undefined;
   const { loadCommand } = require('./load-command.js');
   loadCommand(join(bundles, 'sallyport.js')).command.main(args, worker);

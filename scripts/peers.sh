@@ -7,8 +7,10 @@
 #                 leaves the mirrors one day
 #   2.6-deaf      Debian's 2.6 as a copy that cannot find IV_PROTO in a client's peer info, and therefore
 #                 behaves as servers before 2.5 do: PRF keys, DATA_V1, exit notice on the data channel
+#   2.7-source    OpenVPN's own test scripts and sample keys, out of Debian's source of 2.7; run, never copied
 #
-# The mirror is the one the machine's apt already uses; apt itself checks signatures, sizes and hashes.
+# The mirror is the one the machine's apt already uses; apt itself checks signatures, sizes and hashes. Of the source
+# the checksums stand here.
 # SALLYPORT_PEERS names the cache directory (default ${XDG_CACHE_HOME:-~/.cache}/sallyport/peers).
 # `--print-dir` prints that directory and does nothing else.
 set -euo pipefail
@@ -21,7 +23,7 @@ fail() { echo "peers: $*" >&2; exit 1; }
 
 # command and the Debian package that has it
 tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
-  ps:procps mount:mount unshare:util-linux)
+  ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server)
 
 install_tools() {
   local missing=() pair
@@ -81,6 +83,40 @@ fetch() {
   say "openvpn $version: $("$wrapper" --version | head -n 1 | cut -d ' ' -f 1,2)"
 }
 
+# The releases of 2.7 whose source Debian's pool may have, newest first, with the SHA-256 of the archive.
+sources=(
+  2.7.8:c070d1d2440b5a6fca6c2c68645c98cd492116ac36ef4f0946177115532c8e36
+  2.7.7:3ab8f48fd6c26d49ba2333a092433949afdb5c85c0e6a1ff265784fbc04a2463
+)
+
+# tests/ and sample/ of the first of them that is there, in $cache/2.7-source beside a file VERSION.
+fetch_source() {
+  local home=$cache/2.7-source archive pair release
+  if [[ -e $home/VERSION ]]; then
+    say "the test scripts of openvpn $(<"$home/VERSION") are there"
+    return
+  fi
+  archive=$(mirror)
+  [[ -n $archive ]] || { say "no Debian mirror in this machine's apt configuration"; return 1; }
+  rm -rf "$home" "$home.new"
+  mkdir -p "$home.new"
+  for pair in "${sources[@]}"; do
+    release=${pair%%:*}
+    say "fetching the source of openvpn $release for its test scripts"
+    /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=2 download-file \
+      "${archive%/}/pool/main/o/openvpn/openvpn_$release.orig.tar.gz" "$home.new/source.tar.gz" "SHA256:${pair##*:}" \
+      >/dev/null 2>&1 || continue
+    tar -xzf "$home.new/source.tar.gz" -C "$home.new" --strip-components 1 --wildcards '*/tests/t_*' '*/sample/sample-*'
+    rm "$home.new/source.tar.gz"
+    echo "$release" >"$home.new/VERSION"
+    mv "$home.new" "$home"
+    say "the test scripts of openvpn $release are there"
+    return
+  done
+  rm -rf "$home.new"
+  return 1
+}
+
 # One search string changed to one of the same length: the copy never sees what a client says of its protocol.
 deafen() {
   local wrapper=$cache/openvpn-2.6-deaf original
@@ -102,4 +138,5 @@ mkdir -p "$cache"
 chmod 755 "$cache"
 fetch 2.7 sid || fail "openvpn 2.7 could not be fetched"
 fetch 2.5 bullseye || say "openvpn 2.5 could not be fetched; its cases are left out"
+fetch_source || say "the source of openvpn 2.7 could not be fetched; its own test scripts are left out"
 deafen || fail "openvpn 2.6-deaf could not be made"

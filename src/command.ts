@@ -1,9 +1,17 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
-export type { Challenge, ChallengePort, CredentialsPort, PartialCredentials, WebLogin } from './client/ports.ts';
+export type {
+  Challenge,
+  ChallengePort,
+  CredentialsPort,
+  LoginKind,
+  PartialCredentials,
+  WebLogin,
+} from './client/ports.ts';
 export type { SignalName } from './client/signal.ts';
-export type { Config, Finding, Source } from './config/config.ts';
+export type { Config, Source } from './config/config.ts';
 export { parseConfig } from './config/parse.ts';
+export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';

@@ -1,7 +1,7 @@
 // The composition root of a client on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
-import { release } from 'node:os';
+import { availableParallelism, release } from 'node:os';
 import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
@@ -20,6 +20,7 @@ import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
 import { Level } from './log.ts';
+import { createStreamPort } from './node/byte-stream.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
@@ -27,6 +28,7 @@ import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { OPENVPN_VERSION } from './version.ts';
+import { workerCount } from './worker-count.ts';
 
 export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
@@ -46,9 +48,13 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
-  const plane = startPlane(options);
+  const plane = startPlane({
+    ...options,
+    workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    measure: config.process.measureDataPath,
+  });
   try {
-    const { devices, network } = hostPorts(options.device);
+    const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
     const material = {
       wrapOf: loadWraps(config, readText),
@@ -79,15 +85,16 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             clock: createBootClock(),
             resolver,
             links: createLinkPort(),
+            streams: createStreamPort(),
             crypto: createNodeCrypto(),
             host,
             scripts: host,
             material,
             credentials: {
-              read: (source) =>
+              read: (source, kind) =>
                 source.kind === 'inline'
-                  ? parseInlineCredentials(source.text, 'Auth')
-                  : readCredentialsFile(pathOf(source.path), 'Auth', warn),
+                  ? parseInlineCredentials(source.text, kind)
+                  : readCredentialsFile(pathOf(source.path), kind, warn),
               ask: options.credentials.ask,
             },
             challenges: options.challenges,

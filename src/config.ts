@@ -11,7 +11,7 @@ export type {
   Source,
   TunnelOptions,
 } from './config/config.ts';
-export { COMMAND_LINE, optionsErrorText, placeOf } from './config/findings.ts';
+export { COMMAND_LINE, optionsErrorText, placeOf, warningsOf } from './config/findings.ts';
 export { quoteWord } from './config/lexer.ts';
 export type { OptionRow, OptionStatus } from './config/option-row.ts';
 export { OPTION_GROUPS, OPTIONS } from './config/option-table.ts';

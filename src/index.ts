@@ -2,7 +2,14 @@
 // installed; the platform is loaded when
 // `connect` or `createServer` is called.
 
-import type { Challenge, ChallengePort, CredentialsPort, PartialCredentials, WebLogin } from './client/ports.ts';
+import type {
+  Challenge,
+  ChallengePort,
+  CredentialsPort,
+  LoginKind,
+  PartialCredentials,
+  WebLogin,
+} from './client/ports.ts';
 import type { Config } from './config/config.ts';
 import { Connection } from './connection.ts';
 import { asked, guardedLog, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
@@ -13,7 +20,7 @@ import { PacketDevice } from './packet-device.ts';
 import type { Credentials } from './session/options.ts';
 
 export type { ClientStatistics } from './client/client.ts';
-export type { Challenge, WebLogin } from './client/ports.ts';
+export type { Challenge, LoginKind, WebLogin } from './client/ports.ts';
 export type { ClientState, LoginPending } from './client/state.ts';
 export type { Config, Finding } from './config/config.ts';
 export { Connection, type ConnectionEvent, type ConnectionEventType } from './connection.ts';
@@ -50,8 +57,11 @@ export type { DnsPlan, PlannedRoute, TunnelPlan } from './tunnel/plan.ts';
 export interface ConnectOptions {
   /** Ends the connection, before or after it is up; `connect` then rejects with its reason. */
   readonly signal?: AbortSignal;
-  /** Asked for what `auth-user-pass` does not give; what is known already is handed in. */
-  readonly credentials?: (known: PartialCredentials, signal: AbortSignal) => Promise<Credentials>;
+  /**
+   * Asked for what `auth-user-pass` does not give; what is known already is handed in. `kind` is `Auth`, or `HTTP Proxy`
+   * or `SOCKS Proxy` where it is a proxy that wants to know.
+   */
+  readonly credentials?: (known: PartialCredentials, signal: AbortSignal, kind: LoginKind) => Promise<Credentials>;
   /**
    * Answers questions beside username and password: of `static-challenge`, of a login refused with a dynamic challenge
    * (whatever `auth-retry` says), and of one that is pending. The signal aborts when the answer is not wanted any more.
@@ -145,10 +155,10 @@ export function parseProfile(text: string, options: Pick<ConnectOptions, 'direct
 
 function credentialsPort(options: ConnectOptions): Pick<CredentialsPort, 'ask'> {
   return {
-    ask: async (known, signal) => {
+    ask: async (known, signal, kind) => {
       const { credentials } = options;
       if (credentials === undefined) throw nobodyToAsk('username and password');
-      return asked('`credentials` of connect()', () => credentials(known, signal));
+      return asked('`credentials` of connect()', () => credentials(known, signal, kind));
     },
   };
 }

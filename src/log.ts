@@ -36,6 +36,7 @@ export const Level = {
   /** Never muted. */
   routeChange: level(3, 0, 0),
   dataPath: level(3, 0, 0),
+  proxy: level(2, 24, 0),
   push: level(3, 26, 0),
   osiBuffers: level(3, 27, 0),
   script: level(3, 28, 0),

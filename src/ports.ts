@@ -40,6 +40,8 @@ export interface LinkRequest {
 
 export interface OpenLink {
   readonly fd: number;
+  /** More sockets on the same address, as a data plane's link takes them (data/plane.ts); `close` and `setBuffers` mean them too. */
+  readonly siblings?: readonly number[] | undefined;
   /** A TCP connect is under way. */
   readonly connecting: boolean;
   readonly connected: boolean;
@@ -55,6 +57,28 @@ export interface LinkPort {
   localAddress(fd: number): SocketAddress;
   /** The address of the far end of a connected or accepted socket. Throws HostError (ENOTCONN once it is gone). */
   remoteAddress(fd: number): SocketAddress;
+  /** Another descriptor of the same socket. Throws HostError. */
+  duplicate(fd: number): number;
   setBuffers(fd: number, sndbufBytes: number | undefined, rcvbufBytes: number | undefined): OpenLink['buffers'];
   close(fd: number): void;
+}
+
+/** A stream before the data plane has it: the few bytes that a proxy is asked with. */
+export interface ByteStream {
+  /** Resolves when the connection stands. Rejects with an Error whose message is the system's sentence. */
+  connected(): Promise<void>;
+  send(bytes: Uint8Array): void;
+  /** The next bytes, at most some 64 KiB; undefined at the stream's end. One call at a time. Rejects as `connected` does. */
+  receive(): Promise<Uint8Array | undefined>;
+  /** Stops reading: what has come and was not received. Another descriptor of the socket goes on from there. */
+  release(): Uint8Array;
+  /** Drops what comes from now on; resolves when the stream has ended. */
+  ended(): Promise<void>;
+  /** Any number of times. */
+  close(): void;
+}
+
+export interface StreamPort {
+  /** Takes the descriptor of a non-blocking socket over, which may still be connecting; it is closed with the stream. */
+  open(fd: number): ByteStream;
 }

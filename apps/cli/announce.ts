@@ -1,11 +1,11 @@
 // The first lines of a log: which program, which libraries, and what about the configuration deserves a warning.
 
-import { type Config, type Finding, Level, type Log, planPrivileges, scriptSecurityNote } from '../../src/command.ts';
+import { type Config, Level, type Log, planPrivileges, scriptSecurityNote } from '../../src/command.ts';
 import { librariesLine, versionLine } from './version.ts';
 
 /** Says it once for each reading of the configuration. */
-export function announce(config: Config, warnings: readonly Finding[], log: Log, first: boolean): void {
-  for (const { message } of warnings)
+export function announce(config: Config, warnings: readonly string[], log: Log, first: boolean): void {
+  for (const message of warnings)
     log(Level.warning, /^[A-Z]+( [A-Z]+)*:/.test(message) ? message : `WARNING: ${message}`);
   if (first) {
     log(Level.info, versionLine());

@@ -6,6 +6,7 @@ import {
   type Config,
   type CredentialsPort,
   createTerminal,
+  type LoginKind,
   type PartialCredentials,
   parseInlineCredentials,
   prompts,
@@ -22,8 +23,8 @@ export interface CommandCredentials extends Pick<CredentialsPort, 'ask'> {
 }
 
 /** Names under which a daemon's parent hands over what it asked for. */
-const USERNAME = 'username';
-const PASSWORD = 'password';
+const handedNames = (kind: LoginKind): { readonly user: string; readonly secret: string } =>
+  kind === 'Auth' ? { user: 'username', secret: 'password' } : { user: `${kind} username`, secret: `${kind} password` };
 const PASSPHRASE = 'passphrase';
 const STATIC_RESPONSE = 'static-response';
 
@@ -41,9 +42,10 @@ export function commandCredentials(
     return value;
   };
   return {
-    async ask(known, signal) {
-      const username = take(USERNAME) ?? known.username ?? (await terminal.ask(prompts.username('Auth'), signal));
-      const password = take(PASSWORD) ?? known.password ?? (await terminal.ask(prompts.password('Auth'), signal));
+    async ask(known, signal, kind) {
+      const { user, secret } = handedNames(kind);
+      const username = take(user) ?? known.username ?? (await terminal.ask(prompts.username(kind), signal));
+      const password = take(secret) ?? known.password ?? (await terminal.ask(prompts.password(kind), signal));
       return { username, password };
     },
     challenges: () => terminalChallenges(handed.has(STATIC_RESPONSE) ? () => take(STATIC_RESPONSE) : undefined),
@@ -61,14 +63,12 @@ export async function secretsForDaemon(config: Config, warn: (text: string) => v
   const terminal = createTerminal();
   const signal = new AbortController().signal;
   const { authUserPass } = config;
-  if (authUserPass !== undefined) {
-    const known =
-      authUserPass.source === undefined
-        ? { username: undefined, password: undefined }
-        : readSource(authUserPass.source, warn);
-    if (known.username === undefined) secrets[USERNAME] = await terminal.ask(prompts.username('Auth'), signal);
-    if (known.password === undefined && !authUserPass.usernameOnly) {
-      secrets[PASSWORD] = await terminal.ask(prompts.password('Auth'), signal);
+  for (const [kind, { source, usernameOnly }] of loginsAtStart(config)) {
+    const { user, secret } = handedNames(kind);
+    const known = source === undefined ? { username: undefined, password: undefined } : readSource(source, kind, warn);
+    if (known.username === undefined) secrets[user] = await terminal.ask(prompts.username(kind), signal);
+    if (known.password === undefined && !usernameOnly) {
+      secrets[secret] = await terminal.ask(prompts.password(kind), signal);
     }
   }
   if (authUserPass !== undefined && config.staticChallenge !== undefined) {
@@ -81,8 +81,21 @@ export async function secretsForDaemon(config: Config, warn: (text: string) => v
   return secrets;
 }
 
-function readSource(source: Source, warn: (text: string) => void): PartialCredentials {
+/** The logins that are needed whatever the other side says: the server's, and that of the first proxy of each kind. */
+function loginsAtStart(
+  config: Config,
+): readonly (readonly [LoginKind, { source: Source | undefined; usernameOnly: boolean }])[] {
+  const http = config.connections.find(({ httpProxy }) => httpProxy?.basicAtOnce === true)?.httpProxy?.login;
+  const socks = config.connections.find(({ socksProxy }) => socksProxy?.login !== undefined)?.socksProxy?.login;
+  return [
+    ...(config.authUserPass === undefined ? [] : ([['Auth', config.authUserPass]] as const)),
+    ...(http === undefined ? [] : ([['HTTP Proxy', { source: http.source, usernameOnly: false }]] as const)),
+    ...(socks === undefined ? [] : ([['SOCKS Proxy', { source: socks.source, usernameOnly: false }]] as const)),
+  ];
+}
+
+function readSource(source: Source, kind: LoginKind, warn: (text: string) => void): PartialCredentials {
   return source.kind === 'inline'
-    ? parseInlineCredentials(source.text, 'Auth')
-    : readCredentialsFile(source.path, 'Auth', warn);
+    ? parseInlineCredentials(source.text, kind)
+    : readCredentialsFile(source.path, kind, warn);
 }

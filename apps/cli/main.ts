@@ -1,6 +1,7 @@
 // The command. The first word decides: a subcommand of our own, or OpenVPN's command line.
 
 import type { Worker } from 'node:worker_threads';
+import { asksForTool } from '../../src/command.ts';
 import { asksForKey } from '../../src/keys.ts';
 import { asksForDevice } from '../../src/persistent-device.ts';
 import { runOpenVpn } from './openvpn.ts';
@@ -27,13 +28,22 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
     const { processIo, runPki } = await import('../pki/main.ts');
     return runPki(argv, processIo());
   }
-  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+  if (first === undefined || argv.includes('--help') || first === '-h' || first === 'help') {
     const { printUsage } = await import('./usage.ts');
     return printUsage();
+  }
+  if (argv.includes('--version')) {
+    const { printVersion } = await import('./version.ts');
+    printVersion();
+    return 0;
   }
   if (asksForDevice(argv)) {
     const { runDeviceTool } = await import('./device-tool.ts');
     return runDeviceTool(argv);
+  }
+  if (asksForTool(argv)) {
+    const { runTools } = await import('./tools.ts');
+    return runTools(argv);
   }
   if (asksForKey(argv)) {
     const { runGenkey } = await import('./genkey.ts');

@@ -45,6 +45,11 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   for (const { kind, source } of server?.wraps ?? []) add(kind, source, true);
   add('auth-gen-token-secret', server?.authGenTokenSecret, true);
   add('auth-user-pass', config.authUserPass?.source, true);
+  for (const { httpProxy, socksProxy } of config.connections) {
+    const own = config.lines.some((line) => line.option === 'http-proxy-user-pass');
+    add(own ? 'http-proxy-user-pass' : 'http-proxy', httpProxy?.login?.source, true);
+    add('socks-proxy', socksProxy?.login?.source, true);
+  }
   addPath('askpass', tls.askpass?.file, 'read', true);
   addPath('up', scripts.up?.[0], 'run');
   addPath('down', scripts.down?.[0], 'run');

@@ -7,7 +7,6 @@ import {
   createLogger,
   type DaemonChild,
   FileRefusal,
-  type Finding,
   Level,
   type Logger,
   MAX_PROFILE_BYTES,
@@ -17,7 +16,7 @@ import {
   SallyportError,
   stdoutSink,
 } from '../../src/command.ts';
-import { optionsErrorText } from '../../src/config.ts';
+import { optionsErrorText, warningsOf } from '../../src/config.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
 import { commandCredentials, secretsForDaemon } from './credentials.ts';
@@ -169,7 +168,7 @@ async function runOnce(
 
 interface Reading {
   readonly config: Config;
-  readonly warnings: readonly Finding[];
+  readonly warnings: readonly string[];
 }
 
 /** Reads and checks everything that is written; says what is wrong and answers nothing when it can't be used. */
@@ -192,7 +191,7 @@ function readConfiguration(argv: readonly string[], logger: Logger, running?: Co
     say('Use --help for more information.');
     return undefined;
   }
-  return { config, warnings: findings.filter(({ severity }) => severity === 'warning') };
+  return { config, warnings: warningsOf(findings) };
 }
 
 /** A file of options; the C program's name for standard input is `stdin`. Throws only what it has no words for. */

@@ -5,7 +5,7 @@ import { OPENVPN_VERSION, SALLYPORT_VERSION } from '../../src/version.ts';
 /** The program's name and features in one line; the log begins with it too. */
 export function versionLine(): string {
   const platform = `${process.arch === 'x64' ? 'x86_64' : process.arch}-${process.platform}-node`;
-  return `OpenVPN ${OPENVPN_VERSION} ${platform} [Sallyport ${SALLYPORT_VERSION}] [SSL (OpenSSL)] [AEAD]`;
+  return `OpenVPN ${OPENVPN_VERSION} ${platform} [Sallyport ${SALLYPORT_VERSION}] [SSL (OpenSSL)] [LZO] [LZ4] [AEAD]`;
 }
 
 /** `library versions: OpenSSL 3.0.19, Node 20.20.2`. */
@@ -15,7 +15,13 @@ export function librariesLine(): string {
 
 /** Prints what `openvpn --version` prints, as far as it is true of this program. */
 export function printVersion(): void {
-  process.stdout.write(
-    `${versionLine()}\n${librariesLine()}\nSallyport: OpenVPN in TypeScript, behaving as OpenVPN ${OPENVPN_VERSION}. Licence: Apache-2.0\n`,
-  );
+  const lines = [
+    versionLine(),
+    librariesLine(),
+    // Packets are moved in user space.
+    'DCO version: N/A',
+    `Sallyport ${SALLYPORT_VERSION}: OpenVPN in TypeScript, measured by OpenVPN ${OPENVPN_VERSION}. Licence: Apache-2.0`,
+    `Lists: --show-ciphers, --show-digests, --show-tls, --show-groups. Every option: --help, docs/COMPATIBILITY.md`,
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
 }

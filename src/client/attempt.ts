@@ -82,13 +82,12 @@ export class Attempt {
     });
   }
 
-  /** Begins: at once on a datagram link, after `link-open` on a stream. */
-  start(): void {
-    const { connectTimeoutSeconds } = this.#profile;
-    if (connectTimeoutSeconds > 0) {
-      const atMs = this.#ports.clock.now().monoMs + connectTimeoutSeconds * 1000;
-      this.#cancelPoll = this.#ports.clock.at(atMs, () => this.#pollTimeout());
-    }
+  /**
+   * Begins: at once on a datagram link, after `link-open` on a stream. `deadlineMs`: when `server-poll-timeout` is over,
+   * monotonic milliseconds; undefined for never.
+   */
+  start(deadlineMs: number | undefined): void {
+    if (deadlineMs !== undefined) this.#cancelPoll = this.#ports.clock.at(deadlineMs, () => this.#pollTimeout());
     if (!this.#link.connecting) this.#begin();
   }
 

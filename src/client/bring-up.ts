@@ -6,7 +6,7 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
-import { fragmentBytesOf, mssOf } from '../peer/payload-limits.ts';
+import { fragmentBytesOf, mssOf, type PacketFacts } from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
 import { wait } from '../peer/wait.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -66,7 +66,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
 /** What the host is asked for. */
 export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): TunnelRequest {
   const { profile, link, ports, signal } = context;
-  return { profile, tunnel, remote: link.remote, letGo: () => ports.device.release(), signal };
+  return { profile, tunnel, remote: link.hop, letGo: () => ports.device.release(), signal };
 }
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
@@ -82,7 +82,7 @@ function tunnelOptions(pushed: readonly string[], context: BringUpContext): Tunn
 interface PeerContext {
   readonly config: Config;
   readonly profile: ConnectionProfile;
-  readonly link: Pick<AttemptLink, 'id' | 'remote' | 'connected'>;
+  readonly link: Pick<AttemptLink, 'id' | 'remote' | 'hop' | 'connected'>;
   readonly ports: Pick<AttemptPorts, 'plane' | 'device'>;
 }
 
@@ -101,7 +101,7 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
     sendPeerId: tunnel.peerId,
     compression,
     decompress: tunnel.compress?.algorithm ?? 'none',
-    fragmentBytes: fragmentBytesOf(profile, link.remote.family),
+    fragmentBytes: fragmentBytesOf(profile, link.hop.family),
     mssBytes4: 0,
     mssBytes6: 0,
     pingIntervalMs: (tunnel.ping ?? 0) * 1000,
@@ -110,12 +110,12 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
     mayFloat: profile.float,
   });
   let options = tunnel;
-  let key: { readonly cipher: string; readonly digest: string } | undefined;
+  let key: Pick<PacketFacts, 'cipher' | 'digest' | 'format'> | undefined;
   const clampMss = (): void => {
     if (key === undefined) return;
     const peerId = tunnel.peerId !== undefined;
     const sizes = { ...profile, tunMtuBytes: options.tunMtuBytes ?? profile.tunMtuBytes };
-    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.remote.family, peerId, compression }, sizes));
+    plane.setPeer(peer, mssOf({ ...key, outerFamily: link.hop.family, peerId, compression }, sizes));
   };
   return {
     peer,
@@ -129,8 +129,8 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
       ports.device.attach(opened);
       clampMss();
     },
-    keyed({ cipher, digest }) {
-      key = { cipher, digest };
+    keyed({ cipher, digest, format }) {
+      key = { cipher, digest, format };
       clampMss();
     },
   };

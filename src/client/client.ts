@@ -11,19 +11,22 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { closing } from '../peer/closing.ts';
 import { wait } from '../peer/wait.ts';
-import type { ClockPort, LinkPort, ResolverPort } from '../ports.ts';
+import type { ClockPort, LinkPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
-import { type AttemptLink, type LinkContext, openAttemptLink } from './link.ts';
+import { type AttemptLink, openAttemptLink } from './link.ts';
 import { PeerAttempt } from './peer-attempt.ts';
-import { openPeerLink } from './peer-link.ts';
+import { callingLink, openPeerLink, type PeerOpened } from './peer-link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
+import { hopOf, isProxied, openProxiedLink, type ProxiedLink } from './proxied-link.ts';
+import { createProxyCredentials, type ProxyCredentials } from './proxy-credentials.ts';
+import type { ProxyEnd } from './proxy-stream.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
-import { resolveRemote } from './resolve.ts';
+import { resolveHost, resolveRemote } from './resolve.ts';
 import {
   type ClientSignal,
   FATAL,
@@ -41,6 +44,7 @@ export interface ClientPorts {
   readonly clock: ClockPort;
   readonly resolver: ResolverPort;
   readonly links: LinkPort;
+  readonly streams: StreamPort;
   readonly crypto: CryptoProvider;
   readonly host: TunnelHost;
   readonly scripts: ConnectionScripts;
@@ -80,6 +84,7 @@ export class Client {
   readonly #observer: ClientObserver;
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
+  readonly #proxyCredentials: ProxyCredentials;
   #attempt: Attempt | PeerAttempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
@@ -92,6 +97,7 @@ export class Client {
     this.#config = config;
     this.#ports = ports;
     this.#observer = observer;
+    this.#proxyCredentials = createProxyCredentials(ports.credentials, { nocache: config.authNocache });
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
     const profiles = config.remoteRandom
       ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
@@ -197,8 +203,13 @@ export class Client {
 
   async #resolve(profile: ConnectionProfile): Promise<RemoteAddress | undefined> {
     const { resolver, clock, crypto, log } = this.#ports;
-    this.#observer.state({ phase: 'resolving', host: profile.remote ?? '' });
-    const found = await resolveRemote(profile, this.#config, { resolver, clock, crypto, log }, this.#interrupt.signal);
+    const hop = hopOf(profile);
+    this.#observer.state({ phase: 'resolving', host: hop.host });
+    const context = { resolver, clock, crypto, log };
+    const { signal } = this.#interrupt;
+    const found = isProxied(profile)
+      ? await resolveHost(hop, this.#config, context, signal)
+      : await resolveRemote(profile, this.#config, context, signal);
     return this.#remotes.resolved(found);
   }
 
@@ -210,20 +221,13 @@ export class Client {
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
-    const remote = address && { ...address, port: Number(profile.remotePort), scopeId: 0 };
+    const remote = address && { ...address, port: Number(hopOf(profile).port), scopeId: 0 };
     const local = await this.#localAddress(profile, remote?.family ?? profile.proto.family);
-    const { tunnel } = this.#config;
-    const { clock, links, crypto, host, scripts, material, log } = this.#ports;
-    const linkContext: LinkContext = {
-      links,
-      plane: this.#plane,
-      log,
-      mark: this.#config.mark,
-      bindDevice: this.#config.bindDevice,
-      sndbufBytes: tunnel.sndbuf,
-      rcvbufBytes: tunnel.rcvbuf,
-      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
-    };
+    const { clock, crypto, host, scripts, material, log } = this.#ports;
+    const seconds = profile.connectTimeoutSeconds;
+    const deadlineMs = seconds > 0 ? clock.now().monoMs + seconds * 1000 : undefined;
+    const opened = await this.#openLink(profile, remote, local, deadlineMs);
+    if (opened.type === 'ended') return opened.signal;
     const ports = {
       clock,
       plane: this.#plane,
@@ -237,9 +241,10 @@ export class Client {
       log,
       observer: this.#attemptObserver(),
     };
-    const attempt = await this.#attemptAt(profile, remote, local, linkContext, ports);
+    const attempt = await startedOrClosed(opened.link, () => this.#attemptOver(opened, profile, ports));
     this.#attempt = attempt;
-    attempt.start();
+    attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
+    if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();
     if (waiting !== undefined) attempt.stop(waiting);
     const signal = await attempt.ended;
@@ -248,21 +253,54 @@ export class Client {
     return asked !== undefined && isStronger(asked, signal) ? asked : signal;
   }
 
-  /** Two equal ends meet; a client calls its server. */
-  #attemptAt(
+  #attemptOver(
+    opened: ProxiedLink | PeerOpened,
+    profile: ConnectionProfile,
+    ports: AttemptPorts,
+  ): Attempt | PeerAttempt {
+    if (opened.type === 'meeting') return new PeerAttempt(this.#config, profile, opened.link, ports);
+    if (this.#config.pull) return new Attempt(this.#config, profile, opened.link, ports);
+    return new PeerAttempt(this.#config, profile, callingLink(opened.link), ports);
+  }
+
+  /** The way to the server, or to the other of two equal ends, through a proxy where the profile has one. */
+  async #openLink(
     profile: ConnectionProfile,
     remote: SocketAddress | undefined,
     local: SocketAddress | undefined,
-    context: LinkContext,
-    ports: AttemptPorts,
-  ): Promise<Attempt | PeerAttempt> {
-    if (!this.#config.pull) {
-      const peerLink = openPeerLink(profile, remote, local, context);
-      return startedOrClosed(peerLink, () => new PeerAttempt(this.#config, profile, peerLink, ports));
+    deadlineMs: number | undefined,
+  ): Promise<ProxiedLink | PeerOpened | ProxyEnd> {
+    const { clock, links, streams, resolver, crypto, log } = this.#ports;
+    const { tunnel, mark, bindDevice } = this.#config;
+    const context = {
+      links,
+      plane: this.#plane,
+      log,
+      mark,
+      bindDevice,
+      sndbufBytes: tunnel.sndbuf,
+      rcvbufBytes: tunnel.rcvbuf,
+      tcpNoDelay: tunnel.socketFlags.includes('TCP_NODELAY'),
+    };
+    if (!this.#config.pull && !isProxied(profile)) {
+      return { type: 'meeting', link: openPeerLink(profile, remote, local, context) };
     }
-    if (remote === undefined) throw new TypeError('a client that pulls has a server');
-    const link = openAttemptLink(profile, remote, local, context);
-    return startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
+    if (remote === undefined) throw new TypeError('a client has a server');
+    if (!isProxied(profile)) {
+      return { type: 'open', link: openAttemptLink(profile, remote, local, context), lost: undefined, deadlineMs };
+    }
+    this.#observer.state({ phase: 'connecting', remote });
+    return openProxiedLink(profile, remote, local, {
+      ...context,
+      config: this.#config,
+      streams,
+      clock,
+      resolver,
+      crypto,
+      credentials: this.#proxyCredentials,
+      deadlineMs,
+      signal: this.#interrupt.signal,
+    });
   }
 
   async #localAddress(profile: ConnectionProfile, family: 4 | 6 | undefined): Promise<SocketAddress | undefined> {

@@ -48,13 +48,13 @@ export function createCredentialStore(
     { source, usernameOnly }: typeof wanted & {},
     signal: AbortSignal,
   ): Promise<Credentials> => {
-    const read = source === undefined ? { username: undefined, password: undefined } : port.read(source);
+    const read = source === undefined ? { username: undefined, password: undefined } : port.read(source, 'Auth');
     // After a refusal with `auth-retry interact` a stored password is not tried again: a person is asked.
     const usable = refused ? { username: read.username, password: undefined } : read;
     const { username, password } = usable;
     if (username !== undefined && (password !== undefined || usernameOnly))
       return { username, password: password ?? '' };
-    return unlessAborted(port.ask(usable, signal), signal);
+    return unlessAborted(port.ask(usable, signal, 'Auth'), signal);
   };
 
   const withStaticResponse = async (given: Credentials, signal: AbortSignal): Promise<Credentials> => {
@@ -108,7 +108,7 @@ export function createCredentialStore(
 }
 
 /** Whoever is asked may not hear the signal; an answer that comes after it is dropped. */
-function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+export function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();

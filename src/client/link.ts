@@ -6,7 +6,7 @@ import { formatAddress } from '../ip/address.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { protocolName } from '../peer/protocol-name.ts';
-import type { LinkPort, OpenLink } from '../ports.ts';
+import type { LinkPort, LinkRequest, OpenLink } from '../ports.ts';
 
 export interface LinkContext {
   readonly links: LinkPort;
@@ -22,7 +22,10 @@ export interface LinkContext {
 export interface AttemptLink {
   readonly id: LinkId;
   readonly fd: number;
+  /** Whom packets are for, as the data plane tells it: the server, or a proxy that a stream goes through. */
   readonly remote: SocketAddress;
+  /** Where they leave this host for: the same, or a relay of datagrams. No route into the tunnel may lead there. */
+  readonly hop: SocketAddress;
   readonly connecting: boolean;
   readonly connected: boolean;
   local(): SocketAddress;
@@ -43,16 +46,8 @@ export function openAttemptLink(
   const { log, links, plane } = context;
   log(Level.info, `TCP/UDP: Preserving recently used remote address: ${formatLogAddress(remote)}`);
   const opened = links.open({
-    transport: profile.proto.transport,
+    ...linkRequest(profile, remote, local, context),
     remote: profile.proto.transport === 'udp' && profile.float ? undefined : remote,
-    local: local ?? unboundLocal(profile, remote),
-    ipv6Only: profile.bindIpv6Only,
-    sndbufBytes: context.sndbufBytes,
-    rcvbufBytes: context.rcvbufBytes,
-    mark: context.mark,
-    bindDevice: context.bindDevice,
-    mtuDiscovery: profile.mtuDiscovery,
-    tcpNoDelay: context.tcpNoDelay,
   });
   logBuffers(log, opened.buffers);
   if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
@@ -64,25 +59,54 @@ export function openAttemptLink(
     connected: opened.connected,
     readAhead: undefined,
   });
+  const { fd, connecting, connected } = opened;
+  return attemptLink({ id, fd, remote, hop: remote, connecting, connected }, profile, local, context);
+}
+
+/** A link that the plane has. */
+export function attemptLink(
+  facts: Pick<AttemptLink, 'id' | 'fd' | 'remote' | 'hop' | 'connecting' | 'connected'>,
+  profile: ConnectionProfile,
+  local: SocketAddress | undefined,
+  { links, plane, log }: LinkContext,
+): AttemptLink {
+  const { id, fd, remote } = facts;
   return {
-    id,
-    fd: opened.fd,
-    remote,
-    connecting: opened.connecting,
-    connected: opened.connected,
-    local: () => links.localAddress(opened.fd),
+    ...facts,
+    local: () => links.localAddress(fd),
     announce() {
       const name = protocolName(profile.proto, remote.family);
       log(Level.info, `${name} link local${localText(profile, local)}`);
       log(Level.info, `${name} link remote: ${formatLogAddress(remote)}`);
     },
     setBuffers(sndbufBytes, rcvbufBytes) {
-      logBuffers(log, links.setBuffers(opened.fd, sndbufBytes, rcvbufBytes));
+      logBuffers(log, links.setBuffers(fd, sndbufBytes, rcvbufBytes));
     },
     async close() {
       await plane.removeLink(id);
-      links.close(opened.fd);
+      links.close(fd);
     },
+  };
+}
+
+/** The socket that a profile asks for. */
+export function linkRequest(
+  profile: ConnectionProfile,
+  remote: SocketAddress,
+  local: SocketAddress | undefined,
+  context: LinkContext,
+): LinkRequest & { readonly remote: SocketAddress } {
+  return {
+    transport: profile.proto.transport,
+    remote,
+    local: local ?? unboundLocal(profile, remote),
+    ipv6Only: profile.bindIpv6Only,
+    sndbufBytes: context.sndbufBytes,
+    rcvbufBytes: context.rcvbufBytes,
+    mark: context.mark,
+    bindDevice: context.bindDevice,
+    mtuDiscovery: profile.mtuDiscovery,
+    tcpNoDelay: context.tcpNoDelay,
   };
 }
 
@@ -101,6 +125,6 @@ function localText(profile: ConnectionProfile, local: SocketAddress | undefined)
   return ` (bound): [AF_INET${family === 6 ? '6' : ''}]${host}:${profile.localPort}`;
 }
 
-function logBuffers(log: Log, { receive, send }: OpenLink['buffers']): void {
+export function logBuffers(log: Log, { receive, send }: OpenLink['buffers']): void {
   log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
 }

@@ -70,7 +70,8 @@ export class PeerAttempt {
     });
   }
 
-  start(): void {
+  /** Begins. There is no time after which another remote is tried: the peer may come whenever it likes. */
+  start(_deadlineMs?: number): void {
     if (this.#config.scripts.upDelay) this.#begin();
     else this.#onHost(this.#openDevice().then(() => this.#begin()));
   }
@@ -382,7 +383,8 @@ export class PeerAttempt {
       peerId: agreed.peerId,
       protocolFlags: [...(agreed.controlExit ? ['cc-exit'] : []), ...(agreed.useExporter ? ['tls-ekm'] : [])],
     };
-    const link = { id, remote: contact.address, connected: !this.#link.shared };
+    const hop = this.#link.hop ?? contact.address;
+    const link = { id, hop, remote: contact.address, connected: !this.#link.shared };
     const up = addPeer(this.#device, tunnel, {
       config: this.#config,
       profile: this.#profile,

@@ -5,7 +5,7 @@ import type { LinkId } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
 import { protocolName } from '../peer/protocol-name.ts';
-import { type LinkContext, openAttemptLink } from './link.ts';
+import { type AttemptLink, type LinkContext, openAttemptLink } from './link.ts';
 
 export interface PeerLink {
   /** Of the socket that packets travel over; undefined while a stream is waited for. */
@@ -13,6 +13,8 @@ export interface PeerLink {
   readonly fd: number;
   /** Where the peer is, as far as that is said or a stream has come. */
   readonly remote: SocketAddress | undefined;
+  /** What packets are sent to first, where that is not the peer itself. */
+  readonly hop: SocketAddress | undefined;
   readonly connecting: boolean;
   /** Packets come from anywhere, and each that is sent names where to. */
   readonly shared: boolean;
@@ -20,6 +22,12 @@ export interface PeerLink {
   /** A stream of the listener, if this link is one and still waits: whether it is the peer's. It is closed otherwise. */
   accept(listener: LinkId, fd: number, address: SocketAddress): boolean;
   close(): Promise<void>;
+}
+
+/** A link between equal ends, beside those that a client opens. */
+export interface PeerOpened {
+  readonly type: 'meeting';
+  readonly link: PeerLink;
 }
 
 /** Opens the socket and gives it to the plane. `remote`: as the profile has it. Throws HostError. */
@@ -41,10 +49,14 @@ function connect(
   local: SocketAddress | undefined,
   context: LinkContext,
 ): PeerLink {
-  const link = openAttemptLink(profile, remote, local, context);
-  const { id, fd, connecting } = link;
+  return callingLink(openAttemptLink(profile, remote, local, context));
+}
+
+/** A link over which this side has called its peer. */
+export function callingLink(link: AttemptLink): PeerLink {
+  const { id, fd, connecting, remote, hop } = link;
   return {
-    ...{ id, fd, remote, connecting },
+    ...{ id, fd, remote, hop, connecting },
     shared: false,
     announce: () => link.announce(),
     accept: () => false,
@@ -71,6 +83,7 @@ function serveAnywhere(
   });
   return {
     ...{ id, fd, remote },
+    hop: undefined,
     connecting: false,
     shared: true,
     announce: () => announce(profile, bound, remote, context),
@@ -104,6 +117,7 @@ function listen(
     get remote() {
       return stream?.remote;
     },
+    hop: undefined,
     connecting: false,
     shared: false,
     announce: () => announce(profile, bound, stream?.remote, context),

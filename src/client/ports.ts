@@ -12,11 +12,14 @@ export interface PartialCredentials {
   readonly password: string | undefined;
 }
 
+/** Whose user name and password: the server's, or a proxy's. The words are the C program's, which stand in its questions. */
+export type LoginKind = 'Auth' | 'HTTP Proxy' | 'SOCKS Proxy';
+
 export interface CredentialsPort {
-  /** Reads `auth-user-pass` from its file or block. Throws SallyportError with file and reason. */
-  read(source: Source): PartialCredentials;
+  /** Reads a file or block with user name and password. Throws SallyportError with file and reason. */
+  read(source: Source, kind: LoginKind): PartialCredentials;
   /** Asks a person for what is missing. Rejects with SallyportError when there is nobody to ask. */
-  ask(known: PartialCredentials, signal: AbortSignal): Promise<Credentials>;
+  ask(known: PartialCredentials, signal: AbortSignal, kind: LoginKind): Promise<Credentials>;
 }
 
 /** A question beside username and password. */

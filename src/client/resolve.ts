@@ -28,19 +28,29 @@ export async function resolveRemote(
   context: ResolveContext,
   signal: AbortSignal,
 ): Promise<readonly RemoteAddress[]> {
-  const { resolver, clock, log } = context;
   const host = hostOf(profile, config, context.crypto);
+  return resolveHost({ host, port: profile.remotePort, family: profile.proto.family }, config, context, signal);
+}
+
+/** The same for any name that a connection needs: of a proxy, or of a server behind one. */
+export async function resolveHost(
+  { host, port, family }: { readonly host: string; readonly port: string; readonly family: 4 | 6 | undefined },
+  config: Config,
+  context: ResolveContext,
+  signal: AbortSignal,
+): Promise<readonly RemoteAddress[]> {
+  const { resolver, clock, log } = context;
   const window = config.resolvRetrySeconds;
   // With other remotes to go to, one that can't be resolved does not hold them up.
   const limited = config.connections.length === 1 && window !== 'infinite';
   const until = limited ? clock.now().monoMs + Number(window) * 1000 : 0;
   for (;;) {
     try {
-      return await resolver.resolve(host, profile.proto.family, signal);
+      return await resolver.resolve(host, family, signal);
     } catch (error) {
       if (signal.aborted) return [];
       const reason = messageOf(error);
-      const line = `RESOLVE: Cannot resolve host address: ${host}:${profile.remotePort} (${reason})`;
+      const line = `RESOLVE: Cannot resolve host address: ${host}:${port} (${reason})`;
       const late = clock.now().monoMs + RETRY_MS > until;
       if (limited && late) throw unresolved(window === 0 ? `${line} ${WOULD_RETRY}` : line, host, error);
       log(Level.resolveErrors, line);

@@ -51,6 +51,7 @@ function peerInfoOf(
   const ciphers = config.dataCiphers.filter((name) => capabilities.ciphers.includes(name));
   const lines: string[] = [];
   let proto = IvProto.dataV2 | IvProto.ccExit | IvProto.tlsKeyExport | IvProto.dnsOption | IvProto.pushUpdate;
+  proto |= IvProto.dynamicTlsCrypt | (capabilities.epoch ? IvProto.epochData : 0);
   if (config.pull) {
     lines.push(
       `IV_VER=${facts.version}`,

@@ -1,5 +1,6 @@
 // Options of one connection: the same at the top of a profile and inside `<connection>`.
 
+import { PROXY_READERS } from './build-proxy.ts';
 import type { ConfigLine, KeyWrap, Source, TransportProto } from './config.ts';
 import type { ConnectionDraft, Reader, Readers } from './draft.ts';
 import type { Say } from './findings.ts';
@@ -127,6 +128,7 @@ const seconds =
 
 /** Readers for lines of a connection. `remote`, wraps and key direction are the caller's, who knows the level. */
 export const CONNECTION_READERS: Readers<ConnectionDraft> = {
+  ...PROXY_READERS,
   proto: (draft, [name = ''], say) => {
     const known = protoOf(name);
     if (known === undefined) {
@@ -237,11 +239,5 @@ export const CONNECTION_READERS: Readers<ConnectionDraft> = {
   'mtu-disc': (draft, [mode = ''], say) => {
     if (mode === 'no' || mode === 'maybe' || mode === 'yes') draft.mtuDiscovery = mode;
     else say.error(`invalid --mtu-disc type: '${shown(mode)}' -- valid types are yes|maybe|no`);
-  },
-  'http-proxy': (draft, args) => {
-    draft.httpProxy = [...args];
-  },
-  'socks-proxy': (draft, args) => {
-    draft.socksProxy = [...args];
   },
 };

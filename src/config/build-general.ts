@@ -1,6 +1,7 @@
 // Options of the configuration as a whole: mode, device, pulling, ciphers, credentials.
 
 import { directionOf, protoOf, sourceOf } from './build-connection.ts';
+import { GENERAL_PROXY_READERS } from './build-proxy.ts';
 import { PING_TIMEOUT_MAX_SECONDS } from './build-tunnel.ts';
 import { DEFAULT_DATA_CIPHERS } from './ciphers.ts';
 import type { GeneralDraft, Reader, Readers } from './draft.ts';
@@ -52,6 +53,8 @@ export const emptyGeneral = (): GeneralDraft => ({
   keepalive: undefined,
   keyDirection: undefined,
   protoForce: undefined,
+  httpProxyLogin: undefined,
+  httpProxyOverride: undefined,
 });
 
 type Flag =
@@ -77,6 +80,7 @@ const on =
   };
 
 export const GENERAL_READERS: Readers<GeneralDraft> = {
+  ...GENERAL_PROXY_READERS,
   mode: (draft, [mode = ''], say) => {
     if (mode === 'server' || mode === 'p2p') draft.mode = mode;
     else say.error(`Bad --mode parameter: ${shown(mode)}`, 'Write p2p or server.');

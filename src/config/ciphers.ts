@@ -40,6 +40,9 @@ export function cipherVerdict(name: string, providers: readonly string[]): Ciphe
   return 'unknown';
 }
 
+/** Whether a known cipher has blocks of 64 bits. */
+export const hasShortBlocks = (name: string): boolean => SHORT_BLOCK.includes(name);
+
 /** What to do about a cipher with 64-bit blocks. */
 export const SHORT_BLOCK_ADVICE =
   'Ask for AES-256-GCM at the other end; if it really can do nothing else, write "providers legacy default".';

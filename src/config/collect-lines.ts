@@ -3,7 +3,7 @@
 
 import { OPENVPN_VERSION } from '../version.ts';
 import type { ConfigLine, Origin } from './config.ts';
-import { COMMAND_LINE, type Findings, placeOf, sayFor } from './findings.ts';
+import { COMMAND_LINE, DEPRECATED_OPTION, type Findings, placeOf, sayFor } from './findings.ts';
 import { IncludedFiles } from './included.ts';
 import { lexText } from './lexer.ts';
 import type { OptionRow } from './option-row.ts';
@@ -238,24 +238,17 @@ class Walk {
         return true;
       case 'no-effect':
         this.#findings.add(
-          status.silent && row.deprecated === undefined ? 'notice' : 'warning',
+          status.silent && (row.deprecated?.harmless ?? row.deprecated === undefined) ? 'notice' : 'warning',
           'ignored',
           origin,
           row.name,
-          `option '${row.name}' has no effect: ${status.reason}`,
-          status.advice ?? row.deprecated?.instead,
+          `${deprecation(row) ?? `option '${row.name}'`} has no effect: ${status.reason}`,
+          row.deprecated?.instead ?? status.advice,
         );
         return true;
       case 'works':
         if (row.deprecated !== undefined) {
-          this.#findings.add(
-            'warning',
-            'deprecated',
-            origin,
-            row.name,
-            `DEPRECATED OPTION: --${row.name} (since OpenVPN ${row.deprecated.since}): ${row.help}`,
-            row.deprecated?.instead,
-          );
+          this.#findings.add('warning', 'deprecated', origin, row.name, deprecation(row) ?? '', row.deprecated.instead);
         }
         return true;
       default:
@@ -300,6 +293,9 @@ class Walk {
     this.#findings.add('error', kind, origin, option, message, advice);
   }
 }
+
+const deprecation = ({ name, deprecated }: OptionRow): string | undefined =>
+  deprecated === undefined ? undefined : `${DEPRECATED_OPTION}: --${name} (since OpenVPN ${deprecated.since})`;
 
 // Options that a block takes from the profile as a whole, wherever they stand.
 const KEPT_BESIDE_BLOCKS: readonly string[] = [

@@ -1,6 +1,7 @@
 // The typed configuration: what the parser makes of files and command line, and what everybody else reads. A value of
 // this type is right by its type; what could not be right was refused with file and line by `config/parse`.
 
+import type { HttpProxyOptions, SocksProxyOptions } from './proxy-options.ts';
 import type { ServerOptions } from './server-options.ts';
 
 /** Where an option stood, for messages. Command line: `file` is `[CMD-LINE]` and `line` the argument's position. */
@@ -53,8 +54,8 @@ export interface ConnectionProfile {
   readonly mssFix: { readonly bytes: number; readonly mode: 'mtu' | 'fixed' | 'payload' } | undefined;
   readonly mtuDiscovery: 'no' | 'maybe' | 'yes' | undefined;
   readonly wrap: KeyWrap | undefined;
-  readonly httpProxy: readonly string[] | undefined;
-  readonly socksProxy: readonly string[] | undefined;
+  readonly httpProxy: HttpProxyOptions | undefined;
+  readonly socksProxy: SocksProxyOptions | undefined;
   readonly origin: Origin;
 }
 
@@ -221,6 +222,10 @@ export interface ProcessOptions {
   readonly user: string | undefined;
   readonly group: string | undefined;
   readonly nice: number | undefined;
+  /** Threads that move packets; undefined: by the number of processors. */
+  readonly workers: number | undefined;
+  /** Count where the time of those threads goes. */
+  readonly measureDataPath: boolean;
   readonly mlock: boolean;
   readonly writepid: string | undefined;
   readonly log: { readonly path: string; readonly append: boolean } | undefined;

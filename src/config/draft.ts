@@ -1,7 +1,9 @@
 // The configuration while it is being read: the same shapes as in config.ts, but open to change.
 
+import type { HttpProxyDraft } from './build-proxy.ts';
 import type { Config, ConfigLine, ConnectionProfile, Origin, TunnelOptions } from './config.ts';
 import type { Say } from './findings.ts';
+import type { ProxyLogin } from './proxy-options.ts';
 
 /** A record whose fields may be set and whose lists may be appended to. */
 export type Draft<T> = {
@@ -17,7 +19,8 @@ export type Readers<D> = Readonly<Record<string, Reader<D>>>;
 export type TunnelDraft = Draft<TunnelOptions>;
 
 /** One connection with what is decided only at the end. */
-export interface ConnectionDraft extends Draft<ConnectionProfile> {
+export interface ConnectionDraft extends Draft<Omit<ConnectionProfile, 'httpProxy'>> {
+  httpProxy: HttpProxyDraft | undefined;
   /** `tcp` without a role stays open until the role is known. */
   protoName: string;
   localPortStated: boolean;
@@ -43,6 +46,8 @@ export type GeneralDraft = Draft<
   keepalive: { readonly interval: number; readonly timeout: number } | undefined;
   keyDirection: 0 | 1 | undefined;
   protoForce: string | undefined;
+  httpProxyLogin: ProxyLogin | undefined;
+  httpProxyOverride: HttpProxyDraft | undefined;
   deviceName: string;
   deviceType: string | undefined;
   deviceNode: string | undefined;

@@ -50,6 +50,22 @@ export const sayFor = (findings: Findings, origin: Origin, option: string): Say 
 /** `file:line` as the C program writes it: everything on the command line is line 1. */
 export const placeOf = (origin: Origin): string => `${origin.file}:${origin.file === COMMAND_LINE ? 1 : origin.line}`;
 
+/** How what is said about a deprecated option begins, as in the C program's log. */
+export const DEPRECATED_OPTION = 'DEPRECATED OPTION';
+
+/** What a log has to say about a configuration, each once; of what is deprecated, what to write instead. */
+export const warningsOf = (findings: readonly Finding[]): readonly string[] => [
+  ...new Set(
+    findings.flatMap(({ severity, kind, message, advice }) => {
+      const deprecated = kind === 'deprecated' || message.startsWith(DEPRECATED_OPTION);
+      if (severity === 'error' || (severity === 'notice' && !deprecated)) return [];
+      if (!deprecated || advice === undefined) return [message];
+      const told = message.trimEnd();
+      return [`${told}${/[.!?]$/.test(told) ? '' : '.'} ${advice}`];
+    }),
+  ),
+];
+
 /** The file name of options on the command line. */
 export const COMMAND_LINE = '[CMD-LINE]';
 

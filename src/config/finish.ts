@@ -3,7 +3,8 @@
 
 import { readRemote } from './build-connection.ts';
 import { compatNumber } from './build-general.ts';
-import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, SHORT_BLOCK_ADVICE } from './ciphers.ts';
+import { httpProxyOf, overridden } from './build-proxy.ts';
+import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, hasShortBlocks, SHORT_BLOCK_ADVICE } from './ciphers.ts';
 import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, Origin, TunnelOptions } from './config.ts';
 import { chooseDevice } from './device-choice.ts';
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
@@ -183,9 +184,18 @@ function settleCiphers(general: GeneralDraft, at: Lines): void {
       'deprecated',
     );
   }
+  const used = new Set([...general.dataCiphers, general.dataCiphersFallback ?? '']);
+  for (const name of used) {
+    if (!hasShortBlocks(name)) continue;
+    at.say(name === general.dataCiphersFallback ? 'data-ciphers-fallback' : 'data-ciphers', 'cipher').warn(
+      `WARNING: INSECURE cipher (${name}) with block size less than 128 bit (64 bit).  This allows attacks like SWEET32.  Mitigate by using a --cipher with a larger block size (e.g. AES-256-CBC). Support for these insecure ciphers will be removed in OpenVPN 2.8.`,
+      'Have the other end use AES-256-GCM.',
+      'deprecated',
+    );
+  }
 }
 
-function connectionsOf(drafts: Drafts, at: Lines): ConnectionProfile[] {
+function connectionsOf(drafts: Drafts, at: Lines): readonly ConnectionProfile[] {
   const { general, blocks, base, remotes } = drafts;
   const silent = { error: () => {}, warn: () => {} };
   let list: ConnectionDraft[];
@@ -198,7 +208,11 @@ function connectionsOf(drafts: Drafts, at: Lines): ConnectionProfile[] {
     });
   } else list = [base];
   const wrap = globalWrap(drafts, at);
-  const finished = list.map((draft) => finishConnection(draft, drafts, wrap, at));
+  const finished = overridden(
+    list.map((draft) => finishConnection(draft, drafts, wrap, at)),
+    general,
+    at,
+  );
   const forced = general.protoForce;
   if (forced === undefined) return finished;
   const kept = finished.filter((each) => (each.proto.transport === 'udp') === forced.startsWith('udp'));
@@ -262,12 +276,24 @@ function finishConnection(
   return {
     ...profile,
     localPort: locals.at(-1)?.port ?? draft.localPort,
-    proto: { transport, family: draft.proto.family },
+    proto: { transport, family: familyOf(draft, at) },
+    httpProxy: httpProxyOf(draft, general, at),
     bindLocal,
     explicitExitNotify: udp ? draft.explicitExitNotify : 0,
     mssFix: mssFixOf(draft, tunMtuStated),
     wrap: key === undefined || key.kind !== 'tls-auth' ? key : { ...key, direction },
   };
+}
+
+/** A SOCKS relay of datagrams is asked for IPv4 unless the profile says IPv6. */
+function familyOf({ proto, socksProxy }: ConnectionDraft, at: Lines): 4 | 6 | undefined {
+  if (proto.transport !== 'udp' || socksProxy === undefined || proto.family !== undefined) return proto.family;
+  at.say('socks-proxy').warn(
+    "NOTICE: dual-stack mode for '--proto udp' does not work correctly with '--socks-proxy' today.  Forcing IPv4.",
+    'Write proto udp4, or udp6 where both proxy and server have IPv6.',
+    'ignored',
+  );
+  return 4;
 }
 
 // Unstated: the fragment size if there is one, else 1492 in mtu mode (undefined here), else what fits another tun-mtu.

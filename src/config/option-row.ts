@@ -84,8 +84,8 @@ export interface OptionRow {
   readonly default: string | undefined;
   /** A server may push it. */
   readonly pushable: boolean;
-  /** Since which OpenVPN, and a sentence that says what to do. */
-  readonly deprecated: { readonly since: string; readonly instead: string } | undefined;
+  /** Since which OpenVPN, and a sentence that says what to do. `harmless`: older programs need it, `check` only notes it. */
+  readonly deprecated: { readonly since: string; readonly instead: string; readonly harmless?: true } | undefined;
   /** Why having it is dangerous, and what to write instead. */
   readonly unsafe: { readonly why: string; readonly instead: string } | undefined;
   /** The option of which this is another name. */

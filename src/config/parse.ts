@@ -15,6 +15,7 @@ import type { Config, ConfigLine, Finding, KeyWrap } from './config.ts';
 import { type ConnectionDraft, emptyTunnel, type Readers } from './draft.ts';
 import { COMMAND_LINE, Findings, type Say, sayFor } from './findings.ts';
 import { finishConfig } from './finish.ts';
+import { isTool } from './tool-request.ts';
 import { nonNegative } from './values.ts';
 
 export type { ConfigHost, ConfigInput } from './collect-lines.ts';
@@ -39,6 +40,14 @@ export function parseConfig(input: ConfigInput, host: ConfigHost): ParsedConfig 
 export function inspectConfig(input: ConfigInput, host: ConfigHost): { config: Config; findings: Findings } {
   const findings = new Findings();
   const lines = collectLines(input, host, findings);
+  for (const { option, origin } of lines) {
+    if (!isTool(option)) continue;
+    const say = sayFor(findings, origin, option);
+    say.error(
+      `${option} prints something and ends, so it makes no tunnel`,
+      `Give it on the command line: --${option}.`,
+    );
+  }
   const source = 'text' in input ? input.file : COMMAND_LINE;
   return { config: finish(lines, findings, source, host), findings };
 }

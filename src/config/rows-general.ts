@@ -2,8 +2,6 @@
 
 import { laterWithout, MANY, noEffect, notYet, type OptionRow, row, silently, WORKS } from './option-row.ts';
 
-const STANDALONE = 'a tool of its own that prints and exits; it comes with the key and certificate tools';
-
 export const GENERAL_ROWS: readonly OptionRow[] = [
   row('help', '', [0, MANY], 'general', WORKS, 'Show this text and exit.'),
   row('version', '', 0, 'general', WORKS, 'Show the version and exit.'),
@@ -17,6 +15,17 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('setcon', 'context', 1, 'general', notYet('SELinux contexts are not set yet'), 'Enter this SELinux context.'),
   row('daemon', '[progname]', [0, 1], 'general', WORKS, 'Go to the background after initialization, log to syslog.'),
   row('writepid', 'file', 1, 'general', WORKS, 'Write the process id to a file.'),
+  row('workers', 'n', 1, 'general', WORKS, 'Threads that move packets, 1 to 16. Not an option of the C program.', {
+    default: 'by the number of processors',
+  }),
+  row(
+    'measure-data-path',
+    '',
+    0,
+    'general',
+    WORKS,
+    'Measure what ciphers, checksums and system calls take; SIGUSR2 tells. Not an option of the C program.',
+  ),
   row('nice', 'n', 1, 'nice', WORKS, 'Change the priority of the process.', { default: '0' }),
   row(
     'mlock',
@@ -41,6 +50,13 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'persist',
     silently('keys are always kept over restarts'),
     'Keep keys over soft restarts: always done.',
+    {
+      deprecated: {
+        since: '2.7',
+        instead: 'Leave it out, unless OpenVPN 2.6 has to read the file as well.',
+        harmless: true,
+      },
+    },
   ),
   row('persist-local-ip', '', 0, 'persist-ip', WORKS, 'Keep the resolved local address over restarts.'),
   row('persist-remote-ip', '', 0, 'persist-ip', WORKS, "Keep the server's address over restarts."),
@@ -147,12 +163,33 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   ),
   row('mktun', '', 0, 'general', WORKS, 'Make a persistent tun or tap device.'),
   row('rmtun', '', 0, 'general', WORKS, 'Remove a persistent tun or tap device.'),
-  row('show-gateway', '[address]', [0, 1], 'general', notYet(STANDALONE), 'Show the default gateways.'),
-  row('show-ciphers', '', 0, 'general', notYet(STANDALONE), 'List ciphers of the data channel.'),
-  row('show-digests', '', 0, 'general', notYet(STANDALONE), 'List digests.'),
-  row('show-tls', '', 0, 'general', notYet(STANDALONE), 'List TLS ciphers.'),
-  row('show-groups', '', 0, 'general', notYet(STANDALONE), 'List TLS groups.'),
-  row('show-curves', '', 0, 'general', notYet(STANDALONE), 'Same as show-groups.', { aliasOf: 'show-groups' }),
-  row('show-engines', '', 0, 'general', notYet(STANDALONE), 'List OpenSSL engines.'),
-  row('test-crypto', '', 0, 'general', notYet(STANDALONE), 'Test the cryptographic library.'),
+  row(
+    'show-gateway',
+    '[address]',
+    [0, 1],
+    'general',
+    WORKS,
+    'Show the default gateways, or the way to an address; exit.',
+  ),
+  row('show-ciphers', '', 0, 'general', WORKS, 'List the ciphers of the data channel and exit.'),
+  row('show-digests', '', 0, 'general', WORKS, 'List the digests for auth and exit.'),
+  row(
+    'show-tls',
+    '',
+    0,
+    'general',
+    WORKS,
+    'List the TLS ciphers that tls-cipher, tls-ciphersuites and tls-cert-profile leave, best first, and exit.',
+  ),
+  row('show-groups', '', 0, 'general', WORKS, 'List the groups for tls-groups and exit.'),
+  row('show-curves', '', 0, 'general', WORKS, 'Same as show-groups.', { aliasOf: 'show-groups' }),
+  row('show-engines', '', 0, 'general', WORKS, 'List OpenSSL engines, of which there are none, and exit.'),
+  row(
+    'test-crypto',
+    '',
+    0,
+    'general',
+    WORKS,
+    'Seal and open packets of every length with cipher and auth, and exit: 0 if all came back.',
+  ),
 ];

@@ -1,9 +1,8 @@
 // Option rows: where and how the transport connects.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, row, silently, WORKS } from './option-row.ts';
+import { laterWithout, MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
 
 const CONNECTION = { contexts: ['connection'] } as const;
-const PROXY = 'connecting through a proxy is not built in yet';
 
 export const LINK_ROWS: readonly OptionRow[] = [
   row(
@@ -202,22 +201,30 @@ export const LINK_ROWS: readonly OptionRow[] = [
     default: '1492 mtu',
   }),
 
-  row('http-proxy', 'server port [auth] [method]', [1, 4], 'general', notYet(PROXY), 'Connect through an HTTP proxy.', {
-    side: 'client',
-    contexts: ['connection'],
-  }),
-  row('http-proxy-user-pass', 'file', [1, MANY], 'general', notYet(PROXY), "The HTTP proxy's user name and password.", {
+  row(
+    'http-proxy',
+    'server port [authfile|stdin|auto|auto-nct] [none|basic|digest]',
+    [1, 4],
+    'general',
+    WORKS,
+    'Connect through an HTTP proxy.',
+    {
+      side: 'client',
+      contexts: ['connection'],
+    },
+  ),
+  row('http-proxy-user-pass', 'file', [1, MANY], 'general', WORKS, "The HTTP proxy's user name and password.", {
     side: 'client',
     contexts: ['inline'],
   }),
-  row('http-proxy-option', 'VERSION|AGENT|CUSTOM-HEADER …', [1, 3], 'general', notYet(PROXY), 'HTTP proxy headers.', {
+  row('http-proxy-option', 'VERSION|AGENT|CUSTOM-HEADER …', [1, 3], 'general', WORKS, 'HTTP proxy headers.', {
     side: 'client',
     contexts: ['connection'],
   }),
-  row('http-proxy-override', 'server port [auth]', [2, 3], 'general', notYet(PROXY), 'HTTP proxy for every remote.', {
+  row('http-proxy-override', 'server port [nct]', [2, 3], 'general', WORKS, 'HTTP proxy for every remote.', {
     side: 'client',
   }),
-  row('socks-proxy', 'server [port] [authfile]', [1, 3], 'general', notYet(PROXY), 'Connect through a SOCKS proxy.', {
+  row('socks-proxy', 'server [port] [authfile]', [1, 3], 'general', WORKS, 'Connect through a SOCKS proxy.', {
     side: 'client',
     contexts: ['connection'],
   }),

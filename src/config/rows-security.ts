@@ -87,7 +87,9 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     deprecated: { since: '2.6', instead: 'Write tls-client or tls-server with peer-fingerprint.' },
   }),
   row('allow-deprecated-insecure-static-crypto', '', [0, MANY], 'general', STATIC_KEY, 'Permit static-key mode.'),
-  row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.'),
+  row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.', {
+    deprecated: { since: '2.6', instead: 'Leave it out: a difference that matters is told, and stops nothing.' },
+  }),
   row('compat-mode', 'version', [1, 2], 'general', WORKS, 'Choose defaults that fit a peer of this version.'),
 
   row('tls-client', '', 0, 'general', WORKS, 'Use TLS, as its client.', { side: 'client' }),

@@ -2,6 +2,7 @@
 
 import type { OptionRow } from './option-row.ts';
 import { OPTION_GROUPS } from './option-table.ts';
+import { deprecationOf } from './option-words.ts';
 
 const COLUMN = 34;
 const WIDTH = 100;
@@ -10,7 +11,7 @@ const WIDTH = 100;
 export function usageText(): string {
   const lines = [
     'Every option can stand in a file, without the two dashes. Lines that begin with # or ; are comments.',
-    'Marks: (-) has no effect here   (x) is refused   (later) comes with a later version',
+    'Marks: (-) accepted without effect   (x) refused   (later) not yet; docs/COMPATIBILITY.md says why.',
   ];
   for (const group of OPTION_GROUPS) {
     lines.push('', `${group.title}:`);
@@ -22,8 +23,9 @@ export function usageText(): string {
 function usageOf(row: OptionRow): string[] {
   const head = `  --${row.name}${row.args === '' ? '' : ` ${row.args}`}`;
   const marks = { works: '', 'no-effect': '(-) ', refused: '(x) ', 'not-yet': '(later) ' } as const;
-  const rest = row.default === undefined ? '' : ` [${row.default}]`;
-  const text = wrapped(`${marks[row.status.kind]}${row.help}${rest}`, WIDTH - COLUMN);
+  const rest = row.default === undefined ? [] : [`[${row.default}]`];
+  const words = [`${marks[row.status.kind]}${row.help}`, ...rest, deprecationOf(row)].filter(Boolean).join(' ');
+  const text = wrapped(words, WIDTH - COLUMN);
   const indent = ' '.repeat(COLUMN);
   const [first = '', ...more] = text;
   const begin = head.length < COLUMN - 1 ? [head.padEnd(COLUMN) + first] : [head, indent + first];

@@ -108,6 +108,15 @@ function verifyConnection(config: Config, connection: ConnectionProfile, at: Lin
       'Write proto tcp-client.',
     );
   }
+  if (connection.httpProxy !== undefined && connection.socksProxy !== undefined) {
+    at.say('socks-proxy', 'http-proxy').error(
+      '--http-proxy can not be used together with --socks-proxy',
+      'Remove one of them.',
+    );
+  }
+  if (connection.socksProxy !== undefined && transport === 'tcp-server') {
+    at.say('socks-proxy').error('--socks-proxy can not be used in TCP Server mode', 'Write proto tcp-client.');
+  }
   if (
     connection.remote !== undefined &&
     connection.localHost === connection.remote &&

@@ -28,6 +28,7 @@ export interface DerivationFacts {
   readonly peerSessionId: Uint8Array;
   readonly cipher: CipherFacts;
   readonly digestLengthBytes: number;
+  readonly format: 'epoch' | undefined;
 }
 
 /** One exchange. Its secrets live until `close`. */
@@ -70,7 +71,7 @@ export class KeyExchange {
     const key2 = facts.useExporter
       ? facts.exportKeyingMaterial(KEY2_BYTES, DATA_KEYS_LABEL)
       : this.#deriveByPrf(facts.ownSessionId, facts.peerSessionId);
-    const material = cutDataKeys(key2, this.#role, facts.cipher, facts.digestLengthBytes);
+    const material = cutDataKeys(key2, this.#role, facts.cipher, facts.digestLengthBytes, facts.format);
     key2.fill(0);
     return material;
   }

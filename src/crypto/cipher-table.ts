@@ -16,26 +16,21 @@ export interface CipherFacts {
   readonly blockBytes: number;
   /** 64-bit blocks: keys are changed after 64 MiB (SWEET32). */
   readonly smallBlock: boolean;
-  /** Bytes one key may protect by the AEAD limit of docs/WIRE.md 7.2 in the 32-bit packet-id format; 0 for none. */
+  /** Bytes that one key may protect; 0 for none. What AES-GCM may carry is counted in blocks (data/usage-limits.ts). */
   readonly limitBytes: number;
 }
 
-/**
- * AES-GCM: blocks plus packets below 7/8 of 2^36. Packet-ids allow 2^32 packets, and each may end in a part of a block,
- * so this many bytes keep every mixture below the limit.
- */
-const GCM_LIMIT_BYTES = 16 * (2 ** 36 * (7 / 8) - 2 * 2 ** 32);
 /** The C program's reneg-bytes for 64-bit blocks. */
 const SMALL_BLOCK_LIMIT_BYTES = 64 * 1024 * 1024;
 
-const aead = (name: string, keyBytes: number, limitBytes: number): CipherFacts => ({
+const aead = (name: string, keyBytes: number): CipherFacts => ({
   name,
   kind: 'aead',
   keyBytes,
   ivBytes: 12,
   blockBytes: 1,
   smallBlock: false,
-  limitBytes,
+  limitBytes: 0,
 });
 
 const cbc = (name: string, keyBytes: number, blockBytes: number): CipherFacts => ({
@@ -49,10 +44,10 @@ const cbc = (name: string, keyBytes: number, blockBytes: number): CipherFacts =>
 });
 
 const TABLE: readonly CipherFacts[] = [
-  aead('AES-128-GCM', 16, GCM_LIMIT_BYTES),
-  aead('AES-192-GCM', 24, GCM_LIMIT_BYTES),
-  aead('AES-256-GCM', 32, GCM_LIMIT_BYTES),
-  aead('CHACHA20-POLY1305', 32, 0),
+  aead('AES-128-GCM', 16),
+  aead('AES-192-GCM', 24),
+  aead('AES-256-GCM', 32),
+  aead('CHACHA20-POLY1305', 32),
   cbc('AES-128-CBC', 16, 16),
   cbc('AES-192-CBC', 24, 16),
   cbc('AES-256-CBC', 32, 16),
@@ -78,6 +73,12 @@ const BY_NAME = new Map(TABLE.map((facts) => [facts.name.toUpperCase(), facts]))
 export function cipherFacts(name: string): CipherFacts | undefined {
   return BY_NAME.get(name === '[null-cipher]' ? 'NONE' : name.toUpperCase());
 }
+
+/** Every cipher but the null one, by its OpenVPN name. */
+export const cipherNames = (): readonly string[] => TABLE.filter(({ kind }) => kind !== 'none').map(({ name }) => name);
+
+/** Every digest of the table but `none`, upper case. */
+export const digestNames = (): readonly string[] => [...DIGEST_BYTES.keys()].filter((name) => name !== 'NONE');
 
 /** Lengths of the digests that `--auth` commonly names; the provider knows the rest. */
 const DIGEST_BYTES = new Map([

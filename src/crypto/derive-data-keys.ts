@@ -6,7 +6,7 @@
 // the published draft leaves the session ids out and has a stray blank in the label.
 
 import type { CipherFacts } from './cipher-table.ts';
-import type { DataKeyMaterial } from './data-keys.ts';
+import { type DataKeyMaterial, EPOCH_SECRET_BYTES } from './data-keys.ts';
 import { labelledSeed, tls1Prf } from './prf.ts';
 import type { CryptoProvider } from './provider.ts';
 
@@ -48,17 +48,23 @@ export function deriveKey2(crypto: CryptoProvider, sources: KeySources): Uint8Ar
   return key2;
 }
 
-/** Cuts key2 for this side. `digestLengthBytes` is that of the HMAC of CBC and null ciphers; AEAD ignores it. */
+/**
+ * Cuts key2 for this side. `digestLengthBytes` is that of the HMAC of CBC and null ciphers; AEAD ignores it. `format`: what
+ * the keys are for, where it is not the usual one.
+ */
 export function cutDataKeys(
   key2: Uint8Array,
   tlsRole: 'client' | 'server',
   cipher: CipherFacts,
   digestLengthBytes: number,
+  format?: 'epoch' | undefined,
 ): DataKeyMaterial {
   if (key2.length !== KEY2_BYTES) throw new RangeError(`key2 has ${KEY2_BYTES} bytes`);
-  const hmacBytes = cipher.kind === 'aead' ? IMPLICIT_NONCE_BYTES : digestLengthBytes;
+  const implicitBytes = format === 'epoch' ? 0 : IMPLICIT_NONCE_BYTES;
+  const hmacBytes = cipher.kind === 'aead' ? implicitBytes : digestLengthBytes;
+  const cipherBytes = format === 'epoch' ? EPOCH_SECRET_BYTES : cipher.keyBytes;
   const cut = (half: 0 | 1) => ({
-    cipher: key2.slice(128 * half, 128 * half + cipher.keyBytes),
+    cipher: key2.slice(128 * half, 128 * half + cipherBytes),
     hmac: key2.slice(128 * half + 64, 128 * half + 64 + hmacBytes),
   });
   return tlsRole === 'client' ? { seal: cut(0), open: cut(1) } : { seal: cut(1), open: cut(0) };

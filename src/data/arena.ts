@@ -6,7 +6,8 @@
 //   before, from the outside in:  SOCKS UDP header 22 | TCP length 2 | opcode and peer-id 4 | HMAC 64 | IV 16 |
 //                                 packet-id 4 | fragment 4 | compression 2            = 118
 //   before, AEAD:                 22 | 2 | 4 | packet-id 4 | tag 16 | 4 | 2           = 54
-//   after:                        compression swap 1 | CBC padding 16                 = 17
+//   before, epoch:                22 | 2 | 4 | epoch and counter 8 | 4 | 2            = 42
+//   after:                        compression swap 1 | CBC padding or epoch tag 16    = 17
 
 import type { Arena } from '../crypto/provider.ts';
 import { VIRTIO_HEADER_BYTES } from '../ip/virtio-header.ts';

@@ -5,7 +5,7 @@ import type { PlaneCapabilities } from './plane.ts';
 /** What the engine can do, whichever plane it is in; ciphers and digests are the library's. */
 export const ENGINE_CAPABILITIES: Omit<PlaneCapabilities, 'ciphers' | 'digests'> = {
   dataV1: true,
-  epoch: false,
+  epoch: true,
   framings: ['udp', 'tcp', 'socks-udp'],
   fragment: true,
   compression: ['none', 'comp-lzo', 'stub', 'stub-v2'],

@@ -27,6 +27,10 @@ export const PlaneCounter = {
   linkWriteCalls: PLANE_TOTALS + 10,
   deviceReadCalls: PLANE_TOTALS + 11,
   deviceWriteCalls: PLANE_TOTALS + 12,
+  /** Milliseconds in the cipher, in checksums and in system calls that move packets, where they are measured. */
+  cryptoMs: PLANE_TOTALS + 13,
+  checksumMs: PLANE_TOTALS + 14,
+  systemMs: PLANE_TOTALS + 15,
 } as const;
 
 /** Places of a peer's counters, from its base. */
@@ -100,7 +104,53 @@ export function readPlaneStatistics(counters: Float64Array): PlaneStatistics {
     linkWriteCalls: counters[PlaneCounter.linkWriteCalls] ?? 0,
     deviceReadCalls: counters[PlaneCounter.deviceReadCalls] ?? 0,
     deviceWriteCalls: counters[PlaneCounter.deviceWriteCalls] ?? 0,
+    cryptoMs: counters[PlaneCounter.cryptoMs] ?? 0,
+    checksumMs: counters[PlaneCounter.checksumMs] ?? 0,
+    systemMs: counters[PlaneCounter.systemMs] ?? 0,
   };
+}
+
+/** What one peer's counters are together, where several threads each have some of its own. */
+export function sumPeerStatistics(parts: readonly PeerStatistics[]): PeerStatistics {
+  return parts.reduce((sum, part) => ({
+    deviceReadBytes: sum.deviceReadBytes + part.deviceReadBytes,
+    deviceWriteBytes: sum.deviceWriteBytes + part.deviceWriteBytes,
+    deviceReadPackets: sum.deviceReadPackets + part.deviceReadPackets,
+    deviceWritePackets: sum.deviceWritePackets + part.deviceWritePackets,
+    linkReadBytes: sum.linkReadBytes + part.linkReadBytes,
+    linkWriteBytes: sum.linkWriteBytes + part.linkWriteBytes,
+    linkReadPackets: sum.linkReadPackets + part.linkReadPackets,
+    linkWritePackets: sum.linkWritePackets + part.linkWritePackets,
+    lastReceivedMs: Math.max(sum.lastReceivedMs, part.lastReceivedMs),
+    lastSentMs: Math.max(sum.lastSentMs, part.lastSentMs),
+    lastPayloadMs: Math.max(sum.lastPayloadMs, part.lastPayloadMs),
+  }));
+}
+
+/** A plane's counters together, and those of each of its threads where there are several. */
+export function sumPlaneStatistics(parts: readonly PlaneStatistics[]): PlaneStatistics {
+  const sum = parts.reduce((sum, part) => ({
+    drops: Object.fromEntries(DROP_CAUSES.map((cause) => [cause, sum.drops[cause] + part.drops[cause]])) as Record<
+      DropCause,
+      number
+    >,
+    linkReadBytes: sum.linkReadBytes + part.linkReadBytes,
+    linkWriteBytes: sum.linkWriteBytes + part.linkWriteBytes,
+    linkReadPackets: sum.linkReadPackets + part.linkReadPackets,
+    linkWritePackets: sum.linkWritePackets + part.linkWritePackets,
+    deviceReadBytes: sum.deviceReadBytes + part.deviceReadBytes,
+    deviceWriteBytes: sum.deviceWriteBytes + part.deviceWriteBytes,
+    deviceReadPackets: sum.deviceReadPackets + part.deviceReadPackets,
+    deviceWritePackets: sum.deviceWritePackets + part.deviceWritePackets,
+    linkReadCalls: sum.linkReadCalls + part.linkReadCalls,
+    linkWriteCalls: sum.linkWriteCalls + part.linkWriteCalls,
+    deviceReadCalls: sum.deviceReadCalls + part.deviceReadCalls,
+    deviceWriteCalls: sum.deviceWriteCalls + part.deviceWriteCalls,
+    cryptoMs: sum.cryptoMs + part.cryptoMs,
+    checksumMs: sum.checksumMs + part.checksumMs,
+    systemMs: sum.systemMs + part.systemMs,
+  }));
+  return parts.length > 1 ? { ...sum, workers: parts } : sum;
 }
 
 /** Peer slots, handed out by whoever chooses the peers' handles. */

@@ -2,29 +2,33 @@
 // and where the text of a packet starts, which is fixed for a key and a header.
 
 import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
+import { closeEpochKey, createEpochKey, EPOCH_TAG_BYTES, type EpochDataKey } from './epoch-key.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
-import { UsageLimits } from './usage-limits.ts';
+import { type SharedUsage, UsageLimits } from './usage-limits.ts';
 
 /** Bytes of a packet-id and of an AEAD tag. */
 export const PACKET_ID_BYTES = 4;
 export const TAG_BYTES = 16;
 
-interface KeyState {
+/** What every kind of key has. */
+export interface KeyState {
   readonly handle: KeyHandle;
   /** 3 bits. */
   readonly keyId: number;
   /** Bytes between the packet's header and its payload. */
   readonly overheadBytes: number;
-  readonly window: ReplayWindow;
   readonly usage: UsageLimits;
   /** The last packet-id sent, and the last one read from an authentic packet. */
   sealedId: number;
   openedId: number;
-  failedTags: number;
 }
 
-export interface AeadDataKey extends KeyState {
+interface CountedKey extends KeyState {
+  readonly window: ReplayWindow;
+}
+
+export interface AeadDataKey extends CountedKey {
   readonly kind: 'aead';
   readonly seal: AeadKey;
   readonly open: AeadKey;
@@ -33,7 +37,7 @@ export interface AeadDataKey extends KeyState {
   readonly openNonce: readonly [number, number];
 }
 
-export interface CbcDataKey extends KeyState {
+export interface CbcDataKey extends CountedKey {
   readonly kind: 'cbc';
   readonly seal: CbcKey;
   readonly open: CbcKey;
@@ -44,37 +48,44 @@ export interface CbcDataKey extends KeyState {
 }
 
 /** Cipher `none`: nothing is hidden, the HMAC (if any) still protects. */
-export interface NullDataKey extends KeyState {
+export interface NullDataKey extends CountedKey {
   readonly kind: 'null';
   readonly sealMac: MacKey | undefined;
   readonly openMac: MacKey | undefined;
   readonly macBytes: number;
 }
 
-export type DataKey = AeadDataKey | CbcDataKey | NullDataKey;
+export type DataKey = AeadDataKey | CbcDataKey | NullDataKey | EpochDataKey;
 
 /** Whether a cipher name is one of the AEAD ciphers of the protocol. */
 export function isAeadCipher(cipher: string): boolean {
   return cipher.endsWith('-GCM') || cipher === 'CHACHA20-POLY1305';
 }
 
-/** Installs a key; throws where the library does not know its cipher or digest. The material is not kept. */
+/**
+ * Installs a key; throws where the library does not know its cipher or digest. The material is not kept. `scratch`: 64
+ * bytes of the arena, where an epoch key derives its successors.
+ */
 export function createDataKey(
   crypto: PacketCrypto,
   handle: KeyHandle,
   options: KeyOptions,
   windowPackets: number,
   windowSeconds: number,
+  scratch: number,
+  shared?: SharedUsage,
 ): DataKey {
+  if (options.format === 'epoch') {
+    return createEpochKey(crypto, handle, options, windowPackets, windowSeconds, scratch, shared);
+  }
   const { material, cipher } = options;
   const state = {
     handle,
     keyId: options.keyId & 7,
     window: new ReplayWindow(windowPackets, windowSeconds),
-    usage: new UsageLimits(options),
+    usage: new UsageLimits(options, shared),
     sealedId: 0,
     openedId: 0,
-    failedTags: 0,
   };
   if (isAeadCipher(cipher)) {
     return {
@@ -103,6 +114,10 @@ export function createDataKey(
 
 /** Wipes the library's key objects. */
 export function closeDataKey(key: DataKey): void {
+  if (key.kind === 'epoch') {
+    closeEpochKey(key);
+    return;
+  }
   if (key.kind !== 'null') {
     key.seal.close();
     key.open.close();
@@ -116,6 +131,7 @@ export function closeDataKey(key: DataKey): void {
 /** The longest payload that still fits into `packetBytes` when sealed with this key behind a header of `headerBytes`. */
 export function payloadCapacity(key: DataKey, headerBytes: number, packetBytes: number): number {
   const room = packetBytes - headerBytes - key.overheadBytes;
+  if (key.kind === 'epoch') return room - EPOCH_TAG_BYTES;
   if (key.kind !== 'cbc') return room;
   // Padding takes at least one byte, and the packet-id counts as text of the cipher.
   const text = room + PACKET_ID_BYTES;

@@ -4,7 +4,8 @@
 import type { InnerPacket } from '../ip/packet.ts';
 import { PeerCounter } from './counters.ts';
 import { isGroupFrame } from './frame-switch.ts';
-import { clampToPeer, sendPayload } from './packet-out.ts';
+import { Handover } from './handover.ts';
+import { clampToPeer, handOver, sendPayload } from './packet-out.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
@@ -33,8 +34,13 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
   }
   const receiver = state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (receiver === undefined) return false;
+  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
+  if (receiver.sealsAt !== state.engine) {
+    handOver(state, receiver.sealsAt, Handover.peerToPeer, receiver.handle, 0, 0, span.offset, span.length);
+    return true;
+  }
   clampToPeer(view, inner, receiver);
-  sendOn(state, sender, receiver);
+  sendOn(state, receiver);
   return true;
 }
 
@@ -51,36 +57,42 @@ export function forwardFrame(state: PlaneState, device: Device, sender: Peer, is
   }
   const receiver = state.peers.get(device.frames?.macs.owner(view, offset, state.nowMs) ?? 0);
   if (receiver === undefined) return false;
+  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   if (isIp) clampToPeer(view, inner, receiver);
-  sendOn(state, sender, receiver);
+  sendOn(state, receiver);
   return true;
 }
 
 /** Seals the packet in hand for its receiver, in its place or beside it. */
-function sendOn(state: PlaneState, sender: Peer, receiver: Peer): void {
+function sendOn(state: PlaneState, receiver: Peer): void {
   const { span } = state;
   if (!fitsInPlace(state, receiver)) {
     state.arena.bytes.copyWithin(state.copy, span.offset, span.offset + span.length);
     span.offset = state.copy;
   }
   sendPayload(state, receiver, span);
-  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
 }
 
 /**
- * Whether the packet in hand can be sealed where it lies: what was taken off at its front is room enough, and nothing
- * comes behind it. Around that are other packets of the batch.
+ * Whether the packet in hand can be sealed where it lies: what was taken off at its front is room enough, and what comes
+ * behind it was there before. Around that are other packets of the batch.
  */
 function fitsInPlace(
-  { span, packetStart }: PlaneState,
+  { span, packetStart, openedKey }: PlaneState,
   { sendKey, compression, fragmentBytes, sendPeerId }: Peer,
 ): boolean {
-  if (sendKey?.kind !== 'aead' || compression !== 'none' || fragmentBytes !== 0) return false;
+  if (compression !== 'none' || fragmentBytes !== 0) return false;
+  // What an epoch key puts behind the payload must have been taken off there.
+  const fits = sendKey?.kind === 'aead' || (sendKey?.kind === 'epoch' && openedKey?.kind === 'epoch');
+  if (!fits) return false;
   const headerBytes = sendPeerId === undefined ? V1_HEADER_BYTES : V2_HEADER_BYTES;
   return span.offset - packetStart >= sendKey.overheadBytes + headerBytes;
 }
 
-/** Sends a copy to every peer of the device that has a key, but for one. The packet itself stays as it is. */
+/**
+ * Sends a copy to every peer of the device that has a key, but for one; other engines get one for theirs. The packet itself
+ * stays as it is.
+ */
 export function sendToAll(
   state: PlaneState,
   device: Device,
@@ -89,10 +101,31 @@ export function sendToAll(
   length: number,
 ): Verdict {
   const { peers } = device;
+  let others = 0;
+  for (let index = 0; index < peers.length; index++) {
+    const { sealsAt } = peers[index]!;
+    if (sealsAt === state.engine || (others & (1 << sealsAt)) !== 0) continue;
+    others |= 1 << sealsAt;
+    if (except === undefined) handOver(state, sealsAt, Handover.deviceToAll, device.id, 0, 0, offset, length);
+    else handOver(state, sealsAt, Handover.peerToAll, device.id, except.handle, 0, offset, length);
+  }
+  const receivers = sendToOwn(state, device, except, offset, length);
+  return receivers > 0 || others !== 0 || except !== undefined ? PASS : state.drop(NO_PEER, undefined, 0, undefined);
+}
+
+/** Sends a copy to the peers that this engine seals for, and says how many they were. */
+export function sendToOwn(
+  state: PlaneState,
+  device: Device,
+  except: Peer | undefined,
+  offset: number,
+  length: number,
+): number {
+  const { peers } = device;
   let receivers = 0;
   for (let index = 0; index < peers.length; index++) {
     const peer = peers[index]!;
-    if (peer === except || peer.sendKey === undefined || !peer.hasAddress) continue;
+    if (peer === except || peer.sendKey === undefined || !peer.hasAddress || peer.sealsAt !== state.engine) continue;
     receivers++;
     state.arena.bytes.copyWithin(state.copy, offset, offset + length);
     state.span.offset = state.copy;
@@ -102,5 +135,5 @@ export function sendToAll(
     state.counters[peer.counterBase + PeerCounter.deviceReadPackets]!++;
     state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   }
-  return receivers > 0 || except !== undefined ? PASS : state.drop(NO_PEER, undefined, 0, undefined);
+  return receivers;
 }

@@ -11,6 +11,7 @@ import {
   PACKET_ID_BYTES,
   TAG_BYTES,
 } from './data-key.ts';
+import { acceptEpoch, openEpoch } from './epoch-key.ts';
 import { V2_HEADER_BYTES } from './seal.ts';
 import { FAILED_TAGS_MAX } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
@@ -34,7 +35,7 @@ export function openPacket(
 ): Verdict {
   const verdict = openText(crypto, key, headerBytes, span, nonce);
   if (verdict !== PASS) return verdict;
-  return key.window.accept(key.openedId, nowMs);
+  return key.kind === 'epoch' ? acceptEpoch(key, span.length, nowMs) : key.window.accept(key.openedId, nowMs);
 }
 
 function openText(crypto: PacketCrypto, key: DataKey, headerBytes: number, span: PacketSpan, nonce: number): Verdict {
@@ -45,6 +46,8 @@ function openText(crypto: PacketCrypto, key: DataKey, headerBytes: number, span:
       return openCbc(crypto.arena.view, key, headerBytes, span);
     case 'null':
       return openNull(crypto.arena.view, key, headerBytes, span);
+    case 'epoch':
+      return openEpoch(crypto.arena.view, key, headerBytes === V2_HEADER_BYTES, headerBytes, span, nonce);
     default:
       return key satisfies never;
   }
@@ -56,7 +59,7 @@ function openAead(view: DataView, key: AeadDataKey, headerBytes: number, span: P
   const text = tag + TAG_BYTES;
   const length = span.offset + span.length - text;
   if (length < 1) return SHORT;
-  if (key.failedTags >= FAILED_TAGS_MAX) return BAD_TAG;
+  if (key.usage.failedTags >= FAILED_TAGS_MAX) return BAD_TAG;
 
   const id = view.getUint32(packetId);
   view.setUint32(nonce, id);
@@ -66,7 +69,7 @@ function openAead(view: DataView, key: AeadDataKey, headerBytes: number, span: P
   const associated = v2 ? span.offset : packetId;
   const associatedLength = v2 ? V2_HEADER_BYTES + PACKET_ID_BYTES : PACKET_ID_BYTES;
   if (!key.open.open(nonce, associated, associatedLength, text, length, tag)) {
-    key.failedTags++;
+    key.usage.failedTags++;
     return BAD_TAG;
   }
   key.openedId = id;

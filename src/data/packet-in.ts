@@ -8,10 +8,11 @@ import { handleControl, isControl } from './control-in.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import { forwardFrame, forwardToPeers } from './forward.ts';
 import { INCOMPLETE, Reassembly } from './fragment.ts';
+import { Handover } from './handover.ts';
 import { isOcc, isPing } from './in-band.ts';
 import { MAC_BYTES, macBytes } from './mac-table.ts';
 import { openPacket } from './open.ts';
-import { clampToPeer, reportUsedUp } from './packet-out.ts';
+import { clampToPeer, handOver, reportUsedUp } from './packet-out.ts';
 import type { LinkId } from './plane.ts';
 import type { Device, Link, Peer, PlaneState } from './plane-state.ts';
 import { DATA_V1, DATA_V2, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -33,6 +34,7 @@ const LINK_ERROR = dropCode('link-error');
 const UNKNOWN_KEY = dropCode('unknown-key');
 const WRONG_SOURCE = dropCode('wrong-source');
 const FLOAT_REFUSED = dropCode('float-refused');
+const UNKNOWN_EPOCH = dropCode('unknown-epoch');
 const BAD_TAG = dropCode('bad-tag');
 const BAD_MAC = dropCode('bad-mac');
 const BAD_PADDING = dropCode('bad-padding');
@@ -62,6 +64,19 @@ export function handleLinkPacket(
   return state.drop(BAD_OPCODE, state.addresses.find(state.arena.view, link.id, from), from, undefined);
 }
 
+/** A data packet that came to another engine, which has counted it. */
+export function handleHandedLinkPacket(
+  state: PlaneState,
+  id: LinkId,
+  source: number,
+  offset: number,
+  length: number,
+): void {
+  const link = state.links.get(id);
+  if (link === undefined) state.countDrop(LINK_ERROR);
+  else handleData(state, link, source, state.arena.view.getUint8(offset) >> 3, offset, length);
+}
+
 function handleData(
   state: PlaneState,
   link: Link,
@@ -74,6 +89,9 @@ function handleData(
   if (length <= headerBytes) return state.drop(SHORT, undefined, from, undefined);
   const peer = findPeer(state, link, from, opcode, offset);
   if (peer === undefined) return state.drop(UNKNOWN_PEER, undefined, from, undefined);
+  if (peer.opensAt !== state.engine) {
+    return handOver(state, peer.opensAt, Handover.linkPacket, link.id, 0, from, offset, length);
+  }
   const moved = !peer.hasAddress || !samePackedAddress(state.arena.view, peer.address, from);
   if (peer.link !== link.id || (moved && !peer.mayFloat)) return state.drop(WRONG_SOURCE, peer, from, undefined);
 
@@ -139,7 +157,7 @@ function openWithKeys(state: PlaneState, peer: Peer, headerBytes: number): Verdi
     const key = peer.keys[index]!;
     if (key.keyId !== keyId) continue;
     verdict = openPacket(state.crypto, key, headerBytes, span, state.nonce, state.nowMs);
-    const authentic = verdict !== BAD_TAG && verdict !== BAD_MAC && verdict !== BAD_PADDING && verdict !== SHORT;
+    const authentic = !isUnproven(verdict);
     if (authentic) state.openedKey = key;
     if (authentic || --candidates === 0) break;
     bytes.copyWithin(offset, state.spare, state.spare + length);
@@ -147,6 +165,17 @@ function openWithKeys(state: PlaneState, peer: Peer, headerBytes: number): Verdi
     span.length = length;
   }
   return verdict;
+}
+
+/** Whether a key gave up a packet before it was known to be authentic. */
+function isUnproven(verdict: Verdict): boolean {
+  return (
+    verdict === BAD_TAG ||
+    verdict === BAD_MAC ||
+    verdict === BAD_PADDING ||
+    verdict === SHORT ||
+    verdict === UNKNOWN_EPOCH
+  );
 }
 
 /** The key may be on its way: the packet waits for it, if there is room. */

@@ -10,6 +10,7 @@ import { type DataKey, payloadCapacity } from './data-key.ts';
 import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
 import { isGroupFrame } from './frame-switch.ts';
+import { Handover } from './handover.ts';
 import type { DeviceId, PeerHandle } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -23,6 +24,7 @@ const DEVICE_ERROR = dropCode('device-error');
 const NO_PEER = dropCode('no-peer');
 const NO_KEY = dropCode('no-key');
 const RECURSIVE = dropCode('recursive');
+const WORKER_FULL = dropCode('worker-full');
 
 /** What a frame may have beside the MTU: its header, and tags of whatever kind in the room that tun-mtu-extra leaves to TAP. */
 const TAP_HEADER_BYTES = ETHERNET_BYTES + 32;
@@ -49,6 +51,16 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   const toOnly = toGroup || (tap && device.frames === undefined);
   const peer = toOnly ? device.peers.at(-1) : state.peers.get(ownerOf(state, device, offset));
   if (peer === undefined) return state.drop(NO_PEER, undefined, 0, undefined);
+  if (peer.sealsAt !== state.engine) {
+    return handOver(state, peer.sealsAt, Handover.deviceToPeer, peer.handle, 0, 0, offset, length);
+  }
+  return sendFromDevice(state, peer, isIp, offset, length);
+}
+
+/** Sends a packet that a device gave to the peer that it is for. `isIp`: its header is in hand. */
+export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, offset: number, length: number): Verdict {
+  const { inner } = state;
+  const { view } = state.arena;
   if (isIp && peer.dropRecursive && isRecursive(state, peer, inner)) {
     return state.drop(RECURSIVE, peer, peer.address, undefined);
   }
@@ -68,6 +80,21 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
 function ownerOf({ arena, inner, nowMs }: PlaneState, { frames, prefixes }: Device, frame: number): PeerHandle {
   if (frames === undefined) return prefixes.lookup(arena.view, inner.destination, inner.version);
   return frames.macs.owner(arena.view, frame, nowMs);
+}
+
+/** Leaves a packet to another engine of the plane. */
+export function handOver(
+  state: PlaneState,
+  engine: number,
+  what: Handover,
+  id: number,
+  about: number,
+  source: number,
+  offset: number,
+  length: number,
+): Verdict {
+  const taken = state.io.handOver?.(engine, what, id, about, source, offset, length) ?? WORKER_FULL;
+  return taken === PASS ? PASS : state.drop(taken, undefined, 0, undefined);
 }
 
 /** Lowers the MSS of a TCP SYN to what the peer's settings say, for either direction. */

@@ -17,6 +17,7 @@ import { PeerCounter, PlaneCounter } from './counters.ts';
 import type { DataKey } from './data-key.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import { EarlyPackets } from './early-packets.ts';
+import { EPOCH_SCRATCH_BYTES } from './epoch-secret.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
 import type { FrameSwitch } from './frame-switch.ts';
@@ -67,6 +68,9 @@ export interface Peer {
   readonly receivePeerId: number | undefined;
   readonly windowPackets: number;
   readonly windowSeconds: number;
+  /** The engines that open its packets, and seal those to it. */
+  readonly opensAt: number;
+  readonly sealsAt: number;
   /** Index of its first counter. */
   readonly counterBase: number;
   /** Packed address slot; its content counts while `hasAddress`. */
@@ -110,11 +114,12 @@ export interface PlaneStateOptions {
   readonly counters: Float64Array;
   readonly laneCapacity: LaneCapacity;
   readonly nowMs: number;
+  readonly engine?: number | undefined;
 }
 
 const NOTICE_INTERVAL_MS = 1000;
 const SCRATCH_BUFFERS = 5;
-const NONCE_REGION_BYTES = 64;
+const NONCE_REGION_BYTES = EPOCH_SCRATCH_BYTES;
 
 /** Bytes of scratch that an engine for so many peers and links needs. */
 export function scratchByteLength(peers: number, links: number): number {
@@ -127,6 +132,8 @@ export class PlaneState {
   readonly io: PlaneIo;
   readonly counters: Float64Array;
   readonly lanes: EventLanes;
+  /** Which of the plane's engines this is. */
+  readonly engine: number;
   readonly early = new EarlyPackets();
   nowMs: number;
 
@@ -148,7 +155,7 @@ export class PlaneState {
   openedKey: DataKey | undefined;
 
   /**
-   * Scratch: a nonce; then buffers with headroom for a packet put together, a spare copy, one part to send, a packet that
+   * Scratch: a nonce, which epoch keys are derived beside; then buffers with headroom for a packet put together, a spare copy, one part to send, a packet that
    * had waited for its key, and a copy for one of several receivers.
    */
   readonly nonce: number;
@@ -168,6 +175,7 @@ export class PlaneState {
     this.counters = options.counters;
     this.lanes = new EventLanes(options.laneCapacity);
     this.nowMs = options.nowMs;
+    this.engine = options.engine ?? 0;
     const { start, length } = options.scratch;
     const fixed = scratchByteLength(0, 0);
     if (length < fixed) throw new RangeError(`the engine needs ${fixed} bytes of scratch and more, not ${length}`);

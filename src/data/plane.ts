@@ -12,6 +12,7 @@
 import type { DataKeyMaterial } from '../crypto/data-keys.ts';
 import type { PrefixText } from '../ip/prefix.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { UsageReason } from './usage-limits.ts';
 
 export type DeviceId = number;
 export type LinkId = number;
@@ -39,8 +40,14 @@ export interface PlaneCapabilities {
   readonly float: 'request' | 'notice';
 }
 
-/** An open, non-blocking fd, or a far end in this process's memory. */
-export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+/**
+ * An open, non-blocking fd, or a far end in this process's memory. `siblings`: more sockets on the same address (UDP that
+ * serves many), over which the kernel spreads what comes by peer-id: the one at place n, counted from 1, gets the data
+ * packets whose peer-id leaves n when divided by the number of all; everything else comes to the first.
+ */
+export type Endpoint =
+  | { readonly kind: 'fd'; readonly fd: number; readonly siblings?: readonly number[] | undefined }
+  | { readonly kind: 'memory' };
 
 /**
  * What an fd of a device does beyond one bare packet for each read and write. `tcp` and `tcp-udp`: a virtio header stands
@@ -48,9 +55,17 @@ export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly
  */
 export type DeviceOffload = 'none' | 'tcp' | 'tcp-udp';
 
-/** A device's fd, opened with `offload` (`none` when absent), or a far end in this process's memory. */
+/**
+ * A device's fd, opened with `offload` (`none` when absent), or a far end in this process's memory. `queues`: more fds of
+ * the same device, each with what the kernel gives to that queue of it.
+ */
 export type DeviceEndpoint =
-  | { readonly kind: 'fd'; readonly fd: number; readonly offload?: DeviceOffload | undefined }
+  | {
+      readonly kind: 'fd';
+      readonly fd: number;
+      readonly offload?: DeviceOffload | undefined;
+      readonly queues?: readonly number[] | undefined;
+    }
   | { readonly kind: 'memory' };
 
 export interface DeviceOptions {
@@ -157,12 +172,19 @@ export interface KeyOptions {
   readonly keyId: number;
   /** OpenVPN cipher name, upper case; `none` for the null cipher. */
   readonly cipher: string;
+  /** `epoch`: packets of the epoch format, of an AEAD cipher; a plane with `capabilities.epoch` has it. */
+  readonly format?: 'epoch' | undefined;
   /** Digest of CBC and null ciphers; `none` for no HMAC; ignored under AEAD. */
   readonly digest: string;
   readonly material: DataKeyMaterial;
-  /** `key-used-up` is reported once at these; 0 for no limit. Packet-ids near their end are always reported. */
+  /**
+   * `key-used-up` is reported once at these; 0 for no limit. Packet-ids, epochs and what an AES-GCM key may carry are
+   * always reported near their end.
+   */
   readonly limitBytes: number;
   readonly limitPackets: number;
+  /** For tests: lowers what an AES-GCM key may carry, in blocks of 16 bytes and packets together. */
+  readonly limitBlocks?: number | undefined;
 }
 
 /** Counters since the peer was added; plain numbers, exact to 2^53. Times are monotonic milliseconds, 0 for never. */
@@ -216,6 +238,8 @@ export const DROP_CAUSES = [
   'lane-resets-full',
   'ipv6-blocked',
   'compressed',
+  'worker-full',
+  'unknown-epoch',
 ] as const;
 export type DropCause = (typeof DROP_CAUSES)[number];
 
@@ -235,6 +259,12 @@ export interface PlaneStatistics {
   readonly linkWriteCalls: number;
   readonly deviceReadCalls: number;
   readonly deviceWriteCalls: number;
+  /** Milliseconds in the cipher, in checksums and in system calls that move packets; 0 where they are not measured. */
+  readonly cryptoMs: number;
+  readonly checksumMs: number;
+  readonly systemMs: number;
+  /** Of each thread that moves packets, where there are several. */
+  readonly workers?: readonly PlaneStatistics[] | undefined;
 }
 
 export type PlaneEvent =
@@ -290,7 +320,7 @@ export type PlaneEvent =
       readonly type: 'key-used-up';
       readonly peer: PeerHandle;
       readonly key: KeyHandle;
-      readonly reason: 'bytes' | 'packets' | 'packet-id';
+      readonly reason: UsageReason;
     }
   /** First drop of its cause after a quiet second; for the log, rate-limited by the plane. */
   | {

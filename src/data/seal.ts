@@ -4,6 +4,7 @@
 //         V2  op(1) peer(3)  packet-id(4) tag(16) ciphertext          associated data: the first 8 bytes
 //   CBC       op [peer(3)]   HMAC(d) IV(b) CBC(packet-id(4) payload padding)      HMAC over IV and ciphertext
 //   none      op [peer(3)]   HMAC(d) packet-id(4) payload                         HMAC over packet-id and payload
+//   epoch     in epoch-key.ts
 
 import type { PacketCrypto } from '../crypto/provider.ts';
 import type { PacketSpan } from './arena.ts';
@@ -15,6 +16,7 @@ import {
   PACKET_ID_BYTES,
   TAG_BYTES,
 } from './data-key.ts';
+import { sealEpoch, takeEpochId } from './epoch-key.ts';
 import { PACKET_ID_MAX } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
@@ -34,8 +36,7 @@ export function sealPacket(
   span: PacketSpan,
   nonce: number,
 ): Verdict {
-  if (key.sealedId >= PACKET_ID_MAX) return PACKET_ID_EXHAUSTED;
-  key.sealedId++;
+  if (!takeId(key, span.length)) return PACKET_ID_EXHAUSTED;
   const text = span.offset;
   const start = text - key.overheadBytes - (peerId === undefined ? V1_HEADER_BYTES : V2_HEADER_BYTES);
   writeHeader(crypto.arena.view, start, key.keyId, peerId);
@@ -43,6 +44,13 @@ export function sealPacket(
   span.offset = start;
   span.length = end - start;
   return PASS;
+}
+
+function takeId(key: DataKey, lengthBytes: number): boolean {
+  if (key.kind === 'epoch') return takeEpochId(key, lengthBytes);
+  if (key.sealedId >= PACKET_ID_MAX) return false;
+  key.sealedId++;
+  return true;
 }
 
 function writeHeader(view: DataView, start: number, keyId: number, peerId: number | undefined): void {
@@ -67,6 +75,8 @@ function sealText(
       return sealCbc(crypto, key, text, length);
     case 'null':
       return sealNull(crypto.arena.view, key, text, length);
+    case 'epoch':
+      return sealEpoch(crypto.arena.view, key, v2, start, text, length, nonce);
     default:
       return key satisfies never;
   }

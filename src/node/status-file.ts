@@ -35,13 +35,45 @@ export interface BatchCounters {
   readonly linkReadCalls: number;
   readonly linkWritePackets: number;
   readonly linkWriteCalls: number;
+  readonly cryptoMs: number;
+  readonly checksumMs: number;
+  readonly systemMs: number;
+  readonly drops: Readonly<Record<string, number>>;
+  /** Of each worker, where there are several. */
+  readonly workers?: readonly BatchCounters[] | undefined;
 }
 
-/** How many packets went with how many system calls, as one line. */
-export function formatBatches(counters: BatchCounters): string {
+/**
+ * How many packets went with how many system calls, what that took where it is measured, and what was dropped: for the
+ * whole, and for each worker where there are several.
+ */
+export function formatBatches(counters: BatchCounters): readonly string[] {
+  const { workers = [] } = counters;
+  return [counters, ...workers].flatMap((each, index) => {
+    const whose = index === 0 ? '' : ` of worker ${index - 1}`;
+    return [batchLine(whose, each), ...timeLine(whose, each), ...dropLine(whose, each)];
+  });
+}
+
+function timeLine(whose: string, { cryptoMs, checksumMs, systemMs }: BatchCounters): string[] {
+  if (cryptoMs + checksumMs + systemMs === 0) return [];
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(3)} s`;
+  return [
+    `Data path${whose}, time: cipher ${seconds(cryptoMs)}, checksums ${seconds(checksumMs)}, system calls ${seconds(systemMs)}`,
+  ];
+}
+
+function dropLine(whose: string, { drops }: BatchCounters): string[] {
+  const some = Object.entries(drops).filter(([, count]) => count > 0);
+  return some.length === 0
+    ? []
+    : [`Data path${whose}, dropped: ${some.map(([cause, count]) => `${cause} ${count}`).join(', ')}`];
+}
+
+function batchLine(whose: string, counters: BatchCounters): string {
   const part = (what: string, packets: number, calls: number): string =>
     `${what} ${packets} in ${calls}${calls === 0 ? '' : ` (${(packets / calls).toFixed(1)})`}`;
-  return `Data path, packets in calls: ${[
+  return `Data path${whose}, packets in calls: ${[
     part('TUN/TAP read', counters.deviceReadPackets, counters.deviceReadCalls),
     part('TUN/TAP write', counters.deviceWritePackets, counters.deviceWriteCalls),
     part('TCP/UDP read', counters.linkReadPackets, counters.linkReadCalls),

@@ -9,10 +9,37 @@ export function translateCipherName(name: string): string {
   const cipher = CIPHER_WORDS.get(match[2]!.replaceAll('-', '_'));
   const digest = match[3];
   if (cipher === undefined) return name;
+  // OpenSSL leaves RSA out of this one family.
+  if (exchange === 'ECDHE-RSA' && cipher.startsWith('ARIA')) return `ECDHE-${cipher}-${digest}`;
   const prefix = exchange === 'RSA' ? '' : `${exchange.replace(/^ECDH-anon$/, 'AECDH').replace(/^DH-anon$/, 'ADH')}-`;
   const withoutDigest = cipher === 'CHACHA20-POLY1305' || digest === undefined || /CCM8?$/.test(cipher);
   return `${prefix}${cipher}${withoutDigest ? '' : `-${digest}`}`;
 }
+
+/** The IANA name, with dashes, of which OpenSSL's `name` is the translation; undefined for a list of many or an unknown one. */
+export function ianaCipherName(name: string): string | undefined {
+  const [exchange, rest] = splitName(name);
+  for (const [iana, words] of CIPHER_WORDS) {
+    if (rest !== words && !rest.startsWith(`${words}-`)) continue;
+    // GCM and ChaCha20 suites without a digest in OpenSSL's name have SHA256 in IANA's; CCM has none in either.
+    const digest = rest.slice(words.length + 1) || (words === 'CHACHA20-POLY1305' ? 'SHA256' : '');
+    if (!/^(SHA|SHA256|SHA384|)$/.test(digest)) continue;
+    const full = `TLS-${exchange}-WITH-${iana.replaceAll('_', '-')}${digest === '' ? '' : `-${digest}`}`;
+    if (translateCipherName(full) === name) return full;
+  }
+  return undefined;
+}
+
+const splitName = (name: string): readonly [string, string] => {
+  const match =
+    /^(ECDHE(?=-ARIA)|ECDHE-ECDSA|ECDHE-RSA|DHE-RSA|DHE-DSS|ECDHE-PSK|DHE-PSK|PSK|SRP|AECDH|ADH)-(.+)$/.exec(name);
+  const exchange =
+    match?.[1]
+      ?.replace(/^ECDHE$/, 'ECDHE-RSA')
+      .replace(/^AECDH$/, 'ECDH-anon')
+      .replace(/^ADH$/, 'DH-anon') ?? 'RSA';
+  return [exchange, match?.[2] ?? name];
+};
 
 /** The TLS 1.3 suites that OpenSSL 3 has; the last two are off by default. */
 export const TLS13_SUITES: readonly string[] = [

@@ -4,7 +4,7 @@
 import type { SecureContextOptions, SecureVersion } from 'node:tls';
 import { SallyportError } from '../error.ts';
 import { nodeTls } from './lazy-tls.ts';
-import { TLS13_SUITES, translateCipherName } from './tls-cipher-names.ts';
+import { ianaCipherName, TLS13_SUITES, translateCipherName } from './tls-cipher-names.ts';
 
 type Version = '1.0' | '1.1' | '1.2' | '1.3';
 
@@ -41,19 +41,35 @@ const SUITEB_CIPHERS = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA
 const SECURITY_LEVELS = { insecure: 0, legacy: 1, preferred: 2, suiteb: 3 } as const;
 const MAX_NAMES = 128;
 
-/** The cipher string for node:tls: TLS 1.3 suites, TLS 1.2 ciphers and the profile's security level. */
-export function chooseCiphers(
+/** What may be negotiated: OpenSSL's list for TLS 1.2 and older, the suites of TLS 1.3, and how weak keys may be. */
+export interface CipherChoice {
+  readonly list: string;
+  readonly suites: readonly string[];
+  readonly securityLevel: number;
+}
+
+/** Names that the library does not know are left out with a warning; a list of which nothing is left is refused. */
+export function cipherChoice(
   settings: Pick<TlsSettings, 'cipherList' | 'cipherSuites' | 'certProfile'>,
   warn: (text: string) => void,
-): { ciphers: string } {
+): CipherChoice {
   const profile = settings.certProfile ?? 'legacy';
   const suites =
     settings.cipherSuites === undefined ? TLS13_SUITES.slice(0, 3) : checkSuites(settings.cipherSuites, warn);
   const fallback = profile === 'suiteb' ? SUITEB_CIPHERS : DEFAULT_CIPHERS;
   const list = settings.cipherList === undefined ? fallback : checkCipherList(settings.cipherList, warn);
+  return { list, suites, securityLevel: SECURITY_LEVELS[profile] };
+}
+
+/** The cipher string for node:tls: TLS 1.3 suites, TLS 1.2 ciphers and the profile's security level. */
+export function chooseCiphers(
+  settings: Pick<TlsSettings, 'cipherList' | 'cipherSuites' | 'certProfile'>,
+  warn: (text: string) => void,
+): { ciphers: string } {
+  const { list, suites, securityLevel } = cipherChoice(settings, warn);
   // A level in the list itself goes before the profile's, as in C. Node needs 1.2 and 1.3 names both: without one of
   // them it narrows the versions by itself.
-  const level = list.includes('@SECLEVEL=') ? '' : `:@SECLEVEL=${SECURITY_LEVELS[profile]}`;
+  const level = list.includes('@SECLEVEL=') ? '' : `:@SECLEVEL=${securityLevel}`;
   return { ciphers: `${list}${level}:${suites.join(':')}` };
 }
 
@@ -79,7 +95,11 @@ function checkCipherList(text: string, warn: (text: string) => void): string {
       warn(`WARNING: tls-cipher: '${word}' ${reason}; it is left out`);
       return [];
     }
-    if (isUsable({ ciphers: `${name}:@SECLEVEL=0` })) return [name];
+    if (isUsable({ ciphers: `${name}:@SECLEVEL=0` })) {
+      const iana = name === word ? ianaCipherName(name) : undefined;
+      if (iana !== undefined) warn(`Deprecated TLS cipher name '${word}', please use IANA name '${iana}'`);
+      return [name];
+    }
     warn(`WARNING: tls-cipher: '${word}' is not known to this TLS library and is left out`);
     return [];
   });
@@ -104,6 +124,10 @@ export function chooseGroups(
   if (known.length > 0) return { ecdhCurve: known.join(':') };
   throw refusal(`tls-groups '${settings.groups}' has no group that this TLS library knows`, 'use X25519:secp256r1');
 }
+
+/** Those of the given group names that this library can use in a handshake. */
+export const usableGroups = (names: readonly string[]): readonly string[] =>
+  names.filter((name) => isUsable({ ecdhCurve: name }));
 
 const splitNames = (text: string): readonly string[] => text.split(':').filter(Boolean).slice(0, MAX_NAMES);
 

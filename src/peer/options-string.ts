@@ -5,6 +5,7 @@ import { cipherFacts } from '../crypto/cipher-table.ts';
 import { ipv4FromNumber, ipv4ToNumber } from '../ip/address-arithmetic.ts';
 import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
+import { socksUdpOf } from './payload-limits.ts';
 import { protocolName } from './protocol-name.ts';
 
 /** This side's options string, or with `expected` what a peer that fits would send. */
@@ -30,7 +31,7 @@ export function optionsStringOf(
         cipher: config.cipher,
         digest: config.auth,
         transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-        socksUdp: false,
+        socksUdp: socksUdpOf(profile),
         compressionByte: compression,
       },
       profile,

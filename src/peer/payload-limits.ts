@@ -2,7 +2,7 @@
 
 import type { ConnectionProfile } from '../config/config.ts';
 import type { CompressionFraming, PeerSettings } from '../data/plane.ts';
-import { mssLimit } from '../tunnel/mtu.ts';
+import { mssLimit, socksUdpBytes } from '../tunnel/mtu.ts';
 
 const IPV4_UDP_BYTES = 20 + 8;
 const IPV6_UDP_BYTES = 40 + 8;
@@ -10,6 +10,7 @@ const IPV6_UDP_BYTES = 40 + 8;
 export interface PacketFacts {
   readonly cipher: string;
   readonly digest: string;
+  readonly format: 'epoch' | undefined;
   readonly outerFamily: 4 | 6;
   /** Whether packets carry a peer-id (DATA_V2). */
   readonly peerId: boolean;
@@ -18,13 +19,13 @@ export interface PacketFacts {
 
 /** The MSS limits of a peer once its cipher is known; 0 for none. */
 export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<PeerSettings, 'mssBytes4' | 'mssBytes6'> {
-  const { compression, ...rest } = facts;
+  const { compression, format, ...rest } = facts;
   const limit = mssLimit(
     {
       ...rest,
       transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
-      epochFormat: false,
-      socksUdp: false,
+      epochFormat: format === 'epoch',
+      socksUdp: socksUdpOf(profile),
       compressionByte: compression === 'comp-lzo' || compression === 'stub',
     },
     profile,
@@ -34,7 +35,18 @@ export function mssOf(facts: PacketFacts, profile: ConnectionProfile): Pick<Peer
 }
 
 /** The largest UDP payload of a fragment; `fragment N mtu` counts the IP and UDP headers too. */
-export function fragmentBytesOf({ fragment }: Pick<ConnectionProfile, 'fragment'>, outerFamily: 4 | 6): number {
+export function fragmentBytesOf(
+  profile: Pick<ConnectionProfile, 'fragment' | 'proto' | 'socksProxy'>,
+  outerFamily: 4 | 6,
+): number {
+  const { fragment } = profile;
   if (fragment === undefined) return 0;
-  return fragment.mtuMode ? fragment.bytes - (outerFamily === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : fragment.bytes;
+  const relay = socksUdpBytes(socksUdpOf(profile));
+  const outer = fragment.mtuMode ? (outerFamily === 4 ? IPV4_UDP_BYTES : IPV6_UDP_BYTES) : 0;
+  return fragment.bytes - relay - outer;
+}
+
+/** The family of the server's address in the header of a SOCKS relay, where datagrams go through one. */
+export function socksUdpOf({ proto, socksProxy }: Pick<ConnectionProfile, 'proto' | 'socksProxy'>): 4 | 6 | false {
+  return proto.transport === 'udp' && socksProxy !== undefined ? (proto.family ?? 4) : false;
 }

@@ -3,7 +3,7 @@
 
 import { cipherFacts, digestBytes } from '../crypto/cipher-table.ts';
 import type { DirectionKey } from '../crypto/data-keys.ts';
-import type { DataPlane, KeyHandle, PeerHandle } from '../data/plane.ts';
+import type { DataPlane, KeyHandle, KeyOptions, PeerHandle } from '../data/plane.ts';
 import { Level, type Log } from '../log.ts';
 import type { SessionEvent } from '../session/event.ts';
 
@@ -20,9 +20,10 @@ export function createPeerKeys(plane: DataPlane, peer: PeerHandle, log: Log): Pe
   const planeHandles = new Map<number, KeyHandle>();
   return {
     add(key) {
-      const { keyId, cipher, digest, material, limitBytes, limitPackets } = key;
-      logKey(cipher, digest, log);
-      planeHandles.set(key.handle, plane.addKey(peer, { keyId, cipher, digest, material, limitBytes, limitPackets }));
+      const { keyId, cipher, format, digest, material, limitBytes, limitPackets, limitBlocks } = key;
+      logKey(key, log);
+      const limits = { limitBytes, limitPackets, limitBlocks };
+      planeHandles.set(key.handle, plane.addKey(peer, { keyId, cipher, format, digest, material, ...limits }));
       wipe(material.seal);
       wipe(material.open);
     },
@@ -43,11 +44,11 @@ export function createPeerKeys(plane: DataPlane, peer: PeerHandle, log: Log): Pe
   };
 }
 
-function logKey(cipher: string, digest: string, log: Log): void {
+function logKey({ cipher, format, digest }: Pick<KeyOptions, 'cipher' | 'format' | 'digest'>, log: Log): void {
   const facts = cipherFacts(cipher);
   const macBits = facts?.kind === 'aead' ? 0 : (digestBytes(digest) ?? 0) * 8;
   for (const direction of ['Outgoing', 'Incoming']) {
-    const what = `${direction} Data Channel:`;
+    const what = `${direction} ${format === 'epoch' ? 'Epoch Data key 1' : 'Data Channel'}:`;
     if (facts !== undefined && facts.kind !== 'none') {
       log(Level.mtuInfo, `${what} Cipher '${cipher}' initialized with ${facts.keyBytes * 8} bit key`);
     }

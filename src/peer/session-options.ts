@@ -21,6 +21,7 @@ export type CommonSessionOptions = Pick<
   | 'digest'
   | 'renegotiateBytes'
   | 'renegotiatePackets'
+  | 'limitBlocks'
 >;
 
 /** Transport, times, windows, options strings and the limits of a key. */
@@ -47,5 +48,12 @@ export function commonSessionOptions(
     digest: config.auth,
     renegotiateBytes: capabilities.keyLimits ? tls.renegBytes : 0,
     renegotiatePackets: capabilities.keyLimits ? tls.renegPackets : 0,
+    limitBlocks: limitBlocksOf(config),
   };
+}
+
+/** For tests: what an AES-GCM key may carry is lowered by a variable, and never raised (data/usage-limits.ts). */
+function limitBlocksOf({ setenv }: Pick<Config, 'setenv'>): number | undefined {
+  const stated = setenv.find(([name]) => name === 'SALLYPORT_TEST_CIPHER_LIMIT')?.[1] ?? '';
+  return /^[1-9][0-9]{0,9}$/.test(stated) ? Number(stated) : undefined;
 }

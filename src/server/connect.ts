@@ -242,8 +242,7 @@ export class Connector {
       return refusal(protocol.refusal.reason);
     }
     for (const note of protocol.notes) log(Level.warning, note);
-    // Renegotiations under a key of their own are not spoken here yet.
-    const choice = { ...protocol.choice, dynamicTlsCrypt: false };
+    const { choice } = protocol;
     const migration = compressionMigration(this.#server.compressMigrate, facts.optionsString, facts.peerInfo);
     const list = pushList({
       push: this.#server.push,
@@ -278,8 +277,8 @@ export class Connector {
         peerId: choice.peerId ? instance.id : undefined,
         useExporter: choice.tlsKeyExport,
         controlExit: choice.ccExit,
-        dynamicTlsCrypt: false,
-        epochData: false,
+        dynamicTlsCrypt: choice.dynamicTlsCrypt,
+        epochData: choice.epochData,
         authToken: undefined,
         authTokenUser: undefined,
         keepalive: keepaliveOf(timers),

@@ -445,9 +445,9 @@ export class Instance {
     this.#session.sendPushReply(this.#reply, now);
   }
 
-  #setPacketLimits({ cipher, digest }: Extract<SessionEvent, { type: 'data-key' }>): void {
+  #setPacketLimits({ cipher, digest, format }: Extract<SessionEvent, { type: 'data-key' }>): void {
     const compression = this.#settings?.compression ?? 'none';
-    const facts = { cipher, digest, outerFamily: this.address.family, peerId: true, compression };
+    const facts = { cipher, digest, format, outerFamily: this.address.family, peerId: true, compression };
     this.#server.plane.setPeer(this.peer, mssOf(facts, this.profile));
   }
 

@@ -1,8 +1,8 @@
 // The session itself: owns the state, gives each input to the part that knows it, and collects events.
 
 import { randomSessionId } from '../control/session-id.ts';
+import { SessionWraps } from '../control/session-wraps.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
-import { type ControlWrap, createWrap, type WrapVerdict } from '../control/wrap.ts';
 import { wipeDataKeys } from '../crypto/derive-data-keys.ts';
 import { SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
@@ -24,7 +24,7 @@ import type { Credentials, SessionOptions, SessionPush } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { PeerFacts } from './peer-facts.ts';
 import { PushWait } from './push-wait.ts';
-import { receiveControl } from './receive.ts';
+import { type RefusedWrap, receiveControl } from './receive.ts';
 import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
 import { type Deadline, earliest } from './timers.ts';
@@ -32,7 +32,7 @@ import { type Deadline, earliest } from './timers.ts';
 export class ControlSession implements Session {
   readonly #options: SessionOptions;
   readonly #ports: SessionPorts;
-  readonly #wrap: ControlWrap;
+  readonly #wraps: SessionWraps;
   readonly #ownSessionId: Uint8Array;
   readonly #counters = new Counters();
   readonly #credentials: CredentialStore;
@@ -55,7 +55,7 @@ export class ControlSession implements Session {
   constructor(options: SessionOptions, ports: SessionPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#wrap = createWrap(options.wrap, {
+    this.#wraps = new SessionWraps(options.wrap, {
       ...options,
       crypto: ports.crypto,
       firstSendId: options.resume?.firstSendId,
@@ -72,7 +72,7 @@ export class ControlSession implements Session {
       crypto: ports.crypto,
       tls: ports.tls,
       log: ports.log,
-      wrap: this.#wrap,
+      wraps: this.#wraps,
       ownSessionId: this.#ownSessionId,
       get peerSessionId() {
         return session.#peer.sessionId;
@@ -80,11 +80,11 @@ export class ControlSession implements Session {
       wake: () => ports.wake(),
       emit: (event) => this.#emit(event),
     });
-    this.#outbox = new Outbox(this.#rotation.slots, this.#wrap, this.#ownSessionId, ports.log);
+    this.#outbox = new Outbox(this.#rotation.slots, this.#wraps, this.#ownSessionId, ports.log);
     this.#handshake = new Handshake(this.#handshakeHost());
     this.#pushWait = new PushWait(options, ports.log);
     this.#messages = new Messages(this.#messageHost());
-    this.#drops = new DropLog(this.#wrap.kind, this.#counters, ports.log);
+    this.#drops = new DropLog(this.#counters, ports.log);
   }
 
   get state(): SessionState {
@@ -127,14 +127,14 @@ export class ControlSession implements Session {
       bytes,
       {
         options: this.#options,
-        wrap: this.#wrap,
+        wraps: this.#wraps,
         ownSessionId: this.#ownSessionId,
         peerSessionId: this.#peer.sessionId,
       },
       now.unixSeconds,
     );
     if ('drop' in received) {
-      this.#drop(received.drop, received.verdict);
+      this.#drop(received.drop, received.unwrapped);
       return;
     }
     const { packet, firstOfPeer } = received;
@@ -219,7 +219,11 @@ export class ControlSession implements Session {
     }
     this.#pushWait.finish();
     this.#keepalive.handleUp(push.keepalive, now.monoMs);
-    if (!this.#makeKeys(() => this.#rotation.open(channel, key))) return;
+    const made = this.#makeKeys(() => {
+      if (push.dynamicTlsCrypt) this.#beginDynamicWrap(key);
+      this.#rotation.open(channel, key);
+    });
+    if (!made) return;
     this.#state = { name: 'up', sinceMs: now.monoMs, cipher: channel.cipher.name };
   }
 
@@ -287,7 +291,7 @@ export class ControlSession implements Session {
     this.#closed = true;
     this.#rotation.slots.close();
     this.#outbox.close();
-    this.#wrap.close();
+    this.#wraps.close();
     this.#credentials.close();
     for (const event of this.#events) if (event.type === 'data-key') wipeDataKeys(event.material);
     this.#events = [];
@@ -353,6 +357,15 @@ export class ControlSession implements Session {
     }
   }
 
+  #beginDynamicWrap(first: SessionKey): void {
+    this.#wraps.beginDynamic((length, label) => first.state.exportKeyingMaterial(length, label));
+    for (const direction of ['Outgoing', 'Incoming']) {
+      const log = (text: string) => this.#ports.log(Level.mtuInfo, `${direction} dynamic tls-crypt: ${text}`);
+      log("Cipher 'AES-256-CTR' initialized with 256 bit key");
+      log("Using 256 bit message hash 'SHA256' for HMAC authentication");
+    }
+  }
+
   #tickPush(): void {
     const tick = this.#pushWait.handleTime(this.#now.monoMs, this.#peer.heardMs, this.#remoteText);
     if (tick === 'request') this.sendText('PUSH_REQUEST', this.#now);
@@ -377,7 +390,7 @@ export class ControlSession implements Session {
       step: stepOf(key),
       seconds,
       remoteText: this.#remoteText,
-      wrapKind: this.#wrap.kind,
+      wrapKind: this.#wraps.of(key.state.keyId).kind,
       packetsIn: this.#counters.packetsIn,
       badHmac: this.#counters.drops['bad-hmac'],
       authentic: this.#peer.packets,
@@ -426,8 +439,8 @@ export class ControlSession implements Session {
     };
   }
 
-  #drop(cause: ControlDrop, verdict?: Extract<WrapVerdict, { ok: false }>): void {
-    this.#drops.handleDrop(cause, this.#remoteText, this.#now.monoMs, verdict);
+  #drop(cause: ControlDrop, unwrapped?: RefusedWrap): void {
+    this.#drops.handleDrop(cause, this.#remoteText, this.#now.monoMs, unwrapped);
   }
 
   #fail(error: SallyportError): void {

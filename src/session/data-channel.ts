@@ -16,6 +16,8 @@ export interface DataChannel {
   /** `none` where the cipher authenticates itself. */
   readonly digest: string;
   readonly digestLengthBytes: number;
+  /** `epoch`: packets of 2.7's epoch format. */
+  readonly format: 'epoch' | undefined;
   readonly useExporter: boolean;
   readonly peerId: number | undefined;
   /** The peer understands EXIT on the control channel. */
@@ -47,8 +49,17 @@ export function agreeDataChannel(
       hint: 'Use the digest of the server, SHA256 for instance.',
     });
   }
+  if (push.epochData && cipher.kind !== 'aead') {
+    log(Level.tlsErrors, `AEAD cipher (currently ${cipher.name}) required for epoch data format.`);
+    return new SallyportError(`The server wants the epoch data format, which the cipher ${cipher.name} does not have`, {
+      code: 'SALLYPORT_NEGOTIATION',
+      blame: 'peer',
+      hint: 'The server is misconfigured; ask its administrator.',
+    });
+  }
   const { useExporter, peerId, controlExit } = push;
-  const channel = { cipher, digest, digestLengthBytes, useExporter, peerId, controlExit };
+  const format = push.epochData ? ('epoch' as const) : undefined;
+  const channel = { cipher, digest, digestLengthBytes, format, useExporter, peerId, controlExit };
   log(Level.handshake, dataChannelLine(channel));
   return channel;
 }
@@ -69,6 +80,7 @@ export function makeDataKey(
     peerSessionId: sessionIds.peer,
     cipher: channel.cipher,
     digestLengthBytes: channel.digestLengthBytes,
+    format: channel.format,
   });
   key.exchange.close();
   return {
@@ -76,6 +88,7 @@ export function makeDataKey(
     handle,
     keyId: key.state.keyId,
     cipher: channel.cipher.name,
+    format: channel.format,
     digest: channel.digest,
     material,
     ...keyLimits(options, channel.cipher),

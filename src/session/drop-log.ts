@@ -1,35 +1,29 @@
 // Counted verdicts on packets without effect, and their lines in the log: one a second for each cause, so that a flood
 // fills no disk.
 
-import { type ControlWrap, type WrapVerdict, wrapDropLines } from '../control/wrap.ts';
+import { wrapDropLines } from '../control/wrap.ts';
 import { Level, type Log, type LogFlags } from '../log.ts';
 import type { ControlDrop, Counters } from './counters.ts';
+import type { RefusedWrap } from './receive.ts';
 
 const QUIET_MS = 1000;
 
 export class DropLog {
-  readonly #wrapKind: ControlWrap['kind'];
   readonly #counters: Counters;
   readonly #log: Log;
   readonly #loggedMs = new Map<ControlDrop, number>();
 
-  constructor(wrapKind: ControlWrap['kind'], counters: Counters, log: Log) {
-    this.#wrapKind = wrapKind;
+  constructor(counters: Counters, log: Log) {
     this.#counters = counters;
     this.#log = log;
   }
 
-  handleDrop(
-    cause: ControlDrop,
-    remoteText: string,
-    nowMs: number,
-    verdict?: Extract<WrapVerdict, { ok: false }>,
-  ): void {
+  handleDrop(cause: ControlDrop, remoteText: string, nowMs: number, refused?: RefusedWrap): void {
     this.#counters.drops[cause]++;
     const last = this.#loggedMs.get(cause);
     if (last !== undefined && nowMs - last < QUIET_MS) return;
     const lines =
-      verdict === undefined ? dropLines(cause, remoteText) : wrapDropLines(this.#wrapKind, verdict, remoteText);
+      refused === undefined ? dropLines(cause, remoteText) : wrapDropLines(refused.kind, refused.verdict, remoteText);
     if (lines.length > 0) this.#loggedMs.set(cause, nowMs);
     for (const [flags, text] of lines) this.#log(flags, text);
   }

@@ -50,10 +50,12 @@ export type SessionEvent =
       readonly handle: number;
       readonly keyId: number;
       readonly cipher: string;
+      readonly format: 'epoch' | undefined;
       readonly digest: string;
       readonly material: DataKeyMaterial;
       readonly limitBytes: number;
       readonly limitPackets: number;
+      readonly limitBlocks: number | undefined;
       /** The first key of the connection. */
       readonly first: boolean;
     }

@@ -2,8 +2,8 @@
 
 import { KeyExchange } from '../control/key-exchange.ts';
 import { KeyState } from '../control/key-state.ts';
+import type { SessionWraps } from '../control/session-wraps.ts';
 import type { TlsEngineFactory } from '../control/tls-engine.ts';
-import type { ControlWrap } from '../control/wrap.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { Level, type Log } from '../log.ts';
 import { Opcode } from '../wire/opcode.ts';
@@ -21,7 +21,7 @@ export interface RotationHost {
   readonly crypto: CryptoProvider;
   readonly tls: TlsEngineFactory;
   readonly log: Log;
-  readonly wrap: ControlWrap;
+  readonly wraps: SessionWraps;
   readonly ownSessionId: Uint8Array;
   readonly peerSessionId: Uint8Array | undefined;
   wake(): void;
@@ -46,17 +46,18 @@ export class KeyRotation {
 
   /** Begins the first key with this side's hard reset, which a resumed handshake has behind it. */
   beginFirst(nowMs: number): void {
-    const { options, wrap } = this.#host;
+    const { options, wraps } = this.#host;
     if (options.tlsRole === 'server') {
       this.#begin(0, Opcode.hardResetServerV2, true, nowMs, options.resume !== undefined);
     } else {
-      const v3 = wrap.kind === 'tls-crypt-v2-client';
+      const v3 = wraps.first.kind === 'tls-crypt-v2-client';
       this.#begin(0, v3 ? Opcode.hardResetClientV3 : Opcode.hardResetClientV2, false, nowMs);
     }
   }
 
   #begin(keyId: number, resetOpcode: Opcode, byPeer: boolean, nowMs: number, resetDone = false): SessionKey {
-    const { options, wrap, tls, crypto } = this.#host;
+    const { options, wraps, tls, crypto } = this.#host;
+    const wrap = wraps.of(keyId);
     const state = new KeyState(
       {
         keyId,

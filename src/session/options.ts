@@ -34,6 +34,8 @@ export interface SessionOptions {
   /** Limits that the profile sets on each data key; 0 for none. */
   readonly renegotiateBytes: number | undefined;
   readonly renegotiatePackets: number;
+  /** For tests: lowers what an AES-GCM key may carry, blocks and packets together. */
+  readonly limitBlocks?: number | undefined;
   /** Keepalive before any push: silence from the peer that ends the session. */
   readonly keepalive: KeepaliveOptions;
   /** How often PUSH_REQUEST is sent. */

@@ -1,6 +1,6 @@
 // What goes out on the control channel: texts into the newest ready key, and packets of all keys to the socket.
 
-import type { ControlWrap } from '../control/wrap.ts';
+import type { SessionWraps } from '../control/session-wraps.ts';
 import { Level, type Log } from '../log.ts';
 import { redactControlText, writeControlMessage } from '../wire/control-message.ts';
 import { writeControlBody, writeControlHeader } from '../wire/control-packet.ts';
@@ -14,14 +14,14 @@ const TEXTS_LIMIT = 4096;
 
 export class Outbox {
   readonly #slots: KeySlots;
-  readonly #wrap: ControlWrap;
+  readonly #wraps: SessionWraps;
   readonly #ownSessionId: Uint8Array;
   readonly #log: Log;
   #texts: string[] = [];
 
-  constructor(slots: KeySlots, wrap: ControlWrap, ownSessionId: Uint8Array, log: Log) {
+  constructor(slots: KeySlots, wraps: SessionWraps, ownSessionId: Uint8Array, log: Log) {
     this.#slots = slots;
-    this.#wrap = wrap;
+    this.#wraps = wraps;
     this.#ownSessionId = ownSessionId;
     this.#log = log;
   }
@@ -57,13 +57,14 @@ export class Outbox {
   ): Uint8Array | undefined {
     // Without a session there is nobody to acknowledge to.
     const riding = peerSessionId === undefined ? 0 : ACKS_WITH_MESSAGE;
-    const alone = this.#wrap.kind === 'none' ? ACKS_ALONE_UNWRAPPED : ACKS_ALONE;
     for (const { state } of this.#slots.speaking) {
+      const wrap = this.#wraps.of(state.keyId);
+      const alone = wrap.kind === 'none' ? ACKS_ALONE_UNWRAPPED : ACKS_ALONE;
       const packet = running ? state.pollPacket(now.monoMs, riding, alone) : state.pollLast(riding, alone);
       if (packet === undefined) continue;
       const header = writeControlHeader({ ...packet, sessionId: this.#ownSessionId });
       const body = writeControlBody({ ...packet, remoteSessionId: peerSessionId });
-      return this.#wrap.seal(header, body, now.unixSeconds);
+      return wrap.seal(header, body, now.unixSeconds);
     }
     return undefined;
   }

@@ -1,9 +1,10 @@
 // A control packet from the socket to the key it belongs to: opcode, wrapping (MAC, then replay), clear form, session
 // ids. Whatever does not pass is a counted verdict without effect.
 
+import type { SessionWraps } from '../control/session-wraps.ts';
 import type { ControlWrap, WrapVerdict } from '../control/wrap.ts';
 import { type ControlPacket, parseControlPacket } from '../wire/control-packet.ts';
-import { isHardReset, Opcode, parseOpcode } from '../wire/opcode.ts';
+import { isHardReset, Opcode, parseKeyId, parseOpcode } from '../wire/opcode.ts';
 import { sameBytes } from '../wire/reader.ts';
 import type { ControlDrop } from './counters.ts';
 import type { SessionOptions } from './options.ts';
@@ -14,7 +15,7 @@ const PACKET_LIMIT_BYTES = 2048;
 /** What the receiving end knows of the session. */
 export interface ReceiveFacts {
   readonly options: Pick<SessionOptions, 'tlsRole' | 'transport' | 'pull'>;
-  readonly wrap: ControlWrap;
+  readonly wraps: SessionWraps;
   readonly ownSessionId: Uint8Array;
   /** undefined until the peer has answered. */
   readonly peerSessionId: Uint8Array | undefined;
@@ -22,7 +23,13 @@ export interface ReceiveFacts {
 
 export type Received =
   | { readonly packet: ControlPacket; readonly firstOfPeer: boolean }
-  | { readonly drop: ControlDrop; readonly verdict?: Extract<WrapVerdict, { ok: false }> };
+  | { readonly drop: ControlDrop; readonly unwrapped?: RefusedWrap };
+
+/** What a wrap has against a packet, and which kind it is. */
+export interface RefusedWrap {
+  readonly kind: ControlWrap['kind'];
+  readonly verdict: Extract<WrapVerdict, { ok: false }>;
+}
 
 /** Judges one packet. Its views live as long as `bytes`. */
 export function receiveControl(bytes: Uint8Array, facts: ReceiveFacts, unixSeconds: number): Received {
@@ -32,8 +39,9 @@ export function receiveControl(bytes: Uint8Array, facts: ReceiveFacts, unixSecon
   if (opcode === undefined || opcode === Opcode.dataV1 || opcode === Opcode.dataV2) return { drop: 'bad-opcode' };
   if (!comesFromPeer(opcode, facts.options.tlsRole)) return { drop: 'wrong-direction' };
 
-  const verdict = facts.wrap.open(bytes, unixSeconds);
-  if (!verdict.ok) return { drop: verdict.drop, verdict };
+  const wrap = facts.wraps.of(parseKeyId(bytes[0] ?? 0));
+  const verdict = wrap.open(bytes, unixSeconds);
+  if (!verdict.ok) return { drop: verdict.drop, unwrapped: { kind: wrap.kind, verdict } };
   const packet = parseControlPacket(verdict.header, verdict.body);
   if (packet === undefined) return { drop: 'malformed' };
   if (packet.remoteSessionId !== undefined && !sameBytes(packet.remoteSessionId, facts.ownSessionId)) {
@@ -56,7 +64,7 @@ function receiveFirst(packet: ControlPacket, facts: ReceiveFacts): Received {
   if (!isHardReset(packet.opcode)) return { drop: 'no-session' };
   if (packet.messageId !== 0 || packet.keyId !== 0) return { drop: 'malformed' };
   const { tlsRole, transport, pull } = facts.options;
-  const proven = facts.wrap.kind !== 'none' || transport === 'tcp' || tlsRole === 'server' || !pull;
+  const proven = facts.wraps.first.kind !== 'none' || transport === 'tcp' || tlsRole === 'server' || !pull;
   if (!proven && !packet.acks.includes(0)) return { drop: 'unproven-reset' };
   return { packet, firstOfPeer: true };
 }

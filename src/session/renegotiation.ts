@@ -19,18 +19,16 @@ export function useAtMs(options: Times, startedMs: number): number {
   return startedMs + (options.renegotiateMs === 0 ? options.handWindowMs : Math.min(options.handWindowMs, half));
 }
 
-/** What one data key may carry; 0 for no limit. The cipher's own limit holds unless the profile sets one. */
+/**
+ * What one data key may carry; 0 for no limit. The limit of small blocks holds unless the profile sets one; that of
+ * AES-GCM counts blocks and is the plane's.
+ */
 export function keyLimits(
-  options: Pick<SessionOptions, 'renegotiateBytes' | 'renegotiatePackets'>,
+  options: Pick<SessionOptions, 'renegotiateBytes' | 'renegotiatePackets' | 'limitBlocks'>,
   cipher: CipherFacts,
-): { readonly limitBytes: number; readonly limitPackets: number } {
-  const stated = options.renegotiateBytes;
-  let limitBytes = stated ?? cipher.limitBytes;
-  // The profile may lift the limit of small blocks, but not that of an AEAD cipher.
-  if (stated !== undefined && cipher.kind === 'aead' && cipher.limitBytes > 0) {
-    limitBytes = stated === 0 ? cipher.limitBytes : Math.min(stated, cipher.limitBytes);
-  }
-  return { limitBytes, limitPackets: options.renegotiatePackets };
+): { readonly limitBytes: number; readonly limitPackets: number; readonly limitBlocks: number | undefined } {
+  const { renegotiateBytes, renegotiatePackets, limitBlocks } = options;
+  return { limitBytes: renegotiateBytes ?? cipher.limitBytes, limitPackets: renegotiatePackets, limitBlocks };
 }
 
 /** The line for the log when this side begins: what reached its limit. */

@@ -14,7 +14,8 @@ export interface PacketShape {
   /** The server gave a peer-id: the long header (DATA_V2). */
   readonly peerId: boolean;
   readonly epochFormat: boolean;
-  readonly socksUdp: boolean;
+  /** The family of the address in the header of a SOCKS relay, where datagrams go through one. */
+  readonly socksUdp: 4 | 6 | false;
   /** A compression framing of one byte: `comp-lzo`, `compress` and `compress stub`, not the v2 forms. */
   readonly compressionByte: boolean;
 }
@@ -69,7 +70,8 @@ const tunMtuDefaultBytes = 1500;
 const mssFixDefaultBytes = 1492;
 const innerTcpBytes = 20 + 20;
 const innerIpv6ExtraBytes = 20;
-const socksUdpBytes = 10;
+const socksUdp4Bytes = 10;
+const socksUdp6Bytes = 22;
 const fragmentHeaderBytes = 4;
 /** Without the AEAD epoch format. */
 const packetIdBytes = 4;
@@ -150,7 +152,13 @@ function authenticationBytes(digest: string, sizes: CipherSizes): number {
 
 function streamBytes({ transport, socksUdp }: Pick<PacketShape, 'transport' | 'socksUdp'>): number {
   if (transport === 'tcp') return 2;
-  return socksUdp ? socksUdpBytes : 0;
+  return socksUdpBytes(socksUdp);
+}
+
+/** The header of a SOCKS relay before each datagram. */
+export function socksUdpBytes(family: 4 | 6 | false): number {
+  if (family === false) return 0;
+  return family === 4 ? socksUdp4Bytes : socksUdp6Bytes;
 }
 
 /** What is encrypted beside the inner packet. */

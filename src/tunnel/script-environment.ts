@@ -96,6 +96,14 @@ function addSettings(environment: Environment, facts: ScriptFacts): void {
     if (connection.bindLocal || n === 1) environment.set(`local_port_${n}`, connection.localPort);
     if (connection.remote !== undefined) environment.set(`remote_${n}`, connection.remote);
     environment.set(`remote_port_${n}`, connection.remotePort);
+    for (const [kind, proxy] of [
+      ['http', connection.httpProxy],
+      ['socks', connection.socksProxy],
+    ] as const) {
+      if (proxy === undefined) continue;
+      environment.set(`${kind}_proxy_server_${n}`, proxy.host);
+      environment.set(`${kind}_proxy_port_${n}`, proxy.port);
+    }
   }
 }
 

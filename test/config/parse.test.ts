@@ -324,11 +324,11 @@ describe('errors', () => {
   });
 
   it('are logged with their place, once', () => {
-    const [unknown, later] = parse([...CLIENT, 'nobindd', 'http-proxy a 1']).findings;
+    const [unknown, later] = parse([...CLIENT, 'nobindd', 'management a 1']).findings;
     expect(unknown && optionsErrorText(unknown)).toBe(
       'Options error: Unrecognized option or missing or extra parameter(s) in x.conf:5: nobindd (2.7.8)',
     );
-    expect(later && optionsErrorText(later)).toMatch(/^Options error: option 'http-proxy' .* \(x\.conf:6\)$/);
+    expect(later && optionsErrorText(later)).toMatch(/^Options error: option 'management' .* \(x\.conf:6\)$/);
   });
 
   it('always say what to do', () => {
@@ -408,6 +408,6 @@ describe('the parser is lenient', () => {
 
   it('but not about an option that it knows and cannot obey', () => {
     expect(parse([...CLIENT, 'setenv opt secret k']).config).toBeUndefined();
-    expect(parse([...CLIENT, 'setenv FORWARD_COMPATIBLE 1', 'http-proxy a 1']).config).toBeUndefined();
+    expect(parse([...CLIENT, 'setenv FORWARD_COMPATIBLE 1', 'management a 1']).config).toBeUndefined();
   });
 });

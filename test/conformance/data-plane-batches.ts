@@ -4,17 +4,17 @@
 import { describe, expect, it } from 'vitest';
 import { ipPacket } from '../ip/packets.ts';
 import type { PlaneRig } from './data-plane-payload.ts';
-import { CIPHERS, FAR, NEAR, numbered, outward } from './plane-packets.ts';
+import { CIPHERS, type CipherCase, FAR, NEAR, numbered, outward } from './plane-packets.ts';
 
 const SIZES = [1400, 1400, 1400, 60, 1400, 1, 1, 900, 1400, 1400, 1399, 1400, 0, 1400, 1401, 20];
 
 /** Describes batches. */
 export function batchConformance(rig: PlaneRig): void {
   describe('packets that move together', () => {
-    it.each(CIPHERS)(
-      'leave whole, each by itself and in order, whatever their sizes: %s %s',
-      async (cipher, digest) => {
-        const { farKey } = rig.connect({ cipher, digest });
+    it.each<CipherCase>(CIPHERS)(
+      'leave whole, each by itself and in order, whatever their sizes: %s %s %s',
+      async (cipher, digest, format) => {
+        const { farKey } = rig.connect({ cipher, digest, format });
         const packets = SIZES.map((length) => outward(numbered(length)));
         for (const packet of packets) rig.device().write(packet);
         for (const [index, payload] of packets.entries()) {

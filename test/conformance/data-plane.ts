@@ -18,12 +18,13 @@ import { ipPacket, tcpPacket } from '../ip/packets.ts';
 import { peerOptions } from '../lab/peer-options.ts';
 import { batchConformance } from './data-plane-batches.ts';
 import { controlConformance } from './data-plane-control.ts';
+import { epochConformance } from './data-plane-epochs.ts';
 import { forwardingConformance } from './data-plane-forwarding.ts';
 import { frameConformance } from './data-plane-frames.ts';
 import { type PlaneRig, payloadConformance } from './data-plane-payload.ts';
 import { streamConformance } from './data-plane-streams.ts';
 import { FarKey, type FarKeyOptions } from './far-peer.ts';
-import { CIPHERS, FAR, inward, NEAR, numbered, outward } from './plane-packets.ts';
+import { CIPHERS, type CipherCase, FAR, inward, NEAR, numbered, outward } from './plane-packets.ts';
 
 /** The other end of a device. */
 export interface DeviceEnd {
@@ -139,20 +140,24 @@ export function dataPlaneConformance(
       ...{ connect, dropped, untilDropped, eventsOf, untilEvent },
       harness: () => harness,
       plane: () => plane,
+      addPeer,
+      expectOnlyGoodPacket,
       device: () => device,
       far: () => far,
     };
 
-    describe.each(CIPHERS)('%s with digest %s', (cipher, digest) => {
+    describe.each<CipherCase>(CIPHERS)('%s with digest %s %s', (cipher, digest, format) => {
       it.each([
         ['DATA_V1', undefined],
         ['DATA_V2', 0x123456],
       ])('carries packets both ways in %s', async (_version, peerId) => {
-        const { farKey } = connect({ cipher, digest, peerId });
+        const { farKey } = connect({ cipher, digest, format, peerId });
         for (const [index, length] of [1, 15, 16, 17, 1400].entries()) {
           const out = outward(numbered(length));
           device.write(out);
-          expect(farKey.open(await far.receive())).toEqual({ payload: out, packetId: index + 1, keyId: 0, peerId });
+          const epoch = format === undefined ? {} : { epoch: 1 };
+          const opened = { payload: out, packetId: index + 1, keyId: 0, peerId, ...epoch };
+          expect(farKey.open(await far.receive())).toEqual(opened);
           const back = inward(numbered(length));
           far.send(farKey.seal(back));
           expect(await device.read()).toEqual(back);
@@ -160,7 +165,7 @@ export function dataPlaneConformance(
       });
 
       it('delivers nothing of a packet cut at any byte', async () => {
-        const { farKey } = connect({ cipher, digest });
+        const { farKey } = connect({ cipher, digest, format });
         const whole = farKey.seal(inward());
         for (let length = 0; length < whole.length; length++) far.send(whole.slice(0, length));
         await expectOnlyGoodPacket(farKey);
@@ -170,7 +175,7 @@ export function dataPlaneConformance(
       // Without a MAC nothing can tell a changed packet from another one.
       if (authenticated) {
         it('delivers nothing of a packet with any bit changed', async () => {
-          const { farKey } = connect({ cipher, digest });
+          const { farKey } = connect({ cipher, digest, format });
           const whole = farKey.seal(inward(new Uint8Array(8)));
           for (let bit = 0; bit < whole.length * 8; bit++) {
             const changed = whole.slice();
@@ -614,6 +619,7 @@ export function dataPlaneConformance(
       });
     });
 
+    epochConformance(rig);
     batchConformance(rig);
     payloadConformance(rig);
     streamConformance(rig);

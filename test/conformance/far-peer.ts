@@ -10,6 +10,7 @@ export interface FarKeyOptions {
   readonly keyId?: number;
   /** In the header of what it sends; undefined for DATA_V1. */
   readonly peerId?: number | undefined;
+  readonly format?: 'epoch' | undefined;
 }
 
 const KEY_BYTES: Record<string, number> = { 'AES-128': 16, 'AES-192': 24, 'AES-256': 32, CHACHA20: 32 };
@@ -18,39 +19,55 @@ const DIGEST_BYTES: Record<string, number> = { SHA1: 20, SHA256: 32, SHA512: 64,
 const isAead = (cipher: string) => cipher.endsWith('GCM') || cipher.startsWith('CHACHA');
 
 /** Random key material for the near side of a cipher and digest. */
-function randomMaterial(cipher: string, digest: string): DataKeyMaterial {
+function randomMaterial({ cipher, digest, format }: FarKeyOptions): DataKeyMaterial {
   const prefix = Object.keys(KEY_BYTES).find((name) => cipher.startsWith(name));
+  const cipherBytes = format === 'epoch' ? 32 : prefix === undefined ? 0 : KEY_BYTES[prefix]!;
+  const hmacBytes = format === 'epoch' ? 0 : isAead(cipher) ? 8 : DIGEST_BYTES[digest]!;
   const direction = (): DirectionKey => ({
-    cipher: Uint8Array.from(randomBytes(prefix === undefined ? 0 : KEY_BYTES[prefix]!)),
-    hmac: Uint8Array.from(randomBytes(isAead(cipher) ? 8 : DIGEST_BYTES[digest]!)),
+    cipher: Uint8Array.from(randomBytes(cipherBytes)),
+    hmac: Uint8Array.from(randomBytes(hmacBytes)),
   });
   return { seal: direction(), open: direction() };
 }
+
+export interface OpenedPacket {
+  readonly payload: Uint8Array;
+  readonly packetId: number;
+  readonly peerId: number | undefined;
+  readonly keyId: number;
+  /** Under the epoch format. */
+  readonly epoch?: number;
+}
+
+const NOTHING = Buffer.alloc(0);
 
 /** One key of the far end; `material` is the near side's. */
 export class FarKey {
   readonly material: DataKeyMaterial;
   readonly #options: FarKeyOptions;
+  /** The epoch that it seals with, under the epoch format. */
+  epoch = 1;
   #packetId = 0;
 
-  constructor(options: FarKeyOptions, material = randomMaterial(options.cipher, options.digest)) {
+  constructor(options: FarKeyOptions, material = randomMaterial(options)) {
     this.#options = options;
     this.material = material;
   }
 
   /** What the near side's `addKey` takes. */
   get keyOptions() {
-    const { cipher, digest, keyId = 0 } = this.#options;
-    return { keyId, cipher, digest, material: this.material, limitBytes: 0, limitPackets: 0 };
+    const { cipher, digest, keyId = 0, format } = this.#options;
+    return { keyId, cipher, format, digest, material: this.material, limitBytes: 0, limitPackets: 0 };
   }
 
   /** A packet for the near side. */
   seal(payload: Uint8Array, packetId = ++this.#packetId): Uint8Array {
-    const { cipher, digest, keyId = 0, peerId } = this.#options;
+    const { cipher, digest, keyId = 0, peerId, format } = this.#options;
     const { open } = this.material;
     const header = Buffer.alloc(peerId === undefined ? 1 : 4);
     if (peerId === undefined) header[0] = (6 << 3) | keyId;
     else header.writeUInt32BE(((9 << 3) | keyId) * 2 ** 24 + peerId);
+    if (format === 'epoch') return sealEpoch(cipher, open.cipher, this.epoch, packetId, header, payload);
     const id = Buffer.alloc(4);
     id.writeUInt32BE(packetId);
     if (isAead(cipher)) {
@@ -70,8 +87,8 @@ export class FarKey {
   }
 
   /** The payload of a packet from the near side; throws when it is not what it should be. */
-  open(packet: Uint8Array): { payload: Uint8Array; packetId: number; peerId: number | undefined; keyId: number } {
-    const { cipher, digest } = this.#options;
+  open(packet: Uint8Array): OpenedPacket {
+    const { cipher, digest, format } = this.#options;
     const { seal } = this.material;
     const bytes = Buffer.from(packet);
     const v2 = bytes[0]! >> 3 === 9;
@@ -79,6 +96,7 @@ export class FarKey {
     const header = bytes.subarray(0, v2 ? 4 : 1);
     const rest = bytes.subarray(header.length);
     const common = { keyId: bytes[0]! & 7, peerId: v2 ? bytes.readUInt32BE(0) & 0xffffff : undefined };
+    if (format === 'epoch') return { ...common, ...openEpoch(cipher, seal.cipher, v2 ? header : NOTHING, rest) };
     if (isAead(cipher)) {
       const id = rest.subarray(0, 4);
       const opening = createDecipheriv(nodeName(cipher), seal.cipher, Buffer.concat([id, seal.hmac]), {
@@ -98,6 +116,62 @@ export class FarKey {
     }
     return { ...common, payload: Uint8Array.from(body.subarray(4)), packetId: body.readUInt32BE(0) };
   }
+}
+
+/** HKDF-Expand-Label with `ovpn ` for a prefix; at most 32 bytes. */
+function expandLabel(secret: Uint8Array, label: string, lengthBytes: number): Buffer {
+  const text = `ovpn ${label}`;
+  const info = Buffer.concat([Buffer.of(0, lengthBytes, text.length), Buffer.from(text, 'latin1'), Buffer.of(0)]);
+  return createHmac('sha256', secret).update(info).update(Buffer.of(1)).digest().subarray(0, lengthBytes);
+}
+
+/** Key and nonce mask of an epoch, from the secret of the first. */
+export function deriveEpoch(
+  cipher: string,
+  first: Uint8Array,
+  epoch: number,
+): { readonly secret: Buffer; readonly key: Buffer; readonly mask: Buffer } {
+  let secret = Buffer.from(first);
+  for (let at = 1; at < epoch; at++) secret = Buffer.from(expandLabel(secret, 'datakey upd', 32));
+  const prefix = Object.keys(KEY_BYTES).find((name) => cipher.startsWith(name))!;
+  return {
+    secret,
+    key: expandLabel(secret, 'data_key', KEY_BYTES[prefix]!),
+    mask: expandLabel(secret, 'data_iv', 12),
+  };
+}
+
+function epochNonce(id: Uint8Array, mask: Uint8Array): Uint8Array {
+  return mask.map((byte, index) => byte ^ (id[index] ?? 0));
+}
+
+function sealEpoch(
+  cipher: string,
+  first: Uint8Array,
+  epoch: number,
+  counter: number,
+  header: Uint8Array,
+  payload: Uint8Array,
+): Uint8Array {
+  const { key, mask } = deriveEpoch(cipher, first, epoch);
+  const id = Buffer.alloc(8);
+  id.writeUInt16BE(epoch);
+  id.writeUIntBE(counter, 2, 6);
+  const sealing = createCipheriv(nodeName(cipher), key, epochNonce(id, mask), { authTagLength: 16 });
+  sealing.setAAD(header.length > 1 ? Buffer.concat([header, id]) : id);
+  const text = Buffer.concat([sealing.update(payload), sealing.final()]);
+  return Uint8Array.from(Buffer.concat([header, id, text, sealing.getAuthTag()]));
+}
+
+function openEpoch(cipher: string, first: Uint8Array, header: Uint8Array, rest: Buffer) {
+  const id = rest.subarray(0, 8);
+  const epoch = id.readUInt16BE(0);
+  const { key, mask } = deriveEpoch(cipher, first, epoch);
+  const opening = createDecipheriv(nodeName(cipher), key, epochNonce(id, mask), { authTagLength: 16 });
+  opening.setAAD(Buffer.concat([header, id]));
+  opening.setAuthTag(rest.subarray(-16));
+  const payload = Buffer.concat([opening.update(rest.subarray(8, -16)), opening.final()]);
+  return { payload: Uint8Array.from(payload), packetId: id.readUIntBE(2, 6), epoch };
 }
 
 function nodeName(cipher: string): CipherGCMTypes {

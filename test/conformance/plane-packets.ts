@@ -9,7 +9,10 @@ export const outward = (payload = new Uint8Array(40)) => ipPacket({ source: NEAR
 export const numbered = (length: number) =>
   Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff);
 
-export const CIPHERS = [
+/** A cipher, a digest, and the format where it is not the usual one. */
+export type CipherCase = [cipher: string, digest: string, format?: 'epoch'];
+
+export const CIPHERS: CipherCase[] = [
   ['AES-128-GCM', 'none'],
   ['AES-192-GCM', 'none'],
   ['AES-256-GCM', 'none'],
@@ -20,4 +23,8 @@ export const CIPHERS = [
   ['AES-256-CBC', 'none'],
   ['none', 'SHA1'],
   ['none', 'none'],
-] as const;
+  ['AES-128-GCM', 'none', 'epoch'],
+  ['AES-192-GCM', 'none', 'epoch'],
+  ['AES-256-GCM', 'none', 'epoch'],
+  ['CHACHA20-POLY1305', 'none', 'epoch'],
+];

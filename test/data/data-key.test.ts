@@ -4,7 +4,14 @@ import { createArena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/data/aren
 import { closeDataKey, createDataKey, payloadCapacity } from '../../src/data/data-key.ts';
 import { openPacket } from '../../src/data/open.ts';
 import { sealPacket } from '../../src/data/seal.ts';
-import { FAILED_TAGS_MAX, PACKET_ID_MAX, PACKET_ID_NOTICE, UsageLimits } from '../../src/data/usage-limits.ts';
+import {
+  EPOCH_NOTICE,
+  FAILED_TAGS_MAX,
+  FAILED_TAGS_NOTICE,
+  PACKET_ID_MAX,
+  PACKET_ID_NOTICE,
+  UsageLimits,
+} from '../../src/data/usage-limits.ts';
 import { dropCause, PASS } from '../../src/data/verdict.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { FarKey } from '../conformance/far-peer.ts';
@@ -15,7 +22,7 @@ const NONCE = 0;
 const build = (cipher = 'AES-256-GCM', digest = 'none') => {
   const crypto = createNodePacketCrypto(createArena(8192));
   const far = new FarKey({ cipher, digest, peerId: 5 });
-  const key = createDataKey(crypto, 1, far.keyOptions, 64, 15);
+  const key = createDataKey(crypto, 1, far.keyOptions, 64, 15, NONCE);
   const say = (verdict: number) => (verdict === PASS ? 'pass' : dropCause(verdict));
   const seal = (payload: Uint8Array, peerId: number | undefined = 5) => {
     crypto.arena.bytes.set(payload, TEXT);
@@ -113,7 +120,7 @@ describe('opening', () => {
 
   it('opens nothing more after too many failed tags', () => {
     const { key, far, open } = build();
-    key.failedTags = FAILED_TAGS_MAX - 1;
+    key.usage.failedTags = FAILED_TAGS_MAX - 1;
     const packet = far.seal(Uint8Array.of(1));
     expect(open(packet.with(10, packet[10]! ^ 1))).toBe('bad-tag');
     expect(open(packet)).toBe('bad-tag');
@@ -145,10 +152,69 @@ describe('usage limits', () => {
     for (let packet = 1; packet < 1000; packet++) expect(usage.handleSealed(1e6, packet)).toBeUndefined();
   });
 
-  it('ask for a new key before AES-GCM reaches its bound, and never for ChaCha20', () => {
-    const blocks = Math.ceil((2 ** 36 - 1) * (7 / 8));
-    expect(limits().handleOpened((blocks - 10) * 16, 1)).toBeUndefined();
-    expect(limits().handleOpened(blocks * 16, 1)).toBe('bytes');
-    expect(limits({ cipher: 'CHACHA20-POLY1305' }).handleOpened(blocks * 32, 1)).toBeUndefined();
+  // What OpenVPN 2.7.8 names in its soft reset line.
+  const AES_GCM_NOTICE = 60_129_542_137;
+
+  it.each(['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'])(
+    'ask for a new key when blocks and packets of %s are past seven eighths of its bound, once for each key',
+    (cipher) => {
+      for (const way of ['handleSealed', 'handleOpened'] as const) {
+        const usage = limits({ cipher });
+        expect(usage[way]((AES_GCM_NOTICE - 3) * 16, 1)).toBeUndefined();
+        expect(usage[way](1, 2)).toBeUndefined();
+        expect(usage[way](0, 3)).toBe('cipher');
+        expect(usage[way](16, 4)).toBeUndefined();
+      }
+    },
+  );
+
+  it('count the blocks of each direction by themselves: they have different keys', () => {
+    const usage = limits();
+    const half = Math.floor(AES_GCM_NOTICE / 2) * 16;
+    expect(usage.handleSealed(half, 1)).toBeUndefined();
+    expect(usage.handleOpened(half, 1)).toBeUndefined();
+    expect(usage.handleOpened(half, 2)).toBe('cipher');
+  });
+
+  it('count a part of a block as a whole one', () => {
+    const usage = limits({ limitBlocks: 8 });
+    for (let packet = 1; packet < 4; packet++) expect(usage.handleSealed(1, packet)).toBeUndefined();
+    expect(usage.handleSealed(17, 4)).toBe('cipher');
+  });
+
+  it('are lowered for tests and never raised', () => {
+    expect(limits({ limitBlocks: 16 }).handleSealed(14 * 16, 1)).toBe('cipher');
+    expect(limits({ limitBlocks: 2 ** 40 }).handleSealed(AES_GCM_NOTICE * 16, 1)).toBe('cipher');
+  });
+
+  it('have no bound of the cipher for ChaCha20 and CBC', () => {
+    for (const cipher of ['CHACHA20-POLY1305', 'AES-256-CBC', 'none']) {
+      expect(limits({ cipher, limitBlocks: 4 }).handleOpened(2 ** 41, 1)).toBeUndefined();
+    }
+  });
+
+  it('ask for a new key after 2^35 wrong tags, once', () => {
+    const usage = limits();
+    usage.failedTags = FAILED_TAGS_NOTICE;
+    expect(usage.handleOpened(1, 1)).toBeUndefined();
+    usage.failedTags++;
+    expect(usage.handleOpened(1, 2)).toBe('failed-tags');
+    expect(usage.handleSealed(1, 1)).toBeUndefined();
+  });
+
+  it('tell of several reasons one after the other', () => {
+    const usage = limits({ limitBytes: 1, limitPackets: 1, limitBlocks: 1 });
+    const told = [1, 2, 3, 4].map((id) => usage.handleSealed(16, id));
+    expect(told).toEqual(['bytes', 'packets', 'cipher', undefined]);
+  });
+
+  it('of the epoch format ask for a new key at epoch 0xf000, not for packet-ids and blocks', () => {
+    const usage = limits({ format: 'epoch' });
+    usage.sendingEpoch = EPOCH_NOTICE - 1;
+    expect(usage.handleSealed(2 ** 41, 2 ** 48 - 1)).toBeUndefined();
+    expect(usage.handleOpened(2 ** 41, 2 ** 48 - 1)).toBeUndefined();
+    usage.sendingEpoch = EPOCH_NOTICE;
+    expect(usage.handleOpened(1, 1)).toBe('epoch');
+    expect(usage.handleSealed(1, 1)).toBeUndefined();
   });
 });

@@ -78,6 +78,34 @@ describe('replay window', () => {
       ],
     ],
     [
+      'knows ids of 48 bits from each other, by all of them',
+      64,
+      [
+        [5, 0, 'pass'],
+        [2 ** 32 + 5, 0, 'pass'],
+        [2 ** 32 + 4, 0, 'pass'],
+        [2 ** 32 + 4, 0, 'replay'],
+        [5, 0, 'too-old'],
+        [2 ** 47 + 2 ** 31, 0, 'pass'],
+        [2 ** 48 - 1, 0, 'pass'],
+        [2 ** 48 - 64, 0, 'pass'],
+        [2 ** 48 - 65, 0, 'too-old'],
+        [2 ** 48 - 64, 0, 'replay'],
+      ],
+    ],
+    [
+      'of a size that is no power of two takes as much as it says',
+      65,
+      [
+        [200, 0, 'pass'],
+        [136, 0, 'pass'],
+        [135, 0, 'too-old'],
+        [264, 0, 'pass'],
+        [200, 0, 'replay'],
+        [199, 0, 'too-old'],
+      ],
+    ],
+    [
       'drops what comes long after something newer',
       64,
       [
@@ -126,8 +154,11 @@ describe('replay window', () => {
 
   it('agrees with a set of seen ids for any order', () => {
     const sizes = fc.integer({ min: 1, max: 70 });
+    const bases = fc.constantFrom(0, 2 ** 31 - 100, 2 ** 32 - 100, 2 ** 48 - 201);
+    const steps = fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 300 });
     fc.assert(
-      fc.property(sizes, fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 300 }), (size, ids) => {
+      fc.property(sizes, bases, steps, (size, base, some) => {
+        const ids = some.map((step) => base + step);
         const window = new ReplayWindow(size, 0);
         const seen = new Set<number>();
         let highest = 0;

@@ -384,7 +384,32 @@ const CASES: readonly Case[] = [
   { name: 'key-method 2', text: with_('key-method 2'), differs: 'profiles carry it, and it is the only method' },
   { name: 'a Windows option', text: with_('block-outside-dns'), differs: 'a profile for all systems must not fail' },
   { name: 'route-method', text: with_('route-method exe') },
-  { name: 'a proxy', text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080'), differs: 'not yet' },
+  { name: 'an HTTP proxy', text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080') },
+  { name: 'an HTTP proxy without port', text: with_('proto tcp-client', 'http-proxy 127.0.0.1') },
+  { name: 'an HTTP proxy over UDP', text: with_('http-proxy 127.0.0.1 8080') },
+  { name: 'options of an HTTP proxy alone', text: with_('proto tcp-client', 'http-proxy-option AGENT me') },
+  {
+    name: 'an unknown option of an HTTP proxy',
+    text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080', 'http-proxy-option COLOUR red'),
+  },
+  {
+    name: 'eleven headers for an HTTP proxy',
+    text: with_(
+      'proto tcp-client',
+      'http-proxy 127.0.0.1 8080',
+      ...Array.from({ length: 11 }, (_, n) => `http-proxy-option CUSTOM-HEADER X-${n} a`),
+    ),
+  },
+  {
+    name: 'both kinds of proxies',
+    text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080', 'socks-proxy 127.0.0.1'),
+  },
+  { name: 'a SOCKS proxy', text: with_('proto tcp-client', 'socks-proxy 127.0.0.1') },
+  {
+    name: 'NTLM',
+    text: with_('proto tcp-client', 'http-proxy 127.0.0.1 8080 stdin ntlm2'),
+    differs: 'OpenVPN 2.8 has removed it; what to use instead is said',
+  },
   { name: 'static-challenge', text: with_('static-challenge Code 1') },
   {
     name: 'a port that cannot be',

@@ -1,12 +1,12 @@
 // Every pair of peer, transport, control channel wrap, cipher and way to agree on it. Peers 2.5 and 2.6-deaf derive
-// keys by PRF, 2.6 and 2.7 by the TLS exporter.
+// keys by PRF, 2.6 and 2.7 by the TLS exporter; 2.7 has the epoch format with AEAD ciphers.
 
 import { beforeAll, expect, it } from 'vitest';
-import { type Lab, type Transport, useLab } from '../lab/lab.ts';
+import { type Transport, useLab } from '../lab/lab.ts';
 import { device, hostState } from '../lab/net.ts';
-import { labSuite, type PeerVersion, peerVersions } from '../lab/requirements.ts';
+import { clientUnderTest, hasEpochs, labSuite, type PeerVersion, peerVersions } from '../lab/requirements.ts';
 import { expectHealthy, serveTraffic } from '../lab/traffic.ts';
-import { agreements, type Cipher, cipherNames, ciphers, transports, wraps } from './factors.ts';
+import { agreements, type Cipher, cipherNames, ciphers, transports, type Wrap, wrapLines, wraps } from './factors.ts';
 import { pairwise } from './pairwise.ts';
 
 const cases = pairwise({
@@ -17,26 +17,6 @@ const cases = pairwise({
   agreement: agreements,
 });
 
-type Wrap = (typeof cases)[number]['wrap'];
-
-function wrapLines(lab: Lab, wrap: Wrap, peer: string): { client: string[]; server: string[] } {
-  const { shared, v2Client, v2Server } = lab.keys;
-  switch (wrap) {
-    case 'tls-auth with direction':
-      return { client: [`tls-auth ${shared} 1`], server: [`tls-auth ${shared} 0`] };
-    case 'tls-auth without direction':
-      return { client: [`tls-auth ${shared}`], server: [`tls-auth ${shared}`] };
-    case 'tls-crypt':
-      return { client: [`tls-crypt ${shared}`], server: [`tls-crypt ${shared}`] };
-    case 'tls-crypt-v2': {
-      const cookie = peer === '2.5' ? '' : ' force-cookie';
-      return { client: [`tls-crypt-v2 ${v2Client}`], server: [`tls-crypt-v2 ${v2Server}${cookie}`] };
-    }
-    default:
-      return { client: [], server: [] };
-  }
-}
-
 labSuite('every pair of peer, transport, wrap, cipher and agreement carries traffic', () => {
   const lab = useLab();
   beforeAll(() => serveTraffic(lab()));
@@ -44,14 +24,21 @@ labSuite('every pair of peer, transport, wrap, cipher and agreement carries traf
   it.each(cases.map((each) => [Object.values(each).join(', '), each] as const))('%s', async (_title, each) => {
     const cipher = each.cipher as Cipher;
     const transport = each.transport as Transport;
-    const wrap = wrapLines(lab(), each.wrap, each.peer);
+    const wrap = wrapLines(lab(), each.wrap as Wrap);
+    // Every client but that of 2.5 does without state at the server.
+    const cookie = each.wrap === 'tls-crypt-v2' && each.peer !== '2.5' ? ' force-cookie' : '';
     const before = await hostState(lab().net.client);
     const exitNotice = transport.startsWith('udp');
 
     const server = await lab().server({
       version: each.peer as PeerVersion,
       transport,
-      lines: [`data-ciphers ${cipher}`, ...ciphers[cipher], ...wrap.server, 'keepalive 10 60'],
+      lines: [
+        `data-ciphers ${cipher}`,
+        ...ciphers[cipher],
+        ...wrap.server.map((line) => line + cookie),
+        'keepalive 10 60',
+      ],
     });
     const client = await lab().connect({
       transport,
@@ -67,9 +54,14 @@ labSuite('every pair of peer, transport, wrap, cipher and agreement carries traf
     });
 
     expect((await device(lab().net.client, 'tun0'))?.addresses).toEqual(['10.8.0.2/24', 'fd00:8::1000/64']);
-    await server.line(new RegExp(`Outgoing Data Channel: Cipher '${cipher}' initialized`));
+    const epochs = each.peer === '2.7' && hasEpochs(clientUnderTest) && !cipher.endsWith('CBC');
+    const key = new RegExp(`Outgoing ${epochs ? 'Epoch Data key 1' : 'Data Channel'}: Cipher '${cipher}' initialized`);
+    await server.line(key);
+    await client.line(key);
     const reply = await server.line(/SENT CONTROL \[client\]: 'PUSH_REPLY/);
     expect(reply.includes('tls-ekm')).toBe(each.peer === '2.6' || each.peer === '2.7');
+    expect(reply.includes('dyn-tls-crypt')).toBe(each.peer === '2.6' || each.peer === '2.7');
+    expect(reply.includes('aead-epoch')).toBe(epochs);
     // A 2.5 server counts three bytes too few for CBC after negotiation and drops its own full packets.
     await expectHealthy(lab(), each.peer === '2.5' && cipher.endsWith('CBC') ? [56, 1300, 1460] : undefined);
 

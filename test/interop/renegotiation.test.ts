@@ -1,9 +1,24 @@
-// New keys while packets flow, asked for by either side for each reason: not one packet may be lost.
+// New keys while packets flow, asked for by either side for each reason: not one packet may be lost. Wherever both ends
+// have dynamic tls-crypt, the control packets of the new keys are wrapped in a key of the session's own.
 
 import { beforeAll, expect, it } from 'vitest';
 import { tunnel, useLab } from '../lab/lab.ts';
-import { labSuite, type PeerVersion } from '../lab/requirements.ts';
+import type { WatchedProcess } from '../lab/process.ts';
+import { labSuite, type PeerVersion, type Program } from '../lab/requirements.ts';
 import { expectNoLoss, serveTraffic } from '../lab/traffic.ts';
+import { type Wrap, wrapLines } from './factors.ts';
+
+const keyMade = /Outgoing (Data Channel|Epoch Data key 1): Cipher/;
+const dynamicKey = /Outgoing dynamic tls-crypt: Cipher 'AES-256-CTR' initialized with 256 bit key/;
+const trouble = /Authenticate\/Decrypt packet error|AEAD Decrypt error|TLS Error|TLS ERROR|unwrap error/;
+
+function expectRenewed(...ends: readonly WatchedProcess[]): void {
+  for (const end of ends) {
+    expect(end.count(keyMade)).toBeGreaterThanOrEqual(3);
+    expect(end.count(dynamicKey)).toBe(1);
+    expect(end.count(trouble)).toBe(0);
+  }
+}
 
 labSuite('renegotiation under traffic', () => {
   const lab = useLab();
@@ -26,9 +41,32 @@ labSuite('renegotiation under traffic', () => {
     const peer = await lab().server({ version, lines: [...wrap, ...server] });
     const process = await lab().connect({ lines: [...wrap, ...client] });
     await expectNoLoss(lab().net.client, tunnel.server4, count);
-    expect(peer.count(/Outgoing Data Channel: Cipher/)).toBeGreaterThanOrEqual(3);
-    expect(process.count(/Outgoing Data Channel: Cipher/)).toBeGreaterThanOrEqual(3);
-    expect(process.count(/Authenticate\/Decrypt packet error|TLS Error/)).toBe(0);
+    expectRenewed(peer, process);
+    await process.stop();
+  });
+
+  const wraps: readonly Wrap[] = ['no wrap', 'tls-auth with direction', 'tls-auth without direction', 'tls-crypt-v2'];
+  const wrapped = versions.flatMap((version) => wraps.map((wrap) => [version, wrap] as const));
+
+  it.each(wrapped)('loses no packet: %s server, %s', async (version, wrap) => {
+    const lines = wrapLines(lab(), wrap);
+    const peer = await lab().server({ version, lines: lines.server });
+    const process = await lab().connect({ lines: [...lines.client, 'reneg-sec 2 2'] });
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    expectRenewed(peer, process);
+    await process.stop();
+  });
+
+  const kinds: readonly Program[] = ['openvpn', 'openvpn-2.7'];
+  const all: readonly Wrap[] = [...wraps, 'tls-crypt'];
+  const served = kinds.flatMap((kind) => all.map((wrap) => [kind, wrap] as const));
+
+  it.each(served)('of a server loses no packet: %s client, %s', async (kind, wrap) => {
+    const lines = wrapLines(lab(), wrap);
+    const peer = await lab().serve({ lines: [...lines.server, 'reneg-sec 2 2'] });
+    const process = await lab().connect({ kind, lines: [...lines.client, 'reneg-sec 0'] });
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    expectRenewed(peer, process);
     await process.stop();
   });
 });

@@ -3,12 +3,12 @@
 
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { type Lab, type Transport, tunnel, up, useLab } from '../lab/lab.ts';
+import { type Transport, tunnel, up, useLab } from '../lab/lab.ts';
 import { device } from '../lab/net.ts';
 import { run } from '../lab/process.ts';
-import { type ClientKind, clientKinds, labSuite } from '../lab/requirements.ts';
+import { type ClientKind, clientKinds, hasEpochs, labSuite, serverUnderTest } from '../lab/requirements.ts';
 import { expectTransfer, pings, serveTraffic } from '../lab/traffic.ts';
-import { agreements, type Cipher, cipherNames, ciphers, transports, wraps } from './factors.ts';
+import { agreements, type Cipher, cipherNames, ciphers, transports, type Wrap, wrapLines, wraps } from './factors.ts';
 import { pairwise } from './pairwise.ts';
 
 const cases = pairwise({
@@ -18,22 +18,6 @@ const cases = pairwise({
   transport: transports,
   agreement: agreements,
 });
-
-function wrapLines(lab: Lab, wrap: (typeof cases)[number]['wrap']): { client: string; server: string } | undefined {
-  const { shared, v2Client, v2Server } = lab.keys;
-  switch (wrap) {
-    case 'tls-auth with direction':
-      return { client: `tls-auth ${shared} 1`, server: `tls-auth ${shared} 0` };
-    case 'tls-auth without direction':
-      return { client: `tls-auth ${shared}`, server: `tls-auth ${shared}` };
-    case 'tls-crypt':
-      return { client: `tls-crypt ${shared}`, server: `tls-crypt ${shared}` };
-    case 'tls-crypt-v2':
-      return { client: `tls-crypt-v2 ${v2Client}`, server: `tls-crypt-v2 ${v2Server}` };
-    default:
-      return undefined;
-  }
-}
 
 /** By fallback the client says nothing of what it can (2.5), or hears nothing of what is chosen (later ones). */
 function agreementLines(each: (typeof cases)[number]): { client: readonly string[]; server: readonly string[] } {
@@ -59,29 +43,29 @@ labSuite('every pair of client, transport, wrap, cipher and agreement is served'
 
   it.each(cases.map((each) => [Object.values(each).join(', '), each] as const))('%s', async (_title, each) => {
     const transport = each.transport as Transport;
-    const wrap = wrapLines(lab(), each.wrap);
+    const wrap = wrapLines(lab(), each.wrap as Wrap);
     const agreement = agreementLines(each);
     const auth = ciphers[each.cipher as Cipher];
     const exitNotice = transport.startsWith('udp');
 
     const server = await lab().serve({
       transport,
-      lines: [...agreement.server, ...auth, ...(wrap ? [wrap.server] : []), 'keepalive 10 60'],
+      lines: [...agreement.server, ...auth, ...wrap.server, 'keepalive 10 60'],
     });
     const client = await lab().connect({
       kind: each.client as ClientKind,
       transport,
-      lines: [
-        ...agreement.client,
-        ...auth,
-        ...(wrap ? [wrap.client] : []),
-        ...(exitNotice ? ['explicit-exit-notify 1'] : []),
-      ],
+      lines: [...agreement.client, ...auth, ...wrap.client, ...(exitNotice ? ['explicit-exit-notify 1'] : [])],
     });
 
     expect((await device(lab().net.client, 'tun0'))?.addresses).toEqual(['10.8.0.2/24', 'fd00:8::1000/64']);
     await client.line(new RegExp(`Cipher '${each.cipher}' initialized|[Cc]ipher '${each.cipher}'`));
     await server.line(/\[client\] Peer Connection Initiated with \[AF_INET6?\]/);
+    const epochs = hasEpochs(serverUnderTest) && hasEpochs(each.client as ClientKind) && !each.cipher.endsWith('CBC');
+    const reply = await server.line(/SENT CONTROL \[client\]: 'PUSH_REPLY/);
+    expect(reply.includes('aead-epoch')).toBe(epochs);
+    expect(reply.includes('dyn-tls-crypt')).toBe(each.client !== 'openvpn-2.5');
+    await server.line(new RegExp(`Outgoing ${epochs ? 'Epoch Data key 1' : 'Data Channel'}: Cipher '${each.cipher}'`));
     const { client: here, server: there } = lab().net;
     for (const sizeBytes of [56, 1300, 3000]) {
       expect(await pings(here, tunnel.server4, { sizeBytes }), `ping of ${sizeBytes} bytes`).toBe(true);

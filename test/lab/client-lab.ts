@@ -17,6 +17,7 @@ import { HostError } from '../../src/tunnel/ports.ts';
 import { FakeHost } from '../tunnel/fake-host.ts';
 import { DeterministicTls } from './deterministic-tls.ts';
 import { FakePlane } from './fake-plane.ts';
+import { FakeProxy } from './fake-proxy.ts';
 import { FakeNetwork, FakeServer } from './fake-server.ts';
 import { seededCrypto } from './session-pair.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -37,6 +38,8 @@ export class ClientLab {
   readonly clock = new VirtualClock();
   readonly host = new FakeHost();
   readonly server: FakeServer;
+  /** Behind every connection to a proxy. */
+  readonly proxy = new FakeProxy();
   readonly plane: FakePlane;
   readonly network: FakeNetwork;
   readonly client: Client;
@@ -62,6 +65,8 @@ export class ClientLab {
   /** The one who is asked does not listen to the signal. */
   deaf = false;
   asked = 0;
+  /** Answers the question that nobody has answered yet. */
+  answer: (credentials: Credentials) => void = () => {};
   fileReads = 0;
   readonly dropped: string[] = [];
   end: ClientEnd | undefined;
@@ -108,11 +113,17 @@ export class ClientLab {
           open: (request) => this.#openLink(request),
           remoteAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 }),
           localAddress: () => ({ family: 4, address: Uint8Array.of(192, 0, 2, 2), port: 40_000, scopeId: 0 }),
+          duplicate: () => {
+            const fd = this.#nextFd++;
+            this.openFds.add(fd);
+            return fd;
+          },
           setBuffers: () => ({ receive: [1, 1], send: [1, 1] }),
           close: (fd) => {
             if (!this.openFds.delete(fd)) throw new Error(`fd ${fd} closed twice`);
           },
         },
+        streams: this.proxy,
         crypto: seededCrypto(5),
         host,
         scripts: host,
@@ -154,6 +165,7 @@ export class ClientLab {
     );
     if (plane === undefined) throw new Error('the client made no plane');
     this.plane = plane;
+    this.proxy.onClosed = (fd) => void this.openFds.delete(fd);
     this.network = new FakeNetwork(this.plane, this.clock);
     this.plane.connectTo(this.network);
     this.network.servers.set('198.51.100.1:1194', this.server);
@@ -258,6 +270,7 @@ export class ClientLab {
     return Object.fromEntries(
       Object.entries({
         fds: this.openFds.size,
+        'connections to a proxy': this.proxy.openCount,
         links: links.size,
         peers: peers.size,
         devices: devices.size,
@@ -300,7 +313,13 @@ export class ClientLab {
 
   async #ask(signal: AbortSignal): Promise<Credentials> {
     this.asked++;
-    return this.answers.shift() ?? (this.deaf ? new Promise(() => {}) : untilAborted(signal));
+    const known = this.answers.shift();
+    if (known !== undefined) return known;
+    if (this.deaf) return new Promise(() => {});
+    const late = new Promise<Credentials>((resolve) => {
+      this.answer = resolve;
+    });
+    return Promise.race([late, untilAborted(signal)]);
   }
 }
 

@@ -24,7 +24,8 @@ import type { SocketAddress } from '../../src/ip/socket-address.ts';
 /** What the plane's links lead to. */
 export interface FarSide {
   linkAdded(link: LinkId, options: LinkOptions): void;
-  control(link: LinkId, bytes: Uint8Array): void;
+  /** `to`: whom the packet names, on a link that serves many or goes through a relay. */
+  control(link: LinkId, bytes: Uint8Array, to?: SocketAddress | undefined): void;
   inBand(link: LinkId, bytes: Uint8Array): void;
 }
 
@@ -126,9 +127,9 @@ export class FakePlane implements DataPlane {
     this.links.delete(link);
   }
 
-  sendControl(link: LinkId, _address: SocketAddress | undefined, bytes: Uint8Array): void {
+  sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void {
     live(this.links, link, 'link');
-    this.#far?.control(link, bytes.slice());
+    this.#far?.control(link, bytes.slice(), address);
   }
 
   addPeer(options: PeerOptions): PeerHandle {
@@ -212,6 +213,9 @@ export class FakePlane implements DataPlane {
       linkWriteCalls: 0,
       deviceReadCalls: 0,
       deviceWriteCalls: 0,
+      cryptoMs: 0,
+      checksumMs: 0,
+      systemMs: 0,
     };
   }
 

@@ -2,7 +2,7 @@
 // own clock, and a push reply as text. It lives at an address of a `FakeNetwork`.
 
 import type { LinkId, LinkOptions, PeerHandle } from '../../src/data/plane.ts';
-import { formatSocketAddress } from '../../src/ip/socket-address.ts';
+import { formatSocketAddress, type SocketAddress } from '../../src/ip/socket-address.ts';
 import type { SessionEvent } from '../../src/session/event.ts';
 import type { SessionPush } from '../../src/session/options.ts';
 import { createSession, type Session } from '../../src/session/session.ts';
@@ -199,8 +199,8 @@ export class FakeNetwork implements FarSide {
     });
   }
 
-  control(link: LinkId, bytes: Uint8Array): void {
-    const end = this.#endOf(link);
+  control(link: LinkId, bytes: Uint8Array, to?: SocketAddress): void {
+    const end = this.#endOf(link, to);
     if (end === undefined) return;
     this.#clock.happens(this.#clock.nowMs + DELAY_MS, () =>
       end.act((session) => session.handleControl(bytes, this.#clock.now())),
@@ -224,8 +224,9 @@ export class FakeNetwork implements FarSide {
     return found;
   }
 
-  #endOf(link: LinkId): ServerEnd | undefined {
-    const remote = this.#plane.links.get(link)?.remote;
+  #endOf(link: LinkId, to: SocketAddress | undefined): ServerEnd | undefined {
+    const options = this.#plane.links.get(link);
+    const remote = options?.framing === 'socks-udp' ? to : options?.remote;
     const server = remote === undefined ? undefined : this.servers.get(formatSocketAddress(remote));
     if (server === undefined || server.silent) return undefined;
     const known = this.#ends.get(link);

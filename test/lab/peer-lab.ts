@@ -119,7 +119,13 @@ export class PeerEnd {
           localAddress: () => address,
           remoteAddress: () => address,
           setBuffers: () => ({ receive: [1, 1], send: [1, 1] }),
+          duplicate: (fd) => fd,
           close: () => {},
+        },
+        streams: {
+          open: () => {
+            throw new Error('no proxies here');
+          },
         },
         crypto: seededCrypto(seed),
         host: this.#host(),

@@ -3,6 +3,10 @@
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PeersSeen } from './peers-seen.ts';
+
+/** The real programs that run, for count-peers.ts. */
+export const peersSeen = new PeersSeen();
 
 export interface RunResult {
   readonly code: number | null;
@@ -227,5 +231,7 @@ export async function isAlive(pid: number): Promise<boolean> {
 function start(argv: readonly string[], options: SpawnOptions): ChildProcess {
   const [program, ...rest] = argv;
   if (program === undefined) throw new Error('an empty command');
-  return spawn(program, rest, options);
+  const child = spawn(program, rest, options);
+  peersSeen.started(argv, child);
+  return child;
 }

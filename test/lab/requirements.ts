@@ -20,6 +20,9 @@ export function peerProgram(version: PeerVersion): string {
   return version === '2.6' ? 'openvpn' : join(peersDir, `openvpn-${version}`);
 }
 
+/** OpenVPN 2.7's own test scripts and sample keys (`tests/`, `sample/`, `VERSION`); may be missing where the mirror has no source of it. */
+export const upstreamDirectory = join(peersDir, '2.7-source');
+
 /** Sallyport's command: of this checkout, or of an installed package that SALLYPORT_BIN names. */
 const sallyportBin = process.env.SALLYPORT_BIN ?? join(projectRoot, 'bin/sallyport.js');
 
@@ -32,6 +35,9 @@ export type ClientKind = Program | 'openvpn-2.5';
 export const clientUnderTest = program('SALLYPORT_CLIENT');
 
 export const isOurs = clientUnderTest === 'sallyport';
+
+/** Whether a program has the epoch format of 2.7. */
+export const hasEpochs = (kind: ClientKind): boolean => kind === 'sallyport' || kind === 'openvpn-2.7';
 
 /** Which server the suite of the server runs, likewise. */
 export const serverUnderTest = program('SALLYPORT_SERVER');
@@ -104,7 +110,7 @@ function reasons(): string[] {
   } catch {
     found.push('/dev/net/tun is not there, or not open to this user');
   }
-  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3']) {
+  for (const program of ['ip', 'openvpn', 'openssl', 'ping', 'ps', 'iperf3', 'microsocks', 'tinyproxy', 'danted']) {
     try {
       execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
     } catch {

@@ -106,6 +106,9 @@ export class ServerLab {
         },
         links: {
           open: () => this.#openLink(),
+          duplicate: () => {
+            throw new Error('a server has no descriptors to spare');
+          },
           localAddress: () => addressOf('198.51.100.1', 1194),
           remoteAddress: () => addressOf('192.0.2.1', 1),
           setBuffers: () => ({ receive: [1, 1], send: [1, 1] }),

@@ -40,10 +40,22 @@ describe('the status file', () => {
   it('says how many packets went with one call', () => {
     const calls = { deviceReadCalls: 10, deviceWriteCalls: 4, linkReadCalls: 0, linkWriteCalls: 5 };
     const packets = { deviceReadPackets: 25, deviceWritePackets: 4, linkReadPackets: 0, linkWritePackets: 100 };
-    expect(formatBatches({ ...calls, ...packets })).toBe(
+    const rest = { cryptoMs: 0, checksumMs: 0, systemMs: 0, drops: { replay: 0, 'bad-tag': 0 } };
+    const line =
       'Data path, packets in calls: TUN/TAP read 25 in 10 (2.5), TUN/TAP write 4 in 4 (1.0), ' +
-        'TCP/UDP read 0 in 0, TCP/UDP write 100 in 5 (20.0)',
-    );
+      'TCP/UDP read 0 in 0, TCP/UDP write 100 in 5 (20.0)';
+    expect(formatBatches({ ...calls, ...packets, ...rest })).toEqual([line]);
+    const workers = [{ ...calls, ...packets, ...rest }];
+    expect(formatBatches({ ...calls, ...packets, ...rest, workers })).toEqual([
+      line,
+      line.replace('Data path', 'Data path of worker 0'),
+    ]);
+    const measured = { cryptoMs: 1234.5, checksumMs: 60, systemMs: 2000, drops: { replay: 3, 'bad-tag': 0, short: 1 } };
+    expect(formatBatches({ ...calls, ...packets, ...measured })).toEqual([
+      line,
+      'Data path, time: cipher 1.234 s, checksums 0.060 s, system calls 2.000 s',
+      'Data path, dropped: replay 3, short 1',
+    ]);
   });
 
   it('is written in place, and shorter content leaves nothing of longer', () => {

@@ -55,7 +55,8 @@ describe('mssLimit', () => {
   });
 
   it('leaves room for the header of a SOCKS proxy over UDP', () => {
-    expect(mssLimit({ ...shape, socksUdp: true }, sizes)?.mssBytes4).toBe(1390);
+    expect(mssLimit({ ...shape, socksUdp: 4 }, sizes)?.mssBytes4).toBe(1390);
+    expect(mssLimit({ ...shape, socksUdp: 6 }, sizes)?.mssBytes4).toBe(1378);
   });
 
   it('is undefined where mssfix 0 turns it off', () => {

@@ -94,6 +94,19 @@ describe('scriptEnvironment', () => {
     });
   });
 
+  it('names the proxy of every remote', () => {
+    const blocks = ['<connection>', 'remote a 1 tcp-client', 'http-proxy p 3128', '</connection>'];
+    blocks.push('<connection>', 'remote b 2 udp', 'socks-proxy s', '</connection>');
+    const environment = scriptEnvironment('up', factsOf(configOf(...blocks)));
+    expect(environment).toMatchObject({
+      http_proxy_server_1: 'p',
+      http_proxy_port_1: '3128',
+      socks_proxy_server_2: 's',
+      socks_proxy_port_2: '1080',
+    });
+    expect(Object.keys(environment).filter((name) => /proxy/.test(name)).length).toBe(4);
+  });
+
   it('tells a local port also where none is bound, as 2.7 does, and of further remotes only where one is', () => {
     const environment = (...lines: string[]) =>
       scriptEnvironment('up', factsOf(configOf('remote vpn.example 443', ...lines)));
