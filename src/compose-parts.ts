@@ -88,6 +88,7 @@ export function hostPorts(
     network: {
       setLinkUp: nothing,
       setMtu: nothing,
+      setLinkAddress: nothing,
       addAddress: nothing,
       removeAddress: nothing,
       addRoute: nothing,

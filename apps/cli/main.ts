@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import { asksForTool } from '../../src/command.ts';
 import { asksForKey } from '../../src/keys.ts';
+import { asksForDevice } from '../../src/persistent-device.ts';
 import { runOpenVpn } from './openvpn.ts';
 import { catchSignals, type SignalInbox } from './signals.ts';
 
@@ -35,6 +36,10 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
     const { printVersion } = await import('./version.ts');
     printVersion();
     return 0;
+  }
+  if (asksForDevice(argv)) {
+    const { runDeviceTool } = await import('./device-tool.ts');
+    return runDeviceTool(argv);
   }
   if (asksForTool(argv)) {
     const { runTools } = await import('./tools.ts');

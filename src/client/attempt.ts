@@ -138,7 +138,9 @@ export class Attempt {
         return;
       case 'accepted':
       case 'foreign-stream':
-        return; // a client has no listeners
+      case 'address-request':
+      case 'addresses-forgotten':
+        return; // a client has no listeners, and one peer
       default:
         event satisfies never;
     }
@@ -250,7 +252,6 @@ export class Attempt {
         credentials.used();
         this.#ports.observer.peerConnected(this.#facts);
         this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
-        if (!this.#config.pull) this.#onHost(this.#bringUp([]));
         return;
       case 'login-pending': {
         const leftMs = event.deadlineMs - this.#ports.clock.now().monoMs;

@@ -83,7 +83,6 @@ export function tunnelRequest(tunnel: TunnelOptions, context: BringUpContext): T
 
 function tunnelOptions(pushed: readonly string[], context: BringUpContext): TunnelOptions | undefined {
   const { config, profile, ports } = context;
-  if (!config.pull) return config.tunnel;
   const { tunnel, verdicts, rejected } = parsePush(pushed, config, 'push-reply', profile);
   for (const { flags, text } of verdicts) ports.log(flags, text);
   if (rejected === undefined) return withRestart(tunnel, config, profile);
@@ -91,7 +90,16 @@ function tunnelOptions(pushed: readonly string[], context: BringUpContext): Tunn
   return undefined;
 }
 
-function addPeer(device: DeviceId, tunnel: TunnelOptions, context: BringUpContext): UpTunnel {
+/** What adding a peer takes of an attempt. */
+interface PeerContext {
+  readonly config: Config;
+  readonly profile: ConnectionProfile;
+  readonly link: Pick<AttemptLink, 'id' | 'remote' | 'hop' | 'connected'>;
+  readonly ports: Pick<AttemptPorts, 'plane' | 'device' | 'log'>;
+}
+
+/** The peer in the plane, without keys yet. */
+export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerContext): UpTunnel {
   const { config, profile, link, ports } = context;
   const { plane } = ports;
   const shaper = tunnel.shaperBytesPerSecond;

@@ -15,8 +15,11 @@ import type { ClockPort, LinkPort, ResolverPort, StreamPort } from '../ports.ts'
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
+import { PeerAttempt } from './peer-attempt.ts';
+import { callingLink, openPeerLink, type PeerOpened } from './peer-link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
 import { hopOf, isProxied, openProxiedLink, type ProxiedLink } from './proxied-link.ts';
@@ -82,7 +85,7 @@ export class Client {
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
   readonly #proxyCredentials: ProxyCredentials;
-  #attempt: Attempt | undefined;
+  #attempt: Attempt | PeerAttempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
   #pending: ClientSignal | undefined;
@@ -170,7 +173,7 @@ export class Client {
 
   /** One step over the remotes: resolve, connect, and wait for the end. Always answers with a signal. */
   async #attemptOnce(
-    connect: (profile: ConnectionProfile, address: RemoteAddress) => Promise<ClientSignal>,
+    connect: (profile: ConnectionProfile, address: RemoteAddress | undefined) => Promise<ClientSignal>,
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
@@ -188,6 +191,7 @@ export class Client {
       return softExit(FATAL, { error, exitCode: 1 });
     }
     try {
+      if (!this.#config.pull && step.profile.remote === undefined) return await connect(step.profile, undefined);
       const address = step.address ?? (await this.#resolve(step.profile));
       if (address === undefined) return this.#takePending() ?? softRestart('Could not determine IPv4/IPv6 protocol');
       const signal = await connect(step.profile, address);
@@ -211,20 +215,19 @@ export class Client {
 
   async #connect(
     profile: ConnectionProfile,
-    address: RemoteAddress,
+    address: RemoteAddress | undefined,
     credentials: CredentialStore,
     device: PlaneDevice,
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
-    const remote: SocketAddress = { ...address, port: Number(hopOf(profile).port), scopeId: 0 };
-    const local = await this.#localAddress(profile, remote);
+    const remote = address && { ...address, port: Number(hopOf(profile).port), scopeId: 0 };
+    const local = await this.#localAddress(profile, remote?.family ?? profile.proto.family);
     const { clock, crypto, host, scripts, material, log } = this.#ports;
     const seconds = profile.connectTimeoutSeconds;
     const deadlineMs = seconds > 0 ? clock.now().monoMs + seconds * 1000 : undefined;
     const opened = await this.#openLink(profile, remote, local, deadlineMs);
     if (opened.type === 'ended') return opened.signal;
-    const { link } = opened;
     const ports = {
       clock,
       plane: this.#plane,
@@ -238,10 +241,10 @@ export class Client {
       log,
       observer: this.#attemptObserver(),
     };
-    const attempt = await startedOrClosed(link, () => new Attempt(this.#config, profile, link, ports));
+    const attempt = await startedOrClosed(opened.link, () => this.#attemptOver(opened, profile, ports));
     this.#attempt = attempt;
-    attempt.start(opened.deadlineMs);
-    void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
+    attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
+    if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();
     if (waiting !== undefined) attempt.stop(waiting);
     const signal = await attempt.ended;
@@ -250,13 +253,23 @@ export class Client {
     return asked !== undefined && isStronger(asked, signal) ? asked : signal;
   }
 
-  /** The way to the server, through a proxy where the profile has one. */
+  #attemptOver(
+    opened: ProxiedLink | PeerOpened,
+    profile: ConnectionProfile,
+    ports: AttemptPorts,
+  ): Attempt | PeerAttempt {
+    if (opened.type === 'meeting') return new PeerAttempt(this.#config, profile, opened.link, ports);
+    if (this.#config.pull) return new Attempt(this.#config, profile, opened.link, ports);
+    return new PeerAttempt(this.#config, profile, callingLink(opened.link), ports);
+  }
+
+  /** The way to the server, or to the other of two equal ends, through a proxy where the profile has one. */
   async #openLink(
     profile: ConnectionProfile,
-    remote: SocketAddress,
+    remote: SocketAddress | undefined,
     local: SocketAddress | undefined,
     deadlineMs: number | undefined,
-  ): Promise<ProxiedLink | ProxyEnd> {
+  ): Promise<ProxiedLink | PeerOpened | ProxyEnd> {
     const { clock, links, streams, resolver, crypto, log } = this.#ports;
     const { tunnel, mark, bindDevice } = this.#config;
     const context = {
@@ -269,6 +282,10 @@ export class Client {
       rcvbufBytes: tunnel.rcvbuf,
       tcpNoDelay: true,
     };
+    if (!this.#config.pull && !isProxied(profile)) {
+      return { type: 'meeting', link: openPeerLink(profile, remote, local, context) };
+    }
+    if (remote === undefined) throw new TypeError('a client has a server');
     if (!isProxied(profile)) {
       return { type: 'open', link: openAttemptLink(profile, remote, local, context), lost: undefined, deadlineMs };
     }
@@ -286,11 +303,11 @@ export class Client {
     });
   }
 
-  async #localAddress(profile: ConnectionProfile, remote: SocketAddress): Promise<SocketAddress | undefined> {
+  async #localAddress(profile: ConnectionProfile, family: 4 | 6 | undefined): Promise<SocketAddress | undefined> {
     if (profile.localHost === undefined) return undefined;
     const kept = this.#localAddresses.get(profile);
     if (kept !== undefined) return kept;
-    const found = await this.#ports.resolver.resolve(profile.localHost, remote.family, this.#interrupt.signal);
+    const found = await this.#ports.resolver.resolve(profile.localHost, family, this.#interrupt.signal);
     const first = found[0];
     if (first === undefined) return undefined;
     const local = { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
@@ -387,7 +404,7 @@ export class Client {
 }
 
 /** What `make` makes for a link; a link that nothing could be made for is closed. */
-async function startedOrClosed<T>(link: AttemptLink, make: () => T): Promise<T> {
+async function startedOrClosed<T>(link: Pick<AttemptLink, 'close'>, make: () => T): Promise<T> {
   try {
     return make();
   } catch (error) {

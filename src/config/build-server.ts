@@ -25,6 +25,8 @@ export interface ServerDraft extends Draft<Omit<ServerOptions, FinishedElsewhere
   network: { readonly network: number; readonly netmask: number; readonly pool: boolean } | undefined;
   /** `server-ipv6 NETWORK/BITS`. */
   network6: { readonly address: string; readonly prefixLength: number } | undefined;
+  /** `server-bridge`: the gateway and the pool of the bridged network, or `dhcp` where another DHCP server gives addresses. */
+  bridge: BridgeDraft | undefined;
   pool6: ServerOptions['pool6'];
   /** The third word of `ifconfig-pool`, or what the macro says. */
   poolNetmask: string | undefined;
@@ -32,10 +34,22 @@ export interface ServerDraft extends Draft<Omit<ServerOptions, FinishedElsewhere
   scripts: { -readonly [K in keyof ServerScripts]: ServerScripts[K] };
 }
 
+export type BridgeDraft =
+  | {
+      readonly kind: 'pool';
+      readonly gateway: number;
+      readonly netmask: number;
+      readonly first: number;
+      readonly last: number;
+    }
+  /** `pushGateway`: clients are told to route by what DHCP says (without `nogw`). */
+  | { readonly kind: 'dhcp'; readonly pushGateway: boolean };
+
 /** A server before any line was read. */
 export const emptyServer = (): ServerDraft => ({
   network: undefined,
   network6: undefined,
+  bridge: undefined,
   pool4: undefined,
   pool6: undefined,
   poolNetmask: undefined,
@@ -47,6 +61,7 @@ export const emptyServer = (): ServerDraft => ({
   duplicateCn: false,
   maxClients: 1024,
   maxRoutesPerClient: 256,
+  staleRoutes: undefined,
   connectFreq: undefined,
   connectFreqInitial: { count: 100, seconds: 10 },
   ifconfigPushConstraint: undefined,
@@ -128,6 +143,9 @@ export const SERVER_READERS: Readers<ServerDraft> = {
   'server-ipv6': (draft, [text = ''], say) => {
     draft.network6 = network6Of(text, 'server-ipv6', 'parameter', say) ?? draft.network6;
   },
+  'server-bridge': (draft, args, say) => {
+    draft.bridge = bridgeOf(args, draft.bridge, say) ?? draft.bridge;
+  },
   push: (draft, [option = ''], say) => {
     if (!pushableOption(option, say)) return;
     if (draft.push.length < PUSH_LIMIT) draft.push.push(option);
@@ -187,9 +205,11 @@ export const SERVER_READERS: Readers<ServerDraft> = {
     else if (how === 'same-interface') draft.multihome = 'interface';
     else say.error(`Unknown parameter to --multihome: ${shown(how)}`, 'Write same-interface, or nothing.');
   },
-  'stale-routes-check': (_draft, [age = '', interval], say) => {
-    constrained(age, 'stale-routes-check age', 1, INT_MAX, say);
-    if (interval !== undefined) constrained(interval, 'stale-routes-check interval', 1, INT_MAX, say);
+  'stale-routes-check': (draft, [age = '', interval = age], say) => {
+    const ageSeconds = constrained(age, 'stale-routes-check age', 1, INT_MAX, say);
+    if (ageSeconds === undefined) return;
+    const intervalSeconds = constrained(interval, 'stale-routes-check interval', 1, INT_MAX, say);
+    if (intervalSeconds !== undefined) draft.staleRoutes = { ageSeconds, intervalSeconds };
   },
   'verify-client-cert': (draft, [how = 'require'], say) => {
     if (how === 'none' || how === 'optional' || how === 'require') draft.verifyClientCert = how;
@@ -302,6 +322,23 @@ export function poolRangeFits(start: number, end: number, say: Say): boolean {
   );
   return false;
 }
+
+const bridgeOf = (args: readonly string[], before: BridgeDraft | undefined, say: Say): BridgeDraft | undefined => {
+  const [flag] = args;
+  if (flag === undefined || (flag === 'nogw' && args.length === 1)) {
+    const pushes = before?.kind !== 'dhcp' || before.pushGateway;
+    return { kind: 'dhcp', pushGateway: pushes && flag === undefined };
+  }
+  const [gateway = 0, netmask = 0, first = 0, last = 0] = args.map((text) => ipv4ToNumber(text) ?? 0);
+  if (args.length === 4 && gateway !== 0 && netmask !== 0 && first !== 0 && last !== 0) {
+    return { kind: 'pool', gateway, netmask, first, last };
+  }
+  say.error(
+    'error parsing --server-bridge parameters',
+    'Write server-bridge GATEWAY NETMASK FIRST LAST, with the addresses that clients get, or server-bridge alone where a DHCP server gives them.',
+  );
+  return undefined;
+};
 
 const network6Of = (text: string, option: string, noun: string, say: Say) => {
   const prefix = ipv6Prefix(text);

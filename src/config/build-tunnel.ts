@@ -1,6 +1,7 @@
 // Options that a server may push and a profile may state. The same readers serve both: `parse.ts` calls them for lines of
 // a file, `push.ts` for words of a push reply.
 
+import { parseMac } from '../ip/mac-address.ts';
 import { readDns } from './build-dns.ts';
 import { readNatRule } from './build-nat.ts';
 import { readRoute, readRoute6, redirectFlags } from './build-routes.ts';
@@ -238,4 +239,12 @@ const PLAIN_READERS: Readers<TunnelDraft> = {
   mute: number('mute'),
   'persist-tun': flag('persistTun'),
   txqueuelen: number('txQueueLength'),
+  lladdr: (draft, [address = ''], say) => {
+    if (parseMac(address) !== undefined) draft.linkAddress = address;
+    else
+      say.error(
+        `lladdr parm '${shown(address)}' must be a MAC address`,
+        'Write six pairs of hexadecimal digits: 02:00:00:00:00:01.',
+      );
+  },
 };

@@ -147,6 +147,8 @@ export interface TunnelOptions {
   readonly mute: number | undefined;
   readonly persistTun: boolean;
   readonly txQueueLength: number | undefined;
+  /** Ethernet address of a TAP device, `02:00:00:00:00:01`. */
+  readonly linkAddress: string | undefined;
   /** Options taken as pushed but without effect here, with the reason, for the log. */
   readonly withoutEffect: readonly { readonly option: string; readonly reason: string }[];
 }

@@ -100,5 +100,6 @@ export const emptyTunnel = (): TunnelDraft => ({
   mute: undefined,
   persistTun: false,
   txQueueLength: undefined,
+  linkAddress: undefined,
   withoutEffect: [],
 });

@@ -5,7 +5,7 @@ import { type AddressBytes, formatAddress, parseAddress } from '../ip/address.ts
 import { addressPlus, ipv4FromNumber, ipv4ToNumber } from '../ip/address-arithmetic.ts';
 import { netmaskToLength } from '../ip/prefix.ts';
 import { protoOf } from './build-connection.ts';
-import { poolRangeFits, type ServerDraft } from './build-server.ts';
+import { type BridgeDraft, poolRangeFits, type ServerDraft } from './build-server.ts';
 import type { ConnectionProfile, DeviceChoice, KeyWrap } from './config.ts';
 import type { LocalDraft } from './draft.ts';
 import type { Lines } from './finish.ts';
@@ -15,6 +15,8 @@ import type { ListenOption, ServerOptions } from './server-options.ts';
 /** Lengths of netmasks that `server` takes on a tun device. */
 const LENGTH_MIN = 16;
 const LENGTH_MAX = 29;
+/** … and on a tap device, where nobody takes four addresses. */
+const TAP_LENGTH_MAX = 30;
 /** Where clients' IPv6 addresses begin in a network that has room for it. */
 const POOL6_OFFSET = 0x1000;
 /** Seconds that `keepalive` allows a server, which waits twice as long. */
@@ -23,7 +25,7 @@ const KEEPALIVE_MAX_SECONDS = 43200;
 /** Expands `server`, `server-ipv6`, `keepalive` and `tcp-nodelay`; settles mode, TLS role and topology. */
 export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): void {
   const { general, tls, tunnel, server } = drafts;
-  if (server.network6 !== undefined || server.network !== undefined) {
+  if (server.network6 !== undefined || server.network !== undefined || server.bridge !== undefined) {
     if (tls.role === 'client' && !general.clientMacro) {
       at.say('tls-client').error('specify only one of --tls-server, --tls-client, or --secret', 'Remove tls-client.');
     }
@@ -31,7 +33,9 @@ export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): v
     tls.role = 'server';
   }
   if (server.network6 !== undefined) expandServer6(drafts, server.network6, at);
-  if (server.network !== undefined) expandServer4(drafts, server.network, at);
+  if (server.network !== undefined) expandServer4(drafts, server.network, device, at);
+  else if (server.bridge !== undefined) expandBridge(drafts, server.bridge, device, at);
+  if (tls.role === 'server' && tls.dh?.kind === 'file' && tls.dh.path === 'none') tls.dh = undefined;
   if (general.mode !== 'server') return;
   if (device.type !== 'tap') tunnel.topology ??= 'subnet';
   if (general.keepalive !== undefined) {
@@ -45,7 +49,6 @@ export function expandServer(drafts: Drafts, device: DeviceChoice, at: Lines): v
     server.push.push(`ping ${interval}`, `ping-restart ${timeout}`);
   }
   if (server.tcpNodelay) server.push.push('socket-flags TCP_NODELAY');
-  if (tls.dh?.kind === 'file' && tls.dh.path === 'none') tls.dh = undefined;
 }
 
 function expandServer6(drafts: Drafts, macro: NonNullable<ServerDraft['network6']>, at: Lines): void {
@@ -69,10 +72,23 @@ function expandServer6(drafts: Drafts, macro: NonNullable<ServerDraft['network6'
   server.push.push('tun-ipv6');
 }
 
-function expandServer4(drafts: Drafts, macro: NonNullable<ServerDraft['network']>, at: Lines): void {
+function expandServer4(
+  drafts: Drafts,
+  macro: NonNullable<ServerDraft['network']>,
+  device: DeviceChoice,
+  at: Lines,
+): void {
   const { general, tunnel, server } = drafts;
   const say = at.say('server');
   if (general.clientMacro) say.error('--server and --client cannot be used together', 'Remove one of them.');
+  if (server.bridge !== undefined) {
+    say.error('--server and --server-bridge cannot be used together', 'Remove one of them.');
+  }
+  if (device.type === 'null') {
+    say.error('--server directive only makes sense with --dev tun or --dev tap', 'Write dev tun.');
+  }
+  const tap = device.type === 'tap';
+  const lengthMax = tap ? TAP_LENGTH_MAX : LENGTH_MAX;
   if (macro.pool && server.pool4 !== undefined) {
     at.say('ifconfig-pool').error(
       "--server already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly",
@@ -98,28 +114,29 @@ function expandServer4(drafts: Drafts, macro: NonNullable<ServerDraft['network']
     );
     return;
   }
-  if (length > LENGTH_MAX) {
+  if (length > lengthMax) {
+    const least = tap
+      ? '--dev tap must define a subnet of 255.255.255.252 (/30)'
+      : '--dev tun must define a subnet of 255.255.255.248 (/29)';
     say.error(
-      length === 32
-        ? '--server directive netmask is invalid'
-        : '--server directive when used with --dev tun must define a subnet of 255.255.255.248 (/29) or lower',
+      length === 32 ? '--server directive netmask is invalid' : `--server directive when used with ${least} or lower`,
       'Write a larger network, as 255.255.255.0.',
     );
     return;
   }
-  tunnel.topology ??= 'subnet';
+  if (!tap) tunnel.topology ??= 'subnet';
   const own = ipv4FromNumber(network + 1);
   const second = ipv4FromNumber(network + 2);
   const pool = (start: number, end: number): void => {
     if (!macro.pool || !poolRangeFits(start, end, say)) return;
     server.pool4 = { first: ipv4FromNumber(start), last: ipv4FromNumber(end), netmask: undefined };
   };
-  if (tunnel.topology === 'subnet') {
+  if (tap || tunnel.topology === 'subnet') {
     tunnel.ifconfig = { local: own, remoteOrNetmask: netmask };
     pool(network + 2, broadcast - 1);
     server.poolNetmask = netmask;
     server.push.push(`route-gateway ${own}`);
-    tunnel.routeGateway ??= second;
+    if (!tap) tunnel.routeGateway ??= second;
     server.ifconfigPushConstraint = { network: ipv4FromNumber(network), netmask };
   } else {
     tunnel.ifconfig = { local: own, remoteOrNetmask: second };
@@ -136,15 +153,58 @@ function expandServer4(drafts: Drafts, macro: NonNullable<ServerDraft['network']
       );
     }
   }
-  server.push.push(`topology ${tunnel.topology}`);
+  if (!tap) server.push.push(`topology ${tunnel.topology}`);
+}
+
+/** `server-bridge`: the device has no address of its own, a script puts it into a bridge. */
+function expandBridge({ general, server }: Drafts, bridge: BridgeDraft, device: DeviceChoice, at: Lines): void {
+  const say = at.say('server-bridge');
+  if (general.clientMacro) say.error('--server-bridge and --client cannot be used together', 'Remove one of them.');
+  if (server.pool4 !== undefined) {
+    at.say('ifconfig-pool').error(
+      "--server-bridge already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly",
+      'Remove ifconfig-pool.',
+    );
+    return;
+  }
+  if (device.type !== 'tap') {
+    say.error('--server-bridge directive only makes sense with --dev tap', 'Write dev tap, or server NETWORK NETMASK.');
+  }
+  if (bridge.kind === 'dhcp') {
+    if (bridge.pushGateway) server.push.push('route-gateway dhcp');
+    return;
+  }
+  const { gateway, netmask, first, last } = bridge;
+  const mask = ipv4FromNumber(netmask);
+  for (const [one, other] of [
+    [gateway, first],
+    [first, last],
+    [gateway, last],
+  ] as const) {
+    if ((one & netmask) === (other & netmask)) continue;
+    say.error(
+      `--server-bridge IP addresses ${ipv4FromNumber(one)} and ${ipv4FromNumber(other)} are not in the same ${mask} subnet`,
+      'Write the gateway, and the first and the last address for clients, of one network.',
+    );
+    return;
+  }
+  if (!poolRangeFits(first, last, say)) return;
+  server.pool4 = { first: ipv4FromNumber(first), last: ipv4FromNumber(last), netmask: undefined };
+  server.poolNetmask = mask;
+  server.push.push(`route-gateway ${ipv4FromNumber(gateway)}`);
 }
 
 /** What the server's part of the configuration comes to. */
-export function serverOf(drafts: Drafts, connections: readonly ConnectionProfile[], at: Lines): ServerOptions {
+export function serverOf(
+  drafts: Drafts,
+  connections: readonly ConnectionProfile[],
+  device: DeviceChoice,
+  at: Lines,
+): ServerOptions {
   const { server, tunnel } = drafts;
-  const { network: _a, network6: _b, tcpNodelay: _c, poolNetmask, pool4, ...options } = server;
+  const { network: _a, network6: _b, bridge: _d, tcpNodelay: _c, poolNetmask, pool4, ...options } = server;
   const exitNotify = connections[0]?.explicitExitNotify ?? 0;
-  checkPoolSize(pool4, tunnel.topology === 'net30', at);
+  checkPoolSize(pool4, device.type === 'tun' && tunnel.topology === 'net30', at);
   return {
     ...options,
     pool4: pool4 && { ...pool4, netmask: poolNetmask },
@@ -165,7 +225,7 @@ function checkPoolSize(pool: ServerOptions['pool4'], blocks: boolean, at: Lines)
   const last = ipv4ToNumber(pool.last) ?? 0;
   const size = blocks ? Math.floor(last / 4) - Math.floor(first / 4) + 1 : last - first + 1;
   if (size < 2) {
-    at.say('ifconfig-pool', 'server').error(
+    at.say('ifconfig-pool', 'server', 'server-bridge').error(
       `IPv4 pool size is too small (${size}), must be at least 2`,
       blocks ? 'Give the pool more addresses: each client takes four under net30.' : 'Give the pool more addresses.',
     );

@@ -6,6 +6,7 @@ import { compatNumber } from './build-general.ts';
 import { httpProxyOf, overridden } from './build-proxy.ts';
 import { cipherList, cipherVerdict, DEFAULT_DATA_CIPHERS, hasShortBlocks, SHORT_BLOCK_ADVICE } from './ciphers.ts';
 import type { Config, ConfigLine, ConnectionProfile, DeviceChoice, KeyWrap, Origin, TunnelOptions } from './config.ts';
+import { chooseDevice } from './device-choice.ts';
 import type { ConnectionDraft, GeneralDraft } from './draft.ts';
 import { type Findings, sayFor } from './findings.ts';
 import { expandServer, serverOf } from './finish-server.ts';
@@ -52,7 +53,7 @@ export function finishConfig(read: ReadConfig): Config {
   const connections = connectionsOf(drafts, at);
   const config: Config = {
     mode: general.mode,
-    server: general.mode === 'server' ? serverOf(drafts, connections, at) : undefined,
+    server: general.mode === 'server' ? serverOf(drafts, connections, device, at) : undefined,
     pull: general.pull,
     connections,
     remoteRandom: general.remoteRandom,
@@ -139,24 +140,10 @@ export class Lines {
   }
 }
 
-function deviceOf(general: GeneralDraft, at: Lines): DeviceChoice {
-  const { deviceName: name, deviceType, deviceNode: node } = general;
-  const is = (type: string): boolean => (deviceType === undefined ? name.startsWith(type) : deviceType === type);
-  const type = is('tun') ? 'tun' : is('tap') ? 'tap' : is('null') ? 'null' : undefined;
-  if (type === undefined) {
-    at.say('dev-type', 'dev').error(
-      `Unknown device type of '${shown(name)}'`,
-      'Name it tunX or tapX, or write dev-type tun or dev-type tap as well.',
-    );
-  }
-  // The kernel's limit is 15 bytes; a slash would name something else under /sys and /proc.
-  if (!/^[^/\s\0-\x1f]{1,15}$/.test(name) || name === '.' || name === '..') {
-    at.say('dev').error(
-      `'${shown(name)}' cannot be the name of a network device`,
-      'Choose up to 15 characters without blank and slash.',
-    );
-  }
-  return { name, type: name === 'null' ? 'null' : (type ?? 'tun'), node };
+function deviceOf({ deviceName, deviceType, deviceNode }: GeneralDraft, at: Lines): DeviceChoice {
+  const { device, problems } = chooseDevice(deviceName, deviceType, deviceNode);
+  for (const { options, text, advice } of problems) at.say(...options).error(text, advice);
+  return device;
 }
 
 // Defaults of the versions that compat-mode names.

@@ -1,8 +1,6 @@
 // Option rows: the program itself, its log, its scripts.
 
-import { MANY, noEffect, notYet, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
-
-const STANDALONE = 'a tool of its own that prints and exits; it comes with the key and certificate tools';
+import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from './option-row.ts';
 
 export const GENERAL_ROWS: readonly OptionRow[] = [
   row('help', '', [0, MANY], 'general', WORKS, 'Show this text and exit.'),
@@ -166,8 +164,8 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     'Make a key file: secret, tls-auth, tls-crypt, tls-crypt-v2-server, tls-crypt-v2-client or auth-token.',
     { default: 'secret' },
   ),
-  row('mktun', '', 0, 'general', notYet(STANDALONE), 'Make a persistent tun device.'),
-  row('rmtun', '', 0, 'general', notYet(STANDALONE), 'Remove a persistent tun device.'),
+  row('mktun', '', 0, 'general', WORKS, 'Make a persistent tun or tap device.'),
+  row('rmtun', '', 0, 'general', WORKS, 'Remove a persistent tun or tap device.'),
   row(
     'show-gateway',
     '[address]',

@@ -2,10 +2,10 @@
 
 import {
   MANY,
-  notYet,
   type OptionClass,
   type OptionRow,
   type OptionStatus,
+  refused,
   row,
   silently,
   WORKS,
@@ -21,16 +21,17 @@ const server = (
   more: Parameters<typeof row>[6] & { readonly status?: OptionStatus } = {},
 ): OptionRow => row(name, args, words, classes, more.status ?? WORKS, help, { side: 'server', ...more });
 
-const ETHERNET = notYet('Ethernet between clients (dev tap on a server) belongs to a later version');
+const VLAN = refused(
+  'the VLAN options (vlan-tagging, vlan-accept, vlan-pvid) are not taken: every client of a TAP server is in one network, and tags pass as they are',
+  'Remove the line; run a server of its own for each VLAN and put their devices into bridges.',
+);
 const CCD = { contexts: ['ccd', 'ccd-only'] } as const;
 
 export const SERVER_ROWS: readonly OptionRow[] = [
   row('mode', 'p2p|server', 1, 'general', WORKS, 'One peer, or a server for many.', { default: 'p2p' }),
   server('server', 'network netmask [nopool]', [2, 3], 'A server with this network for its clients.'),
   server('server-ipv6', 'network/bits', 1, 'A server with this IPv6 network for its clients.'),
-  server('server-bridge', '[nogw|gateway netmask start end]', [0, 4], 'A server on an Ethernet bridge.', 'general', {
-    status: ETHERNET,
-  }),
+  server('server-bridge', '[nogw|gateway netmask start end]', [0, 4], 'A server on an Ethernet bridge.'),
   server('push', '"option"', 1, 'Push this option to clients.', 'push', { contexts: ['ccd'] }),
   server('push-reset', '', 0, 'Push none of the global options to this client.', 'instance', CCD),
   server('push-remove', 'prefix', 1, 'Do not push options that begin with this to this client.', 'instance', CCD),
@@ -77,9 +78,7 @@ export const SERVER_ROWS: readonly OptionRow[] = [
     [0, 1],
     'Answer from the address that was asked (UDP), with same-interface by the interface it was asked at.',
   ),
-  server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.', 'general', {
-    status: silently('addresses behind a client are not learned one by one, so none of them can grow stale'),
-  }),
+  server('stale-routes-check', 'age [interval]', [1, 2], 'Forget learned addresses after this time.'),
   server('verify-client-cert', '[none|optional|require]', [0, 1], 'Whether clients need a certificate.', 'general', {
     default: 'require',
   }),
@@ -110,13 +109,13 @@ export const SERVER_ROWS: readonly OptionRow[] = [
     default: 'CN',
   }),
   server('metrics', '[host:]port', 1, 'Serve counters as Prometheus text over HTTP; on this machine alone if no host.'),
-  server('vlan-tagging', '', 0, 'Switch tagged Ethernet frames.', 'general', { status: ETHERNET }),
+  server('vlan-tagging', '', 0, 'Switch tagged Ethernet frames.', 'general', { status: VLAN }),
   server('vlan-accept', 'all|tagged|untagged', 1, 'Which frames are taken.', 'general', {
-    status: ETHERNET,
+    status: VLAN,
     default: 'all',
   }),
   server('vlan-pvid', 'id', 1, 'VLAN of untagged frames.', ['general', 'instance'], {
-    status: ETHERNET,
+    status: VLAN,
     contexts: ['ccd'],
     default: '1',
   }),

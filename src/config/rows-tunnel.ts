@@ -1,6 +1,6 @@
 // Option rows: the device, its addresses, routes and names.
 
-import { laterWithout, MANY, noEffect, notYet, type OptionRow, row, silently, WORKS } from './option-row.ts';
+import { laterWithout, MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
 
 const DNS = 'the resolver of this machine is not changed yet; scripts get the values in their environment';
 const UPDATE = { contexts: ['push-update'] } as const;
@@ -11,14 +11,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   }),
   row('dev-type', 'tun|tap|null', 1, 'general', WORKS, 'What the device is, if its name does not tell.'),
   row('dev-node', 'path', 1, 'general', WORKS, 'Device file of the tun driver.', { default: '/dev/net/tun' }),
-  row(
-    'lladdr',
-    'address',
-    1,
-    'up',
-    notYet('the address of a TAP device is not set yet'),
-    'MAC address of a TAP device.',
-  ),
+  row('lladdr', 'address', 1, 'up', WORKS, 'MAC address of a TAP device.'),
   row(
     'iproute',
     'cmd',

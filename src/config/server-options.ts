@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly duplicateCn: boolean;
   readonly maxClients: number;
   readonly maxRoutesPerClient: number;
+  /** Learned Ethernet addresses that were not used for so long are forgotten; looked for every interval. */
+  readonly staleRoutes: { readonly ageSeconds: number; readonly intervalSeconds: number } | undefined;
   readonly connectFreq: RateOption | undefined;
   readonly connectFreqInitial: RateOption;
   readonly ifconfigPushConstraint: { readonly network: string; readonly netmask: string } | undefined;

@@ -42,16 +42,9 @@ const NOT_ON_A_SERVER: readonly (readonly [option: string, advice: string])[] = 
 ];
 
 function verifyRole({ config, drafts, at }: ServerCheck, server: ServerOptions): void {
-  const { device, connections } = config;
-  if (device.type === 'tap') {
-    at.notYet(
-      ['dev', 'dev-type'],
-      'dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
-      'Write dev tun.',
-    );
-  }
+  const { connections } = config;
   const open = ['tcp', 'tcp4', 'tcp6'].includes(drafts.base.protoName);
-  if (open && drafts.server.network === undefined) {
+  if (open && drafts.server.network === undefined && drafts.server.bridge === undefined) {
     at.say('proto').error(
       '--proto tcp is ambiguous in this context. Please specify --proto tcp-server or --proto tcp-client',
       'Write proto tcp-server.',
@@ -113,8 +106,8 @@ function verifyClientOptions(config: Config, at: Lines): void {
 }
 
 function verifyPools({ config, drafts, at }: ServerCheck, server: ServerOptions): void {
-  const { tunnel } = config;
-  if (tunnel.topology !== 'subnet' && drafts.server.poolNetmask !== undefined) {
+  const { tunnel, device } = config;
+  if (device.type !== 'tap' && tunnel.topology !== 'subnet' && drafts.server.poolNetmask !== undefined) {
     at.say('ifconfig-pool').error(
       'The third parameter to --ifconfig-pool (netmask) is only valid in --dev tap mode',
       'Remove the netmask, or write topology subnet.',
@@ -285,11 +278,31 @@ function verifyNoServer(config: Config, drafts: Drafts, at: Lines): void {
       'ignored',
     );
   }
-  if (config.tls.role === 'server') {
-    at.notYet(
-      ['tls-server'],
-      "option 'tls-server' does not work in this version without mode server: a tunnel between two equal ends belongs to a later version",
-      'Write server NETWORK NETMASK on this side and client on the other one.',
+  if (config.tls.role === 'server') verifyEqualServer(config, at);
+  else if (
+    config.tls.role === 'client' &&
+    !config.pull &&
+    config.connections.some((each) => each.remote === undefined)
+  ) {
+    at.say('tls-client').error(
+      'a tls-client has to know its peer: it is the one that begins',
+      'Write remote HOST PORT, or tls-server in place of tls-client.',
+    );
+  }
+}
+
+/** The TLS server of two equal ends. */
+function verifyEqualServer(config: Config, at: Lines): void {
+  if (config.pull) {
+    at.say('pull').error(
+      'a tls-server without mode server takes no options from its peer',
+      'Remove pull, and write ifconfig and the routes that this side needs.',
+    );
+  }
+  if (config.connections.some((each) => each.wrap?.kind === 'tls-crypt-v2')) {
+    at.say('tls-crypt-v2').error(
+      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
+      'Write tls-crypt with one key for both ends.',
     );
   }
 }

@@ -34,6 +34,7 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
   }
   for (const connection of config.connections) verifyConnection(config, connection, at);
   verifyIfconfig(config, at);
+  verifyLinkAddress(config, at);
   if (config.tls.role !== undefined) verifyTls(config, at);
   else if (config.server === undefined) verifyNoTls(config, at);
   if (config.tls.role === 'client' && config.tls.dh !== undefined) {
@@ -61,6 +62,11 @@ export function verifyConfig(config: Config, drafts: Drafts, at: Lines): void {
       `Remove ${compress.text}, or write allow-compression asym.`,
     );
   }
+}
+
+function verifyLinkAddress({ device, tunnel }: Config, at: Lines): void {
+  if (tunnel.linkAddress === undefined || device.type === 'tap') return;
+  at.say('lladdr').error('--lladdr can only be used in --dev tap mode', 'Remove it: only a TAP device has an address.');
 }
 
 function verifyMtu(drafts: Drafts, at: Lines): void {

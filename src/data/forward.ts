@@ -3,6 +3,7 @@
 
 import type { InnerPacket } from '../ip/packet.ts';
 import { PeerCounter } from './counters.ts';
+import { isGroupFrame } from './frame-switch.ts';
 import { Handover } from './handover.ts';
 import { clampToPeer, handOver, sendPayload } from './packet-out.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
@@ -40,12 +41,37 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
     return true;
   }
   clampToPeer(view, inner, receiver);
+  sendOn(state, receiver);
+  return true;
+}
+
+/** As `forwardToPeers`, for the frame in hand; `isIp`: its inner packet is looked at. */
+export function forwardFrame(state: PlaneState, device: Device, sender: Peer, isIp: boolean): boolean {
+  const { span, inner } = state;
+  const { view } = state.arena;
+  const { offset, length } = span;
+  if (isGroupFrame(view, offset)) {
+    if (device.peers.length > 1) sendToAll(state, device, sender, offset, length);
+    span.offset = offset;
+    span.length = length;
+    return false;
+  }
+  const receiver = state.peers.get(device.frames?.macs.owner(view, offset, state.nowMs) ?? 0);
+  if (receiver === undefined) return false;
+  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
+  if (isIp) clampToPeer(view, inner, receiver);
+  sendOn(state, receiver);
+  return true;
+}
+
+/** Seals the packet in hand for its receiver, in its place or beside it. */
+function sendOn(state: PlaneState, receiver: Peer): void {
+  const { span } = state;
   if (!fitsInPlace(state, receiver)) {
     state.arena.bytes.copyWithin(state.copy, span.offset, span.offset + span.length);
     span.offset = state.copy;
   }
   sendPayload(state, receiver, span);
-  return true;
 }
 
 /**

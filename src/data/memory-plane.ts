@@ -216,6 +216,14 @@ class Plane implements MemoryPlane {
     this.#run(() => this.#core.answerFloat(peer, address, accept));
   }
 
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void {
+    this.#run(() => this.#core.answerAddress(peer, address, accept));
+  }
+
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void {
+    this.#run(() => this.#core.forgetIdleAddresses(device, idleMs));
+  }
+
   peerStatistics(peer: PeerHandle): PeerStatistics {
     const slot = this.#peers.get(peer);
     if (slot === undefined) throw new RangeError(`the plane has no peer ${peer}`);

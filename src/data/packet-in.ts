@@ -7,10 +7,11 @@ import { DEVICE_HEADER_BYTES, HEADROOM_BYTES } from './arena.ts';
 import { unframe } from './compression.ts';
 import { handleControl, isControl } from './control-in.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
-import { forwardToPeers } from './forward.ts';
+import { forwardFrame, forwardToPeers } from './forward.ts';
 import { INCOMPLETE, Reassembly } from './fragment.ts';
 import { Handover } from './handover.ts';
 import { isOcc, isPing } from './in-band.ts';
+import { MAC_BYTES, macBytes } from './mac-table.ts';
 import { openPacket } from './open.ts';
 import { clampToPeer, handOver, reportUsedUp } from './packet-out.ts';
 import type { LinkId } from './plane.ts';
@@ -278,10 +279,13 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
     if (length < ETHERNET_BYTES) return state.drop(BAD_INNER_PACKET, peer, from, undefined);
     const frameHeader = ethernetHeaderLength(view, offset, length);
     const isIp = frameHeader > 0 && inner.parse(view, offset + frameHeader, length - frameHeader);
+    const source = sourceOfFrame(state, peer, device, from);
+    if (source !== PASS) return source;
     if (isIp) {
       clampToPeer(view, inner, peer);
       if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'in');
     }
+    if (device.clientToClient && device.frames !== undefined && forwardFrame(state, device, peer, isIp)) return PASS;
   }
 
   const written = state.io.writeDevice(device.id, offset, length, device.layer === 'tun' ? inner : undefined);
@@ -292,6 +296,45 @@ function deliver(state: PlaneState, peer: Peer, device: Device, from: number): V
   state.counters[peer.counterBase + PeerCounter.deviceWritePackets]!++;
   state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return PASS;
+}
+
+/** Whether the frame in hand may come from the peer: where several share the device, its source must be known to be behind this one. */
+function sourceOfFrame(state: PlaneState, peer: Peer, { frames }: Device, from: number): Verdict {
+  if (frames === undefined) return PASS;
+  const { bytes, view } = state.arena;
+  const { offset, length } = state.span;
+  const source = offset + MAC_BYTES;
+  if (frames.macs.owner(view, source, state.nowMs) === peer.handle) return PASS;
+  const ask = frames.ask(peer.handle, view, source, state.nowMs);
+  if (ask === undefined) return state.drop(BAD_SOURCE, peer, from, undefined, source, MAC_BYTES);
+  if (ask.state === 'new') {
+    ask.state = 'asked';
+    state.lanes.pushNotice({ type: 'address-request', peer: peer.handle, address: macBytes(ask.mac) });
+  }
+  if (!frames.waiting.hold(peer.handle, peer.link, ask.id, bytes, offset, length, state.nowMs)) {
+    return state.drop(BAD_SOURCE, peer, from, undefined, source, MAC_BYTES);
+  }
+  return INCOMPLETE;
+}
+
+/** The control plane has answered whether an Ethernet address is the peer's: what waited for it goes on, or goes nowhere. */
+export function answerAddress(state: PlaneState, peer: Peer, mac: number, accept: boolean): void {
+  const device = state.devices.get(peer.device);
+  const id = device?.frames?.answer(peer.handle, mac, accept, state.nowMs);
+  if (device?.frames === undefined || id === undefined) return;
+  const { bytes } = state.arena;
+  device.frames.waiting.release(peer.handle, id, state.nowMs, (_link, held, offset, length) => {
+    if (!accept) {
+      state.countDrop(BAD_SOURCE);
+      return;
+    }
+    bytes.set(held.subarray(offset, offset + length), state.waited);
+    state.span.offset = state.waited;
+    state.span.length = length;
+    state.packetStart = state.waited - HEADROOM_BYTES;
+    deliver(state, peer, device, peer.address);
+  });
+  for (let late = device.frames.waiting.takeLost(); late > 0; late--) state.countDrop(BAD_SOURCE);
 }
 
 /** A link-local source is every IPv6 host's small talk with its router: counted, and nobody is told of it. */

@@ -10,9 +10,10 @@ import { PeerCounter, PlaneCounter } from './counters.ts';
 import { type DataKey, payloadCapacity } from './data-key.ts';
 import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
+import { isGroupFrame } from './frame-switch.ts';
 import { Handover } from './handover.ts';
 import { mayTakeMore, pace } from './pacing.ts';
-import type { DeviceId } from './plane.ts';
+import type { DeviceId, PeerHandle } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import type { UsageReason } from './usage-limits.ts';
@@ -28,8 +29,8 @@ const RECURSIVE = dropCode('recursive');
 const WORKER_FULL = dropCode('worker-full');
 const LINK_FULL = dropCode('link-full');
 
-/** A frame may have one VLAN tag besides its header. */
-const TAP_HEADER_BYTES = ETHERNET_BYTES + 4;
+/** What a frame may have beside the MTU: its header, and tags of whatever kind in the room that tun-mtu-extra leaves to TAP. */
+const TAP_HEADER_BYTES = ETHERNET_BYTES + 32;
 
 /** One packet (tun) or frame (tap) from a device. Drops are counted here; the verdict says what became of it. */
 export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: number, length: number): Verdict {
@@ -48,14 +49,13 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   if (length > device.mtuBytes + (tap ? TAP_HEADER_BYTES : 0)) return state.drop(TOO_BIG, undefined, 0, undefined);
   if (isIp && inner.version === 6 && device.blockIpv6) return answerUnreachable(state, device, offset, frameHeader);
 
-  const toAll = tap || isMulticast(view, inner);
-  if (toAll && !tap && device.peers.length > 1) {
-    state.trafficClass = inner.trafficClass(view);
+  const toGroup = tap ? device.frames !== undefined && isGroupFrame(view, offset) : isMulticast(view, inner);
+  if (toGroup && device.peers.length > 1) {
+    state.trafficClass = isIp ? inner.trafficClass(view) : 0;
     return sendToAll(state, device, undefined, offset, length);
   }
-  const peer = toAll
-    ? device.peers.at(-1)
-    : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
+  const toOnly = toGroup || (tap && device.frames === undefined);
+  const peer = toOnly ? device.peers.at(-1) : state.peers.get(ownerOf(state, device, offset));
   if (peer === undefined) return state.drop(NO_PEER, undefined, 0, undefined);
   if (peer.sealsAt !== state.engine) {
     return handOver(state, peer.sealsAt, Handover.deviceToPeer, peer.handle, 0, 0, offset, length);
@@ -90,6 +90,12 @@ export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, off
 function isEarly(state: PlaneState, peer: Peer): boolean {
   const device = state.devices.get(peer.device);
   return device !== undefined && !mayTakeMore(device, state.nowMs);
+}
+
+/** Behind which peer the destination of the packet or frame in hand is; 0 for none. */
+function ownerOf({ arena, inner, nowMs }: PlaneState, { frames, prefixes }: Device, frame: number): PeerHandle {
+  if (frames === undefined) return prefixes.lookup(arena.view, inner.destination, inner.version);
+  return frames.macs.owner(arena.view, frame, nowMs);
 }
 
 /** Leaves a packet to another engine of the plane. */

@@ -16,10 +16,12 @@ import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
 import { clearPeerCounters, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
 import type { LaneCapacity } from './event-lanes.ts';
+import { FrameSwitch } from './frame-switch.ts';
 import { type HandOver, Handover, type PeerOwners } from './handover.ts';
 import { handleHandedPacket } from './handover-in.ts';
+import { MAC_BYTES, macBytes, readMac } from './mac-table.ts';
 import { restUntilMs } from './pacing.ts';
-import { discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
+import { answerAddress, discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
   DeviceId,
@@ -118,6 +120,8 @@ export interface PlaneCore {
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void;
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void;
   /** The longest packet that a stream may announce now: a stranger's may be held to less, one that is gone announces none. */
   packetLimit(link: LinkId): number;
   /** Wipes all keys. */
@@ -125,7 +129,7 @@ export interface PlaneCore {
 }
 
 type CoreLinkOptions = Pick<LinkOptions, 'framing' | 'remote' | 'handshakePacketBytes'>;
-type CoreDeviceOptions = Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6' | 'clientToClient'>;
+type CoreDeviceOptions = Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6' | 'clientToClient' | 'learnsAddresses'>;
 
 /** Keys that a peer may hold at once: two of the session, two of the one before it. */
 const KEYS_MAX = 4;
@@ -209,7 +213,9 @@ class Core implements PlaneCore {
   addDevice(id: DeviceId, options: CoreDeviceOptions): void {
     const { layer, mtuBytes, blockIpv6, clientToClient = false } = options;
     const prefixes = new PrefixTable();
-    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers: [], paidMs: 0 });
+    const frames = layer === 'tap' && options.learnsAddresses === true ? new FrameSwitch() : undefined;
+    const peers: Peer[] = [];
+    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers, frames, paidMs: 0 });
   }
 
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
@@ -373,6 +379,19 @@ class Core implements PlaneCore {
     writePackedAddress(state.arena.view, peer.floatAddress, address);
     peer.floatState = 'refused';
     peer.floatSinceMs = state.nowMs;
+  }
+
+  answerAddress(id: PeerHandle, address: Uint8Array, accept: boolean): void {
+    if (address.length !== MAC_BYTES) throw new RangeError(`an Ethernet address of ${address.length} bytes`);
+    const view = new DataView(address.buffer, address.byteOffset, address.byteLength);
+    answerAddress(this.#state, this.#peer(id), readMac(view, 0), accept);
+  }
+
+  forgetIdleAddresses(id: DeviceId, idleMs: number): void {
+    const { nowMs, lanes } = this.#state;
+    const forgotten = this.#device(id).frames?.macs.forgetIdle(idleMs, nowMs) ?? [];
+    if (forgotten.length === 0) return;
+    lanes.pushNotice({ type: 'addresses-forgotten', device: id, addresses: forgotten.map(macBytes) });
   }
 
   packetLimit(id: LinkId): number {

@@ -21,6 +21,7 @@ import { EarlyPackets } from './early-packets.ts';
 import { EPOCH_SCRATCH_BYTES } from './epoch-secret.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
+import type { FrameSwitch } from './frame-switch.ts';
 import {
   type CompressionFraming,
   type DeviceId,
@@ -41,10 +42,12 @@ export interface Device {
   readonly clientToClient: boolean;
   /** Inner addresses to peer handles. */
   readonly prefixes: PrefixTable;
-  /** In no order; each knows its place. TAP: the last one gets every frame. */
+  /** In no order; each knows its place. TAP without `frames`: the last one gets every frame. */
   readonly peers: Peer[];
   /** Under `--shaper`, when what was sent so far has had its time. */
   paidMs: number;
+  /** TAP: which Ethernet address is behind which of several peers. */
+  readonly frames: FrameSwitch | undefined;
 }
 
 export interface Link {
@@ -200,6 +203,7 @@ export class PlaneState {
     source: number,
     packetId: number | undefined,
     innerSource?: number,
+    innerSourceBytes = this.inner.version === 4 ? 4 : 16,
   ): Verdict {
     const cause = code - 1;
     this.counters[cause]!++;
@@ -212,7 +216,8 @@ export class PlaneState {
       cause: dropCause(code),
       count: this.#unnoticed[cause]!,
       packetId,
-      innerSource: innerSource === undefined ? undefined : this.#innerAddress(innerSource),
+      innerSource:
+        innerSource === undefined ? undefined : this.arena.bytes.slice(innerSource, innerSource + innerSourceBytes),
     });
     this.#noticeMs[cause] = this.nowMs;
     this.#unnoticed[cause] = 0;
@@ -264,6 +269,7 @@ export class PlaneState {
     const device = this.devices.get(peer.device);
     if (device !== undefined) {
       device.prefixes.replace(peer.handle, []);
+      device.frames?.leave(peer.handle);
       const last = device.peers.pop()!;
       last.devicePlace = peer.devicePlace;
       if (last !== peer) device.peers[peer.devicePlace] = last;
@@ -296,10 +302,5 @@ export class PlaneState {
     }
     while (later !== undefined && later.sameId !== peer) later = later.sameId;
     if (later !== undefined) later.sameId = peer.sameId;
-  }
-
-  #innerAddress(at: number): Uint8Array {
-    const lengthBytes = this.inner.version === 4 ? 4 : 16;
-    return this.arena.bytes.slice(at, at + lengthBytes);
   }
 }

@@ -78,9 +78,16 @@ export interface DeviceOptions {
   readonly blockIpv6: boolean;
   /**
    * What one peer sends to an inner address of another goes straight there, never into the device; multicast goes to all
-   * other peers and into the device. Without it everything goes into the device. tun only; false when absent.
+   * other peers and into the device. Without it everything goes into the device. The same with Ethernet addresses for
+   * `learnsAddresses`; false when absent.
    */
   readonly clientToClient?: boolean | undefined;
+  /**
+   * tap: the device has several peers, and a frame goes to the one behind which its destination is, or to all of them where
+   * that is a group. An address is a peer's once `address-request` was answered with yes; without it, the device has one
+   * peer that gets every frame. False when absent.
+   */
+  readonly learnsAddresses?: boolean | undefined;
 }
 
 /** The other end of a device in memory: what an application or the kernel would be. Bounded both ways; full is a drop. */
@@ -325,6 +332,13 @@ export type PlaneEvent =
    * delivered; the old address stays until `answerFloat`. A peer without keys has no authentic packets, so it never asks.
    */
   | { readonly type: 'float-request'; readonly peer: PeerHandle; readonly address: SocketAddress }
+  /**
+   * A frame came from an Ethernet address that is not the peer's (`learnsAddresses`): it and those that follow wait, a moment
+   * and within a bound, until `answerAddress`. The address may be another peer's.
+   */
+  | { readonly type: 'address-request'; readonly peer: PeerHandle; readonly address: Uint8Array }
+  /** `forgetIdleAddresses` has forgotten these. */
+  | { readonly type: 'addresses-forgotten'; readonly device: DeviceId; readonly addresses: readonly Uint8Array[] }
   | {
       readonly type: 'key-used-up';
       readonly peer: PeerHandle;
@@ -341,7 +355,7 @@ export type PlaneEvent =
       readonly count: number;
       /** Packet-id for replays. */
       readonly packetId: number | undefined;
-      /** The inner source address (4 or 16 bytes) for `bad-source` and `recursive`. */
+      /** The inner source address (4 or 16 bytes, 6 of a frame) for `bad-source` and `recursive`. */
       readonly innerSource?: Uint8Array | undefined;
     }
   /** How packets move, for the log: with the first key in use, and again when something had to be done without. */
@@ -382,6 +396,10 @@ export interface DataPlane {
   /** Sends bytes through compression, fragment and cipher as a packet of its own (ping, OCC, exit). */
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+  /** Whether an Ethernet address is the peer's from now on; one that is refused is not asked about again for some seconds. */
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void;
+  /** Forgets the Ethernet addresses of a device that nothing came from or went to for so long, and reports them. */
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void;
 
   /** Always at once, from shared memory or by a call into the kernel. */
   peerStatistics(peer: PeerHandle): PeerStatistics;

@@ -2,6 +2,7 @@
 // that it works after chroot and after the user drop, from a thread that kept CAP_NET_ADMIN.
 
 import { formatAddress, parseAddress as parseAddressText } from '../ip/address.ts';
+import { parseMac } from '../ip/mac-address.ts';
 import { parsePrefix } from '../ip/prefix.ts';
 import { HostError, type HostRoute, type NetworkPort, type RouteLookup } from '../tunnel/ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
@@ -94,6 +95,14 @@ export function createNetlinkPort(): NetlinkPort {
       socket.request(
         writeLinkChange(link(device).index, { mtuBytes }),
         `Cannot set the MTU of ${device} to ${mtuBytes}`,
+      );
+    },
+    setLinkAddress(device, address) {
+      const linkAddress = parseMac(address);
+      if (linkAddress === undefined) throw hostError(`${address} is no Ethernet address`, Errno.EINVAL);
+      socket.request(
+        writeLinkChange(link(device).index, { linkAddress }),
+        `Cannot set the link layer address of ${device} to ${address}`,
       );
     },
     addAddress(device, address, prefixLength, options) {

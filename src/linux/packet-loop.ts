@@ -273,6 +273,8 @@ export class PacketLoop {
       removeKey: (peer, id) => core.removeKey(peer, id),
       sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
       answerFloat: (peer, address, accept) => core.answerFloat(peer, address, accept),
+      answerAddress: (peer, address, accept) => core.answerAddress(peer, address, accept),
+      forgetIdleAddresses: (device, idleMs) => core.forgetIdleAddresses(device, idleMs),
     };
   }
 

@@ -121,7 +121,10 @@ export interface AddressReply {
 }
 
 /** Sets a link up or down, or its MTU. */
-export function writeLinkChange(index: number, change: { up?: boolean; mtuBytes?: number }): Uint8Array {
+export function writeLinkChange(
+  index: number,
+  change: { up?: boolean; mtuBytes?: number; linkAddress?: Uint8Array },
+): Uint8Array {
   const message = new MessageWriter(MessageType.newLink, REQUEST | ACK, IFINFO_BYTES);
   message.view.setInt32(HEADER_BYTES + 4, index, true);
   if (change.up !== undefined) {
@@ -129,6 +132,7 @@ export function writeLinkChange(index: number, change: { up?: boolean; mtuBytes?
     message.view.setUint32(HEADER_BYTES + 12, IFF_UP, true);
   }
   if (change.mtuBytes !== undefined) message.number(IFLA_MTU, change.mtuBytes);
+  if (change.linkAddress !== undefined) message.attribute(IFLA_ADDRESS, change.linkAddress);
   return message.finish();
 }
 

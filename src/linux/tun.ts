@@ -20,6 +20,9 @@ const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
 const IFF_MULTI_QUEUE = 0x0100;
 const IFF_PERSIST = 0x0800;
+const TUNSETPERSIST = 0x400454cb;
+const TUNSETOWNER = 0x400454cc;
+const TUNSETGROUP = 0x400454ce;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
@@ -32,17 +35,39 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
+/** Who may open a device that stays, beside those with privileges; what is undefined stays as it was. */
+export interface DeviceOwner {
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+}
+
+export interface TunPort extends DevicePort {
+  /** As `open`, but packet by packet: what others set up for super-packets would stay with a device that stays. */
+  openBare(options: Parameters<DevicePort['open']>[0]): OpenDevice;
+  /** Whether an open device stays when it is closed, and whose it is then. Throws HostError. */
+  setPersistent(device: OpenDevice, persistent: boolean, owner: DeviceOwner): void;
+}
+
 /**
  * Opens tun and tap devices by /dev/net/tun. A persistent device of the name is used as it is. A tun of our own has so many
  * `queues`, or one where that can't be had.
  */
-export function createTunPort(queues = 1): DevicePort {
+export function createTunPort(queues = 1): TunPort {
   const request = nativeBytes(IFREQ_BYTES);
   return {
     open({ name, layer, node, txQueueLength }) {
       const path = node ?? '/dev/net/tun';
       const opened = layer === 'tun' ? tryQueues(path, name, txQueueLength) : undefined;
       return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, 0));
+    },
+    openBare({ name, layer, node, txQueueLength }) {
+      return openWith(node ?? '/dev/net/tun', (fd) => attach(fd, name, layer, txQueueLength, 0));
+    },
+    setPersistent({ fd, name }, persistent, { uid, gid }) {
+      const on = persistent ? 1 : 0;
+      checked(libc.ioctl(fd, TUNSETPERSIST, on), `Cannot ioctl TUNSETPERSIST(${on}) ${name}`);
+      if (uid !== undefined) checked(libc.ioctl(fd, TUNSETOWNER, uid), `Cannot ioctl TUNSETOWNER(${uid}) ${name}`);
+      if (gid !== undefined) checked(libc.ioctl(fd, TUNSETGROUP, gid), `Cannot ioctl TUNSETGROUP(${gid}) ${name}`);
     },
     close(device) {
       for (const queue of device.queues ?? []) checked(libc.close(queue), `Cannot close ${device.name}`);

@@ -97,6 +97,8 @@ export interface WorkerCalls {
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void;
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void;
 }
 
 /** One call: its name and its arguments. */

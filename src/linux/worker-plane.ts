@@ -336,6 +336,16 @@ class WorkerDataPlane implements WorkerPlane {
     this.#callAll(['answerFloat', peer, address, accept]);
   }
 
+  answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void {
+    this.#peer(peer);
+    this.#call(this.#first, ['answerAddress', peer, address, accept]);
+  }
+
+  forgetIdleAddresses(device: DeviceId, idleMs: number): void {
+    requireLive(this.#devices.has(device), 'device', device);
+    this.#call(this.#first, ['forgetIdleAddresses', device, idleMs]);
+  }
+
   peerStatistics(peer: PeerHandle): PeerStatistics {
     const { slot } = this.#peer(peer);
     return sumPeerStatistics(this.#threads.map(({ counters }) => readPeerStatistics(counters, slot)));

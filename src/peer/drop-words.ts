@@ -2,6 +2,7 @@
 
 import type { PlaneEvent } from '../data/plane.ts';
 import { formatAddress } from '../ip/address.ts';
+import { formatMac } from '../ip/mac-address.ts';
 import { formatLogAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 
@@ -53,7 +54,7 @@ export function logDrop(
     case 'recursive':
       log(
         Level.low,
-        `Recursive routing detected, packet dropped ${text(notice.innerSource)} -> ${notice.address === undefined ? 'undef' : formatLogAddress(notice.address)}${times}`,
+        `Recursive routing detected, packet dropped ${shownSource(notice.innerSource)} -> ${notice.address === undefined ? 'undef' : formatLogAddress(notice.address)}${times}`,
       );
       return;
     case 'wrong-source':
@@ -64,7 +65,10 @@ export function logDrop(
       );
       return;
     case 'bad-source':
-      log(Level.multi, `MULTI: bad source address from client [${text(notice.innerSource)}], packet dropped${times}`);
+      log(
+        Level.multi,
+        `MULTI: bad source address from client [${shownSource(notice.innerSource)}], packet dropped${times}`,
+      );
       return;
     case 'link-full':
     case 'link-error':
@@ -75,7 +79,10 @@ export function logDrop(
   }
 }
 
-const text = (address: Uint8Array | undefined): string => (address === undefined ? 'undef' : formatAddress(address));
+function shownSource(source: Uint8Array | undefined): string {
+  if (source === undefined) return 'undef';
+  return source.length === 6 ? formatMac(source) : formatAddress(source);
+}
 
 /** Whether a drop of this cause ends a TCP connection: its stream can't be trusted any more. */
 export const endsStream = (notice: DropNotice): boolean =>

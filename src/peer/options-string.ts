@@ -2,6 +2,7 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import { cipherFacts } from '../crypto/cipher-table.ts';
+import { ipv4FromNumber, ipv4ToNumber } from '../ip/address-arithmetic.ts';
 import { optionsLinkMtu } from '../tunnel/mtu.ts';
 import { type OptionsStringFacts, writeOptionsString } from '../wire/options-string.ts';
 import { socksUdpOf } from './payload-limits.ts';
@@ -15,10 +16,11 @@ export function optionsStringOf(
   expected: boolean,
 ): string {
   const { tunnel, device } = config;
-  const name = config.cipher;
-  const facts = name === undefined ? undefined : cipherFacts(name);
-  const aead = facts?.kind === 'aead';
   const peerToPeer = config.mode === 'p2p' && !config.pull;
+  // What the C program has for a cipher where none is configured; between equal ends it says so.
+  const name = config.cipher ?? (peerToPeer ? 'BF-CBC' : undefined);
+  const facts = config.cipher === undefined ? undefined : cipherFacts(config.cipher);
+  const aead = facts?.kind === 'aead';
   const cipher = name !== undefined && (peerToPeer || config.dataCiphers.includes(name)) ? name : undefined;
   const direction = profile.wrap?.kind === 'tls-auth' ? profile.wrap.direction : undefined;
   const compression = tunnel.compress !== undefined && tunnel.compress.framing !== 'none';
@@ -26,7 +28,7 @@ export function optionsStringOf(
     deviceType: device.type,
     linkMtuBytes: optionsLinkMtu(
       {
-        cipher: name,
+        cipher: config.cipher,
         digest: config.auth,
         transport: profile.proto.transport === 'udp' ? 'udp' : 'tcp',
         socksUdp: socksUdpOf(profile),
@@ -37,7 +39,7 @@ export function optionsStringOf(
     tunMtuBytes: profile.occMtuBytes ?? profile.tunMtuBytes,
     proto: optionsStringProto(profile, expected),
     tunIpv6: peerToPeer && tunnel.ifconfigIpv6 !== undefined,
-    ifconfig: undefined,
+    ifconfig: peerToPeer ? ifconfigText(config, expected) : undefined,
     compression,
     fragment: profile.fragment !== undefined,
     keyDirection: direction === undefined ? undefined : expected ? (direction === 0 ? 1 : 0) : direction,
@@ -49,6 +51,21 @@ export function optionsStringOf(
     tlsRole: expected ? (role === 'client' ? 'server' : 'client') : role,
   };
   return writeOptionsString(options);
+}
+
+/** The two ends' addresses, that of whoever reads first; or the network that both are in. */
+function ifconfigText({ tunnel, device, lines }: Config, expected: boolean): string | undefined {
+  const { ifconfig, topology } = tunnel;
+  if (ifconfig === undefined || device.type === 'null') return undefined;
+  if (lines.some(({ option }) => option === 'ifconfig-nowarn')) return undefined;
+  const { local, remoteOrNetmask } = ifconfig;
+  if (device.type === 'tun' && topology !== 'subnet') {
+    return expected ? `${local} ${remoteOrNetmask}` : `${remoteOrNetmask} ${local}`;
+  }
+  const address = ipv4ToNumber(local);
+  const netmask = ipv4ToNumber(remoteOrNetmask);
+  if (address === undefined || netmask === undefined) return undefined;
+  return `${ipv4FromNumber((address & netmask) >>> 0)} ${remoteOrNetmask}`;
 }
 
 /** UDP is written as UDPv4 whatever the family; TCP names the role of whoever sends the string. */

@@ -162,6 +162,14 @@ export class Clients implements InstanceServer {
       case 'float-request':
         this.#float(event);
         return;
+      case 'address-request': {
+        const instance = this.#table.ofPeer(event.peer);
+        if (instance !== undefined) this.#options.routes.learnMac(instance, event.address);
+        return;
+      }
+      case 'addresses-forgotten':
+        this.#options.routes.forgetMacs(event.addresses);
+        return;
       case 'drop-notice':
         this.#dropped(event);
         return;

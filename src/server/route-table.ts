@@ -3,6 +3,7 @@
 // `learn-address` hear of them. Facts: OpenVPN 2.7.8.
 
 import { parseAddress } from '../ip/address.ts';
+import { parseMac } from '../ip/mac-address.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 
 /**
@@ -102,7 +103,10 @@ export class RouteTable<Owner extends object | number> {
   }
 }
 
-/** An address, or a network as `network/bits`, as the table names it: an IPv4 network of one host is an address. */
+/**
+ * An address, or a network as `network/bits`, as the table names it: an IPv4 network of one host is an address. Ethernet
+ * addresses are named by `formatMac`.
+ */
 export function routeAddress(text: string): string {
   if (!text.includes('/')) return text;
   const prefix = parsePrefix(text);
@@ -115,8 +119,10 @@ export function quotaLine(maxRoutes: number, name: string): string {
   return `MULTI ROUTE: route quota (${maxRoutes}) exceeded for ${name} (see --max-routes-per-client option)`;
 }
 
-/** Not all ones, and not all zeros but for networks shorter than /8. */
+/** Not all ones, not all zeros but for networks shorter than /8, and no Ethernet address of a group. */
 function isLearnable(address: string): boolean {
+  const mac = address.endsWith('@0') ? parseMac(address.slice(0, -2)) : undefined;
+  if (mac !== undefined) return ((mac[0] ?? 0) & 1) === 0 && mac.some((byte) => byte !== 0);
   const [host = '', length] = address.split('/');
   const bytes = parseAddress(host);
   if (bytes === undefined) return false;

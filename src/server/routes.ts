@@ -1,8 +1,10 @@
 // Addresses on their way to clients: learned (programs are asked, the plane is told) and forgotten again. The table
 // itself is route-table.ts.
 
-import type { DataPlane } from '../data/plane.ts';
+import type { ServerOptions } from '../config/server-options.ts';
+import type { DataPlane, DeviceId } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
+import { formatMac } from '../ip/mac-address.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
@@ -22,22 +24,53 @@ export interface RoutesPorts {
   readonly log: Log;
 }
 
+/** What a server's device has for addresses, and when learned ones grow old. */
+export interface RoutesOptions {
+  /** The server's addresses in the tunnel. */
+  readonly own: readonly string[];
+  /** tap: clients have the Ethernet addresses that their frames come from, and no others. */
+  readonly layer: 'tun' | 'tap';
+  readonly stale: ServerOptions['staleRoutes'];
+}
+
 /** How long an address without a client stays known, for the client to come back to. */
 const REAP_MS = 5000;
 
 export class Routes {
+  readonly #options: RoutesOptions;
   readonly #ports: RoutesPorts;
   readonly #table: RouteTable<Instance>;
+  /** How many addresses a client may have that was let in. */
+  readonly #quotas = new WeakMap<Instance, number>();
   /** Addresses that programs are being told the end of. */
   readonly #forgetting = new Map<string, Promise<void>>();
   readonly #learning = new Set<Promise<void>>();
   #lastForgotten: Promise<void> = Promise.resolve();
   #cancelReap: (() => void) | undefined;
+  #cancelStale = (): void => {};
 
-  /** `own`: the server's addresses in the tunnel. */
-  constructor(own: readonly string[], ports: RoutesPorts) {
+  constructor(options: RoutesOptions, ports: RoutesPorts) {
+    this.#options = options;
     this.#ports = ports;
-    this.#table = new RouteTable(own);
+    this.#table = new RouteTable(options.own);
+  }
+
+  /** Has the device's addresses grow old from now on, where the configuration wants it. */
+  watchStale(device: DeviceId): void {
+    const { layer, stale } = this.#options;
+    if (layer !== 'tap' || stale === undefined) return;
+    const { clock, plane, log } = this.#ports;
+    log(
+      Level.multi,
+      `Initializing stale route check timer to run every ${stale.intervalSeconds} seconds and to removing routes with activity timeout older than ${stale.ageSeconds} seconds`,
+    );
+    const again = (): void => {
+      this.#cancelStale = clock.at(clock.now().monoMs + stale.intervalSeconds * 1000, () => {
+        plane.forgetIdleAddresses(device, stale.ageSeconds * 1000);
+        again();
+      });
+    };
+    again();
   }
 
   entries(): readonly RouteEntry<Instance>[] {
@@ -57,6 +90,16 @@ export class Routes {
   ): Promise<void> {
     const { log, label } = instance;
     const { v4, v6 } = addresses;
+    if (this.#options.layer === 'tap') {
+      this.#quotas.set(instance, maxRoutes);
+      if (routes.length > 0) {
+        log(
+          Level.multiErrors,
+          `MULTI: --iroute options rejected for ${label} -- iroute only works with tun-style tunnels`,
+        );
+      }
+      return;
+    }
     if (v4 !== undefined && (await this.#learn(instance, v4.local, maxRoutes))) {
       log(Level.multi, `MULTI: primary virtual IP for ${label}: ${v4.local}`);
     }
@@ -68,6 +111,26 @@ export class Routes {
       await this.#learn(instance, route, maxRoutes);
     }
     if (instance.phase === 'up') this.#tellPlane(instance);
+  }
+
+  /** A frame of a client came from an Ethernet address that it does not have: the plane is told whether it has it from now on. */
+  learnMac(instance: Instance, address: Uint8Array): void {
+    const { plane, log } = this.#ports;
+    const learning = this.#learn(instance, formatMac(address), this.#quotas.get(instance) ?? 0)
+      .then((accept) => {
+        if (instance.phase === 'up') plane.answerAddress(instance.peer, address, accept);
+      })
+      .catch((error: unknown) => log(Level.error, `learning ${formatMac(address)}: ${messageOf(error)}`))
+      .finally(() => this.#learning.delete(learning));
+    this.#learning.add(learning);
+  }
+
+  /** The plane has forgotten Ethernet addresses that nobody used. */
+  forgetMacs(addresses: readonly Uint8Array[]): void {
+    for (const address of addresses.map(formatMac)) {
+      const owner = this.#table.ownerOf(address);
+      if (owner !== undefined) void this.#takeBack(owner, address);
+    }
   }
 
   /** Whether another client that is there has an address. */
@@ -107,6 +170,7 @@ export class Routes {
 
   /** Forgets what is left. */
   async close(): Promise<void> {
+    this.#cancelStale();
     this.#cancelReap?.();
     this.#cancelReap = undefined;
     this.#reap();

@@ -221,7 +221,8 @@ export class Server {
     if (!opened.kept || this.#device === undefined) {
       const { endpoint, layer, mtuBytes, blockIpv6 } = opened;
       const { clientToClient } = this.#options;
-      this.#device = this.#plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6, clientToClient });
+      const learnsAddresses = layer === 'tap';
+      this.#device = this.#plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6, clientToClient, learnsAddresses });
     }
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
@@ -258,11 +259,16 @@ export class Server {
     const tokens = tokenKey === undefined || token === undefined ? undefined : new AuthTokens(crypto, tokenKey, token);
     const end = serverEndOf(config, server);
     const routes = new Routes(
-      [end.local4, end.local6].filter((address) => address !== undefined),
+      {
+        own: [end.local4, end.local6].filter((address) => address !== undefined),
+        layer: config.device.type === 'tap' ? 'tap' : 'tun',
+        stale: server.staleRoutes,
+      },
       { plane, clock, scripts: calls, hooks, log },
     );
     // Last of those that may fail: it has a timer.
     const pool = openPool(config, server, { files, clock, log });
+    routes.watchStale(device);
     const clients = new Clients({
       config,
       server,

@@ -95,15 +95,25 @@ export class ControlSession implements Session {
     return this.#outbox.drained;
   }
 
+  get peerSessionId(): Uint8Array | undefined {
+    return this.#peer.sessionId;
+  }
+
+  exportKeyingMaterial(lengthBytes: number, label: string): Uint8Array {
+    const key = this.#rotation.slots.current;
+    if (key === undefined) throw new Error('there is no key yet');
+    return key.state.exportKeyingMaterial(lengthBytes, label);
+  }
+
   start(now: Instants, remoteText: string): void {
     if (this.#state.name !== 'starting') throw new Error('the session was started before');
     this.#now = now;
     this.#remoteText = remoteText;
     this.#keepalive = new Keepalive(this.#options.keepalive, now.monoMs);
     this.#state = { name: 'handshaking', sinceMs: now.monoMs };
-    const { resume, tlsRole } = this.#options;
+    const { resume, tlsRole, speaksFirst } = this.#options;
     if (resume !== undefined) this.#meetPeer(resume.peerSessionId, now);
-    else if (tlsRole === 'client') this.#rotation.beginFirst(now.monoMs);
+    else if (tlsRole === 'client' || speaksFirst === true) this.#rotation.beginFirst(now.monoMs);
   }
 
   handleControl(bytes: Uint8Array, now: Instants): void {
@@ -301,7 +311,8 @@ export class ControlSession implements Session {
       );
     }
     this.#emit({ type: 'peer-answered' });
-    if (this.#options.tlsRole === 'server') this.#rotation.beginFirst(now.monoMs);
+    const { tlsRole, speaksFirst } = this.#options;
+    if (tlsRole === 'server' && speaksFirst !== true) this.#rotation.beginFirst(now.monoMs);
   }
 
   #advance(now: Instants): void {

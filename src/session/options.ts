@@ -42,6 +42,8 @@ export interface SessionOptions {
   readonly pushRequestMs: number;
   /** Whether a key exchange waits for credentials (`auth-user-pass`); without it those that happen to be set are sent. */
   readonly needsCredentials?: boolean;
+  /** A TLS server that sends its reset to a peer that has said nothing yet, as one of two equal ends does. */
+  readonly speaksFirst?: boolean;
   /** A server's session that goes on where the stateless handshake ended: both resets are behind it. */
   readonly resume?: ResumedHandshake | undefined;
   /**

@@ -76,8 +76,12 @@ export interface Session {
   /** The earliest deadline, monotonic milliseconds. */
   pollTimeout(): Deadline | undefined;
   readonly state: SessionState;
+  /** How the peer names its session; undefined until its reset has come. */
+  readonly peerSessionId: Uint8Array | undefined;
   /** Whether everything said on the control channel was acknowledged. */
   readonly drained: boolean;
+  /** The TLS exporter of the key in force, after `peer-connected`. Throws where the library can't. */
+  exportKeyingMaterial(lengthBytes: number, label: string): Uint8Array;
   counters(): SessionCounters;
   /** Wipes secrets. Nothing may be called afterwards but `state` and `counters`. */
   close(): void;

@@ -97,6 +97,8 @@ function change(step: HostChange, { device, network }: StepPorts, log: Log): Ste
         network.setMtu(step.device, step.mtuBytes),
       );
       return { result: 'changed' };
+    case 'set-link-address':
+      return setLinkAddress(step, network, log);
     case 'link-up':
       log(Level.info, `net_iface_up: set ${step.device} up`);
       must(`Linux can't bring ${step.device} up`, () => network.setLinkUp(step.device, true));
@@ -131,6 +133,21 @@ function open(step: Extract<TunnelStep, { kind: 'open-device' }>, port: DevicePo
   }
   log(Level.info, `TUN/TAP device ${device.name} opened`);
   return device;
+}
+
+function setLinkAddress(
+  { device, address }: Extract<TunnelStep, { kind: 'set-link-address' }>,
+  network: NetworkPort,
+  log: Log,
+): StepOutcome {
+  log(Level.info, `net_addr_ll_set: lladdr ${address} for ${device}`);
+  try {
+    network.setLinkAddress(device, address);
+    return { result: 'changed' };
+  } catch (error) {
+    log(Level.warning, `ERROR: Unable to set link layer address: ${messageOf(error)}`);
+    return { result: 'failed' };
+  }
 }
 
 function addAddress(step: Extract<TunnelStep, { kind: 'add-address' }>, network: NetworkPort, log: Log): StepOutcome {

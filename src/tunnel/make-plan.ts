@@ -47,6 +47,7 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
     layer: device.type,
     topology: options.topology ?? 'net30',
     mtuBytes: input.tunMtuBytes,
+    linkAddress: device.type === 'tap' ? options.linkAddress : undefined,
     address4,
     address6,
     replacedRoutes: routes4.replaced,

@@ -34,6 +34,9 @@ function deviceSteps(plan: TunnelPlan, context: StepContext): TunnelStep[] {
   return [
     ...(downPre ? [] : [down]),
     { kind: 'open-device', name: plan.device, layer: plan.layer, node, txQueueLength },
+    ...(plan.linkAddress === undefined
+      ? []
+      : [{ kind: 'set-link-address' as const, device: TUNNEL_DEVICE, address: plan.linkAddress }]),
     ...(context.ifconfigNoexec || plan.layer === 'null' ? [] : configureSteps(plan)),
     { kind: 'say', onApply: undefined, onUndo: { flags: Level.close, text: 'Closing TUN/TAP interface' } },
     ...(downPre ? [down] : []),

@@ -55,6 +55,8 @@ export interface TunnelPlan {
   readonly layer: 'tun' | 'tap' | 'null';
   readonly topology: 'net30' | 'p2p' | 'subnet';
   readonly mtuBytes: number;
+  /** Ethernet address that a TAP device is given; undefined leaves the kernel's. */
+  readonly linkAddress: string | undefined;
   readonly address4: TunnelAddress4 | undefined;
   readonly address6: TunnelAddress6 | undefined;
   /** Routes of the host that are taken away first and put back at the end: the default route under redirect-gateway without def1. */

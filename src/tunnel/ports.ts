@@ -51,6 +51,8 @@ export interface RouteLookup {
 export interface NetworkPort {
   setLinkUp(device: string, up: boolean): void;
   setMtu(device: string, mtuBytes: number): void;
+  /** `address`: six pairs of hexadecimal digits. */
+  setLinkAddress(device: string, address: string): void;
   addAddress(
     device: string,
     address: string,

@@ -18,6 +18,8 @@ export type TunnelStep =
       readonly node: string | undefined;
       readonly txQueueLength: number | undefined;
     }
+  /** Ethernet address of a TAP device; what the host refuses is logged and left as it was. */
+  | { readonly kind: 'set-link-address'; readonly device: string; readonly address: string }
   | { readonly kind: 'set-mtu'; readonly device: string; readonly mtuBytes: number }
   | { readonly kind: 'link-up'; readonly device: string }
   | {
@@ -75,6 +77,7 @@ export function inverse(step: TunnelStep): InverseChange | undefined {
       return { kind: 'remove-route', route: step.route, shownGateway: step.shownGateway };
     case 'remove-route':
       return { kind: 'restore-route', route: step.route };
+    case 'set-link-address':
     case 'set-mtu':
     case 'link-up':
     case 'hook':
@@ -88,6 +91,7 @@ export function inverse(step: TunnelStep): InverseChange | undefined {
 /** The step with the tunnel's real device name in place of `TUNNEL_DEVICE`. */
 export function bindDevice(step: TunnelStep, device: string): TunnelStep {
   switch (step.kind) {
+    case 'set-link-address':
     case 'set-mtu':
     case 'link-up':
     case 'add-address':

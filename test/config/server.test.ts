@@ -18,6 +18,7 @@ function served(...lines: readonly string[]): ServerConfig {
 }
 
 const NET = 'server 10.8.0.0 255.255.255.0';
+const TAP = ['dev tap'];
 
 describe('a server of one line', () => {
   const config = served(NET);
@@ -219,11 +220,32 @@ describe('the macros', () => {
     expect(tunnel.routeGateway).toBeUndefined();
   });
 
-  it('mean the same where there is no device', () => {
-    const { tunnel, server, device } = served(NET, 'dev null');
-    expect(device.type).toBe('null');
-    expect(tunnel).toMatchObject({ topology: 'subnet', ifconfig: { local: '10.8.0.1' } });
-    expect(server.push).toEqual(['route-gateway 10.8.0.1', 'topology subnet']);
+  it('give a TAP server a network without a topology, and no route gateway of its own', () => {
+    const { tunnel, server } = served(...TAP, NET, 'client-to-client');
+    expect(tunnel).toMatchObject({ topology: undefined, routeGateway: undefined });
+    expect(tunnel.ifconfig).toEqual({ local: '10.8.0.1', remoteOrNetmask: '255.255.255.0' });
+    expect(server).toMatchObject({
+      pool4: { first: '10.8.0.2', last: '10.8.0.254', netmask: '255.255.255.0' },
+      push: ['route-gateway 10.8.0.1'],
+      ifconfigPushConstraint: { network: '10.8.0.0', netmask: '255.255.255.0' },
+    });
+  });
+
+  it('make a server on a bridge, which has no address of its own', () => {
+    const bridged = served(...TAP, 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.128 10.8.0.254');
+    expect(bridged).toMatchObject({ mode: 'server', tls: { role: 'server' }, tunnel: { ifconfig: undefined } });
+    expect(bridged.server).toMatchObject({
+      pool4: { first: '10.8.0.128', last: '10.8.0.254', netmask: '255.255.255.0' },
+      push: ['route-gateway 10.8.0.4'],
+      ifconfigPushConstraint: undefined,
+    });
+    for (const [lines, push] of [
+      [['server-bridge'], ['route-gateway dhcp']],
+      [['server-bridge nogw'], []],
+      [['server-bridge', 'server-bridge nogw'], []],
+    ] as const) {
+      expect(served(...TAP, ...lines).server).toMatchObject({ pool4: undefined, push });
+    }
   });
 
   it('keep a route-gateway that is written', () => {
@@ -502,18 +524,34 @@ describe('wrong options of a server', () => {
       [NET, 'auth-user-pass login.txt'],
       '7: --auth-user-pass cannot be used with --mode server (it should be used on the client side only)',
     ],
+    [['server-bridge'], '6: --server-bridge directive only makes sense with --dev tap'],
+    [[...TAP, 'server-bridge', 'client'], '7: --server-bridge and --client cannot be used together'],
+    [[...TAP, NET, 'server-bridge'], '7: --server and --server-bridge cannot be used together'],
+    [[...TAP, 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.5'], '7: error parsing --server-bridge parameters'],
+    [[...TAP, 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.5 soon'], '7: error parsing --server-bridge parameters'],
     [
-      [NET, 'dev tap'],
-      '7: dev tap does not work in this version for a server: Ethernet between clients belongs to a later version',
+      [...TAP, 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.128 10.8.1.254'],
+      '7: --server-bridge IP addresses 10.8.0.128 and 10.8.1.254 are not in the same 255.255.255.0 subnet',
     ],
     [
-      ['server-bridge'],
-      "6: option 'server-bridge' does not work in this version: Ethernet between clients (dev tap on a server) belongs to a later version",
+      [...TAP, 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.128 10.8.0.100'],
+      '7: --ifconfig-pool start IP [10.8.0.128] is greater than end IP [10.8.0.100]',
     ],
     [
-      [NET, 'vlan-tagging'],
-      "7: option 'vlan-tagging' does not work in this version: Ethernet between clients (dev tap on a server) belongs to a later version",
+      [...TAP, 'server-bridge', 'ifconfig-pool 10.8.0.5 10.8.0.9'],
+      "8: --server-bridge already defines an ifconfig-pool, so you can't also specify --ifconfig-pool explicitly",
     ],
+    [
+      [...TAP, 'server 10.8.0.0 255.255.255.254'],
+      '7: --server directive when used with --dev tap must define a subnet of 255.255.255.252 (/30) or lower',
+    ],
+    [['dev null', NET], '7: --server directive only makes sense with --dev tun or --dev tap'],
+    [
+      [...TAP, NET, 'vlan-tagging'],
+      '8: the VLAN options (vlan-tagging, vlan-accept, vlan-pvid) are not taken: every client of a TAP server is in one network, and tags pass as they are',
+    ],
+    [['lladdr 02:00:00:00:00:01', NET], '6: --lladdr can only be used in --dev tap mode'],
+    [[...TAP, NET, 'lladdr 02:00:00:00:00'], "8: lladdr parm '02:00:00:00:00' must be a MAC address"],
     [[NET, 'iroute 10.0.0.0 255.0.0.0'], "7: option 'iroute' cannot be used in this context (s.conf)"],
     [[NET, 'disable'], "7: option 'disable' cannot be used in this context (s.conf)"],
   ])('%j', (lines, message) => {
@@ -617,8 +655,28 @@ describe('options of a server where nothing is served', () => {
     expect(config?.connections[0]).toMatchObject({ localHost: '192.0.2.1', localPort: '5000', remotePort: '4000' });
   });
 
-  it('refuse a TLS server without clients by name', () => {
-    const { findings } = parse([...FILES, 'tls-server']);
-    expect(errorsOf(findings)).toMatchObject([{ kind: 'not-yet', option: 'tls-server', origin: { line: 6 } }]);
+  it('make a TLS server of one peer', () => {
+    const { config, findings } = parse([...FILES, 'tls-server', 'ifconfig 10.8.0.1 10.8.0.2']);
+    expect(errorsOf(findings)).toEqual([]);
+    expect(config).toMatchObject({
+      mode: 'p2p',
+      pull: false,
+      server: undefined,
+      tls: { role: 'server', dh: undefined },
+    });
+  });
+
+  it.each([
+    [['tls-client', 'remote a', 'tls-server'], 'specify only one of --tls-server, --tls-client, or --secret'],
+    [['tls-client'], 'a tls-client has to know its peer: it is the one that begins'],
+    [['tls-server', 'pull', 'remote a'], 'a tls-server without mode server takes no options from its peer'],
+    [
+      ['tls-server', 'tls-crypt-v2 k'],
+      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
+    ],
+  ])('are one end or the other of two equal ones: %j', (lines, message) => {
+    const errors = errorsOf(parse([...FILES, ...lines]).findings);
+    expect(errors.map((each) => each.message)).toContain(message);
+    for (const each of errors) expect(each.advice, each.message).toMatch(/^[A-Z].*\.$/);
   });
 });

@@ -20,6 +20,7 @@ import { batchConformance } from './data-plane-batches.ts';
 import { controlConformance } from './data-plane-control.ts';
 import { epochConformance } from './data-plane-epochs.ts';
 import { forwardingConformance } from './data-plane-forwarding.ts';
+import { frameConformance } from './data-plane-frames.ts';
 import { type PlaneRig, payloadConformance } from './data-plane-payload.ts';
 import { streamConformance } from './data-plane-streams.ts';
 import { FarKey, type FarKeyOptions } from './far-peer.ts';
@@ -624,6 +625,7 @@ export function dataPlaneConformance(
     streamConformance(rig);
     controlConformance(rig, LANES);
     forwardingConformance(rig);
+    frameConformance(rig);
 
     it('throws for calls about what is not there', () => {
       expect(() => plane.setPeer(999, {})).toThrow();

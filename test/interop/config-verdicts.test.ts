@@ -217,10 +217,35 @@ const SERVER_CASES: readonly Case[] = [
   {
     name: 'server-bridge',
     text: serverWithout('server', 'server-bridge').replace('dev tun', 'dev tap'),
-    differs: 'not yet',
   },
-  { name: 'dev tap', text: serverWithout('dev', 'dev tap'), differs: 'not yet' },
-  { name: 'vlan-tagging', text: serverWithout('dev', 'dev tap', 'vlan-tagging'), differs: 'not yet' },
+  { name: 'server-bridge on a tun device', text: serverWithout('server', 'server-bridge') },
+  {
+    name: 'server-bridge with a pool of another network',
+    text: serverWithout('server', 'server-bridge 10.8.0.4 255.255.255.0 10.9.0.5 10.9.0.9').replace(
+      'dev tun',
+      'dev tap',
+    ),
+  },
+  {
+    name: 'server-bridge without an end',
+    text: serverWithout('server', 'server-bridge 10.8.0.4 255.255.255.0 10.8.0.5'),
+  },
+  { name: 'server-bridge beside server', text: serverWithout('dev', 'dev tap', 'server-bridge nogw') },
+  {
+    name: 'server-bridge with ifconfig-pool',
+    text: serverWithout('server', 'server-bridge nogw', 'ifconfig-pool 10.8.0.5 10.8.0.9').replace(
+      'dev tun',
+      'dev tap',
+    ),
+  },
+  { name: 'dev tap', text: serverWithout('dev', 'dev tap') },
+  {
+    name: 'dev tap with a small network',
+    text: serverWithout('dev', 'dev tap').replace(/^server .*$/m, 'server 10.8.0.0 255.255.255.254'),
+  },
+  { name: 'lladdr of a tun device', text: server('lladdr 02:00:00:00:00:01') },
+  { name: 'lladdr that is none', text: serverWithout('dev', 'dev tap', 'lladdr soon') },
+  { name: 'vlan-tagging', text: serverWithout('dev', 'dev tap', 'vlan-tagging'), differs: 'refused' },
   { name: 'metrics', text: server('metrics 9100'), differs: 'it is ours' },
 ];
 

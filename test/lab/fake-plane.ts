@@ -185,6 +185,14 @@ export class FakePlane implements DataPlane {
     this.#far?.inBand(options.link, bytes.slice());
   }
 
+  answerAddress(): void {
+    throw new Error('a client learns no addresses');
+  }
+
+  forgetIdleAddresses(): void {
+    throw new Error('a client learns no addresses');
+  }
+
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void {
     live(this.peers, peer, 'peer');
     this.calls.push(`answer float ${address.address.join('.')} ${accept}`);

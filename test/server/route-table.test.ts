@@ -19,6 +19,10 @@ describe('the table of routes', () => {
     ['255.255.255.255', 'unlearnable'],
     ['ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 'unlearnable'],
     ['nonsense', 'unlearnable'],
+    ['02:00:00:00:00:01@0', 'add'],
+    ['ff:ff:ff:ff:ff:ff@0', 'unlearnable'],
+    ['33:33:00:00:00:01@0', 'unlearnable'],
+    ['00:00:00:00:00:00@0', 'unlearnable'],
   ] as const)('says of %s: %s', (address, verdict) => {
     expect(table().check(1, address, 256)).toBe(verdict);
   });

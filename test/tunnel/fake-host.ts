@@ -72,6 +72,10 @@ export class FakeHost {
       this.#call(`up ${device}`);
       this.#device(device).up = up;
     },
+    setLinkAddress: (device, address) => {
+      this.#call(`lladdr ${address} ${device}`);
+      this.#device(device);
+    },
     setMtu: (device, mtuBytes) => {
       this.#call(`mtu ${device} ${mtuBytes}`);
       this.#device(device).mtuBytes = mtuBytes;

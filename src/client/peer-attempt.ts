@@ -1,0 +1,526 @@
+// One attempt at a tunnel between two equal ends (tls-server and tls-client without anything pushed): the device first, as
+// with the C program, then the link, then whoever comes and proves itself.
+//
+// The way: device → link → contact (the peer's session) → what both agree on → peer and keys in the plane → up. A peer that
+// was restarted comes as a second contact; it takes the first one's place once it has proven itself, not before.
+
+import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
+import { messageOf, SallyportError } from '../error.ts';
+import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
+import { Level } from '../log.ts';
+import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
+import { logResults } from '../peer/results.ts';
+import type { SessionEvent } from '../session/event.ts';
+import { agreementLine, agreeWithPeer } from '../session/peer-negotiation.ts';
+import { createSession } from '../session/session.ts';
+import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
+import { HostError } from '../tunnel/ports.ts';
+import { isHardReset, parseOpcode } from '../wire/opcode.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
+import { addPeer } from './bring-up.ts';
+import { Contact } from './peer-contact.ts';
+import type { PeerLink } from './peer-link.ts';
+import { signalOfEnd } from './session-end.ts';
+import { sessionOptionsOf } from './session-options.ts';
+import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
+
+const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
+/** A newcomer that gets nowhere makes way for another after this time. */
+const NEWCOMER_MS = 10_000;
+/** What is still on its way to a peer that there is nothing in common with: it is to know, too. */
+const LAST_WORDS_MS = 1000;
+/** Peer-ids of contacts that have no keys: nobody is told them. */
+const PLACEHOLDER_IDS = [0xfffffe, 0xfffffd] as const;
+
+export class PeerAttempt {
+  /** Settles once, with the signal that ends the attempt. Never rejects. */
+  readonly ended: Promise<ClientSignal>;
+  readonly #config: Config;
+  readonly #profile: ConnectionProfile;
+  readonly #link: PeerLink;
+  readonly #ports: AttemptPorts;
+  readonly #aborter = new AbortController();
+  readonly #hostWork = new Set<Promise<void>>();
+  #settle: (signal: ClientSignal) => void = () => {};
+  #over = false;
+  #opened: OpenTunnel | undefined;
+  #device: DeviceId | undefined;
+  /** A device for contacts without keys, which nothing can come out of. */
+  #lobby: DeviceId | undefined;
+  #linkOpen: boolean;
+  #begun = false;
+  /** Whom this side called, or who is in. */
+  #contact: Contact | undefined;
+  /** Who came, and has not proven itself. */
+  #newcomer: Contact | undefined;
+  #contacts = 0;
+  #facts: PeerFacts = NO_PEER;
+  #leaving = false;
+  #cancelExit = (): void => {};
+
+  constructor(config: Config, profile: ConnectionProfile, link: PeerLink, ports: AttemptPorts) {
+    this.#config = config;
+    this.#profile = profile;
+    this.#link = link;
+    this.#ports = ports;
+    this.#linkOpen = !link.connecting && link.id !== undefined;
+    this.ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Begins. There is no time after which another remote is tried: the peer may come whenever it likes. */
+  start(_deadlineMs?: number): void {
+    if (this.#config.scripts.upDelay) this.#begin();
+    else this.#onHost(this.#openDevice().then(() => this.#begin()));
+  }
+
+  get peer(): PeerHandle | undefined {
+    return this.#contact?.peer;
+  }
+
+  renegotiate(): void {
+    const driver = this.#contact?.driver;
+    driver?.drive((now) => driver.session.renegotiate(now));
+  }
+
+  /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. */
+  stop(signal: ClientSignal): void {
+    if (this.#over) return;
+    const notices = this.#profile.proto.transport === 'udp' ? this.#profile.explicitExitNotify : 0;
+    const exits = signal.name === 'SIGTERM' || signal.name === 'SIGINT';
+    if (!exits || notices === 0 || this.#contact?.tunnel === undefined || this.#leaving) {
+      this.#end(signal);
+      return;
+    }
+    this.#leaving = true;
+    this.#ports.log(Level.info, 'SIGTERM received, sending exit notification to peer');
+    this.#sendExit(notices);
+  }
+
+  handlePlaneEvent(event: PlaneEvent): void {
+    if (this.#over) return;
+    const { log, plane } = this.#ports;
+    switch (event.type) {
+      case 'control':
+        if (event.link === this.#link.id) this.#handleControl(event.address, event.bytes);
+        return;
+      case 'in-band':
+        if (event.peer === this.peer)
+          this.#drive((contact, now) => contact.driver.session.handleInBand(event.bytes, now));
+        return;
+      case 'key-used-up': {
+        const handle = this.#contact?.keys?.sessionHandle(event.key);
+        if (handle === undefined) return;
+        this.#drive((contact, now) => contact.driver.session.handleKeyUsedUp(handle, now));
+        return;
+      }
+      case 'accepted':
+        if (!this.#link.accept(event.listener, event.fd, event.address)) return;
+        log(Level.info, `TCP connection established with ${formatLogAddress(event.address)}`);
+        this.#linkOpen = true;
+        this.#begin();
+        return;
+      case 'link-open':
+        if (event.link !== this.#link.id) return;
+        log(Level.info, `TCP connection established with ${this.#remoteText()}`);
+        this.#linkOpen = true;
+        this.#begin();
+        return;
+      case 'link-closed':
+        if (event.link === this.#link.id) this.#linkClosed(event);
+        return;
+      case 'link-error':
+        if (event.link !== this.#link.id) return;
+        log(
+          Level.linkErrors,
+          `read UDP [${event.code}]: ${event.text} (fd=${this.#link.fd},code=${event.errno ?? event.code})`,
+        );
+        this.#contact?.driver.session.handleLinkRefused(event.text);
+        return;
+      case 'float-request':
+        if (event.peer !== this.peer) return;
+        plane.answerFloat(event.peer, event.address, this.#profile.float);
+        if (this.#profile.float && this.#contact !== undefined) this.#moved(this.#contact, event.address);
+        return;
+      case 'drop-notice':
+        this.#dropped(event);
+        return;
+      case 'device-error':
+        log(Level.linkErrors, `read from TUN/TAP [${event.code}]: ${event.text}`);
+        return;
+      case 'data-path':
+        log(Level.dataPath, `Data path: ${event.text}`);
+        return;
+      case 'plane-failed':
+        this.#end(planeFailure(event.text));
+        return;
+      case 'foreign-stream':
+      case 'address-request':
+      case 'addresses-forgotten':
+        return; // one peer, whose streams and frames are taken as they are
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Lets go of sessions, peers and link, and waits for what is being done to the host. The device is the host's business. */
+  async close(): Promise<void> {
+    this.#over = true;
+    this.#aborter.abort();
+    this.#cancelExit();
+    this.#contact?.close();
+    this.#newcomer?.close();
+    this.#contact = undefined;
+    this.#newcomer = undefined;
+    if (this.#lobby !== undefined) await this.#ports.plane.removeDevice(this.#lobby);
+    await this.#link.close();
+    await Promise.allSettled(this.#hostWork);
+  }
+
+  async #openDevice(): Promise<void> {
+    const { host, device } = this.#ports;
+    const opened = await host.open({
+      profile: this.#profile,
+      tunnel: this.#config.tunnel,
+      remote: this.#link.remote,
+      letGo: () => device.release(),
+      signal: this.#aborter.signal,
+    });
+    this.#opened = opened;
+    this.#device = device.attach(opened);
+    if (!opened.kept && !this.#over) await host.route();
+    if (!this.#over) host.dropPrivileges();
+  }
+
+  /** The link can be spoken over: this side calls its peer, if it knows where that is. */
+  #begin(): void {
+    const { id, remote } = this.#link;
+    if (this.#over || this.#begun || !this.#linkOpen || id === undefined) {
+      return;
+    }
+    if (this.#opened === undefined && !this.#config.scripts.upDelay) return;
+    this.#begun = true;
+    this.#link.announce();
+    if (remote === undefined) return;
+    this.#ports.observer.connecting(remote);
+    this.#contact = this.#meet(remote, true);
+    this.#contact?.start();
+  }
+
+  /** `calls`: this side speaks first. */
+  #meet(address: SocketAddress, calls: boolean): Contact | undefined {
+    const { id } = this.#link;
+    if (id === undefined) return undefined;
+    const { plane, clock, log, crypto, material } = this.#ports;
+    const { config, profile } = { config: this.#config, profile: this.#profile };
+    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities);
+    const ports = { crypto, tls: material.tls, log };
+    return new Contact(
+      {
+        link: id,
+        address,
+        lobby: this.#link.shared ? this.#lobbyDevice() : undefined,
+        placeholderId: PLACEHOLDER_IDS[this.#contacts++ % 2] ?? PLACEHOLDER_IDS[0],
+      },
+      {
+        ...{ plane, clock, log },
+        createSession: (wake) => createSession({ ...options, speaksFirst: calls }, { ...ports, wake }),
+        handle: (event, contact) => this.#handleEvent(event, contact),
+      },
+    );
+  }
+
+  #lobbyDevice(): DeviceId {
+    this.#lobby ??= this.#ports.plane.addDevice({
+      endpoint: { kind: 'memory' },
+      layer: 'null',
+      mtuBytes: 1500,
+      blockIpv6: false,
+    });
+    return this.#lobby;
+  }
+
+  #handleControl(address: SocketAddress, bytes: Uint8Array): void {
+    const opcode = parseOpcode(bytes[0] ?? 0);
+    if (!this.#begun || opcode === undefined) return;
+    const sessionId = bytes.subarray(1, 9);
+    for (const contact of [this.#contact, this.#newcomer]) {
+      if (contact === undefined || !sameSocketAddress(contact.address, address) || !contact.owns(sessionId)) continue;
+      contact.driver.drive((now) => contact.driver.session.handleControl(bytes, now));
+      return;
+    }
+    if (isHardReset(opcode) && this.#mayCome(address)) this.#receive(address, bytes);
+  }
+
+  /** Without `float`, a peer whose address the profile states comes from there only. */
+  #mayCome(address: SocketAddress): boolean {
+    const { remote } = this.#link;
+    if (remote !== undefined && !this.#profile.float && !sameSocketAddress(remote, address)) return false;
+    if (this.#newcomer === undefined) return true;
+    return this.#ports.clock.now().monoMs - this.#newcomer.startedMs >= NEWCOMER_MS;
+  }
+
+  /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
+  #receive(address: SocketAddress, bytes: Uint8Array): void {
+    const contact = this.#meet(address, false);
+    if (contact === undefined) return;
+    const before = this.#newcomer;
+    this.#newcomer = contact;
+    if (contact.answer(bytes)) before?.close();
+    else {
+      this.#newcomer = before;
+      contact.close();
+    }
+  }
+
+  #dismiss(): void {
+    this.#newcomer?.close();
+    this.#newcomer = undefined;
+  }
+
+  #handleEvent(event: SessionEvent, contact: Contact): void {
+    const { plane, observer } = this.#ports;
+    switch (event.type) {
+      case 'peer-answered':
+        if (contact === this.#contact) observer.handshaking(contact.address);
+        return;
+      case 'verify-peer':
+        this.#onHost(this.#verify(contact, event));
+        return;
+      case 'peer-connected':
+        this.#connected(contact, event);
+        return;
+      case 'data-key':
+        contact.keys?.add(event);
+        contact.tunnel?.keyed(event);
+        return;
+      case 'use-key':
+        contact.keys?.use(event.handle);
+        return;
+      case 'drop-key':
+        contact.keys?.drop(event.handle);
+        return;
+      case 'renegotiated':
+        observer.renegotiated(event.keyId);
+        return;
+      case 'send-in-band':
+        if (contact.peer !== undefined) plane.sendInBand(contact.peer, event.bytes);
+        return;
+      case 'info':
+        observer.info(event.kind, event.text);
+        return;
+      case 'ended':
+        this.#sessionEnded(contact, event);
+        return;
+      case 'need-credentials':
+      case 'login-pending':
+      case 'push-request':
+      case 'push-reply':
+      case 'push-update':
+      case 'authenticate':
+      case 'auth-token':
+        return; // equal ends ask each other for nothing
+      default:
+        event satisfies never;
+    }
+  }
+
+  async #verify(contact: Contact, { established }: Extract<SessionEvent, { type: 'verify-peer' }>): Promise<void> {
+    const accepted = await this.#ports.scripts.verifyPeer(established.chain, contact.address);
+    contact.driver.drive((now) =>
+      contact.driver.session.acceptPeer(
+        accepted ? { accept: true } : { accept: false, reason: 'tls-verify script failed' },
+        now,
+      ),
+    );
+  }
+
+  /** The peer has proven itself. Whoever was in before is what it was before it was restarted. */
+  #connected(contact: Contact, event: Extract<SessionEvent, { type: 'peer-connected' }>): void {
+    const { log, observer, scripts, clock } = this.#ports;
+    if (contact === this.#newcomer) {
+      this.#contact?.close();
+      this.#contact = contact;
+      this.#newcomer = undefined;
+    }
+    this.#facts = { commonName: event.leaf?.commonName, chain: event.established.chain };
+    observer.peerConnected(this.#facts);
+    this.#onHost(scripts.ipChange(contact.address, this.#facts));
+    const { session } = contact.driver;
+    const { dataCiphersFallback, tls, dataCiphers } = this.#config;
+    const { ciphers } = this.#ports.plane.capabilities;
+    const agreement = agreeWithPeer(
+      { tlsRole: tls.role ?? 'client', dataCiphers: dataCiphers.filter((name) => ciphers.includes(name)) },
+      event.peerInfo,
+      (length, label) => session.exportKeyingMaterial(length, label),
+    );
+    log(Level.tlsDebugLow, agreementLine(agreement, dataCiphersFallback));
+    const cipher = agreement.cipher ?? dataCiphersFallback;
+    if (cipher === undefined) {
+      const end = noCipher(log);
+      this.#cancelExit = clock.at(clock.now().monoMs + LAST_WORDS_MS, () => this.#end(end));
+      return;
+    }
+    this.#onHost(this.#bringUp(contact, { ...agreement, cipher }));
+  }
+
+  async #bringUp(
+    contact: Contact,
+    agreed: { cipher: string; peerId: number | undefined; useExporter: boolean; controlExit: boolean },
+  ): Promise<void> {
+    const { observer, log } = this.#ports;
+    observer.configuring();
+    if (this.#opened === undefined) await this.#openDevice();
+    const { id } = this.#link;
+    if (this.#over || this.#contact !== contact || this.#opened === undefined || this.#device === undefined) return;
+    if (id === undefined) return;
+    // What two equal ends agree on is what a server would have pushed.
+    const tunnel = {
+      ...this.#config.tunnel,
+      cipher: agreed.cipher,
+      peerId: agreed.peerId,
+      protocolFlags: [...(agreed.controlExit ? ['cc-exit'] : []), ...(agreed.useExporter ? ['tls-ekm'] : [])],
+    };
+    const hop = this.#link.hop ?? contact.address;
+    const link = { id, hop, remote: contact.address, connected: !this.#link.shared };
+    const up = addPeer(this.#device, tunnel, {
+      config: this.#config,
+      profile: this.#profile,
+      link,
+      ports: this.#ports,
+    });
+    contact.joined(up);
+    contact.driver.drive((now) => contact.driver.session.applyPush(up.push, now));
+    if (this.#over) return;
+    log(Level.info, 'Initialization Sequence Completed');
+    logResults(tunnel, this.#profile.explicitExitNotify, log);
+    observer.connected(contact.address, this.#opened.plan);
+  }
+
+  #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {
+    if (contact === this.#newcomer) {
+      // Who did not prove itself changes nothing.
+      this.#dismiss();
+      return;
+    }
+    if (contact !== this.#contact) return;
+    this.#end(
+      signalOfEnd(end, {
+        config: this.#config,
+        forgetToken: () => false,
+        challenges: undefined,
+        setChallenge: () => {},
+      }),
+    );
+  }
+
+  #moved(contact: Contact, address: SocketAddress): void {
+    contact.address = address;
+    const { log, scripts } = this.#ports;
+    log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
+    this.#onHost(scripts.ipChange(address, this.#facts));
+  }
+
+  #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
+    const { log } = this.#ports;
+    if (!this.#linkOpen) {
+      log(Level.linkErrors, `TCP: connect to ${this.#remoteText()} failed: ${text}`);
+      const error = new SallyportError(`The peer ${this.#remoteText()} could not be reached: ${text}`, {
+        code: 'SALLYPORT_REFUSED',
+        blame: 'network',
+        retry: true,
+        hint: 'Check address and port, that the peer runs, and that no firewall stands between.',
+      });
+      this.#end(softRestart('connection-failed', { error, connectionFailed: true }));
+      return;
+    }
+    tellLost({ code, text }, log);
+    const error = new SallyportError(`The peer closed the TCP connection: ${text}`, {
+      code: 'SALLYPORT_NETWORK',
+      blame: 'peer',
+      retry: true,
+    });
+    this.#end(softRestart('connection-reset', { error }));
+  }
+
+  #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
+    const { log } = this.#ports;
+    if (event.peer !== undefined && event.peer !== this.peer) return;
+    logDrop(event, log, {
+      peerPrefix: this.#peerPrefix(),
+      muteReplayWarnings: this.#config.process.muteReplayWarnings,
+    });
+    if (this.#profile.proto.transport === 'udp' || event.peer === undefined || !endsStream(event)) return;
+    log(Level.linkErrors, 'Fatal decryption error (process_incoming_link), restarting');
+    this.#end(softRestart('decryption-error'));
+  }
+
+  /** In band the notice goes once a second; the control channel carries it reliably, once. Then the attempt ends. */
+  #sendExit(left: number): void {
+    if (this.#over) return;
+    if (left === 0) {
+      this.#end(softExit('exit-with-notification'));
+      return;
+    }
+    const first = left === this.#profile.explicitExitNotify;
+    if (first || this.#contact?.tunnel?.push.controlExit !== true) {
+      this.#drive((contact, now) => contact.driver.session.sendExit(now));
+    }
+    if (this.#over) return;
+    const { clock } = this.#ports;
+    this.#cancelExit = clock.at(clock.now().monoMs + 1000, () => this.#sendExit(left - 1));
+  }
+
+  #drive(input: (contact: Contact, now: ReturnType<AttemptPorts['clock']['now']>) => void): void {
+    const contact = this.#contact;
+    contact?.driver.drive((now) => input(contact, now));
+  }
+
+  #remoteText(): string {
+    const { remote } = this.#link;
+    return remote === undefined ? '[AF_UNSPEC]' : formatLogAddress(remote);
+  }
+
+  #peerPrefix(): string {
+    return this.#facts.commonName === undefined ? '' : `[${this.#facts.commonName}] `;
+  }
+
+  /** Work on the host, scripts among it: it can't be stopped half-way, so closing waits for it. Its failure ends the attempt. */
+  #onHost(work: Promise<void>): void {
+    this.#hostWork.add(work);
+    const done = (): boolean => this.#hostWork.delete(work);
+    work.then(done, done);
+    work.catch((error: unknown) => {
+      if (this.#over) return;
+      const text = messageOf(error);
+      this.#ports.log(Level.fatal, text);
+      const code = error instanceof HostError ? 'SALLYPORT_HOST' : 'SALLYPORT_INTERNAL';
+      const known =
+        error instanceof SallyportError ? error : new SallyportError(text, { code, blame: 'internal', cause: error });
+      this.#end(softExit(FATAL, { error: known, exitCode: 1 }));
+    });
+  }
+
+  #end(signal: ClientSignal): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#cancelExit();
+    this.#aborter.abort();
+    this.#settle(this.#leaving && signal.name === 'SIGUSR1' ? softExit('exit-with-notification') : signal);
+  }
+}
+
+function noCipher(log: AttemptPorts['log']): ClientSignal {
+  const line =
+    'ERROR: failed to negotiate cipher with peer and --data-ciphers-fallback not enabled. No usable data channel cipher';
+  log(Level.tlsErrors, line);
+  log(Level.tlsErrors, 'ERROR: Failed to apply P2P negotiated protocol options');
+  const error = new SallyportError('The peer and this side have no data cipher in common', {
+    code: 'SALLYPORT_NEGOTIATION',
+    blame: 'config',
+    hint: 'Write a data-ciphers line that has one of the peer’s ciphers, or data-ciphers-fallback where the peer does not negotiate.',
+  });
+  return softRestart('process-push-msg-failed', { error });
+}

@@ -1,0 +1,224 @@
+// A tunnel between two equal ends (tls-server and tls-client with addresses of their own, nothing pushed), each role
+// against the real program and against ourselves. With SALLYPORT_SERVER=openvpn and SALLYPORT_CLIENT=openvpn the C
+// program does what is asked here.
+
+import { beforeAll, expect, it } from 'vitest';
+import { type ClientOptions, type Lab, type ServerOptions, tunnel, up, useLab } from '../lab/lab.ts';
+import { address, device } from '../lab/net.ts';
+import type { WatchedProcess } from '../lab/process.ts';
+import {
+  type ClientKind,
+  clientUnderTest,
+  isOurServer,
+  itOurs,
+  labSuite,
+  type Program,
+  serverUnderTest,
+} from '../lab/requirements.ts';
+import { expectHealthy, expectNoLoss, pings, serveTraffic } from '../lab/traffic.ts';
+
+const SERVER6 = `ifconfig-ipv6 ${tunnel.server6}/64 ${tunnel.client6}`;
+const CLIENT6 = `ifconfig-ipv6 ${tunnel.client6}/64 ${tunnel.server6}`;
+
+const passive = (program: Program, { lines = [], ...options }: ServerOptions = {}): ServerOptions => ({
+  program,
+  ...options,
+  without: ['server', 'server-ipv6', 'topology', ...(options.without ?? [])],
+  lines: ['tls-server', `ifconfig ${tunnel.server4} ${tunnel.client4}`, SERVER6, ...lines],
+});
+
+const active = (kind: ClientKind, { lines = [], ...options }: ClientOptions = {}): ClientOptions => ({
+  kind,
+  ...options,
+  without: ['client', ...(options.without ?? [])],
+  lines: ['tls-client', `ifconfig ${tunnel.client4} ${tunnel.server4}`, CLIENT6, ...lines],
+});
+
+async function meet(lab: Lab, server: ServerOptions, client: ClientOptions): Promise<[WatchedProcess, WatchedProcess]> {
+  const one = await lab.startServer(server);
+  const other = await lab.connect(client);
+  await one.line(up);
+  return [one, other];
+}
+
+/** Who meets whom: our server and each other client, our client and each other server, and ourselves. */
+const pairs: readonly (readonly [Program, ClientKind])[] = [
+  [serverUnderTest, 'openvpn'],
+  [serverUnderTest, 'openvpn-2.7'],
+  ['openvpn', clientUnderTest],
+  ['openvpn-2.7', clientUnderTest],
+  [serverUnderTest, clientUnderTest],
+];
+
+/** Each role and each version once. */
+const fewer = [pairs[0], pairs[3], pairs[4]].filter((pair) => pair !== undefined);
+
+labSuite('two equal ends', () => {
+  const lab = useLab();
+  beforeAll(() => serveTraffic(lab()));
+
+  it.each(pairs)('have a healthy tunnel: %s as TLS server, %s as TLS client', async (server, client) => {
+    const [one, other] = await meet(lab(), passive(server), active(client));
+    expect((await device(lab().net.server, 'tun0'))?.addresses).toEqual([
+      `${tunnel.server4} peer ${tunnel.client4}/32`,
+      `${tunnel.server6}/64`,
+    ]);
+    await expectHealthy(lab());
+    for (const end of [one, other]) {
+      expect(
+        end.count(/Data Channel: cipher 'AES-256-GCM'|Cipher 'AES-256-GCM' initialized|Epoch Data key/),
+      ).toBeGreaterThan(0);
+      expect(end.count(/used inconsistently|present in (local|remote) config but missing/)).toBe(0);
+    }
+    expect(await other.stop()).toEqual({ code: 0, signal: null });
+    expect(await one.stop()).toEqual({ code: 0, signal: null });
+    expect(await device(lab().net.server, 'tun0')).toBeUndefined();
+  });
+
+  it.each(pairs)('agree on what both can: %s as TLS server, %s as TLS client', async (server, client) => {
+    const [one, other] = await meet(
+      lab(),
+      passive(server, { lines: ['data-ciphers CHACHA20-POLY1305:AES-128-GCM'] }),
+      active(client, { lines: ['data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305'] }),
+    );
+    const result =
+      /P2P mode NCP negotiation result: TLS_export=1, DATA_v2=1, (?:peer-id|rx-peer-id) (\d+).*cipher=CHACHA20-POLY1305/;
+    const ids = await Promise.all([one, other].map(async (end) => result.exec(await end.line(result))?.[1]));
+    expect(ids[0]).toBe(ids[1]);
+    expect(await pings(lab().net.client, tunnel.server4, { sizeBytes: 1300 })).toBe(true);
+  });
+
+  it.each(fewer)('keep to the fallback with an end that does not negotiate: %s, %s', async (server, client) => {
+    const deaf = ['cipher AES-256-CBC', 'auth SHA256', 'data-ciphers AES-256-CBC'];
+    await meet(lab(), passive(server, { lines: deaf }), active(client, { lines: deaf }));
+    await expectHealthy(lab());
+  });
+
+  it.each([
+    ['tcp4', pairs[0]],
+    ['tcp4', pairs[3]],
+    ['tcp4', pairs[4]],
+    ['udp6', pairs[1]],
+    ['udp6', pairs[2]],
+  ] as const)('meet over %s', async (transport, pair) => {
+    const [server, client] = pair ?? [serverUnderTest, clientUnderTest];
+    await meet(lab(), passive(server, { transport }), active(client, { transport }));
+    await expectHealthy(lab());
+  });
+
+  it.each(fewer)('carry Ethernet: %s as TLS server, %s as TLS client', async (server, client) => {
+    const tap = (end: string) => ['dev tap', `ifconfig ${end} 255.255.255.0`];
+    await meet(
+      lab(),
+      {
+        ...passive(server),
+        without: ['server', 'server-ipv6', 'topology', 'dev'],
+        lines: ['tls-server', ...tap(tunnel.server4), SERVER6],
+      },
+      { ...active(client), without: ['client', 'dev'], lines: ['tls-client', ...tap(tunnel.client4), CLIENT6] },
+    );
+    await expectHealthy(lab());
+  });
+
+  it.each(pairs)('lose no packet while either end asks for new keys: %s, %s', async (server, client) => {
+    for (const [one, other] of [
+      [['reneg-sec 2 2'], ['reneg-sec 0']],
+      [['reneg-sec 0'], ['reneg-sec 2 2']],
+    ] as const) {
+      const [first, second] = await meet(lab(), passive(server, { lines: one }), active(client, { lines: other }));
+      expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+      await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+      for (const end of [first, second]) {
+        expect(end.count(/Outgoing Data Channel: Cipher|Outgoing Epoch Data/)).toBeGreaterThanOrEqual(2);
+      }
+      await second.stop();
+      await first.stop();
+    }
+  });
+
+  it.each(fewer)('meet when both know where the other is, whoever begins: %s, %s', async (server, client) => {
+    const both = { lines: ['port 1194', `remote ${address.client4} 1194`] };
+    const one = await lab().startServer(passive(server, both));
+    const other = await lab().connect(active(client, { without: ['nobind'], lines: ['port 1194'] }));
+    await one.line(up);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await other.stop();
+  });
+
+  it.each(pairs)('come together again when the client was restarted without a word: %s, %s', async (server, client) => {
+    const fixed = { without: ['nobind'], lines: ['port 1194'] };
+    const [one, other] = await meet(lab(), passive(server), active(client, fixed));
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await other.kill();
+    const mark = one.mark();
+    await lab().connect(active(client, fixed));
+    await one.line(up, { from: mark });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    expect(await pings(lab().net.server, tunnel.client4)).toBe(true);
+  });
+
+  it.each(pairs)('come together again when the server was restarted without a word: %s, %s', async (server, client) => {
+    const [one, other] = await meet(lab(), passive(server), active(client, { lines: ['keepalive 1 4'] }));
+    await one.kill();
+    const mark = other.mark();
+    const again = await lab().startServer(passive(server));
+    await other.line(/Inactivity timeout \(--ping-restart\), restarting/, { from: mark });
+    await other.line(up, { from: mark });
+    await again.line(up);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  it.each(fewer)('begin anew on SIGUSR1 and keep the device under persist-tun: %s, %s', async (server, client) => {
+    const [one, other] = await meet(lab(), passive(server), active(client, { lines: ['persist-tun', 'persist-key'] }));
+    const [mark, before] = [other.mark(), one.mark()];
+    other.signal('SIGUSR1');
+    await other.line(/Preserving previous (TUN\/TAP|tun\/tap) instance/, { from: mark });
+    await other.line(up, { from: mark });
+    await one.line(up, { from: before });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  // The C program lets a peer begin anew elsewhere, and does not go along with its data.
+  const moving = [pairs[0], pairs[4]].filter((pair) => pair !== undefined);
+  it.skipIf(!isOurServer).each(moving)('follow a peer that moves under float: %s, %s', async (server, client) => {
+    const [one] = await meet(lab(), passive(server, { lines: ['float'] }), active(client));
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    const { client: namespace } = lab().net;
+    await namespace.ip(`addr del ${address.client4}/24 dev outer0`);
+    await namespace.ip(`addr add ${address.clientSpare4}/24 dev outer0`);
+    await namespace.ip(`route replace default via ${address.gateway4}`);
+    await pings(namespace, tunnel.server4);
+    expect(await pings(namespace, tunnel.server4)).toBe(true);
+    expect(one.count(/Initialization Sequence Completed/)).toBe(1);
+  });
+
+  it.each(fewer)('tell each other of their end by explicit-exit-notify: %s, %s', async (server, client) => {
+    const [one, other] = await meet(lab(), passive(server), active(client, { lines: ['explicit-exit-notify 1'] }));
+    const mark = one.mark();
+    expect(await other.stop()).toEqual({ code: 0, signal: null });
+    await one.line(/SIGUSR1\[soft,remote-exit\] received|exit message received by peer/, { from: mark });
+  });
+
+  it('have their devices before they meet, and not before under up-delay', async () => {
+    const waiting = await lab().startServer(passive(serverUnderTest));
+    await waiting.line(/UDPv4 link remote: \[AF_UNSPEC\]/);
+    expect((await device(lab().net.server, 'tun0'))?.addresses[0]).toBe(`${tunnel.server4} peer ${tunnel.client4}/32`);
+    await waiting.stop();
+    const later = await lab().startServer(passive(serverUnderTest, { lines: ['up-delay'] }));
+    await later.line(/UDPv4 link remote: \[AF_UNSPEC\]/);
+    expect(await device(lab().net.server, 'tun0')).toBeUndefined();
+    await lab().connect(active('openvpn'));
+    await later.line(up);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  itOurs('refuse a static key by name, as 2.7 does', async () => {
+    const client = await lab().client({
+      ...active(clientUnderTest),
+      without: ['client', 'ca', 'cert', 'key', 'remote-cert-tls'],
+      lines: [`ifconfig ${tunnel.client4} ${tunnel.server4}`, `secret ${lab().keys.shared}`],
+    });
+    expect((await client.exit()).code).toBe(1);
+    expect(client.text).toMatch(/static-key mode has no key exchange/);
+  });
+});
