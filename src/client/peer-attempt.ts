@@ -12,7 +12,7 @@ import { Level } from '../log.ts';
 import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
-import { agreementLine, agreeWithPeer } from '../session/peer-negotiation.ts';
+import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
 import { createSession } from '../session/session.ts';
 import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
 import { HostError } from '../tunnel/ports.ts';
@@ -350,9 +350,9 @@ export class PeerAttempt {
     this.#onHost(scripts.ipChange(contact.address, this.#facts));
     const { session } = contact.driver;
     const { dataCiphersFallback, tls, dataCiphers } = this.#config;
-    const { ciphers } = this.#ports.plane.capabilities;
+    const { ciphers, epoch } = this.#ports.plane.capabilities;
     const agreement = agreeWithPeer(
-      { tlsRole: tls.role ?? 'client', dataCiphers: dataCiphers.filter((name) => ciphers.includes(name)) },
+      { tlsRole: tls.role ?? 'client', dataCiphers: dataCiphers.filter((name) => ciphers.includes(name)), epoch },
       event.peerInfo,
       (length, label) => session.exportKeyingMaterial(length, label),
     );
@@ -366,10 +366,7 @@ export class PeerAttempt {
     this.#onHost(this.#bringUp(contact, { ...agreement, cipher }));
   }
 
-  async #bringUp(
-    contact: Contact,
-    agreed: { cipher: string; peerId: number | undefined; useExporter: boolean; controlExit: boolean },
-  ): Promise<void> {
+  async #bringUp(contact: Contact, agreed: PeerAgreement & { readonly cipher: string }): Promise<void> {
     const { observer, log } = this.#ports;
     observer.configuring();
     if (this.#opened === undefined) await this.#openDevice();
@@ -381,7 +378,12 @@ export class PeerAttempt {
       ...this.#config.tunnel,
       cipher: agreed.cipher,
       peerId: agreed.peerId,
-      protocolFlags: [...(agreed.controlExit ? ['cc-exit'] : []), ...(agreed.useExporter ? ['tls-ekm'] : [])],
+      protocolFlags: [
+        ...(agreed.controlExit ? ['cc-exit'] : []),
+        ...(agreed.useExporter ? ['tls-ekm'] : []),
+        ...(agreed.dynamicTlsCrypt ? ['dyn-tls-crypt'] : []),
+        ...(agreed.epochData ? ['aead-epoch'] : []),
+      ],
     };
     const hop = this.#link.hop ?? contact.address;
     const link = { id, hop, remote: contact.address, connected: !this.#link.shared };

@@ -1,6 +1,7 @@
 // What two equal ends agree on: nobody pushes anything, each reads the other's peer info and comes to the same result.
 // Facts: OpenVPN 2.7.8.
 
+import { cipherFacts } from '../crypto/cipher-table.ts';
 import { IvProto, ivProtoOf } from '../wire/peer-info.ts';
 
 export interface PeerAgreement {
@@ -10,6 +11,10 @@ export interface PeerAgreement {
   readonly peerId: number | undefined;
   readonly useExporter: boolean;
   readonly controlExit: boolean;
+  /** Data keys of the epoch format. */
+  readonly epochData: boolean;
+  /** Renegotiations come under a key of their own. */
+  readonly dynamicTlsCrypt: boolean;
 }
 
 /** What the exporter makes three bytes of, which are the peer-id. */
@@ -20,22 +25,38 @@ const FIXED_PEER_ID = 0x76706e;
 
 /** `exportKeyingMaterial`: of the first key; asked only where the peer exports, too. */
 export function agreeWithPeer(
-  own: { readonly tlsRole: 'client' | 'server'; readonly dataCiphers: readonly string[] },
+  own: {
+    readonly tlsRole: 'client' | 'server';
+    readonly dataCiphers: readonly string[];
+    /** The plane has the epoch format. */
+    readonly epoch: boolean;
+  },
   peerInfo: ReadonlyMap<string, string>,
   exportKeyingMaterial: (lengthBytes: number, label: string) => Uint8Array,
 ): PeerAgreement {
   const cipher = commonCipher(own, peerInfo.get('IV_CIPHERS'));
   const proto = ivProtoOf(peerInfo);
   const has = (bit: number): boolean => (proto & bit) !== 0;
-  if (!has(IvProto.ncpP2p)) return { cipher, peerId: undefined, useExporter: false, controlExit: false };
+  if (!has(IvProto.ncpP2p)) return { ...NOTHING, cipher };
   const useExporter = has(IvProto.tlsKeyExport);
   return {
     cipher,
     peerId: has(IvProto.dataV2) ? peerIdOf(useExporter, exportKeyingMaterial) : undefined,
     useExporter,
     controlExit: has(IvProto.ccExit),
+    epochData: own.epoch && has(IvProto.epochData) && cipher !== undefined && cipherFacts(cipher)?.kind === 'aead',
+    dynamicTlsCrypt: has(IvProto.dynamicTlsCrypt),
   };
 }
+
+/** With a peer that does not negotiate so. */
+const NOTHING = {
+  peerId: undefined,
+  useExporter: false,
+  controlExit: false,
+  epochData: false,
+  dynamicTlsCrypt: false,
+} as const;
 
 function commonCipher(
   { tlsRole, dataCiphers }: { readonly tlsRole: 'client' | 'server'; readonly dataCiphers: readonly string[] },

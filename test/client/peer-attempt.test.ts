@@ -148,9 +148,9 @@ describe('two equal ends', () => {
     const lab = new PeerLab();
     const [server, client] = await meet(lab);
     for (const end of [server, client]) {
-      const before = server.lines(/Incoming Data Channel/).length;
+      const before = server.lines(/Incoming (Data Channel|Epoch Data)/).length;
       end.client.renegotiate();
-      await lab.until(() => server.lines(/Incoming Data Channel/).length > before, 'there are new keys');
+      await lab.until(() => server.lines(/Incoming (Data Channel|Epoch Data)/).length > before, 'there are new keys');
       await lab.runFor(61_000);
       await expectTraffic(lab, server, client);
     }

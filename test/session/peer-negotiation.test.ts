@@ -8,7 +8,7 @@ const exporter = (length: number, label: string): Uint8Array => {
 };
 
 const agree = (tlsRole: 'client' | 'server', own: string, peerInfo: Record<string, string>) =>
-  agreeWithPeer({ tlsRole, dataCiphers: own.split(':') }, new Map(Object.entries(peerInfo)), exporter);
+  agreeWithPeer({ tlsRole, dataCiphers: own.split(':'), epoch: true }, new Map(Object.entries(peerInfo)), exporter);
 
 // DATA_V2, TLS_KEY_EXPORT, NCP_P2P, CC_EXIT as 2.6 and 2.7 set them.
 const ALL = `${2 | 8 | 32 | 128}`;
@@ -31,6 +31,8 @@ describe('two equal ends', () => {
       peerId: 0x123456,
       useExporter: true,
       controlExit: true,
+      epochData: false,
+      dynamicTlsCrypt: false,
     });
     expect(exported).toEqual(['3 EXPORTER-OpenVPN-p2p-peerid']);
   });
@@ -41,12 +43,19 @@ describe('two equal ends', () => {
     ['does not negotiate so', `${2 | 8 | 128}`, { peerId: undefined, useExporter: false, controlExit: false }],
     ['says nonsense', 'many', { peerId: undefined, useExporter: false, controlExit: false }],
   ] as const)('keep to what a peer can that %s', (_title, IV_PROTO, agreed) => {
-    expect(agree('server', 'A', { IV_CIPHERS: 'A', IV_PROTO })).toEqual({ cipher: 'A', ...agreed });
+    const none = { epochData: false, dynamicTlsCrypt: false };
+    expect(agree('server', 'A', { IV_CIPHERS: 'A', IV_PROTO })).toEqual({ cipher: 'A', ...agreed, ...none });
+  });
+
+  it('use epochs under an AEAD cipher, and a key for renegotiations, where both have them', () => {
+    const peer = { IV_CIPHERS: 'AES-256-GCM:AES-256-CBC', IV_PROTO: `${2 | 8 | 32 | 512 | 1024}` };
+    expect(agree('server', 'AES-256-GCM', peer)).toMatchObject({ epochData: true, dynamicTlsCrypt: true });
+    expect(agree('server', 'AES-256-CBC', peer)).toMatchObject({ epochData: false, dynamicTlsCrypt: true });
   });
 
   it('have nothing in common with a peer that says nothing', () => {
     const agreement = agree('server', 'A', {});
-    expect(agreement).toEqual({ cipher: undefined, peerId: undefined, useExporter: false, controlExit: false });
+    expect(agreement).toMatchObject({ cipher: undefined, peerId: undefined, useExporter: false, controlExit: false });
     expect(agreementLine(agreement, 'AES-256-CBC')).toBe(
       'P2P mode NCP negotiation result: TLS_export=0, DATA_v2=0, peer-id 16777215, cipher=(not negotiated, fallback-cipher: AES-256-CBC)',
     );
