@@ -2,7 +2,7 @@
 // meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
 //
 // A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
-// `--transport`). `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
+// `--transport`); `--lines 'a|b'`: with the one and with the other, in turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
 
 import { parseArgs } from 'node:util';
 import { type Transport, tunnel } from '../test/lab/lab.ts';
@@ -26,11 +26,14 @@ const { values: options } = parseArgs({
     udp: { type: 'string' },
   },
 });
-const pairs = options.pairs.split(',').map((name) => {
-  const [client, server] = name.split('/') as [Program, Program];
-  return { name, client, server };
+const variants = options.lines.split('|').map((text) => text.split(';').filter((line) => line !== ''));
+const pairs = options.pairs.split(',').flatMap((pair) => {
+  const [client, server] = pair.split('/') as [Program, Program];
+  return variants.map((lines) => ({
+    name: variants.length > 1 ? `${pair} ${lines.join(', ')}` : pair,
+    ...{ client, server, lines },
+  }));
 });
-const lines = options.lines.split(';').filter((line) => line !== '');
 const directions = options.directions.split(',') as ('up' | 'down')[];
 
 interface Run {
@@ -54,12 +57,12 @@ const lab = await openLab();
 await runIn(lab, async () => {
   process.stdout.write(
     `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), ` +
-      `${options.rounds} x ${options.seconds} s${lines.length > 0 ? `, ${lines.join(', ')}` : ''}\n`,
+      `${options.rounds} x ${options.seconds} s${options.lines === '' ? '' : `, ${options.lines}`}\n`,
   );
   const runs = new Map<string, Run[]>();
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const pair of pairs) {
-      for (const [direction, run] of await measurePair(pair.client, pair.server)) {
+      for (const [direction, run] of await measurePair(pair)) {
         const key = `${pair.name} ${direction}`;
         runs.set(key, [...(runs.get(key) ?? []), run]);
       }
@@ -68,7 +71,11 @@ await runIn(lab, async () => {
   print(runs);
 });
 
-async function measurePair(clientKind: Program, serverKind: Program): Promise<[string, Run][]> {
+async function measurePair({
+  client: clientKind,
+  server: serverKind,
+  lines,
+}: (typeof pairs)[number]): Promise<[string, Run][]> {
   const transport = options.transport as Transport;
   const server = await lab.server({ program: serverKind, transport, lines: ['keepalive 10 60', ...lines] });
   const client = await lab.connect({ kind: clientKind, transport, lines });

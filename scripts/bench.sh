@@ -4,6 +4,8 @@
 #   npm run bench [-- --runs 15 --seconds 5 --clients sallyport,openvpn,openvpn-2.7]
 #   npm run bench -- throughput [--pairs sallyport/sallyport,openvpn-2.7/openvpn-2.7 --rounds 5 --seconds 5 --flows 1]
 #                                                   throughput and CPU with each pair of programs at the two ends
+#   npm run bench -- round-trip [--pairs … --rounds 5 --pings 40 --interval 0.1]
+#                                                   round trips through an idle tunnel
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 
@@ -12,7 +14,8 @@ source "$(dirname "$0")/setup.sh"
 need_dependencies
 [[ " $* " == *" --clients "* ]] || need_build
 bash scripts/peers.sh
-if [[ ${1:-} == throughput ]]; then
-  exec node --import tsx bench/throughput.ts "${@:2}"
-fi
+case ${1:-} in
+  throughput) exec node --import tsx bench/throughput.ts "${@:2}" ;;
+  round-trip) exec node --import tsx bench/round-trip.ts "${@:2}" ;;
+esac
 exec node --import tsx bench/bench.ts "$@"

@@ -41,6 +41,7 @@ export function startPlane(options: {
   readonly workerUrl: URL;
   readonly worker?: Worker | undefined;
   readonly peerSlots?: number;
+  readonly workers: number;
   readonly device?: PacketDevice | undefined;
 }): {
   listenedBy(listener: PlaneListener): WorkerPlane;
@@ -69,8 +70,11 @@ function attachDevices(plane: WorkerPlane, device: PacketDevice): void {
 }
 
 /** The host's devices and network, or nothing of it where the tunnel ends in the program. */
-export function hostPorts(device: PacketDevice | undefined): { devices: DevicePort; network: NetworkPort } {
-  if (device === undefined) return { devices: createTunPort(), network: createNetlinkPort() };
+export function hostPorts(
+  device: PacketDevice | undefined,
+  queues: number,
+): { devices: DevicePort; network: NetworkPort } {
+  if (device === undefined) return { devices: createTunPort(queues), network: createNetlinkPort() };
   const nothing = (): void => {};
   return {
     devices: {

@@ -1,7 +1,7 @@
 // The composition root of a client on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
-import { release } from 'node:os';
+import { availableParallelism, release } from 'node:os';
 import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort } from './client/ports.ts';
@@ -28,6 +28,7 @@ import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { OPENVPN_VERSION } from './version.ts';
+import { workerCount } from './worker-count.ts';
 
 export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
@@ -47,9 +48,12 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
-  const plane = startPlane(options);
+  const plane = startPlane({
+    ...options,
+    workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+  });
   try {
-    const { devices, network } = hostPorts(options.device);
+    const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
     const material = {
       wrapOf: loadWraps(config, readText),

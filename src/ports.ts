@@ -40,6 +40,8 @@ export interface LinkRequest {
 
 export interface OpenLink {
   readonly fd: number;
+  /** More sockets on the same address, as a data plane's link takes them (data/plane.ts); `close` and `setBuffers` mean them too. */
+  readonly siblings?: readonly number[] | undefined;
   /** A TCP connect is under way. */
   readonly connecting: boolean;
   readonly connected: boolean;

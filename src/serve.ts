@@ -1,6 +1,7 @@
 // The composition root of a server on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
   composeHost,
@@ -35,6 +36,7 @@ import { Server, type ServerEnd, type ServerObserver } from './server/server.ts'
 import { loadServerWraps } from './server/wraps.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { AUTH_TOKEN_KEY_BYTES, parseAuthTokenKey } from './wire/auth-token-key.ts';
+import { workerCount } from './worker-count.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
@@ -72,7 +74,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const plane = startPlane({ ...options, peerSlots: mostClients + SPARE_PEERS });
+  const workers = workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined });
+  const plane = startPlane({ ...options, workers, peerSlots: mostClients + SPARE_PEERS });
   try {
     const crypto = createNodeCrypto();
     const { readText, kept } = keptTexts(config, directory);
@@ -86,7 +89,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     };
     const resolver = createNodeResolver();
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
-    const host = composeHost(config, options, { ...hostPorts(options.device), scripts, resolver });
+    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver });
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -106,7 +109,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
           {
             clock,
             resolver,
-            links: createLinkPort(),
+            links: createLinkPort(workers),
             crypto,
             host,
             scripts,

@@ -30,6 +30,8 @@ export interface ServerSettings {
   readonly keepalive?: readonly [pingSeconds: number, restartSeconds: number];
   readonly clientToClient?: boolean;
   readonly maxClients?: number;
+  /** Threads that move packets; default: by the number of processors. */
+  readonly workers?: number;
   /** Whether clients need a certificate; where they don't, `onAuthenticate` decides. Default: `require`. */
   readonly clientCertificate?: 'require' | 'optional' | 'none';
   /** Clients are known by their user name. */
@@ -61,6 +63,7 @@ const SETTINGS = {
   keepalive: 'value',
   clientToClient: 'value',
   maxClients: 'value',
+  workers: 'value',
   clientCertificate: 'value',
   usernameAsCommonName: 'value',
   deviceName: 'value',
@@ -98,6 +101,7 @@ export function settingsText(settings: ServerSettings): string {
     ...(settings.clientToClient === true ? ['client-to-client'] : []),
     ...(settings.usernameAsCommonName === true ? ['username-as-common-name'] : []),
     ...(settings.maxClients === undefined ? [] : [line('max-clients', String(settings.maxClients))]),
+    ...(settings.workers === undefined ? [] : [line('workers', String(settings.workers))]),
     ...(settings.push ?? []).map((option) => line('push', option)),
     settings.options ?? '',
   ];

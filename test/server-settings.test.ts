@@ -40,6 +40,7 @@ describe('settings', () => {
       keepalive: [5, 20],
       clientToClient: true,
       maxClients: 3,
+      workers: 2,
       clientCertificate: 'none',
       usernameAsCommonName: true,
       deviceName: 'office',
@@ -62,6 +63,7 @@ describe('settings', () => {
       expect.arrayContaining(['route 10.77.0.0 255.255.255.0', 'dhcp-option DOMAIN "two words"', 'ping 5']),
     );
     expect(config.device).toMatchObject({ name: 'office', type: 'tun' });
+    expect(config.process).toMatchObject({ workers: 2 });
     expect(config.tls.ca).toMatchObject({ kind: 'inline', text: pem });
     expect(config.tls.crlVerify).toMatchObject({ source: { path: 'crl.pem' } });
   });

@@ -74,7 +74,7 @@ function startStatus(
   return {
     toLog() {
       for (const line of linesOf(config)) log(Level.info, line);
-      log(Level.low, formatBatches(batches()));
+      for (const line of formatBatches(batches())) log(Level.low, line);
     },
     follow(next) {
       const before = config;

@@ -6,6 +6,9 @@ import type { Say } from './findings.ts';
 import { lexLine } from './lexer.ts';
 import { constrained, integer, nonNegative, shown } from './values.ts';
 
+/** The data plane's own bound: every two workers share memory. */
+const WORKERS_MAX = 16;
+
 export type ProcessDraft = Draft<ProcessOptions>;
 export type ScriptDraft = {
   -readonly [K in keyof ScriptOptions]: ScriptOptions[K];
@@ -18,6 +21,7 @@ export const emptyProcess = (): ProcessDraft => ({
   user: undefined,
   group: undefined,
   nice: undefined,
+  workers: undefined,
   mlock: false,
   writepid: undefined,
   log: undefined,
@@ -90,6 +94,9 @@ export const PROCESS_READERS: Readers<ProcessDraft> = {
   },
   nice: (draft, [value = ''], say) => {
     draft.nice = integer(value, say);
+  },
+  workers: (draft, [value = ''], say) => {
+    draft.workers = constrained(value, 'workers', 1, WORKERS_MAX, say) ?? draft.workers;
   },
   mlock: set('mlock', true),
   'suppress-timestamps': set('suppressTimestamps', true),

@@ -220,6 +220,8 @@ export interface ProcessOptions {
   readonly user: string | undefined;
   readonly group: string | undefined;
   readonly nice: number | undefined;
+  /** Threads that move packets; undefined: by the number of processors. */
+  readonly workers: number | undefined;
   readonly mlock: boolean;
   readonly writepid: string | undefined;
   readonly log: { readonly path: string; readonly append: boolean } | undefined;

@@ -17,6 +17,9 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
   row('setcon', 'context', 1, 'general', notYet('SELinux contexts are not set yet'), 'Enter this SELinux context.'),
   row('daemon', '[progname]', [0, 1], 'general', WORKS, 'Go to the background after initialization, log to syslog.'),
   row('writepid', 'file', 1, 'general', WORKS, 'Write the process id to a file.'),
+  row('workers', 'n', 1, 'general', WORKS, 'Threads that move packets, 1 to 16. Not an option of the C program.', {
+    default: 'by the number of processors',
+  }),
   row('nice', 'n', 1, 'nice', WORKS, 'Change the priority of the process.', { default: '0' }),
   row(
     'mlock',

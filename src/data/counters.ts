@@ -103,6 +103,46 @@ export function readPlaneStatistics(counters: Float64Array): PlaneStatistics {
   };
 }
 
+/** What one peer's counters are together, where several threads each have some of its own. */
+export function sumPeerStatistics(parts: readonly PeerStatistics[]): PeerStatistics {
+  return parts.reduce((sum, part) => ({
+    deviceReadBytes: sum.deviceReadBytes + part.deviceReadBytes,
+    deviceWriteBytes: sum.deviceWriteBytes + part.deviceWriteBytes,
+    deviceReadPackets: sum.deviceReadPackets + part.deviceReadPackets,
+    deviceWritePackets: sum.deviceWritePackets + part.deviceWritePackets,
+    linkReadBytes: sum.linkReadBytes + part.linkReadBytes,
+    linkWriteBytes: sum.linkWriteBytes + part.linkWriteBytes,
+    linkReadPackets: sum.linkReadPackets + part.linkReadPackets,
+    linkWritePackets: sum.linkWritePackets + part.linkWritePackets,
+    lastReceivedMs: Math.max(sum.lastReceivedMs, part.lastReceivedMs),
+    lastSentMs: Math.max(sum.lastSentMs, part.lastSentMs),
+    lastPayloadMs: Math.max(sum.lastPayloadMs, part.lastPayloadMs),
+  }));
+}
+
+/** A plane's counters together, and those of each of its threads where there are several. */
+export function sumPlaneStatistics(parts: readonly PlaneStatistics[]): PlaneStatistics {
+  const sum = parts.reduce((sum, part) => ({
+    drops: Object.fromEntries(DROP_CAUSES.map((cause) => [cause, sum.drops[cause] + part.drops[cause]])) as Record<
+      DropCause,
+      number
+    >,
+    linkReadBytes: sum.linkReadBytes + part.linkReadBytes,
+    linkWriteBytes: sum.linkWriteBytes + part.linkWriteBytes,
+    linkReadPackets: sum.linkReadPackets + part.linkReadPackets,
+    linkWritePackets: sum.linkWritePackets + part.linkWritePackets,
+    deviceReadBytes: sum.deviceReadBytes + part.deviceReadBytes,
+    deviceWriteBytes: sum.deviceWriteBytes + part.deviceWriteBytes,
+    deviceReadPackets: sum.deviceReadPackets + part.deviceReadPackets,
+    deviceWritePackets: sum.deviceWritePackets + part.deviceWritePackets,
+    linkReadCalls: sum.linkReadCalls + part.linkReadCalls,
+    linkWriteCalls: sum.linkWriteCalls + part.linkWriteCalls,
+    deviceReadCalls: sum.deviceReadCalls + part.deviceReadCalls,
+    deviceWriteCalls: sum.deviceWriteCalls + part.deviceWriteCalls,
+  }));
+  return parts.length > 1 ? { ...sum, workers: parts } : sum;
+}
+
 /** Peer slots, handed out by whoever chooses the peers' handles. */
 export class CounterSlots {
   readonly #free: number[];

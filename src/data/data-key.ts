@@ -4,7 +4,7 @@
 import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
-import { UsageLimits } from './usage-limits.ts';
+import { type SharedUsage, UsageLimits } from './usage-limits.ts';
 
 /** Bytes of a packet-id and of an AEAD tag. */
 export const PACKET_ID_BYTES = 4;
@@ -65,13 +65,14 @@ export function createDataKey(
   options: KeyOptions,
   windowPackets: number,
   windowSeconds: number,
+  shared?: SharedUsage,
 ): DataKey {
   const { material, cipher } = options;
   const state = {
     handle,
     keyId: options.keyId & 7,
     window: new ReplayWindow(windowPackets, windowSeconds),
-    usage: new UsageLimits(options),
+    usage: new UsageLimits(options, shared),
     sealedId: 0,
     openedId: 0,
     failedTags: 0,

@@ -3,7 +3,8 @@
 
 import type { InnerPacket } from '../ip/packet.ts';
 import { PeerCounter } from './counters.ts';
-import { clampToPeer, sendPayload } from './packet-out.ts';
+import { Handover } from './handover.ts';
+import { clampToPeer, handOver, sendPayload } from './packet-out.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
@@ -32,13 +33,17 @@ export function forwardToPeers(state: PlaneState, device: Device, sender: Peer):
   }
   const receiver = state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (receiver === undefined) return false;
+  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
+  if (receiver.sealsAt !== state.engine) {
+    handOver(state, receiver.sealsAt, Handover.peerToPeer, receiver.handle, 0, 0, span.offset, span.length);
+    return true;
+  }
   clampToPeer(view, inner, receiver);
   if (!fitsInPlace(state, receiver)) {
     state.arena.bytes.copyWithin(state.copy, span.offset, span.offset + span.length);
     span.offset = state.copy;
   }
   sendPayload(state, receiver, span);
-  state.counters[sender.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return true;
 }
 
@@ -55,7 +60,10 @@ function fitsInPlace(
   return span.offset - packetStart >= sendKey.overheadBytes + headerBytes;
 }
 
-/** Sends a copy to every peer of the device that has a key, but for one. The packet itself stays as it is. */
+/**
+ * Sends a copy to every peer of the device that has a key, but for one; other engines get one for theirs. The packet itself
+ * stays as it is.
+ */
 export function sendToAll(
   state: PlaneState,
   device: Device,
@@ -64,10 +72,31 @@ export function sendToAll(
   length: number,
 ): Verdict {
   const { peers } = device;
+  let others = 0;
+  for (let index = 0; index < peers.length; index++) {
+    const { sealsAt } = peers[index]!;
+    if (sealsAt === state.engine || (others & (1 << sealsAt)) !== 0) continue;
+    others |= 1 << sealsAt;
+    if (except === undefined) handOver(state, sealsAt, Handover.deviceToAll, device.id, 0, 0, offset, length);
+    else handOver(state, sealsAt, Handover.peerToAll, device.id, except.handle, 0, offset, length);
+  }
+  const receivers = sendToOwn(state, device, except, offset, length);
+  return receivers > 0 || others !== 0 || except !== undefined ? PASS : state.drop(NO_PEER, undefined, 0, undefined);
+}
+
+/** Sends a copy to the peers that this engine seals for, and says how many they were. */
+export function sendToOwn(
+  state: PlaneState,
+  device: Device,
+  except: Peer | undefined,
+  offset: number,
+  length: number,
+): number {
+  const { peers } = device;
   let receivers = 0;
   for (let index = 0; index < peers.length; index++) {
     const peer = peers[index]!;
-    if (peer === except || peer.sendKey === undefined || !peer.hasAddress) continue;
+    if (peer === except || peer.sendKey === undefined || !peer.hasAddress || peer.sealsAt !== state.engine) continue;
     receivers++;
     state.arena.bytes.copyWithin(state.copy, offset, offset + length);
     state.span.offset = state.copy;
@@ -77,5 +106,5 @@ export function sendToAll(
     state.counters[peer.counterBase + PeerCounter.deviceReadPackets]!++;
     state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   }
-  return receivers > 0 || except !== undefined ? PASS : state.drop(NO_PEER, undefined, 0, undefined);
+  return receivers;
 }

@@ -8,9 +8,10 @@ import { handleControl, isControl } from './control-in.ts';
 import { PeerCounter, PlaneCounter } from './counters.ts';
 import { forwardToPeers } from './forward.ts';
 import { INCOMPLETE, Reassembly } from './fragment.ts';
+import { Handover } from './handover.ts';
 import { isOcc, isPing } from './in-band.ts';
 import { openPacket } from './open.ts';
-import { clampToPeer, reportUsedUp } from './packet-out.ts';
+import { clampToPeer, handOver, reportUsedUp } from './packet-out.ts';
 import type { LinkId } from './plane.ts';
 import type { Device, Link, Peer, PlaneState } from './plane-state.ts';
 import { DATA_V1, DATA_V2, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -61,6 +62,19 @@ export function handleLinkPacket(
   return state.drop(BAD_OPCODE, state.addresses.find(state.arena.view, link.id, from), from, undefined);
 }
 
+/** A data packet that came to another engine, which has counted it. */
+export function handleHandedLinkPacket(
+  state: PlaneState,
+  id: LinkId,
+  source: number,
+  offset: number,
+  length: number,
+): void {
+  const link = state.links.get(id);
+  if (link === undefined) state.countDrop(LINK_ERROR);
+  else handleData(state, link, source, state.arena.view.getUint8(offset) >> 3, offset, length);
+}
+
 function handleData(
   state: PlaneState,
   link: Link,
@@ -73,6 +87,9 @@ function handleData(
   if (length <= headerBytes) return state.drop(SHORT, undefined, from, undefined);
   const peer = findPeer(state, link, from, opcode, offset);
   if (peer === undefined) return state.drop(UNKNOWN_PEER, undefined, from, undefined);
+  if (peer.opensAt !== state.engine) {
+    return handOver(state, peer.opensAt, Handover.linkPacket, link.id, 0, from, offset, length);
+  }
   const moved = !peer.hasAddress || !samePackedAddress(state.arena.view, peer.address, from);
   if (peer.link !== link.id || (moved && !peer.mayFloat)) return state.drop(WRONG_SOURCE, peer, from, undefined);
 

@@ -9,6 +9,7 @@ import { PeerCounter, PlaneCounter } from './counters.ts';
 import { type DataKey, payloadCapacity } from './data-key.ts';
 import { isMulticast, sendToAll } from './forward.ts';
 import { FRAGMENT_HEADER_BYTES, fragmentSize, writePartHeader, writeWholeHeader } from './fragment.ts';
+import { Handover } from './handover.ts';
 import type { DeviceId } from './plane.ts';
 import type { Device, Peer, PlaneState } from './plane-state.ts';
 import { sealPacket, V1_HEADER_BYTES, V2_HEADER_BYTES } from './seal.ts';
@@ -22,6 +23,7 @@ const DEVICE_ERROR = dropCode('device-error');
 const NO_PEER = dropCode('no-peer');
 const NO_KEY = dropCode('no-key');
 const RECURSIVE = dropCode('recursive');
+const WORKER_FULL = dropCode('worker-full');
 
 /** A frame may have one VLAN tag besides its header. */
 const TAP_HEADER_BYTES = ETHERNET_BYTES + 4;
@@ -49,6 +51,16 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
     ? device.peers.at(-1)
     : state.peers.get(device.prefixes.lookup(view, inner.destination, inner.version));
   if (peer === undefined) return state.drop(NO_PEER, undefined, 0, undefined);
+  if (peer.sealsAt !== state.engine) {
+    return handOver(state, peer.sealsAt, Handover.deviceToPeer, peer.handle, 0, 0, offset, length);
+  }
+  return sendFromDevice(state, peer, isIp, offset, length);
+}
+
+/** Sends a packet that a device gave to the peer that it is for. `isIp`: its header is in hand. */
+export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, offset: number, length: number): Verdict {
+  const { inner } = state;
+  const { view } = state.arena;
   if (isIp && peer.dropRecursive && isRecursive(state, peer, inner)) {
     return state.drop(RECURSIVE, peer, peer.address, undefined);
   }
@@ -62,6 +74,21 @@ export function handleDevicePacket(state: PlaneState, id: DeviceId, offset: numb
   state.counters[peer.counterBase + PeerCounter.deviceReadPackets]!++;
   state.counters[peer.counterBase + PeerCounter.lastPayloadMs] = state.nowMs;
   return PASS;
+}
+
+/** Leaves a packet to another engine of the plane. */
+export function handOver(
+  state: PlaneState,
+  engine: number,
+  what: Handover,
+  id: number,
+  about: number,
+  source: number,
+  offset: number,
+  length: number,
+): Verdict {
+  const taken = state.io.handOver?.(engine, what, id, about, source, offset, length) ?? WORKER_FULL;
+  return taken === PASS ? PASS : state.drop(taken, undefined, 0, undefined);
 }
 
 /** Lowers the MSS of a TCP SYN to what the peer's settings say, for either direction. */

@@ -16,7 +16,9 @@ import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
 import { clearPeerCounters, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
 import type { LaneCapacity } from './event-lanes.ts';
-import { discardEarly, handleLinkPacket, releaseEarly } from './packet-in.ts';
+import { type HandOver, Handover, type PeerOwners } from './handover.ts';
+import { handleHandedPacket } from './handover-in.ts';
+import { discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
   DeviceId,
@@ -32,6 +34,7 @@ import type {
   PlaneEvent,
 } from './plane.ts';
 import { type Device, type Link, type Peer, PlaneState } from './plane-state.ts';
+import type { SharedUsage } from './usage-limits.ts';
 import { dropCode, PASS, type Verdict } from './verdict.ts';
 
 /** What the engine asks of whoever owns the file descriptors. Both return PASS or a drop code, which the engine counts. */
@@ -48,6 +51,8 @@ export interface PlaneIo {
    * was looked at: good during the call. The DEVICE_HEADER_BYTES before the packet are free for a header of the device's.
    */
   writeDevice(device: DeviceId, offset: number, length: number, inner: InnerPacket | undefined): Verdict;
+  /** Gives a packet to another engine of the plane. A plane with one engine has none. */
+  readonly handOver?: HandOver | undefined;
 }
 
 export interface PlaneCoreOptions {
@@ -61,6 +66,8 @@ export interface PlaneCoreOptions {
   readonly laneCapacity: LaneCapacity;
   /** Monotonic milliseconds at the start. */
   readonly nowMs: number;
+  /** Which of the plane's engines this is; 0 when absent. */
+  readonly engine?: number | undefined;
 }
 
 export interface PlaneCore {
@@ -75,6 +82,8 @@ export interface PlaneCore {
   handleLinkPacket(link: LinkId, source: number, offset: number, length: number): void;
   /** One packet (or frame) from a device. HEADROOM_BYTES before and TAILROOM_BYTES after belong to it. */
   handleDevicePacket(device: DeviceId, offset: number, length: number): void;
+  /** One packet that another engine handed over, with the same room around it; the arguments are those of `HandOver`. */
+  handleHandover(what: Handover, id: number, about: number, source: number, offset: number, length: number): void;
   /** Sends the pings that are due. */
   handleTick(nowMs: number): void;
   /** When `handleTick` wants to be called next; Infinity for never. */
@@ -95,11 +104,12 @@ export interface PlaneCore {
   addLink(id: LinkId, options: CoreLinkOptions): void;
   removeLink(id: LinkId): void;
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
-  /** `counterSlot` is the peer's place in the counters; they are cleared. */
-  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void;
+  /** `counterSlot` is the peer's place in the counters; they are cleared. Without `owners` it is all this engine's. */
+  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions, owners?: PeerOwners): void;
   setPeer(id: PeerHandle, change: Partial<PeerSettings>): void;
   removePeer(id: PeerHandle): void;
-  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
+  /** `usage`: where another engine has the other direction of the peer. */
+  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage?: SharedUsage): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
@@ -140,6 +150,12 @@ class Core implements PlaneCore {
 
   handleDevicePacket(device: DeviceId, offset: number, length: number): void {
     handleDevicePacket(this.#state, device, offset, length);
+  }
+
+  handleHandover(what: Handover, id: number, about: number, source: number, offset: number, length: number): void {
+    const state = this.#state;
+    if (what === Handover.linkPacket) handleHandedLinkPacket(state, id, source, offset, length);
+    else handleHandedPacket(state, what, id, about, offset, length);
   }
 
   handleTick(nowMs: number): void {
@@ -233,7 +249,7 @@ class Core implements PlaneCore {
     else state.drop(sent, undefined, to, undefined);
   }
 
-  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void {
+  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions, owners?: PeerOwners): void {
     const state = this.#state;
     this.#device(options.device);
     this.#link(options.link);
@@ -248,6 +264,8 @@ class Core implements PlaneCore {
       ...{ device, link, receivePeerId, sendPeerId, compression, decompress, fragmentBytes },
       windowPackets: options.replayWindowPackets,
       windowSeconds: options.replayWindowSeconds,
+      opensAt: owners?.opens ?? state.engine,
+      sealsAt: owners?.seals ?? state.engine,
       counterBase: peerCounterBase(counterSlot),
       address,
       hasAddress: false,
@@ -296,10 +314,11 @@ class Core implements PlaneCore {
     state.addressSlots.give(peer.floatAddress);
   }
 
-  addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions): void {
+  addKey(id: PeerHandle, handle: KeyHandle, options: KeyOptions, usage?: SharedUsage): void {
     const peer = this.#peer(id);
     if (peer.keys.length >= KEYS_MAX) throw new RangeError(`peer ${id} holds ${KEYS_MAX} keys already`);
-    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, peer.windowPackets, peer.windowSeconds));
+    const { windowPackets, windowSeconds } = peer;
+    peer.keys.unshift(createDataKey(this.#state.crypto, handle, options, windowPackets, windowSeconds, usage));
     const link = this.#state.links.get(peer.link);
     if (link !== undefined) link.hadKey = true;
     releaseEarly(this.#state, peer, options.keyId);

@@ -64,6 +64,9 @@ export interface Peer {
   readonly receivePeerId: number | undefined;
   readonly windowPackets: number;
   readonly windowSeconds: number;
+  /** The engines that open its packets, and seal those to it. */
+  readonly opensAt: number;
+  readonly sealsAt: number;
   /** Index of its first counter. */
   readonly counterBase: number;
   /** Packed address slot; its content counts while `hasAddress`. */
@@ -107,6 +110,7 @@ export interface PlaneStateOptions {
   readonly counters: Float64Array;
   readonly laneCapacity: LaneCapacity;
   readonly nowMs: number;
+  readonly engine?: number | undefined;
 }
 
 const NOTICE_INTERVAL_MS = 1000;
@@ -124,6 +128,8 @@ export class PlaneState {
   readonly io: PlaneIo;
   readonly counters: Float64Array;
   readonly lanes: EventLanes;
+  /** Which of the plane's engines this is. */
+  readonly engine: number;
   readonly early = new EarlyPackets();
   nowMs: number;
 
@@ -165,6 +171,7 @@ export class PlaneState {
     this.counters = options.counters;
     this.lanes = new EventLanes(options.laneCapacity);
     this.nowMs = options.nowMs;
+    this.engine = options.engine ?? 0;
     const { start, length } = options.scratch;
     const fixed = scratchByteLength(0, 0);
     if (length < fixed) throw new RangeError(`the engine needs ${fixed} bytes of scratch and more, not ${length}`);

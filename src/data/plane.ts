@@ -39,8 +39,14 @@ export interface PlaneCapabilities {
   readonly float: 'request' | 'notice';
 }
 
-/** An open, non-blocking fd, or a far end in this process's memory. */
-export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly kind: 'memory' };
+/**
+ * An open, non-blocking fd, or a far end in this process's memory. `siblings`: more sockets on the same address (UDP that
+ * serves many), over which the kernel spreads what comes by peer-id: the one at place n, counted from 1, gets the data
+ * packets whose peer-id leaves n when divided by the number of all; everything else comes to the first.
+ */
+export type Endpoint =
+  | { readonly kind: 'fd'; readonly fd: number; readonly siblings?: readonly number[] | undefined }
+  | { readonly kind: 'memory' };
 
 /**
  * What an fd of a device does beyond one bare packet for each read and write. `tcp` and `tcp-udp`: a virtio header stands
@@ -48,9 +54,17 @@ export type Endpoint = { readonly kind: 'fd'; readonly fd: number } | { readonly
  */
 export type DeviceOffload = 'none' | 'tcp' | 'tcp-udp';
 
-/** A device's fd, opened with `offload` (`none` when absent), or a far end in this process's memory. */
+/**
+ * A device's fd, opened with `offload` (`none` when absent), or a far end in this process's memory. `queues`: more fds of
+ * the same device, each with what the kernel gives to that queue of it.
+ */
 export type DeviceEndpoint =
-  | { readonly kind: 'fd'; readonly fd: number; readonly offload?: DeviceOffload | undefined }
+  | {
+      readonly kind: 'fd';
+      readonly fd: number;
+      readonly offload?: DeviceOffload | undefined;
+      readonly queues?: readonly number[] | undefined;
+    }
   | { readonly kind: 'memory' };
 
 export interface DeviceOptions {
@@ -209,6 +223,7 @@ export const DROP_CAUSES = [
   'lane-resets-full',
   'ipv6-blocked',
   'compressed',
+  'worker-full',
 ] as const;
 export type DropCause = (typeof DROP_CAUSES)[number];
 
@@ -228,6 +243,8 @@ export interface PlaneStatistics {
   readonly linkWriteCalls: number;
   readonly deviceReadCalls: number;
   readonly deviceWriteCalls: number;
+  /** Of each thread that moves packets, where there are several. */
+  readonly workers?: readonly PlaneStatistics[] | undefined;
 }
 
 export type PlaneEvent =

@@ -21,11 +21,21 @@ export interface UsageLimitsOptions {
   readonly limitPackets: number;
 }
 
+/**
+ * What has gone through one key whose directions two threads have, in shared memory: bytes and packets of the one, then of
+ * the other; this is the one at `place`.
+ */
+export interface SharedUsage {
+  readonly counts: Float64Array;
+  readonly place: 0 | 1;
+}
+
 /** What has gone through one key, both ways. */
 export class UsageLimits {
   readonly #limitBytes: number;
   readonly #limitPackets: number;
   readonly #limitBlocks: number;
+  readonly #shared: SharedUsage | undefined;
   #bytes = 0;
   #packets = 0;
   #sealedBlocks = 0;
@@ -34,7 +44,8 @@ export class UsageLimits {
   #packetsTold = false;
   #packetIdTold = false;
 
-  constructor(options: UsageLimitsOptions) {
+  constructor(options: UsageLimitsOptions, shared?: SharedUsage) {
+    this.#shared = shared;
     this.#limitBytes = options.limitBytes > 0 ? options.limitBytes : Number.POSITIVE_INFINITY;
     this.#limitPackets = options.limitPackets > 0 ? options.limitPackets : Number.POSITIVE_INFINITY;
     this.#limitBlocks = options.cipher.endsWith('-GCM') ? AES_GCM_BLOCKS * NOTICE_SHARE : Number.POSITIVE_INFINITY;
@@ -61,14 +72,24 @@ export class UsageLimits {
   #count(lengthBytes: number): void {
     this.#bytes += lengthBytes;
     this.#packets++;
+    if (this.#shared === undefined) return;
+    const { counts, place } = this.#shared;
+    counts[2 * place] = this.#bytes;
+    counts[2 * place + 1] = this.#packets;
+  }
+
+  /** The bytes, or packets, of the thread that has the other direction. */
+  #others(which: 0 | 1): number {
+    return this.#shared === undefined ? 0 : (this.#shared.counts[2 - 2 * this.#shared.place + which] ?? 0);
   }
 
   #reason(packetId: number): UsageReason | undefined {
-    if (!this.#bytesTold && (this.#bytes >= this.#limitBytes || this.#blocks(packetId) >= this.#limitBlocks)) {
+    const bytes = this.#bytes + this.#others(0);
+    if (!this.#bytesTold && (bytes >= this.#limitBytes || this.#blocks(packetId) >= this.#limitBlocks)) {
       this.#bytesTold = true;
       return 'bytes';
     }
-    if (!this.#packetsTold && this.#packets >= this.#limitPackets) {
+    if (!this.#packetsTold && this.#packets + this.#others(1) >= this.#limitPackets) {
       this.#packetsTold = true;
       return 'packets';
     }

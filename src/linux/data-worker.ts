@@ -3,7 +3,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { createPlaneCore } from '../data/plane-core.ts';
 import { scratchByteLength } from '../data/plane-state.ts';
-import { createOpenSslPacketCrypto } from './openssl.ts';
+import { aesGcmLibrary, createPacketCrypto } from './packet-crypto.ts';
 import { PacketLoop } from './packet-loop.ts';
 import { createPacketMemory } from './packet-memory.ts';
 import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
@@ -12,6 +12,7 @@ if (parentPort === null) throw new Error('the data worker runs as a worker threa
 // The modules above are loaded while the main thread is still reading its configuration; what to do comes as the first
 // message. From then on this thread blocks in poll and fetches its calls itself.
 const port = parentPort;
+const aesGcm = aesGcmLibrary();
 port.once('message', (start: WorkerStart) => run(start, port));
 
 /** Says when this thread is inside native code, and stays out of it once the process ends. */
@@ -29,7 +30,7 @@ function run(start: WorkerStart, port: MessagePort): void {
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
   const memory = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
   const counters = new Float64Array(start.counters);
-  const packetCrypto = createOpenSslPacketCrypto(memory.arena);
+  const packetCrypto = createPacketCrypto(memory.arena, aesGcm);
   new PacketLoop({
     memory,
     createCore: (io, nowMs) =>
@@ -40,10 +41,12 @@ function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>,
         counters,
         laneCapacity: start.laneCapacity,
         nowMs,
+        engine: start.index,
       }),
     counters,
     control,
     wakeFd: start.wakeFd,
+    others: start.others,
     nextCall: () => receiveMessageOnPort(port)?.message as WorkerCall | undefined,
     report: (report) => port.postMessage(report),
   }).run();

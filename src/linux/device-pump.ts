@@ -12,6 +12,9 @@ import { DEVICE_ERROR, ErrorReporter, type PacketPump, type PumpContext, READ_BU
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
 
+/** Without a packet of the device for so long, the next is taken for one alone. */
+const PAUSE_MS = 2;
+
 /**
  * A tun or tap device. Without offload it is one packet for each read and write; with it, what is read may be split into
  * many packets, and what is written is joined as long as nothing else is to be done. An fd of -1 (`dev null`) gives nothing
@@ -30,10 +33,12 @@ export class DevicePump implements PacketPump, Holder {
   readonly #joining: number | undefined;
   readonly #coalescer: Coalescer | undefined;
   #waits = false;
+  #lastReadMs = 0;
 
-  constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext) {
+  /** `reads`: false where another worker does, and this one writes only. */
+  constructor(id: DeviceId, fd: number, offload: DeviceOffload, context: PumpContext, reads: boolean) {
     this.fd = fd;
-    this.pollEvents = fd < 0 ? 0 : POLLIN;
+    this.pollEvents = fd < 0 || !reads ? 0 : POLLIN;
     this.#id = id;
     this.#offload = offload;
     this.#context = context;
@@ -76,6 +81,9 @@ export class DevicePump implements PacketPump, Holder {
     const headerBytes = this.#segmenter === undefined ? 0 : VIRTIO_HEADER_BYTES;
     const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
     let offset = start + HEADROOM_BYTES;
+    // After a pause there is most likely one packet: it goes out before the look for another.
+    let lone = this.#context.nowMs() - this.#lastReadMs > PAUSE_MS;
+    this.#lastReadMs = this.#context.nowMs();
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
@@ -88,6 +96,8 @@ export class DevicePump implements PacketPump, Holder {
           continue;
         }
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
+        if (lone) outbox.flushPlaces();
+        lone = false;
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();

@@ -1,9 +1,9 @@
 // linux/ is the only room that knows koffi, and this file is the only one that loads it. Everything of the kernel and of
-// OpenSSL that the project uses is declared here or in openssl.ts, once, with the types of its arguments:
-// a wrong size in FFI is a crash, not an exception.
+// the cryptographic libraries that the project uses is declared here, in openssl.ts or in gnutls.ts, once, with the types
+// of its arguments: a wrong size in FFI is a crash, not an exception.
 //
 // The path through the room: libc.ts (system calls) and errno.ts (their failures) carry tun.ts (devices), links.ts
-// (sockets), netlink.ts (addresses and routes), privileges.ts, syslog.ts, clock.ts; arena.ts and openssl.ts carry the
+// (sockets), netlink.ts (addresses and routes), privileges.ts, syslog.ts, clock.ts; arena.ts and packet-crypto.ts carry the
 // packet cryptography; worker-plane.ts starts data-worker.ts, the thread that moves packets.
 //
 // Addresses are Numbers declared as uintptr_t: the fastest way through koffi (0.03 to 0.07 µs a call). Functions are
@@ -13,9 +13,11 @@ import { createRequire } from 'node:module';
 
 type Koffi = typeof import('koffi');
 
-let loaded: { koffi: Koffi; library: ReturnType<Koffi['load']> } | undefined;
+type Library = ReturnType<Koffi['load']>;
 
-function native(): { koffi: Koffi; library: ReturnType<Koffi['load']> } {
+let loaded: { koffi: Koffi; library: Library } | undefined;
+
+function native(): { koffi: Koffi; library: Library } {
   if (loaded === undefined) {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi;
     loaded = { koffi, library: koffi.load(null) };
@@ -28,15 +30,30 @@ export function loadNative(): void {
   native();
 }
 
-/** An object whose functions are declared at first use and are plain properties from then on. */
-export function declareFunctions<T extends object>(prototypes: { readonly [K in keyof T]: string }): T {
+/** A shared library of the system by its soname; undefined when it is not there. */
+export function systemLibrary(soname: string): Library | undefined {
+  try {
+    return native().koffi.load(soname);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * An object whose functions are declared at first use and are plain properties from then on: those of the Node binary and
+ * of what it is linked with, or those of `library`.
+ */
+export function declareFunctions<T extends object>(
+  prototypes: { readonly [K in keyof T]: string },
+  library?: Library,
+): T {
   const target = {} as T;
   for (const name of Object.keys(prototypes) as (keyof T & string)[]) {
     Object.defineProperty(target, name, {
       configurable: true,
       enumerable: true,
       get() {
-        const value: unknown = native().library.func(prototypes[name]);
+        const value: unknown = (library ?? native().library).func(prototypes[name]);
         Object.defineProperty(target, name, { value, enumerable: true });
         return value;
       },
@@ -70,6 +87,7 @@ export interface Libc {
   sendmsg(fd: number, header: number, flags: number): number;
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number;
   sendmmsg(fd: number, headers: number, count: number, flags: number): number;
+  memcpy(to: number, from: number, length: number): number;
   clockGettime(clock: number, address: number): number;
   chroot(path: string): number;
   prctl(option: number, a: number, b: number, c: number, d: number): number;
@@ -111,6 +129,7 @@ export const libc: Libc = declareFunctions<Libc>({
   sendmsg: 'intptr_t sendmsg(int, uintptr_t, int)',
   recvmmsg: 'int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)',
   sendmmsg: 'int sendmmsg(int, uintptr_t, unsigned int, int)',
+  memcpy: 'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
   clockGettime: 'int clock_gettime(int, uintptr_t)',
   chroot: 'int chroot(const char *)',
   prctl: 'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',

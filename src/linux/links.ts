@@ -2,8 +2,10 @@
 
 import type { SocketAddress } from '../ip/socket-address.ts';
 import type { LinkPort, LinkRequest, OpenLink } from '../ports.ts';
+import { HostError } from '../tunnel/ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
+import { spreadByPeerId } from './peer-id-filter.ts';
 import { AF_INET, AF_INET6, parseSockaddr, SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
 import { IPPROTO_TCP, SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption, TCP_NODELAY } from './socket-options.ts';
 
@@ -13,6 +15,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
+const SO_REUSEPORT = 15;
 const SO_BINDTODEVICE = 25;
 const SO_MARK = 36;
 const IPPROTO_IP = 0;
@@ -28,8 +31,12 @@ const LISTEN_BACKLOG = 1024;
 const IFNAME_BYTES = 16;
 const F_DUPFD_CLOEXEC = 1030;
 
-/** Opens UDP and TCP sockets as the C program sets them up. A stream that listens is returned as its listening fd. */
-export function createLinkPort(): LinkPort {
+/**
+ * Opens UDP and TCP sockets as the C program sets them up. A stream that listens is returned as its listening fd. A UDP socket
+ * that serves many is one of `sockets`, one for each worker of the data plane; where that can't be had it is alone.
+ */
+export function createLinkPort(sockets = 1): LinkPort {
+  const siblingsOf = new Map<number, readonly number[]>();
   const argument = nativeBytes(64);
   const address = nativeBytes(64);
 
@@ -89,6 +96,51 @@ export function createLinkPort(): LinkPort {
     checked(libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argument.address, device.length + 1), what);
   }
 
+  function openOne(request: LinkRequest, family: 4 | 6): { fd: number; buffers: OpenLink['buffers'] } {
+    const kind = request.transport === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
+    const domain = family === 4 ? AF_INET : AF_INET6;
+    const fd = checked(
+      libc.socket(domain, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+      `${request.transport === 'udp' ? 'UDP' : 'TCP'}: Cannot create UDP/TCP socket`,
+    );
+    try {
+      setUp(fd, request, family);
+      return { fd, buffers: setBuffers(fd, request.sndbufBytes, request.rcvbufBytes) };
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
+  }
+
+  function bind(fd: number, local: SocketAddress): void {
+    const length = writeSockaddr(address.view, 0, local);
+    checked(libc.bind(fd, address.address, length), 'Socket bind failed on local address');
+  }
+
+  /**
+   * More sockets on the address of a bound one. It was bound without SO_REUSEPORT, so that an address that is in use is
+   * refused as ever; from then on it shares its own. Nothing where anything of that is refused.
+   */
+  function openSiblings(fd: number, request: LinkRequest, family: 4 | 6): readonly number[] {
+    const siblings: number[] = [];
+    try {
+      const local = readAddress(fd, 'local');
+      if (!setSocketOption(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return [];
+      while (siblings.length < sockets - 1) {
+        const sibling = openOne(request, family).fd;
+        siblings.push(sibling);
+        checked(setSocketOption(sibling, SOL_SOCKET, SO_REUSEPORT, 1) ? 0 : -1, 'Cannot share the address');
+        bind(sibling, local);
+      }
+      if (spreadByPeerId(fd, sockets)) return siblings;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+    for (const sibling of siblings) libc.close(sibling);
+    setSocketOption(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+    return [];
+  }
+
   /** True while a stream is still connecting. */
   function connect(fd: number, remote: SocketAddress): boolean {
     const length = writeSockaddr(address.view, 0, remote);
@@ -101,24 +153,18 @@ export function createLinkPort(): LinkPort {
   return {
     open(request) {
       const family = (request.remote ?? request.local)?.family ?? 6;
-      const kind = request.transport === 'udp' ? SOCK_DGRAM : SOCK_STREAM;
-      const domain = family === 4 ? AF_INET : AF_INET6;
-      const fd = checked(
-        libc.socket(domain, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-        `${request.transport === 'udp' ? 'UDP' : 'TCP'}: Cannot create UDP/TCP socket`,
-      );
+      const { fd, buffers } = openOne(request, family);
       try {
-        setUp(fd, request, family);
-        const buffers = setBuffers(fd, request.sndbufBytes, request.rcvbufBytes);
-        if (request.local !== undefined) {
-          const length = writeSockaddr(address.view, 0, request.local);
-          checked(libc.bind(fd, address.address, length), 'Socket bind failed on local address');
-        }
+        if (request.local !== undefined) bind(fd, request.local);
         let connecting = false;
         if (request.transport === 'tcp-server') checked(libc.listen(fd, LISTEN_BACKLOG), 'TCP: listen() failed');
         else if (request.remote !== undefined) connecting = connect(fd, request.remote);
         const connected = request.remote !== undefined && request.transport !== 'tcp-server' && !connecting;
-        return { fd, connecting, connected, local: readAddress(fd, 'local'), buffers };
+        const local = readAddress(fd, 'local');
+        const servesMany = request.transport === 'udp' && request.remote === undefined && request.local !== undefined;
+        const siblings = servesMany && sockets > 1 ? openSiblings(fd, request, family) : [];
+        if (siblings.length > 0) siblingsOf.set(fd, siblings);
+        return { fd, siblings, connecting, connected, local, buffers };
       } catch (error) {
         libc.close(fd);
         throw error;
@@ -127,8 +173,13 @@ export function createLinkPort(): LinkPort {
     localAddress: (fd) => readAddress(fd, 'local'),
     remoteAddress: (fd) => readAddress(fd, 'remote'),
     duplicate: (fd) => checked(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), 'Cannot duplicate the socket'),
-    setBuffers,
+    setBuffers(fd, sndbufBytes, rcvbufBytes) {
+      for (const sibling of siblingsOf.get(fd) ?? []) setBuffers(sibling, sndbufBytes, rcvbufBytes);
+      return setBuffers(fd, sndbufBytes, rcvbufBytes);
+    },
     close(fd) {
+      for (const sibling of siblingsOf.get(fd) ?? []) checked(libc.close(sibling), 'Cannot close the socket');
+      siblingsOf.delete(fd);
       checked(libc.close(fd), 'Cannot close the socket');
     },
   };

@@ -1,21 +1,12 @@
 // Packet cryptography with the OpenSSL that the Node binary carries: one long-lived EVP context for each key and
 // direction, armed anew with a nonce for each packet. All addresses are plain numbers into the arena.
 
-import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
-import type { NativeArena } from './arena.ts';
+import type { AeadKey, CbcKey, MacKey } from '../crypto/provider.ts';
 import { declareFunctions, type NativeBytes, nativeBytes, writeAddress } from './libc.ts';
 
-/** Packet cryptography on the given arena. Unknown names and refused keys throw; a packet never does. */
-export function createOpenSslPacketCrypto(arena: NativeArena): PacketCrypto {
-  return {
-    arena,
-    aeadKey: (cipher, direction, key) => new OpenSslAeadKey(arena.address, cipher, direction, key),
-    cbcKey: (cipher, direction, key) => new OpenSslCbcKey(arena.address, cipher, direction, key),
-    macKey: (digest, key) => new OpenSslMacKey(arena.address, digest, key),
-    random(start, length) {
-      if (openssl.randomBytes(arena.address + start, length) !== 1) throw new Error('RAND_bytes failed');
-    },
-  };
+/** Random bytes at a native address. */
+export function randomBytesAt(address: number, length: number): void {
+  if (openssl.randomBytes(address, length) !== 1) throw new Error('RAND_bytes failed');
 }
 
 /** Those of the given OpenVPN cipher names that this OpenSSL has, with the providers loaded now. */
@@ -154,7 +145,7 @@ function openContext(
   return { context, ivBytes, blockBytes };
 }
 
-class OpenSslAeadKey implements AeadKey {
+export class OpenSslAeadKey implements AeadKey {
   #context: number;
   readonly #base: number;
   readonly #outLength: number;
@@ -220,7 +211,7 @@ class OpenSslAeadKey implements AeadKey {
   }
 }
 
-class OpenSslCbcKey implements CbcKey {
+export class OpenSslCbcKey implements CbcKey {
   readonly blockBytes: number;
   #context: number;
   readonly #base: number;
@@ -265,7 +256,7 @@ class OpenSslCbcKey implements CbcKey {
   }
 }
 
-class OpenSslMacKey implements MacKey {
+export class OpenSslMacKey implements MacKey {
   readonly lengthBytes: number;
   #context: number;
   readonly #base: number;

@@ -4,12 +4,13 @@
 
 import { clearPeerCounters } from '../data/counters.ts';
 import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
-import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PlaneEvent } from '../data/plane.ts';
+import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PeerSettings, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import { bootMs } from './clock.ts';
 import { Credit } from './credit.ts';
 import { DevicePump } from './device-pump.ts';
 import { Errno, hostError } from './errno.ts';
+import { Handovers } from './handovers.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
 import { MemoryDevice } from './memory-device.ts';
@@ -19,7 +20,14 @@ import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
 import { TcpLink } from './tcp-link.ts';
 import { ACCEPTED_STREAMS_MAX, TcpListener } from './tcp-listener.ts';
 import { UdpLink } from './udp-link.ts';
-import { ControlWord, type WorkerCall, type WorkerCalls, type WorkerReport } from './worker-messages.ts';
+import {
+  ControlWord,
+  type LinkPart,
+  type WorkerCall,
+  type WorkerCalls,
+  type WorkerReport,
+  type WorkerStart,
+} from './worker-messages.ts';
 
 export interface PacketLoopOptions {
   readonly memory: PacketMemory;
@@ -27,6 +35,7 @@ export interface PacketLoopOptions {
   readonly control: Int32Array;
   readonly counters: Float64Array;
   readonly wakeFd: number;
+  readonly others: WorkerStart['others'];
   /** The next call of the main thread, or undefined when there is none now. */
   readonly nextCall: () => WorkerCall | undefined;
   readonly report: (report: WorkerReport) => void;
@@ -46,6 +55,7 @@ export class PacketLoop {
   /** What lies between the worker and the readers of all its devices in memory. */
   readonly #unread = new Credit(DEVICE_QUEUE_PACKETS);
   readonly #outbox: Outbox;
+  readonly #handovers: Handovers;
   readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
@@ -55,6 +65,8 @@ export class PacketLoop {
 
   constructor(options: PacketLoopOptions) {
     this.#options = options;
+    this.#outbox = new Outbox(options.memory);
+    this.#handovers = new Handovers(options, options.memory, this.#outbox);
     const io: PlaneIo = {
       sendLink: (link, address, offset, length) => {
         const found = this.#links.get(link);
@@ -63,10 +75,10 @@ export class PacketLoop {
       },
       writeDevice: (device, offset, length, inner) =>
         this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR,
+      handOver: this.#handovers.handOver,
     };
     const core = options.createCore(io, this.#nowMs);
     this.#core = core;
-    this.#outbox = new Outbox(options.memory);
     this.#context = {
       core,
       memory: options.memory,
@@ -88,6 +100,7 @@ export class PacketLoop {
     while (Atomics.load(control, ControlWord.exit) === 0) {
       this.#takeCredits();
       this.#takeCalls();
+      this.#handovers.takeAll(this.#core);
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
       for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
       this.#outbox.flush();
@@ -118,8 +131,10 @@ export class PacketLoop {
     const deadlineMs = this.#deadlineMs();
     // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
     Atomics.store(control, ControlWord.asleep, 1);
-    const leftMs = this.#hasNews() ? 0 : deadlineMs === Infinity ? -1 : Math.max(0, Math.ceil(deadlineMs - bootMs()));
-    const ready = libc.poll(address, count, Math.min(leftMs, LONGEST_POLL_MS));
+    // This turn's time will do: a turn is short.
+    const leftMs =
+      deadlineMs === Infinity ? -1 : Math.min(Math.max(0, Math.ceil(deadlineMs - this.#nowMs)), LONGEST_POLL_MS);
+    const ready = libc.poll(address, count, this.#hasNews() ? 0 : leftMs);
     Atomics.store(control, ControlWord.asleep, 0);
     if (ready < 0) {
       const number = errno();
@@ -131,7 +146,7 @@ export class PacketLoop {
     if (ready > 0) this.#polls.dispatch(ready);
   }
 
-  /** Whether the main thread has said anything, by a call or by a credit, that was not taken yet. */
+  /** Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. */
   #hasNews(): boolean {
     const { control } = this.#options;
     return (
@@ -139,7 +154,8 @@ export class PacketLoop {
       Atomics.load(control, ControlWord.calls) !== this.#callsTaken ||
       Atomics.load(control, ControlWord.taken) !== this.#counted.taken ||
       Atomics.load(control, ControlWord.takenAccepted) !== this.#counted.takenAccepted ||
-      Atomics.load(control, ControlWord.deviceRead) !== this.#counted.deviceRead
+      Atomics.load(control, ControlWord.deviceRead) !== this.#counted.deviceRead ||
+      this.#handovers.hasNews
     );
   }
 
@@ -205,7 +221,7 @@ export class PacketLoop {
 
   #answerCalls(core: PlaneCore): WorkerCalls {
     return {
-      addDevice: (id, options) => this.#addDevice(id, options),
+      addDevice: (id, options, reads) => this.#addDevice(id, options, reads),
       setDevice: (id, change) => core.setDevice(id, change),
       removeDevice: (id, ticket) => {
         core.removeDevice(id);
@@ -216,7 +232,7 @@ export class PacketLoop {
         Atomics.add(this.#options.control, ControlWord.deviceTaken, 1);
         this.#memoryDevices.get(id)?.handlePacket(packet);
       },
-      addLink: (id, options) => this.#addLink(id, options),
+      addLink: (id, options, part) => this.#addLink(id, options, part),
       addListener: (id, fd) => {
         const listener = new TcpListener(id, fd, this.#context, this.#accepted);
         this.#listeners.set(id, listener);
@@ -230,15 +246,15 @@ export class PacketLoop {
         }
       },
       sendControl: (link, address, bytes) => core.sendControl(link, address, bytes),
-      addPeer: (id, slot, options) => core.addPeer(id, slot, options),
-      setPeer: (id, change) => core.setPeer(id, change),
+      addPeer: (id, slot, options, owners) => core.addPeer(id, slot, { ...options, ...literals(options) }, owners),
+      setPeer: (id, change) => core.setPeer(id, { ...change, ...literals(change) }),
       removePeer: (id, slot, ticket) => {
         core.removePeer(id);
         clearPeerCounters(this.#options.counters, slot);
         this.#options.report({ type: 'let-go', ticket });
       },
-      addKey: (peer, id, options) => {
-        core.addKey(peer, id, options);
+      addKey: (peer, id, options, usage) => {
+        core.addKey(peer, id, options, usage);
         for (const direction of [options.material.seal, options.material.open]) {
           direction.cipher.fill(0);
           direction.hmac.fill(0);
@@ -254,8 +270,8 @@ export class PacketLoop {
     };
   }
 
-  #addDevice(id: DeviceId, options: DeviceOptions): void {
-    this.#core.addDevice(id, options);
+  #addDevice(id: DeviceId, options: DeviceOptions, reads: boolean): void {
+    this.#core.addDevice(id, { ...options, layer: literal(options.layer) });
     const { endpoint } = options;
     if (endpoint.kind === 'memory') {
       const device = new MemoryDevice(id, this.#context, this.#unread);
@@ -263,18 +279,19 @@ export class PacketLoop {
       this.#memoryDevices.set(id, device);
       return;
     }
-    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this.#context);
+    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this.#context, reads);
     this.#devices.set(id, pump);
     this.#polls.add(pump);
   }
 
-  #addLink(id: LinkId, options: LinkOptions): void {
+  #addLink(id: LinkId, options: LinkOptions, part: LinkPart): void {
     this.#core.addLink(id, options);
+    if (part === 'none') return;
     const fd = options.endpoint.kind === 'fd' ? options.endpoint.fd : -1; // the main thread lets no other kind through
     const link =
       options.framing === 'tcp'
         ? new TcpLink(id, fd, options, this.#context)
-        : new UdpLink(id, fd, options, this.#context);
+        : new UdpLink(id, fd, options, this.#context, part);
     this.#links.set(id, link);
     this.#polls.add(link);
     if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
@@ -289,4 +306,17 @@ export class PacketLoop {
     }
     this.#options.report({ type: 'let-go', ticket });
   }
+}
+
+/** A word that has come from the other thread, as the one that this thread's code compares it with: V8 then compares addresses. */
+function literal<T extends string>(word: T): T {
+  return Object.keys({ [word]: 0 })[0] as T;
+}
+
+/** The words among a peer's settings. */
+function literals({ compression, decompress }: Partial<PeerSettings>): Partial<PeerSettings> {
+  return {
+    ...(compression === undefined ? {} : { compression: literal(compression) }),
+    ...(decompress === undefined ? {} : { decompress: literal(decompress) }),
+  };
 }

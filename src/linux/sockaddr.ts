@@ -45,6 +45,14 @@ export function copySockaddr(from: DataView, source: number, to: DataView, targe
   for (let at = 0; at < lengthBytes; at += 4) to.setInt32(target + at, from.getInt32(source + at));
 }
 
+/** Whether two of the kernel's form name the same address and port; the scope is not looked at. */
+export function sameSockaddr(a: DataView, at: number, b: DataView, place: number): boolean {
+  if (a.getUint32(at) !== b.getUint32(place)) return false; // family and port
+  if (a.getUint16(at, true) === AF_INET) return a.getUint32(at + 4) === b.getUint32(place + 4);
+  for (let word = 8; word < 24; word += 4) if (a.getUint32(at + word) !== b.getUint32(place + word)) return false;
+  return true;
+}
+
 /** Turns the kernel's form into a packed address (ip/packed-address.ts), without an object; false for another family. */
 export function packSockaddr(from: DataView, sockaddr: number, to: DataView, packed: number): boolean {
   const family = from.getUint16(sockaddr, true);

@@ -18,6 +18,7 @@ const SIOCSIFTXQLEN = 0x8943;
 const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
+const IFF_MULTI_QUEUE = 0x0100;
 const IFF_PERSIST = 0x0800;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -31,16 +32,20 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
-/** Opens tun and tap devices by /dev/net/tun. A persistent device of the name is used as it is. */
-export function createTunPort(): DevicePort {
+/**
+ * Opens tun and tap devices by /dev/net/tun. A persistent device of the name is used as it is. A tun of our own has so many
+ * `queues`, or one where that can't be had.
+ */
+export function createTunPort(queues = 1): DevicePort {
   const request = nativeBytes(IFREQ_BYTES);
   return {
     open({ name, layer, node, txQueueLength }) {
       const path = node ?? '/dev/net/tun';
-      const opened = layer === 'tun' ? tryOffload(path, name, txQueueLength) : undefined;
-      return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, false));
+      const opened = layer === 'tun' ? tryQueues(path, name, txQueueLength) : undefined;
+      return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, 0));
     },
     close(device) {
+      for (const queue of device.queues ?? []) checked(libc.close(queue), `Cannot close ${device.name}`);
       if (device.fd >= 0) checked(libc.close(device.fd), `Cannot close ${device.name}`);
     },
   };
@@ -55,11 +60,33 @@ export function createTunPort(): DevicePort {
     }
   }
 
+  /** With all queues, else with one. */
+  function tryQueues(path: string, name: string, txQueueLength: number | undefined): OpenDevice | undefined {
+    const first = queues > 1 ? tryOffload(path, name, txQueueLength, IFF_MULTI_QUEUE) : undefined;
+    if (first === undefined) return tryOffload(path, name, txQueueLength, 0);
+    const more: number[] = [];
+    try {
+      const flags = IFF_VNET_HDR | IFF_MULTI_QUEUE;
+      while (more.length < queues - 1) {
+        more.push(openWith(path, (fd) => attach(fd, first.name, 'tun', undefined, flags)).fd);
+      }
+      return { ...first, queues: more };
+    } catch {
+      for (const fd of [...more, first.fd]) libc.close(fd);
+      return tryOffload(path, name, txQueueLength, 0);
+    }
+  }
+
   /** Undefined when the kernel has no virtio headers, or the device is not ours alone. Other failures come again without. */
-  function tryOffload(path: string, name: string, txQueueLength: number | undefined): OpenDevice | undefined {
+  function tryOffload(
+    path: string,
+    name: string,
+    txQueueLength: number | undefined,
+    more: number,
+  ): OpenDevice | undefined {
     let device: OpenDevice;
     try {
-      device = openWith(path, (fd) => attach(fd, name, 'tun', txQueueLength, true));
+      device = openWith(path, (fd) => attach(fd, name, 'tun', txQueueLength, IFF_VNET_HDR | more));
     } catch {
       return undefined;
     }
@@ -81,13 +108,13 @@ export function createTunPort(): DevicePort {
     name: string,
     layer: 'tun' | 'tap',
     txQueueLength: number | undefined,
-    virtio: boolean,
+    more: number,
   ): OpenDevice {
     // The bare words leave the choice to the kernel: the first free tunN or tapN.
     const wanted = name === 'tun' || name === 'tap' ? `${layer}%d` : name;
     if (wanted.length >= IFNAME_BYTES) throw hostError(`Cannot ioctl TUNSETIFF ${name}`, Errno.EINVAL);
     writeName(wanted);
-    const flags = (layer === 'tun' ? IFF_TUN : IFF_TAP) | IFF_NO_PI | (virtio ? IFF_VNET_HDR : 0);
+    const flags = (layer === 'tun' ? IFF_TUN : IFF_TAP) | IFF_NO_PI | more;
     request.view.setUint16(IFNAME_BYTES, flags, true);
     checked(libc.ioctl(fd, TUNSETIFF, request.address), `Cannot ioctl TUNSETIFF ${name}`);
     const actual = readName();

@@ -11,6 +11,7 @@ import { takeSocketError } from './socket-options.ts';
 import { parseSocksHeader, writeSocksHeader } from './socks-udp.ts';
 import { UdpReceiver } from './udp-receiver.ts';
 import { UdpSender } from './udp-sender.ts';
+import type { LinkPart } from './worker-messages.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_ERRQUEUE = 0x2000;
@@ -20,11 +21,13 @@ const RECONNECT_INTERVAL_MS = 1_000;
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
 export class UdpLink implements PacketPump {
   readonly fd: number;
-  pollEvents: number = POLLIN;
+  pollEvents: number;
   #live = true;
   readonly #id: LinkId;
   readonly #connected: boolean;
   readonly #socks: boolean;
+  /** Another worker sends: it may have disconnected the socket, so where a datagram comes from is looked at. */
+  readonly #readsOnly: boolean;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
   readonly #span: PacketSpan = { offset: 0, length: 0 };
@@ -37,8 +40,10 @@ export class UdpLink implements PacketPump {
   readonly #receiver: UdpReceiver;
   readonly #sender: UdpSender;
 
-  constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext) {
+  constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext, part: LinkPart) {
     this.fd = fd;
+    this.pollEvents = part === 'sends' ? 0 : POLLIN;
+    this.#readsOnly = part === 'reads';
     this.#id = id;
     this.#connected = options.connected;
     this.#socks = options.framing === 'socks-udp';
@@ -124,6 +129,9 @@ export class UdpLink implements PacketPump {
         return 1;
       }
       source = memory.sourceAddress;
+    } else if (this.#readsOnly && !receiver.isFrom(slot, this.#remote.view)) {
+      core.countDrop('wrong-source');
+      return 1;
     }
     // An empty datagram is one, too.
     let count = 0;

@@ -1,7 +1,7 @@
 import { libc } from './libc.ts';
 import { MessageHeaders, SOL_UDP, UDP_GRO } from './message-headers.ts';
 import { DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, type PacketMemory } from './packet-memory.ts';
-import { AF_INET, packSockaddr } from './sockaddr.ts';
+import { AF_INET, packSockaddr, sameSockaddr } from './sockaddr.ts';
 import { SO_RCVBUF, SOL_SOCKET, setSocketOption, socketOption } from './socket-options.ts';
 
 const MSG_DONTWAIT = 0x40;
@@ -60,6 +60,11 @@ export class UdpReceiver {
   /** Size of the datagrams in a slot, of which the last may be shorter. */
   segmentBytes(slot: number): number {
     return this.#headers.joinedSegmentBytes(slot) || this.#headers.receivedBytes(slot);
+  }
+
+  /** Whether the sender is the one of this sockaddr, at offset 0. */
+  isFrom(slot: number, sockaddr: DataView): boolean {
+    return sameSockaddr(this.#headers.names.view, this.#headers.nameAt(slot), sockaddr, 0);
   }
 
   /** Writes the sender's address, packed, to `at` in packet memory; false for one of another family. */

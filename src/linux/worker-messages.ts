@@ -1,12 +1,13 @@
-// What the main thread and the data worker say to each other.
+// What the main thread and the data workers say to each other.
 //
-// Main to worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2) where it
+// Main to a worker: calls, in order, over the worker's message port; an eventfd wakes the worker out of poll(2) where it
 // sleeps, and only there: a wake-up costs more than anything else of a call. Worker to main: reports over the same port.
 // A packet that the worker reads after a call was made meets its effect, because the worker looks for calls behind every
 // read. Beside them two blocks of shared memory: the counters (data/counters.ts), which the main thread reads at any
 // time, and the control words below.
 
 import type { LaneCapacity } from '../data/event-lanes.ts';
+import type { PeerOwners } from '../data/handover.ts';
 import type {
   DeviceId,
   DeviceOptions,
@@ -19,6 +20,7 @@ import type {
   PeerSettings,
   PlaneEvent,
 } from '../data/plane.ts';
+import type { SharedUsage } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 
 /** Places in the Int32Array of control words. */
@@ -51,25 +53,44 @@ export interface WorkerStart {
   readonly laneCapacity: LaneCapacity;
   /** The eventfd that wakes it. */
   readonly wakeFd: number;
+  /** Its place among the plane's workers, of which the others are here at theirs. */
+  readonly index: number;
+  readonly others: readonly (OtherWorkerStart | undefined)[];
 }
+
+/** What a worker knows of another one. */
+export interface OtherWorkerStart {
+  readonly control: SharedArrayBuffer;
+  readonly wakeFd: number;
+  /** The rings (handover-ring.ts) to it and from it. */
+  readonly to: SharedArrayBuffer;
+  readonly from: SharedArrayBuffer;
+}
+
+/**
+ * What a worker does with a link. `sends`: another worker reads the same socket; `reads`: another one sends. `none`: the link
+ * is another's, and known here because of its peers.
+ */
+export type LinkPart = 'both' | 'sends' | 'reads' | 'none';
 
 /** The calls of the data plane as the worker takes them: ids are chosen by the main thread, promises are tickets. */
 export interface WorkerCalls {
-  addDevice(id: DeviceId, options: DeviceOptions): void;
+  /** `reads`: what the device gives is this worker's; any worker may write to it. */
+  addDevice(id: DeviceId, options: DeviceOptions, reads: boolean): void;
   setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
   removeDevice(id: DeviceId, ticket: number): void;
   /** A packet from the program at the other end of a device in memory. */
   writeDevice(id: DeviceId, packet: Uint8Array): void;
-  addLink(id: LinkId, options: LinkOptions): void;
+  addLink(id: LinkId, options: LinkOptions, part: LinkPart): void;
   addListener(id: LinkId, fd: number): void;
   removeLink(id: LinkId, ticket: number): void;
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void;
-  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions): void;
+  addPeer(id: PeerHandle, counterSlot: number, options: PeerOptions, owners: PeerOwners): void;
   setPeer(id: PeerHandle, change: Partial<PeerSettings>): void;
   /** Clears the peer's counters, so that its slot can be used again when the ticket comes back. */
   removePeer(id: PeerHandle, counterSlot: number, ticket: number): void;
   /** The material was moved here, not copied: the worker wipes it. */
-  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions): void;
+  addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage: SharedUsage | undefined): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;

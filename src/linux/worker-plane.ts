@@ -1,16 +1,22 @@
-// The main thread's side of the worker plane: it chooses ids, sends calls, hands reports to the listener, reads the
-// counters in shared memory, and above all ends the worker.
+// The main thread's side of the worker plane: it chooses ids, says which worker owns what, sends calls, hands reports to the
+// listener, reads the counters in shared memory, and above all ends the workers (worker-thread.ts).
 //
-// The ending. A worker blocked in poll(2) cannot be terminated: process.exit(), an uncaught exception and the natural end
-// of the program would all wait for it for ever. So each of them runs the one 'exit' hook of this file, which sets the
-// exit flag in shared memory and wakes the worker by its eventfd; the worker tests the flag after every poll.
+// Several workers. Each knows all devices, links and peers; each direction of a peer has one that owns it (data/handover.ts,
+// worker-places.ts). A call goes to all that need it, to whoever opens before whoever seals: what a peer answers to a packet
+// under a new key is read by a worker that has been told of the key.
 //
 // Being alive. A plane with a link, a device or an unfinished call keeps the process running, like an open socket; an
 // empty plane does not. A plane must be made on the process's main thread: worker.terminate() runs no 'exit' hook.
 
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
-import { CounterSlots, countersByteLength, readPeerStatistics, readPlaneStatistics } from '../data/counters.ts';
+import {
+  CounterSlots,
+  readPeerStatistics,
+  readPlaneStatistics,
+  sumPeerStatistics,
+  sumPlaneStatistics,
+} from '../data/counters.ts';
 import { isAeadCipher } from '../data/data-key.ts';
 import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
 import type {
@@ -32,20 +38,15 @@ import type {
   PlaneListener,
   PlaneStatistics,
 } from '../data/plane.ts';
-import { messageOf } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { DeviceEnds } from './device-ends.ts';
-import { checked } from './errno.ts';
-import { libc, nativeBytes } from './libc.ts';
+import { createRingMemory } from './handover-ring.ts';
+import { libc } from './libc.ts';
 import { availableCiphers, availableDigests } from './openssl.ts';
 import { workerCapabilities } from './worker-capabilities.ts';
-import {
-  CONTROL_WORDS_BYTES,
-  ControlWord,
-  type WorkerCall,
-  type WorkerReport,
-  type WorkerStart,
-} from './worker-messages.ts';
+import { ControlWord, type WorkerCall, type WorkerReport } from './worker-messages.ts';
+import { WorkerPlaces } from './worker-places.ts';
+import { WorkerThread } from './worker-thread.ts';
 
 export interface WorkerPlaneOptions {
   /** The built data-worker.js. */
@@ -57,24 +58,29 @@ export interface WorkerPlaneOptions {
   readonly laneCapacity?: LaneCapacity;
   /** How many peers can live at once. */
   readonly peerSlots?: number;
+  /** How many threads move packets, WORKERS_MAX at most; 1 when absent. */
+  readonly workers?: number;
   /** Node options of the worker, for tests that run it from source. */
   readonly execArgv?: readonly string[];
 }
 
-/** The data plane on a thread of its own. Calls made before it is ready are carried out in order when it is. */
+/** The data plane on threads of its own. Calls made before they are ready are carried out in order when they are. */
 export interface WorkerPlane extends DataPlane {
-  /** The worker runs. Rejects when it could not start; `plane-failed` tells the same. */
+  /** The workers run. Rejects when one could not start; `plane-failed` tells the same. */
   readonly ready: Promise<void>;
 }
 
+/** Every two workers share two rings. */
+const WORKERS_MAX = 16;
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
-/** How long the end of the process waits for the worker; it takes one turn of its loop. */
-const LONGEST_LEAVING_MS = 1000;
-const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 
-/** Starts the worker at once. Throws HostError when the machine gives no eventfd. */
+/** Each worker joins its own repetitions of an error over a second; this joins those of several. */
+const JOIN_ERRORS_MS = 900;
+const LINK_ERRORS_MAX = 1024;
+
+/** Starts the workers at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
   return new WorkerDataPlane(options);
 }
@@ -85,81 +91,109 @@ function lanesFor(peerSlots: number): LaneCapacity {
   return { known: within(256, 4096), unknown: within(64, 1024), perPeer: 64 };
 }
 
-function startWorker({ workerUrl, execArgv }: WorkerPlaneOptions): Worker {
-  return new Worker(workerUrl, {
-    name: 'sallyport-data',
-    ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
-  });
+interface PlanePeer {
+  readonly slot: number;
+  readonly keys: Set<number>;
+  readonly opens: WorkerThread;
+  readonly seals: WorkerThread;
+  /** What was told of keys that are used up: each direction's worker notices it. */
+  readonly usedUp: Set<string>;
 }
 
 class WorkerDataPlane implements WorkerPlane {
   readonly ready: Promise<void>;
   readonly #listener: PlaneListener;
-  readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS_BYTES));
-  readonly #counters: Float64Array;
   readonly #slots: CounterSlots;
   readonly #linkSlots: number;
-  readonly #wakeFd: number;
-  readonly #one = nativeBytes(64);
-  readonly #worker: Worker;
+  readonly #threads: readonly WorkerThread[];
+  readonly #places: WorkerPlaces;
   readonly #ended: Promise<void>;
-  /** The process may go only once the worker has left native code: ended inside, it would abort the process. */
-  readonly #endByExit = (): void => {
-    this.#end();
-    Atomics.wait(this.#control, ControlWord.inside, 1, LONGEST_LEAVING_MS);
-  };
   /** What lives: devices and links by id, peers with their place in the counters and their keys. */
   readonly #devices = new Set<number>();
   readonly #links = new Set<number>();
-  readonly #peers = new Map<PeerHandle, { slot: number; keys: Set<number> }>();
-  readonly #tickets = new Map<number, () => void>();
+  readonly #peers = new Map<PeerHandle, PlanePeer>();
+  /** What is called when all workers that were asked have let go, and how many have not. */
+  readonly #tickets = new Map<number, { left: number; readonly resolve: () => void }>();
   readonly #listeners = new Set<number>();
-  readonly #deviceEnds: DeviceEnds;
+  /** Of each worker. */
+  readonly #deviceEnds: readonly DeviceEnds[];
   #capabilities: PlaneCapabilities | undefined;
   #nextId = 1;
+  #pathTold: string | undefined;
+  /** When an error of a link was told, by link and code. */
+  readonly #linkErrorMs = new Map<string, number>();
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
 
   constructor(options: WorkerPlaneOptions) {
-    const peerSlots = options.peerSlots ?? DEFAULT_PEER_SLOTS;
+    const { peerSlots = DEFAULT_PEER_SLOTS, workers = 1 } = options;
+    if (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX) {
+      throw new RangeError(`a plane has 1 to ${WORKERS_MAX} workers, not ${workers}`);
+    }
     this.#linkSlots = peerSlots + SPARE_LINKS;
     this.#listener = options.listener;
     this.#slots = new CounterSlots(peerSlots);
-    this.#counters = new Float64Array(new SharedArrayBuffer(countersByteLength(peerSlots)));
-    this.#deviceEnds = new DeviceEnds(this.#control, this.#counters, (device, packet) =>
-      this.#call(['writeDevice', device, packet]),
-    );
-    this.#one.view.setUint32(0, 1, true);
-    this.#wakeFd = checked(libc.eventfd(0, EFD_NONBLOCK_CLOEXEC), 'Cannot make an eventfd');
-    const start: WorkerStart = {
-      control: this.#control.buffer as SharedArrayBuffer,
-      counters: this.#counters.buffer as SharedArrayBuffer,
-      peerSlots,
-      linkSlots: this.#linkSlots,
-      laneCapacity: options.laneCapacity ?? lanesFor(peerSlots),
-      wakeFd: this.#wakeFd,
-    };
-    this.#worker = options.worker ?? startWorker(options);
-    this.#worker.ref();
-    this.#worker.postMessage(start);
-    holdExitHook(this.#endByExit);
-    let failure = 'the data worker ended by itself';
-    this.#ended = new Promise((resolve) => {
-      this.#worker.once('exit', () => {
-        this.#handleEnd(failure);
-        resolve();
-      });
-    });
-    this.#worker.on('error', (error) => {
-      failure = `the data worker failed: ${messageOf(error)}`;
-    });
+    this.#places = new WorkerPlaces(workers);
+    let notReady = workers;
+    let handleReady: () => void;
+    let handleFailure: (error: Error) => void;
     this.ready = new Promise((resolve, reject) => {
-      this.#worker.on('message', (report: WorkerReport) => {
-        if (report.type === 'ready') resolve();
-        this.#handleReport(report);
-      });
-      void this.#ended.then(() => reject(new Error(failure)));
+      handleReady = resolve;
+      handleFailure = reject;
     });
     this.ready.catch(() => undefined); // whoever does not wait for it hears of it by plane-failed
+    this.#threads = Array.from({ length: workers }, (_, index) => {
+      const thread: WorkerThread = new WorkerThread({
+        workerUrl: options.workerUrl,
+        worker: index === 0 ? options.worker : undefined,
+        execArgv: options.execArgv,
+        peerSlots,
+        handleReport: (report) => {
+          if (report.type === 'ready' && --notReady === 0) {
+            if (this.#state === 'starting') this.#state = 'running';
+            handleReady();
+          }
+          this.#handleReport(thread, index, report);
+        },
+        handleEnd: (text) => {
+          handleFailure(new Error(text));
+          this.#handleEnd(text);
+        },
+      });
+      return thread;
+    });
+    this.#ended = Promise.all(this.#threads.map(({ ended }) => ended)).then(() => {
+      this.#state = 'ended';
+      for (const thread of this.#threads) thread.release();
+      for (const { resolve } of this.#tickets.values()) resolve();
+      this.#tickets.clear();
+    });
+    this.#deviceEnds = this.#threads.map(
+      (thread) =>
+        new DeviceEnds(thread.control, thread.counters, (device, packet) =>
+          this.#call(thread, ['writeDevice', device, packet]),
+        ),
+    );
+    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots);
+  }
+
+  #startThreads(laneCapacity: LaneCapacity, peerSlots: number): void {
+    const threads = this.#threads;
+    const rings = threads.map((_, from) => threads.map((_, to) => (from === to ? undefined : createRingMemory())));
+    for (const [index, { control, counters, wakeFd }] of threads.entries()) {
+      threads[index]!.start({
+        control: control.buffer,
+        counters: counters.buffer,
+        peerSlots,
+        linkSlots: this.#linkSlots,
+        laneCapacity,
+        wakeFd,
+        index,
+        others: threads.map((other, place) => {
+          const [to, from] = [rings[index]?.[place], rings[place]?.[index]];
+          return to && from && { control: other.control.buffer, wakeFd: other.wakeFd, to, from };
+        }),
+      });
+    }
   }
 
   get capabilities(): PlaneCapabilities {
@@ -169,52 +203,67 @@ class WorkerDataPlane implements WorkerPlane {
 
   addDevice(options: DeviceOptions): DeviceId {
     const id = this.#nextId++;
+    const { endpoint } = options;
     this.#devices.add(id);
-    if (options.endpoint.kind === 'memory') this.#deviceEnds.add(id);
-    this.#call(['addDevice', id, options]);
+    if (endpoint.kind === 'memory') for (const ends of this.#deviceEnds) ends.add(id);
+    const parts = this.#places.addDevice(id, options);
+    for (const [index, thread] of this.#threads.entries()) {
+      const { fd, reads } = parts[index]!;
+      const own = endpoint.kind === 'memory' ? endpoint : { kind: 'fd' as const, fd, offload: endpoint.offload };
+      this.#call(thread, ['addDevice', id, { ...options, endpoint: own }, reads]);
+    }
     return id;
   }
 
   setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
     requireLive(this.#devices.has(device), 'device', device);
-    this.#call(['setDevice', device, change]);
+    this.#callAll(['setDevice', device, change]);
   }
 
   removeDevice(device: DeviceId): Promise<void> {
     requireLive(this.#devices.delete(device), 'device', device);
-    this.#deviceEnds.remove(device);
-    return this.#callAndWait((ticket) => ['removeDevice', device, ticket]);
+    this.#places.removeDevice(device);
+    for (const ends of this.#deviceEnds) ends.remove(device);
+    return this.#callAndWait(this.#threads, (ticket) => ['removeDevice', device, ticket]);
   }
 
   deviceEnd(device: DeviceId): MemoryDeviceEnd {
-    return this.#deviceEnds.end(device);
+    return joinDeviceEnds(this.#deviceEnds.map((ends) => ends.end(device)));
   }
 
   addListener({ endpoint }: ListenerOptions): LinkId {
     if (endpoint.kind !== 'fd') throw new TypeError('a listener of the worker plane is an fd');
     const id = this.#nextId++;
     this.#listeners.add(id);
-    this.#call(['addListener', id, endpoint.fd]);
+    this.#call(this.#first, ['addListener', id, endpoint.fd]);
     return id;
   }
 
   addLink(options: LinkOptions): LinkId {
-    if (options.endpoint.kind !== 'fd') throw new TypeError('a link of the worker plane is an fd');
+    const { endpoint } = options;
+    if (endpoint.kind !== 'fd') throw new TypeError('a link of the worker plane is an fd');
     if (this.#links.size >= this.#linkSlots) throw new RangeError('the plane holds no more links');
     const id = this.#nextId++;
     this.#links.add(id);
-    this.#call(['addLink', id, options]);
+    const parts = this.#places.addLink(id, options, endpoint);
+    for (const [index, thread] of this.#threads.entries()) {
+      const { fd, part } = parts[index]!;
+      const own = { ...options, endpoint: { kind: 'fd' as const, fd } };
+      this.#call(thread, ['addLink', id, part === 'none' ? { ...own, readAhead: undefined } : own, part]);
+    }
     return id;
   }
 
   removeLink(link: LinkId): Promise<void> {
-    requireLive(this.#links.delete(link) || this.#listeners.delete(link), 'link', link);
-    return this.#callAndWait((ticket) => ['removeLink', link, ticket]);
+    if (this.#listeners.delete(link)) return this.#callAndWait([this.#first], (ticket) => ['removeLink', link, ticket]);
+    requireLive(this.#links.delete(link), 'link', link);
+    this.#places.removeLink(link);
+    return this.#callAndWait(this.#threads, (ticket) => ['removeLink', link, ticket]);
   }
 
   sendControl(link: LinkId, address: SocketAddress | undefined, bytes: Uint8Array): void {
     requireLive(this.#links.has(link), 'link', link);
-    this.#call(['sendControl', link, address, bytes]);
+    this.#call(this.#threads[this.#places.controlWorker(link)]!, ['sendControl', link, address, bytes]);
   }
 
   addPeer(options: PeerOptions): PeerHandle {
@@ -222,134 +271,136 @@ class WorkerDataPlane implements WorkerPlane {
     requireLive(this.#links.has(options.link), 'link', options.link);
     const slot = this.#slots.take();
     const id = this.#nextId++;
-    this.#peers.set(id, { slot, keys: new Set() });
-    this.#call(['addPeer', id, slot, options]);
+    const owners = this.#places.ownersOf(options);
+    const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
+    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Set() });
+    this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
 
   setPeer(peer: PeerHandle, change: Partial<PeerSettings>): void {
     this.#peer(peer);
-    this.#call(['setPeer', peer, change]);
+    this.#callAll(['setPeer', peer, change]);
   }
 
   removePeer(peer: PeerHandle): void {
     const { slot } = this.#peer(peer);
     this.#peers.delete(peer);
-    void this.#callAndWait((ticket) => ['removePeer', peer, slot, ticket]).then(() => this.#slots.give(slot));
+    void this.#callAndWait(this.#threads, (ticket) => ['removePeer', peer, slot, ticket]).then(() =>
+      this.#slots.give(slot),
+    );
   }
 
   addKey(peer: PeerHandle, options: KeyOptions): KeyHandle {
-    const { keys } = this.#peer(peer);
+    const { keys, opens, seals } = this.#peer(peer);
     requireAlgorithms(options);
     if (keys.size >= MAX_KEYS) throw new RangeError(`peer ${peer} has ${MAX_KEYS} keys already`);
     const id = this.#nextId++;
     keys.add(id);
-    // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
-    const material = copyMaterial(options.material);
-    const { seal, open } = material;
-    const buffers = [seal.cipher.buffer, seal.hmac.buffer, open.cipher.buffer, open.hmac.buffer];
-    this.#call(['addKey', peer, id, { ...options, material }], buffers);
+    const owners = [...new Set([opens, seals])];
+    const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(4 * 8)) : undefined;
+    for (const [place, thread] of owners.entries()) {
+      // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
+      const material = copyMaterial(options.material);
+      const { seal, open } = material;
+      const buffers = [seal.cipher.buffer, seal.hmac.buffer, open.cipher.buffer, open.hmac.buffer];
+      const usage = counts && { counts, place: place === 0 ? (0 as const) : (1 as const) };
+      this.#call(thread, ['addKey', peer, id, { ...options, material }, usage], buffers);
+    }
     return id;
   }
 
   useKey(peer: PeerHandle, key: KeyHandle): void {
-    requireLive(this.#peer(peer).keys.has(key), 'key', key);
-    this.#call(['useKey', peer, key]);
+    const { keys, seals } = this.#peer(peer);
+    requireLive(keys.has(key), 'key', key);
+    this.#call(seals, ['useKey', peer, key]);
   }
 
   removeKey(peer: PeerHandle, key: KeyHandle): void {
-    requireLive(this.#peer(peer).keys.delete(key), 'key', key);
-    this.#call(['removeKey', peer, key]);
+    const { keys, opens, seals, usedUp } = this.#peer(peer);
+    requireLive(keys.delete(key), 'key', key);
+    for (const reason of ['bytes', 'packets', 'packet-id']) usedUp.delete(`${key} ${reason}`);
+    for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void {
-    this.#peer(peer);
-    this.#call(['sendInBand', peer, bytes]);
+    this.#call(this.#peer(peer).seals, ['sendInBand', peer, bytes]);
   }
 
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void {
     this.#peer(peer);
-    this.#call(['answerFloat', peer, address, accept]);
+    this.#callAll(['answerFloat', peer, address, accept]);
   }
 
   peerStatistics(peer: PeerHandle): PeerStatistics {
-    return readPeerStatistics(this.#counters, this.#peer(peer).slot);
+    const { slot } = this.#peer(peer);
+    return sumPeerStatistics(this.#threads.map(({ counters }) => readPeerStatistics(counters, slot)));
   }
 
   statistics(): PlaneStatistics {
-    return readPlaneStatistics(this.#counters);
+    return sumPlaneStatistics(this.#threads.map(({ counters }) => readPlaneStatistics(counters)));
   }
 
   close(): Promise<void> {
     if (this.#state !== 'ended') {
       this.#state = 'closing';
-      this.#worker.ref();
-      this.#end();
+      for (const thread of this.#threads) {
+        thread.holdProcess(true);
+        thread.end();
+      }
     }
     return this.#ended;
   }
 
-  #peer(peer: PeerHandle): { slot: number; keys: Set<number> } {
+  get #first(): WorkerThread {
+    return this.#threads[0]!;
+  }
+
+  #peer(peer: PeerHandle): PlanePeer {
     const found = this.#peers.get(peer);
     if (found === undefined) throw new RangeError(`the plane has no peer ${peer}`);
     return found;
   }
 
-  /** Sets the exit flag and wakes the worker; all that an 'exit' hook may do. */
-  #end(): void {
-    if (this.#state === 'ended') return;
-    Atomics.store(this.#control, ControlWord.exit, 1);
-    this.#wake();
-  }
-
-  /** Wakes the worker if it sleeps; one that is awake, or was woken, looks by itself before it sleeps again. */
-  #wakeSleeper(): void {
-    if (Atomics.exchange(this.#control, ControlWord.asleep, 0) === 1) this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#state !== 'ended') libc.write(this.#wakeFd, this.#one.address, 8);
-  }
-
-  #call(call: WorkerCall, moved: readonly ArrayBuffer[] = []): void {
+  #call(thread: WorkerThread, call: WorkerCall, moved: readonly ArrayBuffer[] = []): void {
     if (this.#state === 'closing' || this.#state === 'ended') return;
-    this.#worker.postMessage(call, [...moved]);
-    Atomics.add(this.#control, ControlWord.calls, 1);
-    this.#wakeSleeper();
+    thread.call(call, moved);
     this.#holdProcess();
   }
 
-  #callAndWait(callWith: (ticket: number) => WorkerCall): Promise<void> {
+  #callAll(call: WorkerCall): void {
+    for (const thread of this.#threads) this.#call(thread, call);
+  }
+
+  #callAndWait(threads: readonly WorkerThread[], callWith: (ticket: number) => WorkerCall): Promise<void> {
     if (this.#state === 'closing' || this.#state === 'ended') return this.#ended;
     const ticket = this.#nextId++;
     return new Promise((resolve) => {
-      this.#tickets.set(ticket, resolve);
-      this.#call(callWith(ticket));
+      this.#tickets.set(ticket, { left: threads.length, resolve });
+      for (const thread of threads) this.#call(thread, callWith(ticket));
     });
   }
 
   #holdProcess(): void {
     const busy = [this.#devices, this.#links, this.#listeners, this.#tickets].some(({ size }) => size > 0);
-    if (busy || this.#state === 'starting' || this.#state === 'closing') this.#worker.ref();
-    else this.#worker.unref();
+    const holds = busy || this.#state === 'starting' || this.#state === 'closing';
+    for (const thread of this.#threads) thread.holdProcess(holds);
   }
 
-  #handleReport(report: WorkerReport): void {
+  #handleReport(thread: WorkerThread, index: number, report: WorkerReport): void {
     switch (report.type) {
       case 'ready':
-        if (this.#state === 'starting') this.#state = 'running';
         break;
       case 'let-go':
-        this.#tickets.get(report.ticket)?.();
-        this.#tickets.delete(report.ticket);
+        this.#handleLetGo(report.ticket);
         break;
       case 'events':
-        for (const event of report.events) this.#handleEvent(event);
+        for (const event of report.events) this.#handleEvent(thread, event);
         // The engine gives out a few packets at a time and waits for room.
-        this.#wakeSleeper();
+        thread.wakeSleeper();
         return;
       case 'device-packets':
-        this.#deviceEnds.handlePackets(report.device, report.packets);
+        this.#deviceEnds[index]!.handlePackets(report.device, report.packets);
         return;
       default:
         report satisfies never;
@@ -357,28 +408,83 @@ class WorkerDataPlane implements WorkerPlane {
     this.#holdProcess();
   }
 
-  #handleEvent(event: PlaneEvent): void {
+  #handleLetGo(ticket: number): void {
+    const waiting = this.#tickets.get(ticket);
+    if (waiting === undefined || --waiting.left > 0) return;
+    this.#tickets.delete(ticket);
+    waiting.resolve();
+  }
+
+  #handleEvent({ control }: WorkerThread, event: PlaneEvent): void {
     if (event.type === 'accepted') {
-      Atomics.add(this.#control, ControlWord.takenAccepted, 1);
+      Atomics.add(control, ControlWord.takenAccepted, 1);
       // Nobody waits for it any more: the listener was removed meanwhile, or the plane is about to end.
       if (this.#state !== 'running' || !this.#listeners.has(event.listener)) {
         libc.close(event.fd);
         return;
       }
     }
-    if (this.#state !== 'closing' && this.#state !== 'ended') this.#listener(event);
-    if (takesRoom(event)) Atomics.add(this.#control, ControlWord.taken, 1);
+    if (this.#state !== 'closing' && this.#state !== 'ended') this.#tell(event);
+    if (takesRoom(event)) Atomics.add(control, ControlWord.taken, 1);
   }
 
-  #handleEnd(failure: string): void {
-    const wanted = this.#state === 'closing';
-    this.#state = 'ended';
-    dropExitHook(this.#endByExit);
-    libc.close(this.#wakeFd);
-    for (const resolve of this.#tickets.values()) resolve();
-    this.#tickets.clear();
-    if (!wanted) this.#listener({ type: 'plane-failed', text: failure });
+  #tell(event: PlaneEvent): void {
+    if (event.type === 'data-path') this.#tellPath(event.text);
+    else if (this.#threads.length === 1 || this.#isNews(event)) this.#listener(event);
   }
+
+  /** Each worker tells of its own path, which is the others' too, as a rule. */
+  #tellPath(path: string): void {
+    const text = [path, ...this.#places.words()].join(', ');
+    if (text === this.#pathTold) return;
+    this.#pathTold = text;
+    this.#listener({ type: 'data-path', text });
+  }
+
+  /** Two workers that share a key, or a socket, notice the same; one of them is enough. */
+  #isNews(event: PlaneEvent): boolean {
+    if (event.type === 'key-used-up') {
+      const { keys, usedUp } = this.#peers.get(event.peer) ?? {};
+      const what = `${event.key} ${event.reason}`;
+      if (keys?.has(event.key) !== true || usedUp === undefined || usedUp.has(what)) return false;
+      usedUp.add(what);
+    } else if (event.type === 'link-error') {
+      const what = `${event.link} ${event.code}`;
+      const nowMs = performance.now();
+      if (nowMs - (this.#linkErrorMs.get(what) ?? Number.NEGATIVE_INFINITY) < JOIN_ERRORS_MS) return false;
+      if (this.#linkErrorMs.size >= LINK_ERRORS_MAX) this.#linkErrorMs.clear();
+      this.#linkErrorMs.set(what, nowMs);
+    }
+    return true;
+  }
+
+  /** A worker has ended. One that was not told to takes the plane with it. */
+  #handleEnd(failure: string): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return;
+    this.#state = 'ended';
+    for (const thread of this.#threads) thread.end();
+    this.#listener({ type: 'plane-failed', text: failure });
+  }
+}
+
+/** One end of a device in memory that several workers write to; the first one reads. */
+function joinDeviceEnds(ends: readonly MemoryDeviceEnd[]): MemoryDeviceEnd {
+  const [first] = ends;
+  if (first === undefined) throw new TypeError('a plane has a worker');
+  if (ends.length === 1) return first;
+  return {
+    write: (packet) => first.write(packet),
+    read() {
+      for (const end of ends) {
+        const packet = end.read();
+        if (packet !== undefined) return packet;
+      }
+      return undefined;
+    },
+    onReadable(handle) {
+      for (const end of ends) end.onReadable(handle);
+    },
+  };
 }
 
 const MAX_KEYS = 4;
@@ -405,21 +511,4 @@ function copyMaterial(material: DataKeyMaterial): { seal: OwnedDirectionKey; ope
     hmac: new Uint8Array(hmac),
   });
   return { seal: copy(material.seal), open: copy(material.open) };
-}
-
-/** Ends the workers of all planes that live when the process ends. */
-const endAtExit = new Set<() => void>();
-
-function handleProcessExit(): void {
-  for (const end of endAtExit) end();
-}
-
-function holdExitHook(end: () => void): void {
-  if (endAtExit.size === 0) process.on('exit', handleProcessExit);
-  endAtExit.add(end);
-}
-
-function dropExitHook(end: () => void): void {
-  endAtExit.delete(end);
-  if (endAtExit.size === 0) process.off('exit', handleProcessExit);
 }

@@ -35,13 +35,20 @@ export interface BatchCounters {
   readonly linkReadCalls: number;
   readonly linkWritePackets: number;
   readonly linkWriteCalls: number;
+  /** Of each worker, where there are several. */
+  readonly workers?: readonly BatchCounters[] | undefined;
 }
 
-/** How many packets went with how many system calls, as one line. */
-export function formatBatches(counters: BatchCounters): string {
+/** How many packets went with how many system calls: a line, and one for each worker where there are several. */
+export function formatBatches(counters: BatchCounters): readonly string[] {
+  const { workers = [] } = counters;
+  return [batchLine('', counters), ...workers.map((each, index) => batchLine(` of worker ${index}`, each))];
+}
+
+function batchLine(whose: string, counters: BatchCounters): string {
   const part = (what: string, packets: number, calls: number): string =>
     `${what} ${packets} in ${calls}${calls === 0 ? '' : ` (${(packets / calls).toFixed(1)})`}`;
-  return `Data path, packets in calls: ${[
+  return `Data path${whose}, packets in calls: ${[
     part('TUN/TAP read', counters.deviceReadPackets, counters.deviceReadCalls),
     part('TUN/TAP write', counters.deviceWritePackets, counters.deviceWriteCalls),
     part('TCP/UDP read', counters.linkReadPackets, counters.linkReadCalls),

@@ -99,7 +99,7 @@ function openListener(
 ): Listener {
   const stream = profile.proto.transport !== 'udp';
   const { sndbuf, rcvbuf, socketFlags } = config.tunnel;
-  const { fd, buffers } = open(links, {
+  const { fd, siblings, buffers } = open(links, {
     transport: stream ? 'tcp-server' : 'udp',
     remote: undefined,
     local,
@@ -118,7 +118,7 @@ function openListener(
   if (stream) log(Level.info, `Listening for incoming TCP connection on ${text}`);
   log(Level.info, `${name} link local (bound): ${text}`);
   log(Level.info, `${name} link remote: [AF_UNSPEC]`);
-  const endpoint = { kind: 'fd', fd } as const;
+  const endpoint = { kind: 'fd', fd, siblings } as const;
   const id = stream
     ? plane.addListener({ endpoint })
     : plane.addLink({

@@ -272,7 +272,10 @@ const serverOf = ({ remote }: TunnelRequest): string | undefined =>
 
 function opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
   return {
-    endpoint: device.fd < 0 ? { kind: 'memory' } : { kind: 'fd', fd: device.fd, offload: device.offload },
+    endpoint:
+      device.fd < 0
+        ? { kind: 'memory' }
+        : { kind: 'fd', fd: device.fd, offload: device.offload, queues: device.queues },
     layer: plan.layer,
     mtuBytes: plan.mtuBytes,
     blockIpv6: plan.blockIpv6,

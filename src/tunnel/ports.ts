@@ -12,6 +12,8 @@ export interface OpenDevice {
   readonly persistent: boolean;
   /** Whether packets of the fd have a virtio header and may stand for many (data/plane.ts); absent for bare ones. */
   readonly offload?: 'none' | 'tcp' | 'tcp-udp' | undefined;
+  /** The fds of further queues of the device. */
+  readonly queues?: readonly number[] | undefined;
 }
 
 export interface DevicePort {

@@ -4,6 +4,7 @@ import type { PacketCrypto } from '../../src/crypto/provider.ts';
 import { BUFFER_BYTES, HEADROOM_BYTES } from '../../src/data/arena.ts';
 import { countersByteLength, readPlaneStatistics } from '../../src/data/counters.ts';
 import type { LaneCapacity } from '../../src/data/event-lanes.ts';
+import type { Handover } from '../../src/data/handover.ts';
 import type { DropCause, PeerOptions, PlaneEvent } from '../../src/data/plane.ts';
 import { createPlaneCore } from '../../src/data/plane-core.ts';
 import { scratchByteLength } from '../../src/data/plane-state.ts';
@@ -29,14 +30,24 @@ interface Sent {
   readonly bytes: Uint8Array;
 }
 
+interface Handed {
+  readonly to: number;
+  readonly what: Handover;
+  readonly id: number;
+  readonly about: number;
+  readonly from: SocketAddress | undefined;
+  readonly bytes: Uint8Array;
+}
+
 /** The engine with all its outputs written down. */
-export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known: 4, unknown: 4 }) => {
+export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known: 4, unknown: 4 }, engine = 0) => {
   const counters = new Float64Array(countersByteLength(PEERS) / 8);
   const sent: Sent[] = [];
   const written: Uint8Array[] = [];
   /** Where what was written lay. */
   const places: number[] = [];
-  const verdicts = { link: PASS, device: PASS };
+  const handed: Handed[] = [];
+  const verdicts = { link: PASS, device: PASS, handOver: PASS };
   const { bytes, view } = crypto.arena;
   const core = createPlaneCore({
     packetCrypto: crypto,
@@ -51,11 +62,18 @@ export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known
         places.push(offset);
         return verdicts.device;
       },
+      handOver: (to, what, id, about, source, offset, length) => {
+        if (verdicts.handOver !== PASS) return verdicts.handOver;
+        const from = source === 0 ? undefined : readPackedAddress(view, source);
+        handed.push({ to, what, id, about, from, bytes: bytes.slice(offset, offset + length) });
+        return PASS;
+      },
     },
     scratch: { start: SCRATCH, length: scratchByteLength(PEERS, PEERS) },
     counters,
     laneCapacity,
     nowMs: 1000,
+    engine,
   });
   const fromLink = (packet: Uint8Array, from: SocketAddress | undefined = HOME) => {
     if (from !== undefined) writePackedAddress(view, SOURCE, from);
@@ -66,13 +84,22 @@ export const build = (crypto: PacketCrypto, laneCapacity: LaneCapacity = { known
     bytes.set(packet, INPUT);
     core.handleDevicePacket(DEVICE, INPUT, packet.length);
   };
+  /** What another engine has handed over. */
+  const fromEngine = ({ what, id, about, from, bytes: packet }: Handed) => {
+    if (from !== undefined) writePackedAddress(view, SOURCE, from);
+    bytes.set(packet, INPUT);
+    core.handleHandover(what, id, about, SOURCE, INPUT, packet.length);
+  };
   const poll = () => {
     const events: PlaneEvent[] = [];
     for (let event = core.pollEvent(); event !== undefined; event = core.pollEvent()) events.push(event);
     return events;
   };
   const drops = (cause: DropCause) => readPlaneStatistics(counters).drops[cause];
-  return { core, bytes, counters, sent, written, places, verdicts, fromLink, fromDevice, poll, drops };
+  return {
+    ...{ core, bytes, counters, sent, written, handed, places, verdicts },
+    ...{ fromLink, fromDevice, fromEngine, poll, drops },
+  };
 };
 
 export const peerOptions = (change: Partial<PeerOptions> = {}): PeerOptions =>

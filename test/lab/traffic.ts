@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { type Lab, tunnel } from './lab.ts';
 import { type Namespace, settledAddresses } from './net.ts';
 
-const sinkPort = 5001;
+export const sinkPort = 5001;
 export const echoPort = 5002;
 
 /** Starts the sinks and echoes of both ends; once for a lab. */

@@ -15,7 +15,7 @@ interface Ending {
   readonly tookMs: number;
 }
 
-describe.skipIf(process.platform !== 'linux')('a process with a data worker', () => {
+describe.skipIf(process.platform !== 'linux').each([1, 2])('a process with data workers, %i of them', (workers) => {
   let worker: BuiltProgram;
   let program: BuiltProgram;
 
@@ -29,7 +29,7 @@ describe.skipIf(process.platform !== 'linux')('a process with a data worker', ()
 
   function run(ending: string, atReady?: (kill: (signal: NodeJS.Signals) => void) => void): Promise<Ending> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [program.path, worker.url.href, ending], {
+      const child = spawn(process.execPath, [program.path, worker.url.href, ending, `${workers}`], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       let fromMs = performance.now();

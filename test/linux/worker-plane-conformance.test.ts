@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { PlaneEvent } from '../../src/data/plane.ts';
 import { createPlainChecksum } from '../../src/ip/checksum.ts';
 import { Segmenter } from '../../src/ip/segment.ts';
@@ -16,7 +16,6 @@ beforeAll(async () => {
 });
 afterAll(() => worker.remove());
 
-const links = createLinkPort();
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 /** Blocks this thread until the worker has got so far, within a bound. */
 const blockUntil = (reached: () => boolean, boundMs: number): void => {
@@ -55,14 +54,22 @@ function offloadEnd(far: number): { write(packet: Uint8Array): void; read(): Uin
   };
 }
 
-describe.each(['none', 'tcp-udp'] as const)('with device offload %s', (offload) => {
-  dataPlaneConformance('worker thread', async ({ laneCapacity }) => {
+describe.each([
+  [1, 'none'],
+  [1, 'tcp-udp'],
+  [2, 'none'],
+  [2, 'tcp-udp'],
+  [3, 'tcp-udp'],
+] as const)('with %i workers, device offload %s', (workers, offload) => {
+  const links = createLinkPort(workers);
+  dataPlaneConformance('worker threads', async ({ laneCapacity }) => {
     const events: PlaneEvent[] = [];
     const fds: number[] = [];
     const plane = createWorkerPlane({
       workerUrl: worker.url,
       listener: (event) => events.push(event),
       laneCapacity,
+      workers,
     });
     await plane.ready;
     let sentBytes = 0;
@@ -88,9 +95,10 @@ describe.each(['none', 'tcp-udp'] as const)('with device offload %s', (offload) 
       addLink: () => {
         const near = links.open(linkRequest({ local: loopback(0) }));
         const far = [0, 1].map(() => links.open(linkRequest({ local: loopback(0), remote: near.local })));
-        fds.push(near.fd, ...far.map(({ fd }) => fd));
+        expect(near.siblings).toHaveLength(workers - 1);
+        fds.push(near.fd, ...(near.siblings ?? []), ...far.map(({ fd }) => fd));
         const link = plane.addLink({
-          endpoint: { kind: 'fd', fd: near.fd },
+          endpoint: { kind: 'fd', fd: near.fd, siblings: near.siblings },
           framing: 'udp',
           connecting: false,
           remote: undefined,

@@ -18,7 +18,7 @@ if (refusal !== undefined) console.warn(`skipped: the worker plane on a tun devi
 
 const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8', timeout: 5_000 });
 
-describe.skipIf(refusal !== undefined)('the worker plane on a real tun device', () => {
+describe.skipIf(refusal !== undefined).each([1, 2])('the worker plane on a real tun, %i workers', (workers) => {
   let worker: BuiltProgram;
   let network: { leave(): void };
   beforeAll(async () => {
@@ -44,7 +44,7 @@ describe.skipIf(refusal !== undefined)('the worker plane on a real tun device', 
     ip('route', 'replace', 'local', '192.0.2.1', 'dev', 'lo', 'table', 'local', 'src', '192.0.2.11');
 
     const [a, b] = [new EventLog(), new EventLog()];
-    const planes = [a, b].map(({ listener }) => createWorkerPlane({ workerUrl: worker.url, listener }));
+    const planes = [a, b].map(({ listener }) => createWorkerPlane({ workerUrl: worker.url, listener, workers }));
     const server = socketAddress(Uint8Array.of(192, 0, 2, 1), 1194);
     const socketB = links.open(linkRequest({ local: server }));
     const socketA = links.open(linkRequest({ remote: server }));

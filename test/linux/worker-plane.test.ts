@@ -23,13 +23,13 @@ import { workerSuite } from './worker-suite.ts';
 const links = createLinkPort();
 const CONTROL = Uint8Array.of(0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0);
 
-describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
+describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane with %i workers', (workers) => {
   const worker = workerSuite();
   const { cleanUps } = worker;
 
   function startPlane(): { plane: WorkerPlane; log: EventLog } {
     const log = new EventLog();
-    const plane = createWorkerPlane({ workerUrl: worker.url, listener: log.listener });
+    const plane = createWorkerPlane({ workerUrl: worker.url, listener: log.listener, workers });
     cleanUps.push(() => plane.close());
     return { plane, log };
   }
@@ -112,7 +112,8 @@ describe.skipIf(process.platform !== 'linux')('the worker plane', () => {
 
   it('says once how packets move, when a key is in use', async () => {
     const [a, b] = tunnel('AES-256-GCM');
-    const text = 'UDP with GSO and GRO, a packet for each read of the device';
+    const halves = workers === 2 ? ', two workers: one seals, one opens' : '';
+    const text = `UDP with GSO and GRO, a packet for each read of the device${halves}`;
     expect(await a.log.next('data-path')).toMatchObject({ text });
     a.plane.useKey(a.peer, a.key);
     expect(writePacket(a.far, innerPacket(100, 1))).toBe(true);

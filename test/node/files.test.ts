@@ -40,10 +40,15 @@ describe('the status file', () => {
   it('says how many packets went with one call', () => {
     const calls = { deviceReadCalls: 10, deviceWriteCalls: 4, linkReadCalls: 0, linkWriteCalls: 5 };
     const packets = { deviceReadPackets: 25, deviceWritePackets: 4, linkReadPackets: 0, linkWritePackets: 100 };
-    expect(formatBatches({ ...calls, ...packets })).toBe(
+    const line =
       'Data path, packets in calls: TUN/TAP read 25 in 10 (2.5), TUN/TAP write 4 in 4 (1.0), ' +
-        'TCP/UDP read 0 in 0, TCP/UDP write 100 in 5 (20.0)',
-    );
+      'TCP/UDP read 0 in 0, TCP/UDP write 100 in 5 (20.0)';
+    expect(formatBatches({ ...calls, ...packets })).toEqual([line]);
+    const workers = [{ ...calls, ...packets }];
+    expect(formatBatches({ ...calls, ...packets, workers })).toEqual([
+      line,
+      line.replace('Data path', 'Data path of worker 0'),
+    ]);
   });
 
   it('is written in place, and shorter content leaves nothing of longer', () => {

@@ -1,11 +1,12 @@
-// A process with a worker plane that reads a device and a link, ending in the way its second argument names.
+// A process with a worker plane that reads a device and a link, ending in the way its second argument names; the third is
+// the number of workers.
 // Prints READY when the worker is blocked in poll(2), as far as that can be known: its first report has come.
 
 import { createLinkPort } from '../../../src/linux/links.ts';
 import { createWorkerPlane, type WorkerPlane } from '../../../src/linux/worker-plane.ts';
 import { clientPeer } from '../plane-rig.ts';
 
-const [workerUrl, ending] = process.argv.slice(2) as [string, string];
+const [workerUrl, ending, workers] = process.argv.slice(2) as [string, string, string];
 const links = createLinkPort();
 const remote = { family: 4, address: Uint8Array.of(127, 0, 0, 1), port: 9, scopeId: 0 } as const;
 
@@ -34,6 +35,7 @@ function addLink(plane: WorkerPlane): number {
 
 const plane = createWorkerPlane({
   workerUrl: new URL(workerUrl),
+  workers: Number(workers),
   listener: (event) => console.log(JSON.stringify(event)),
 });
 

@@ -2,11 +2,22 @@ import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createNativeArena } from '../../src/linux/arena.ts';
-import { availableCiphers, availableDigests, createOpenSslPacketCrypto } from '../../src/linux/openssl.ts';
+import { loadGnuTls } from '../../src/linux/gnutls.ts';
+import { availableCiphers, availableDigests } from '../../src/linux/openssl.ts';
+import { createPacketCrypto } from '../../src/linux/packet-crypto.ts';
 
 const arena = createNativeArena(65_536);
-const crypto = createOpenSslPacketCrypto(arena);
-const AEAD = ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM', 'CHACHA20-POLY1305'];
+const openssl = createPacketCrypto(arena, 'openssl');
+const gnutls = createPacketCrypto(arena, 'gnutls');
+
+const GCM = ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'];
+const hasGnuTls = loadGnuTls();
+if (!hasGnuTls) console.warn('skipped: AES-GCM of GnuTLS, which is not on this machine (apt-get install libgnutls30)');
+/** Every AEAD cipher with every library that does it. */
+const AEAD = [
+  ...[...GCM, 'CHACHA20-POLY1305'].map((cipher) => ({ cipher, library: 'OpenSSL', crypto: openssl })),
+  ...(hasGnuTls ? GCM : []).map((cipher) => ({ cipher, library: 'GnuTLS', crypto: gnutls })),
+];
 const keyBytes = (cipher: string) => (cipher.includes('128') ? 16 : cipher.includes('192') ? 24 : 32);
 // Where things lie in the arena, away from its start so that a forgotten base shows.
 const NONCE = 1000;
@@ -23,7 +34,7 @@ function reference(cipher: string, key: Buffer, nonce: Buffer, associated: Buffe
   return { sealed, tag: sealer.getAuthTag() };
 }
 
-describe.each(AEAD)('%s through FFI', (cipher) => {
+describe.each(AEAD)('$cipher of $library', ({ cipher, crypto }) => {
   it('seals to the same bytes as node:crypto and opens them again, packet after packet on one context', () => {
     const key = randomBytes(keyBytes(cipher));
     const seal = crypto.aeadKey(cipher, 'seal', key);
@@ -69,8 +80,8 @@ describe.each(AEAD)('%s through FFI', (cipher) => {
 describe.each(['AES-128-CBC', 'AES-256-CBC'])('%s through FFI', (cipher) => {
   it('pads and encrypts as node:crypto does, and gives the text back', () => {
     const key = randomBytes(keyBytes(cipher));
-    const seal = crypto.cbcKey(cipher, 'seal', key);
-    const open = crypto.cbcKey(cipher, 'open', key);
+    const seal = openssl.cbcKey(cipher, 'seal', key);
+    const open = openssl.cbcKey(cipher, 'open', key);
     expect(seal.blockBytes).toBe(16);
     for (const length of [0, 1, 15, 16, 17, 100, 1400]) {
       const iv = randomBytes(16);
@@ -91,7 +102,7 @@ describe.each(['AES-128-CBC', 'AES-256-CBC'])('%s through FFI', (cipher) => {
 
   it('answers -1 to a length that is no multiple of the block, to nothing, and to wrong padding', () => {
     const key = randomBytes(keyBytes(cipher));
-    const open = crypto.cbcKey(cipher, 'open', key);
+    const open = openssl.cbcKey(cipher, 'open', key);
     expect(open.decrypt(NONCE, TEXT, 0)).toBe(-1);
     expect(open.decrypt(NONCE, TEXT, 17)).toBe(-1);
     const sealer = createCipheriv(cipher.toLowerCase(), key, Buffer.alloc(16)).setAutoPadding(false);
@@ -105,7 +116,7 @@ describe.each(['AES-128-CBC', 'AES-256-CBC'])('%s through FFI', (cipher) => {
 describe('HMAC through FFI', () => {
   it.each(['SHA1', 'SHA256', 'SHA512'])('%s equals node:crypto and verifies in place', (digest) => {
     const key = randomBytes(20);
-    const mac = crypto.macKey(digest, key);
+    const mac = openssl.macKey(digest, key);
     for (const length of [0, 1, 100, 1400]) {
       const text = randomBytes(length);
       arena.bytes.set(text, TEXT);
@@ -123,18 +134,18 @@ describe('HMAC through FFI', () => {
 
 describe('packet cryptography', () => {
   it('refuses unknown names and keys of the wrong length when a key is made', () => {
-    expect(() => crypto.aeadKey('AES-512-GCM', 'seal', randomBytes(32))).toThrow('no cipher AES-512-GCM');
-    expect(() => crypto.aeadKey('AES-256-GCM', 'seal', randomBytes(16))).toThrow(
+    expect(() => openssl.aeadKey('AES-512-GCM', 'seal', randomBytes(32))).toThrow('no cipher AES-512-GCM');
+    expect(() => openssl.aeadKey('AES-256-GCM', 'seal', randomBytes(16))).toThrow(
       '16 bytes was refused (32 are needed)',
     );
-    expect(() => crypto.aeadKey('AES-256-CBC', 'seal', randomBytes(32))).toThrow('no AEAD cipher');
-    expect(() => crypto.cbcKey('AES-256-GCM', 'seal', randomBytes(32))).toThrow('no CBC cipher');
-    expect(() => crypto.macKey('MD77', randomBytes(16))).toThrow('no digest MD77');
+    expect(() => openssl.aeadKey('AES-256-CBC', 'seal', randomBytes(32))).toThrow('no AEAD cipher');
+    expect(() => openssl.cbcKey('AES-256-GCM', 'seal', randomBytes(32))).toThrow('no CBC cipher');
+    expect(() => openssl.macKey('MD77', randomBytes(16))).toThrow('no digest MD77');
   });
 
   it('throws when a closed key is used', () => {
-    const aead = crypto.aeadKey('AES-256-GCM', 'seal', randomBytes(32));
-    const mac = crypto.macKey('SHA256', randomBytes(32));
+    const aead = openssl.aeadKey('AES-256-GCM', 'seal', randomBytes(32));
+    const mac = openssl.macKey('SHA256', randomBytes(32));
     aead.close();
     aead.close();
     mac.close();
@@ -142,9 +153,18 @@ describe('packet cryptography', () => {
     expect(() => mac.sign(TEXT, 10, TAG)).toThrow('closed');
   });
 
+  it.skipIf(!hasGnuTls)('is as strict with GnuTLS', () => {
+    expect(() => gnutls.aeadKey('AES-512-GCM', 'seal', randomBytes(32))).toThrow('no cipher AES-512-GCM');
+    expect(() => gnutls.aeadKey('AES-256-GCM', 'seal', randomBytes(16))).toThrow('16 bytes was refused');
+    const aead = gnutls.aeadKey('AES-256-GCM', 'open', randomBytes(32));
+    aead.close();
+    aead.close();
+    expect(() => aead.open(NONCE, ASSOCIATED, 8, TEXT, 10, TAG)).toThrow('closed');
+  });
+
   it('fills the named bytes with random ones and no others', () => {
     arena.bytes.fill(0, TEXT - 1, TEXT + 65);
-    crypto.random(TEXT, 64);
+    openssl.random(TEXT, 64);
     expect(arena.bytes.subarray(TEXT, TEXT + 64).filter((byte) => byte === 0).length).toBeLessThan(16);
     expect([arena.bytes[TEXT - 1], arena.bytes[TEXT + 64]]).toEqual([0, 0]);
   });
