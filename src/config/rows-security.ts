@@ -4,7 +4,7 @@ import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from '.
 
 const INLINE = { contexts: ['inline'] } as const;
 const PKCS11 = refused(
-  'a PKCS#11 library is native code that would run within this process',
+  'the PKCS#11 options (pkcs11-…, show-pkcs11-ids) are not taken: such a library is native code that would run within this process',
   'Write cert and key, or pkcs12, with files. A key that cannot leave its token has to wait for management-external-key.',
 );
 const STATIC_KEY = refused(

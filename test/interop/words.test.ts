@@ -52,6 +52,7 @@ function normalise(line: string): string {
       // What a server pushes depends on what a client announces; that it came is what is matched.
       .replace(/(PUSH_REPLY).*/, '$1')
       // The version, and where Sallyport adds file and line to the C program's sentence.
+      .replace(/^(Options error: .*?) in PATH(?::\d+)?$/, '$1')
       .replace(/^(Options error: .*?)( \([^()]*\))+$/, '$1')
       .replace(/:(\d{5})\b/g, ':PORT')
       // How OpenSSL's certificate is described has more than one spelling; protocol and cipher are what is matched.
