@@ -1,13 +1,14 @@
 // Throughput of one tunnel with each pair of programs at its two ends, in turns, so that whatever else the machine does
 // meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
 //
-// A pair is `client/server`. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
+// A pair is `client/server`; `wireguard-go` and `veth` (no tunnel) are contenders of their own. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
 // `--transport`); `--lines 'a|b'`: with the one and with the other, in turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
 
 import { parseArgs } from 'node:util';
 import { type Transport, tunnel } from '../test/lab/lab.ts';
 import { eventually, type WatchedProcess } from '../test/lab/process.ts';
 import type { Program } from '../test/lab/requirements.ts';
+import { isContender, openContest } from './contenders.ts';
 import { openLab, runIn } from './lab-bench.ts';
 import { cpuSeconds, machineLine, median, table } from './report.ts';
 
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
 const variants = options.lines.split('|').map((text) => text.split(';').filter((line) => line !== ''));
 const pairs = options.pairs.split(',').flatMap((pair) => {
   const [client, server] = pair.split('/') as [Program, Program];
+  if (isContender(pair)) return [{ name: pair, client, server, lines: [] }];
   return variants.map((lines) => ({
     name: variants.length > 1 ? `${pair} ${lines.join(', ')}` : pair,
     ...{ client, server, lines },
@@ -71,27 +73,35 @@ await runIn(lab, async () => {
   print(runs);
 });
 
-async function measurePair({
-  client: clientKind,
-  server: serverKind,
-  lines,
-}: (typeof pairs)[number]): Promise<[string, Run][]> {
+async function measurePair(pair: (typeof pairs)[number]): Promise<[string, Run][]> {
+  if (isContender(pair.name)) {
+    const contest = await openContest(lab, pair.name);
+    const measured = await measureAll(contest.target, contest.ends);
+    await contest.close();
+    return measured;
+  }
+  const { client: clientKind, server: serverKind, lines } = pair;
   const transport = options.transport as Transport;
   const server = await lab.server({ program: serverKind, transport, lines: ['keepalive 10 60', ...lines] });
   const client = await lab.connect({ kind: clientKind, transport, lines });
-  const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
-  await sink.line(/Server listening/);
-  const measured: [string, Run][] = [];
-  for (const direction of directions) measured.push([direction, await measure(direction, [client, server])]);
-  await sink.kill();
+  const measured = await measureAll(tunnel.server4, [client, server]);
   await client.stop();
   await server.stop();
   await eventually('the end of the device', async () => !(await lab.net.client.ip('-br link')).includes('tun0'));
   return measured;
 }
 
-async function measure(direction: 'up' | 'down', ends: readonly WatchedProcess[]): Promise<Run> {
-  const argv = ['iperf3', '--client', tunnel.server4, '--time', options.seconds, '--json', '--parallel', options.flows];
+async function measureAll(target: string, ends: readonly WatchedProcess[]): Promise<[string, Run][]> {
+  const sink = lab.net.server.watch(['iperf3', '--server', '--forceflush'], { name: 'iperf3' });
+  await sink.line(/Server listening/);
+  const measured: [string, Run][] = [];
+  for (const direction of directions) measured.push([direction, await measure(direction, target, ends)]);
+  await sink.kill();
+  return measured;
+}
+
+async function measure(direction: 'up' | 'down', target: string, ends: readonly WatchedProcess[]): Promise<Run> {
+  const argv = ['iperf3', '--client', target, '--time', options.seconds, '--json', '--parallel', options.flows];
   if (direction === 'down') argv.push('--reverse');
   if (options.udp !== undefined) argv.push('--udp', '--bitrate', '0', '--length', options.udp);
   let problem = 'no report';
