@@ -7,12 +7,13 @@ import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
 import { startDownRootHelper, startPamHelper } from './linux/helpers.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
-import { loadProvider } from './linux/openssl.ts';
+import { availableDigests, loadProvider } from './linux/openssl.ts';
 import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
 import { createCertificateFiles } from './node/certificate-files.ts';
+import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { ScriptStdio } from './node/scripts.ts';
 import type { PacketDevice } from './packet-device.ts';
@@ -101,8 +102,16 @@ export function hostPorts(
 }
 
 /** Before anything is read: providers of OpenSSL, and the process's own priority. */
-export function prepareProcess({ providers, process: { nice } }: Config): void {
+export function prepareProcess({ providers, auth, process: { nice } }: Config): void {
   for (const provider of providers) loadProvider(provider);
+  const known = auth === 'none' || createNodeCrypto().digestLength(auth) !== undefined;
+  if (!known && availableDigests([auth]).length === 0) {
+    throw new SallyportError(`Message hash algorithm '${auth}' not found`, {
+      code: 'SALLYPORT_CONFIG',
+      blame: 'config',
+      hint: 'Write auth SHA256, or another that --show-digests lists.',
+    });
+  }
   if (nice !== undefined) setNice(nice);
 }
 

@@ -1,6 +1,7 @@
 // What a running client or server writes about itself: the status file every so often, and the text that SIGUSR2 asks
 // for.
 
+import { resolve } from 'node:path';
 import {
   type BatchCounters,
   type Config,
@@ -27,12 +28,12 @@ export interface Reports {
 }
 
 /** Starts the timer of a client's `status`, if the configuration has one. */
-export function startReports(config: Config, client: Client, logger: Logger): Reports {
+export function startReports(config: Config, client: Client, logger: Logger, directory: string): Reports {
   const lines = (): readonly string[] => {
     const { plane, peer } = client.statistics();
     return formatStatus({ ...plane, authReadBytes: peer?.linkReadBytes ?? 0 }, Math.floor(Date.now() / 1000));
   };
-  return startStatus(config, lines, () => client.statistics().plane, logger, true);
+  return startStatus(config, lines, () => client.statistics().plane, { logger, directory, atTheEnd: true });
 }
 
 /** The same of a server. What it wrote last stays when it ends. */
@@ -40,18 +41,18 @@ export function startServerReports(
   config: Config,
   server: { status(title: string): StatusFacts; statistics(): BatchCounters },
   logger: Logger,
+  directory: string,
 ): Reports {
   const lines = ({ process }: Config): readonly string[] =>
     statusLines(server.status(versionLine()), process.statusVersion, formatLocalTime);
-  return startStatus(config, lines, () => server.statistics(), logger, false);
+  return startStatus(config, lines, () => server.statistics(), { logger, directory, atTheEnd: false });
 }
 
 function startStatus(
   first: Config,
   linesOf: (config: Config) => readonly string[],
   batches: () => BatchCounters,
-  { log }: Logger,
-  atTheEnd: boolean,
+  { logger: { log }, directory, atTheEnd }: { logger: Logger; directory: string; atTheEnd: boolean },
 ): Reports {
   let config = first;
   let file: StatusFile | undefined;
@@ -63,7 +64,10 @@ function startStatus(
     const { status } = config.process;
     if (before === undefined || before.process.status?.path !== status?.path) {
       file?.close();
-      file = status === undefined ? undefined : openStatusFile(status.path, (text) => log(Level.warning, text));
+      file =
+        status === undefined
+          ? undefined
+          : openStatusFile(resolve(directory, status.path), (text) => log(Level.warning, text));
     }
     clearInterval(timer);
     timer =

@@ -46,7 +46,7 @@ export async function runClient(setting: RunSetting): Promise<Running> {
   });
   setting.ready();
   const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
-  const reports = startReports(config, client, logger);
+  const reports = startReports(config, client, logger, setting.directory);
   return {
     ended: run(),
     signal: (name) => client.signal(name),

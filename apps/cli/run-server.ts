@@ -23,7 +23,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   });
 
   let running = config;
-  const reports = startServerReports(config, server, logger);
+  const reports = startServerReports(config, server, logger, setting.directory);
 
   /** As SIGHUP is with the C program, but for what can't be changed without a restart. */
   async function reloadNow(): Promise<void> {

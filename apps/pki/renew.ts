@@ -75,7 +75,10 @@ export async function renew(options: RenewOptions, io: PkiIo): Promise<void> {
       }
     }
     if (plan !== undefined) writeProfile(folder, plan, io);
-    else io.write('  The server takes it with SIGHUP or a restart.\n');
+    else
+      io.write(
+        '  The server takes it with a restart, or with SIGHUP where it may still read the files (not after user nobody).\n',
+      );
   });
 }
 

@@ -107,8 +107,18 @@ function refuseChain(
     `is not accepted (${verdict.text})`,
     'Check that ca names the authority that signed the peer, and that the chain is complete.',
   ];
-  throw refuse(`The certificate of ${describe(culprit)} ${words}`, hint);
+  throw refuse(`The certificate of ${describe(culprit)} ${words}`, hint, UNCHECKED.has(verdict.code));
 }
+
+/** The certificate may be good: it is this side that can't tell now. */
+const UNCHECKED: ReadonlySet<string> = new Set([
+  'SERIALS_UNREADABLE',
+  'CRL_HAS_EXPIRED',
+  'CRL_NOT_YET_VALID',
+  'CRL_SIGNATURE_FAILURE',
+  'KEYUSAGE_NO_CRL_SIGN',
+  'UNHANDLED_CRITICAL_CRL_EXTENSION',
+]);
 
 /** By OpenSSL's names of the verdict: what is wrong, and what to do. */
 const CHAIN_WORDS: Readonly<Record<string, readonly [words: string, hint: string]>> = {
@@ -343,8 +353,8 @@ function hashFailedLine(got: string): LogLine {
   ];
 }
 
-function refuse(message: string, hint: string): SallyportError {
-  return new SallyportError(message, { code: 'SALLYPORT_CERTIFICATE', blame: 'peer', hint });
+function refuse(message: string, hint: string, retry = false): SallyportError {
+  return new SallyportError(message, { code: 'SALLYPORT_CERTIFICATE', blame: 'peer', hint, retry });
 }
 
 /** Depth, subject and dates of a certificate, for messages. */

@@ -2,7 +2,18 @@
 // programs write their answers into.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { messageOf, SallyportError } from '../error.ts';
@@ -20,6 +31,8 @@ export interface ServerFilesOptions {
 export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): ServerFiles {
   const temporaryFolder = resolve(directory, tmpDir ?? tmpdir());
   const pathOf = (path: string): string => resolve(directory, path);
+  /** Files that were put in place, open: what root has written can still be written once this is nobody's process. */
+  const held = new Map<string, number>();
   return {
     read(path, limitBytes) {
       try {
@@ -33,7 +46,7 @@ export function createServerFiles({ directory, tmpDir }: ServerFilesOptions): Se
       const target = pathOf(path);
       try {
         if (target.startsWith(join(temporaryFolder, PREFIX))) writeFileSync(target, content, { mode: 0o600 });
-        else replaceFile(target, content);
+        else replaceFile(target, content, held);
       } catch (error) {
         throw fileError(`cannot write ${path}`, error);
       }
@@ -85,17 +98,29 @@ function readRegularFile(path: string, limitBytes: number): string {
 }
 
 /** A reader sees the old text or the new one. Where the folder takes no new files any more, the file itself is written. */
-function replaceFile(target: string, content: string | Uint8Array): void {
+function replaceFile(target: string, content: string | Uint8Array, held: Map<string, number>): void {
   const fresh = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
   try {
     writeFileSync(fresh, content, { mode: 0o600, flag: 'wx' });
     renameSync(fresh, target);
+    hold(target, held);
   } catch (error) {
     rmSync(fresh, { force: true });
     // On a full disk the old text stays as it is.
     if (!CLOSED_FOLDER.includes(codeOf(error))) throw error;
-    writeFileSync(target, content, { mode: 0o600 });
+    const fd = held.get(target);
+    if (fd === undefined) writeFileSync(target, content, { mode: 0o600 });
+    else {
+      ftruncateSync(fd);
+      writeSync(fd, Buffer.from(content), 0, undefined, 0);
+    }
   }
+}
+
+function hold(target: string, held: Map<string, number>): void {
+  const before = held.get(target);
+  if (before !== undefined) closeSync(before);
+  held.set(target, openSync(target, 'r+'));
 }
 
 function fileError(what: string, cause: unknown): SallyportError {

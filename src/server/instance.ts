@@ -18,7 +18,7 @@ import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import { logResults } from '../peer/results.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
-import type { Session, SessionPorts, Traffic } from '../session/session.ts';
+import type { RefusalWord, Session, SessionPorts, Traffic } from '../session/session.ts';
 import { formatHex } from '../wire/hex.ts';
 import { addressText } from './address-text.ts';
 import { type ClientFacts, newClientFacts } from './client-facts.ts';
@@ -225,10 +225,10 @@ export class Instance {
   }
 
   /** Tells the client that it is refused, and ends. */
-  refuse({ text }: Refusal): void {
+  refuse({ text }: Refusal, word?: RefusalWord): void {
     if (this.#phase === 'leaving' || this.#phase === 'closed') return;
     this.log(Level.delayedExit, 'Delayed exit in 5 seconds');
-    this.#drive((now) => this.#session.refuse(text, now));
+    this.#drive((now) => this.#session.refuse(text, now, word));
     this.#leaving({ signal: 'SIGTERM', text: 'delayed-exit' }, REFUSAL_MS);
   }
 
@@ -380,7 +380,8 @@ export class Instance {
     if (this.#phase === 'handshaking') this.#phase = 'judging';
     this.#cancelLimit();
     if (event.refusal !== undefined) {
-      this.refuse(refusal(event.refusal.message));
+      // A certificate that this side can't check now is no reason for a client to give up for good.
+      this.refuse(refusal(event.refusal.message), event.refusal.retry ? 'RESTART' : 'AUTH_FAILED');
       return;
     }
     if (event.first) {

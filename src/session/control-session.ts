@@ -25,7 +25,7 @@ import { Outbox } from './outbox.ts';
 import { PeerFacts } from './peer-facts.ts';
 import { PushWait } from './push-wait.ts';
 import { type RefusedWrap, receiveControl } from './receive.ts';
-import type { PeerVerdict, Session, SessionPorts, SessionState } from './session.ts';
+import type { PeerVerdict, RefusalWord, Session, SessionPorts, SessionState } from './session.ts';
 import { type SessionKey, stepOf } from './session-key.ts';
 import { type Deadline, earliest } from './timers.ts';
 
@@ -235,13 +235,13 @@ export class ControlSession implements Session {
     this.#handshake.admit(key, now);
   }
 
-  refuse(reason: string | undefined, now: Instants): void {
+  refuse(reason: string | undefined, now: Instants, word: RefusalWord = 'AUTH_FAILED'): void {
     this.#now = now;
     if (!this.#running || this.#refused) return;
     this.#refused = true;
     this.#peer.name ??= this.#handshake.refused(this.#rotation.slots.negotiating);
     this.#outbox.close();
-    this.sendText(reason === undefined ? 'AUTH_FAILED' : `AUTH_FAILED,${reason}`, now);
+    this.sendText(reason === undefined ? word : `${word},${reason}`, now);
   }
 
   sendPushReply(options: readonly string[], now: Instants): void {

@@ -37,6 +37,9 @@ export type SessionState =
 
 export type PeerVerdict = { readonly accept: true } | { readonly accept: false; readonly reason: string };
 
+/** How a client is turned away: AUTH_FAILED ends it for good, RESTART has it try again. */
+export type RefusalWord = 'AUTH_FAILED' | 'RESTART';
+
 /** The driver's side of a session. No call throws for anything that came from the network. */
 export interface Session {
   /** Begins. A TLS client sends its reset, a server waits for one. `remoteText` is the peer's address as logs have it. */
@@ -59,10 +62,10 @@ export interface Session {
   /** Answers `authenticate`: the key counts. `name` is what the peer is known by from now on. */
   admit(keyId: number, name: string | undefined, now: Instants): void;
   /**
-   * Says AUTH_FAILED with the reason and hears nothing more but acknowledgements. The driver closes the session once it
+   * Says AUTH_FAILED (or RESTART, after which a client tries again) with the reason and hears nothing more but acknowledgements. The driver closes the session once it
    * is `drained`, or after a while.
    */
-  refuse(reason: string | undefined, now: Instants): void;
+  refuse(reason: string | undefined, now: Instants, word?: RefusalWord): void;
   /** Answers `push-request` with options; long lists are split. */
   sendPushReply(options: readonly string[], now: Instants): void;
   /** Sends a text message on the control channel. */

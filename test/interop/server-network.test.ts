@@ -163,6 +163,15 @@ labSuite('a server and its host', () => {
     expect((await device(lab().net.client, 'tun4'))?.addresses).toEqual(['10.8.0.44/24', 'fd00:8::102a/64']);
     await again.stop();
   });
+
+  it("go on writing that file when they have become nobody, in a folder that is root's", async () => {
+    const file = join(await lab().directory('pool', 0o755), 'pool.txt');
+    const server = await lab().serve({ lines: [`ifconfig-pool-persist ${file} 1`, 'user nobody'] });
+    await lab().connect(first);
+    await eventually('the pool is written', async () => (await readFile(file, 'utf8')).includes('client,10.8.0.2'));
+    expect(server.text).not.toContain('cannot write');
+    await server.stop();
+  });
 });
 
 labSuite('packets between clients', () => {

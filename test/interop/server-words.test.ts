@@ -354,6 +354,7 @@ labSuite('a server refuses a configuration as the C program does', () => {
     'a script that is not there': { lines: ['script-security 2', 'client-connect /nowhere.sh'] },
     'a status file that cannot be': { lines: ['status /nowhere/status'] },
     'a tmp-dir that is not there': { lines: ['tmp-dir /nowhere'] },
+    'a digest that is not there': { lines: ['auth NO-SUCH-DIGEST'] },
     'a cipher that is not there': { lines: ['data-ciphers NO-SUCH-CIPHER'] },
     'an unknown option': { lines: ['no-such-option 1'] },
     'an address that is not here': { lines: ['local 203.0.113.77'] },
@@ -364,7 +365,9 @@ labSuite('a server refuses a configuration as the C program does', () => {
     server.lines
       .map((line) => line.replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (us=\d+ )?/, ''))
       .filter((line) =>
-        /^(Options error|TCP\/UDP: Socket bind failed|WARNING: Failed running command|Exiting due)/.test(line),
+        /^(Options error|Message hash algorithm|TCP\/UDP: Socket bind failed|WARNING: Failed running command|Exiting due)/.test(
+          line,
+        ),
       )
       .map((line) =>
         line

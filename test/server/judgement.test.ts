@@ -328,6 +328,19 @@ describe('a dialog', () => {
   });
 });
 
+describe('a certificate that cannot be checked, because the revocation list has expired', () => {
+  it('has its client try again: the fault is not its own', async () => {
+    const verdict = { trusted: false, code: 'CRL_HAS_EXPIRED', text: 'CRL has expired', depth: 0 } as const;
+    const lab = await new ServerLab([], { tls: { report: { verdict } } }).up();
+    const ann = lab.connect('ann', { credentials: CREDENTIALS });
+    await lab.until(() => ann.end !== undefined, 'ann is turned away');
+    expect(ann.end?.reason).not.toBe('auth-failed');
+    expect(lab.lines(/SENT CONTROL/).some((line) => line.includes("'RESTART,"))).toBe(true);
+    expect(lab.lines(/SENT CONTROL/).some((line) => line.includes('AUTH_FAILED'))).toBe(false);
+    expect(ann.isUp).toBe(false);
+  });
+});
+
 describe('a certificate that does not pass', () => {
   it('is answered AUTH_FAILED and nothing else', async () => {
     const asked: string[] = [];
