@@ -24,6 +24,7 @@ export const emptyGeneral = (): GeneralDraft => ({
   deviceType: undefined,
   deviceNode: undefined,
   ifconfigNoexec: false,
+  ifconfigNowarn: false,
   routeNoexec: false,
   routeNopull: false,
   pullFilters: [],
@@ -63,6 +64,7 @@ type Flag =
   | 'remoteRandom'
   | 'remoteRandomHostname'
   | 'ifconfigNoexec'
+  | 'ifconfigNowarn'
   | 'routeNoexec'
   | 'routeNopull'
   | 'allowPullFqdn'
@@ -92,6 +94,7 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'remote-random': on('remoteRandom'),
   'remote-random-hostname': on('remoteRandomHostname'),
   'ifconfig-noexec': on('ifconfigNoexec'),
+  'ifconfig-nowarn': on('ifconfigNowarn'),
   'route-noexec': on('routeNoexec'),
   'route-nopull': on('routeNopull'),
   'allow-pull-fqdn': on('allowPullFqdn'),

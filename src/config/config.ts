@@ -283,6 +283,7 @@ export interface Config {
   /** What the profile itself states; pushed options are laid over it by `config/push`. */
   readonly tunnel: TunnelOptions;
   readonly ifconfigNoexec: boolean;
+  readonly ifconfigNowarn: boolean;
   readonly routeNoexec: boolean;
   readonly routeNopull: boolean;
   readonly pullFilters: readonly PullFilter[];

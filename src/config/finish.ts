@@ -63,6 +63,7 @@ export function finishConfig(read: ReadConfig): Config {
     device,
     tunnel: tunnelOf(drafts, at),
     ifconfigNoexec: general.ifconfigNoexec,
+    ifconfigNowarn: general.ifconfigNowarn,
     routeNoexec: general.routeNoexec,
     routeNopull: general.routeNopull,
     pullFilters: general.pullFilters,

@@ -36,14 +36,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   row('ifconfig', 'local remote|netmask', 2, 'up', WORKS, 'IPv4 address of the device.', UPDATE),
   row('ifconfig-ipv6', 'address/bits remote', 2, 'up', WORKS, 'IPv6 address of the device.', UPDATE),
   row('ifconfig-noexec', '', 0, 'up', WORKS, 'Do not set addresses; only tell the scripts.'),
-  row(
-    'ifconfig-nowarn',
-    '',
-    0,
-    'up',
-    silently('the addresses of the two sides are not compared'),
-    'No warning about addresses.',
-  ),
+  row('ifconfig-nowarn', '', 0, 'up', WORKS, 'Say nothing about addresses that look like a mistake.'),
   row('tun-ipv6', '', 0, 'any', silently('IPv6 in the tunnel needs no option'), 'Ignored.', {
     deprecated: { since: '2.4', instead: 'Leave it out.' },
   }),

@@ -240,6 +240,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       profile: this.#config.tunnel,
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
+      ifconfigNowarn: this.#config.ifconfigNowarn,
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });

@@ -118,6 +118,7 @@ function planAddress6({ ifconfigIpv6 }: TunnelOptions): TunnelAddress6 | undefin
 
 /** The common mistakes that the C program warns of. */
 function warnOfIfconfig({ input, say }: RoutePlanning, local: AddressBytes, second: AddressBytes): void {
+  if (input.ifconfigNowarn === true) return;
   const pointToPoint = isPointToPoint(input);
   const looksLikeNetmask = second[0] === 0xff;
   if (pointToPoint && looksLikeNetmask) {

@@ -14,6 +14,8 @@ export interface TunnelPlanInput {
   readonly tunMtuBytes: number;
   /** The server's address in use, as text; undefined when there is none to protect. */
   readonly server: string | undefined;
+  /** `ifconfig-nowarn`: nothing is said about addresses that look like a mistake. */
+  readonly ifconfigNowarn?: boolean | undefined;
   readonly facts: HostFacts;
   /** Addresses of the names that `namesToResolve` lists; a name without one fails its route alone. */
   readonly resolved: ReadonlyMap<string, readonly string[]>;

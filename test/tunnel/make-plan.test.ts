@@ -66,6 +66,7 @@ describe('addresses', () => {
     expect(saidBy(net30, { server: '10.8.0.9' })[0]).toMatch(
       /^WARNING: potential conflict between --remote address \[10\.8\.0\.9\]/,
     );
+    expect(saidBy(net30, { server: '10.8.0.9', ifconfigNowarn: true })).toEqual([]);
   });
 });
 
