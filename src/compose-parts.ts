@@ -95,6 +95,7 @@ export function hostPorts(
       removeRoute: nothing,
       lookup: () => undefined,
       defaultRoutes: () => [],
+      linkAddressOf: () => undefined,
       addressesOf: () => [],
     },
   };

@@ -4,7 +4,7 @@
 import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane, DeviceId } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
-import { formatMac } from '../ip/mac-address.ts';
+import { formatMac, parseMac } from '../ip/mac-address.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
@@ -26,7 +26,7 @@ export interface RoutesPorts {
 
 /** What a server's device has for addresses, and when learned ones grow old. */
 export interface RoutesOptions {
-  /** The server's addresses in the tunnel. */
+  /** The server's addresses in the tunnel; the Ethernet address as `02:00:00:00:00:01`. */
   readonly own: readonly string[];
   /** tap: clients have the Ethernet addresses that their frames come from, and no others. */
   readonly layer: 'tun' | 'tap';
@@ -54,7 +54,11 @@ export class Routes {
   constructor(options: RoutesOptions, ports: RoutesPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#table = new RouteTable(options.own);
+    const macOf = (address: string): string => {
+      const mac = parseMac(address);
+      return mac === undefined ? address : formatMac(mac);
+    };
+    this.#table = new RouteTable(options.own.map(macOf));
   }
 
   /** Has the device's addresses grow old from now on, where the configuration wants it. */

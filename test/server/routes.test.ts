@@ -21,7 +21,7 @@ async function tap(learnAddress: Ask, maxRoutes = 256) {
     answerAddress: (peer, address, accept) => void answers.push(`${peer} ${address.at(-1)} ${accept}`),
   };
   const routes = new Routes(
-    { own: ['10.8.0.1'], layer: 'tap', stale: undefined },
+    { own: ['10.8.0.1', '02:00:00:00:00:0A'], layer: 'tap', stale: undefined },
     {
       plane: plane as DataPlane,
       clock: new VirtualClock(),
@@ -98,4 +98,13 @@ it('an address is refused when asking about it fails', async () => {
   await routes.settled();
   expect(lines).toContain(`learning ${name(1)}: no program`);
   expect(answers).toEqual(['1 1 false']);
+});
+
+it("the server's own Ethernet address goes to no client, and no program is asked", async () => {
+  const { asked, ask } = slowly();
+  const { routes, client, answers, lines } = await tap(ask);
+  routes.learnMac(await client(1), mac(0x0a));
+  await routes.settled();
+  expect([asked, answers]).toEqual([[], ['1 10 false']]);
+  expect(lines).toContain("MULTI: 02:00:00:00:00:0a@0 is the server's own address and goes to no client");
 });
