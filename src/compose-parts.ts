@@ -96,6 +96,7 @@ export function hostPorts(
       removeRoute: nothing,
       lookup: () => undefined,
       defaultRoutes: () => [],
+      linkAddressOf: () => undefined,
       addressesOf: () => [],
     },
   };

@@ -63,7 +63,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       wrapOf: loadWraps(config, readText),
       tls: createNodeTlsFactory(
         await loadTlsMaterial(config.tls, {
-          read: (path) => nodeMaterialFiles.read(pathOf(path)),
+          read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
           stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
           list: (path) => nodeMaterialFiles.list(pathOf(path)),
           exists: (path) => nodeMaterialFiles.exists(pathOf(path)),

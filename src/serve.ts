@@ -267,8 +267,8 @@ function changedMaterial(before: TlsMaterial, now: TlsMaterial): string[] {
 function readTls(config: Config, options: ServeOptions, held: HeldFiles): Promise<TlsMaterial> {
   const pathOf = (path: string): string => resolve(options.directory, path);
   return loadTlsMaterial(config.tls, {
-    read: (path) => held.read(pathOf(path)),
-    readNow: (path) => nodeMaterialFiles.read(pathOf(path)),
+    read: (path, only) => held.read(pathOf(path), only),
+    readNow: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
     stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
     list: (path) => held.list(pathOf(path), nodeMaterialFiles.list),
     exists: (path) => nodeMaterialFiles.exists(pathOf(path)),

@@ -161,6 +161,10 @@ export function createNetlinkPort(): NetlinkPort {
       }
       return found.sort((a, b) => a.metric - b.metric).map(({ route }) => route);
     },
+    linkAddressOf(device) {
+      const { linkAddress } = link(device);
+      return linkAddress === undefined ? undefined : colonHex(linkAddress);
+    },
     addressesOf(device) {
       const { index } = link(device);
       const found: { address: string; prefixLength: number }[] = [];

@@ -40,7 +40,7 @@ export function readHashedFolder(
     const leaveOut = (why: string): void => ports.warn(`WARNING: capath: ${file} is left out: ${why}`);
     let blocks: readonly PemBlock[];
     try {
-      blocks = parsePem(ports.read(file));
+      blocks = parsePem(ports.read(file, 'regular'));
     } catch (error) {
       leaveOut((error as Error).message);
       continue;

@@ -1,22 +1,22 @@
 // Key material as it was read, for a reload after the process has lost the right to read it: `user nobody` with keys that
 // only root may read, or a chroot. The server goes on with what it holds, and says so.
 
-import { MAX_MATERIAL_BYTES, readBoundedFile } from './read-file.ts';
+import { readMaterialFile } from './read-file.ts';
 
 /** Reads files and holds what stood in them. */
 export class HeldFiles {
   readonly #held = new Map<string, Uint8Array>();
   readonly #heldNames = new Map<string, readonly string[]>();
   readonly #withheld = new Set<string>();
-  readonly #readFile: (path: string) => Uint8Array;
+  readonly #readFile: (path: string, only?: 'regular') => Uint8Array;
 
-  constructor(readFile = (path: string): Uint8Array => readBoundedFile(path, MAX_MATERIAL_BYTES)) {
+  constructor(readFile: (path: string, only?: 'regular') => Uint8Array = readMaterialFile) {
     this.#readFile = readFile;
   }
 
   /** The bytes of a file now or, where this process may not read it any more, as they were before. Throws as the read does. */
-  read(path: string): Uint8Array {
-    return this.#now(path, this.#held, this.#readFile).slice();
+  read(path: string, only?: 'regular'): Uint8Array {
+    return this.#now(path, this.#held, () => this.#readFile(path, only)).slice();
   }
 
   /** The names in a directory, in the same way. */

@@ -18,10 +18,10 @@ export type MaterialSource =
 
 /** What loading needs from outside. `nodeMaterialFiles` (tls-material.ts) answers for this machine. */
 export interface MaterialPorts {
-  /** The bytes of a file; throws an error with an errno `code`. */
-  read(path: string): Uint8Array;
+  /** The bytes of a file; throws an error with an errno `code`. `regular`: FileRefusal for a FIFO, a device, a directory. */
+  read(path: string, only?: 'regular'): Uint8Array;
   /** The same for a file that is looked at while the program runs; default: `read`. */
-  readNow?(path: string): Uint8Array;
+  readNow?(path: string, only?: 'regular'): Uint8Array;
   /** A text that changes when the file does; undefined when it can't be looked at. */
   stamp(path: string): string | undefined;
   /** The names in a directory; throws as `read` does. */

@@ -45,6 +45,21 @@ export function readBoundedFile(source: string | typeof STDIN, maxBytes: number,
   }
 }
 
+/** A file of key material; `regular`: one of a folder, where no FIFO is meant to be. */
+export const readMaterialFile = (path: string, only?: 'regular'): Buffer =>
+  only === 'regular' ? readRegularFile(path, MAX_MATERIAL_BYTES) : readBoundedFile(path, MAX_MATERIAL_BYTES);
+
+/** The bytes of a file, as readBoundedFile; FileRefusal at once for all that is no regular file: nothing is waited for. */
+function readRegularFile(path: string, maxBytes: number): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  try {
+    if (!fstatSync(fd).isFile()) throw new FileRefusal('it is no regular file');
+    return readDescriptor(fd, maxBytes, PATIENCE);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 function readDescriptor(fd: number, maxBytes: number, patience: Patience): Buffer {
   const stat = fstatSync(fd);
   const harmless = stat.rdev === NULL_DEVICE || isatty(fd);

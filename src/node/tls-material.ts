@@ -18,7 +18,7 @@ import {
 } from './material-source.ts';
 import { toPem } from './peer-certificate.ts';
 import { pemBytes } from './pem.ts';
-import { MAX_MATERIAL_BYTES, readBoundedFile } from './read-file.ts';
+import { readMaterialFile } from './read-file.ts';
 import { withoutList } from './revocation.ts';
 import { parseRevocationList } from './revocation-list.ts';
 import { openSerialFolder, type SerialFolder } from './serial-folder.ts';
@@ -66,7 +66,7 @@ export interface TlsMaterial {
 
 /** Files of the machine. */
 export const nodeMaterialFiles: Pick<MaterialPorts, 'read' | 'stamp' | 'list' | 'exists'> = {
-  read: (path) => readBoundedFile(path, MAX_MATERIAL_BYTES),
+  read: readMaterialFile,
   stamp: (path) => {
     try {
       const { mtimeMs, size, ino } = statSync(path);

@@ -4,7 +4,7 @@
 import type { ServerOptions } from '../config/server-options.ts';
 import type { DataPlane, DeviceId } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
-import { formatMac } from '../ip/mac-address.ts';
+import { formatMac, parseMac } from '../ip/mac-address.ts';
 import { formatPrefix, parsePrefix } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { ClockPort } from '../ports.ts';
@@ -26,7 +26,7 @@ export interface RoutesPorts {
 
 /** What a server's device has for addresses, and when learned ones grow old. */
 export interface RoutesOptions {
-  /** The server's addresses in the tunnel. */
+  /** The server's addresses in the tunnel; the Ethernet address as `02:00:00:00:00:01`. */
   readonly own: readonly string[];
   /** tap: clients have the Ethernet addresses that their frames come from, and no others. */
   readonly layer: 'tun' | 'tap';
@@ -42,6 +42,8 @@ export class Routes {
   readonly #table: RouteTable<Instance>;
   /** How many addresses a client may have that was let in. */
   readonly #quotas = new WeakMap<Instance, number>();
+  /** How many of its places are kept for addresses that programs are being asked about. */
+  readonly #reserved = new WeakMap<Instance, number>();
   /** Addresses that programs are being told the end of. */
   readonly #forgetting = new Map<string, Promise<void>>();
   readonly #learning = new Set<Promise<void>>();
@@ -52,7 +54,11 @@ export class Routes {
   constructor(options: RoutesOptions, ports: RoutesPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#table = new RouteTable(options.own);
+    const macOf = (address: string): string => {
+      const mac = parseMac(address);
+      return mac === undefined ? address : formatMac(mac);
+    };
+    this.#table = new RouteTable(options.own.map(macOf));
   }
 
   /** Has the device's addresses grow old from now on, where the configuration wants it. */
@@ -116,11 +122,17 @@ export class Routes {
   /** A frame of a client came from an Ethernet address that it does not have: the plane is told whether it has it from now on. */
   learnMac(instance: Instance, address: Uint8Array): void {
     const { plane, log } = this.#ports;
+    const failed = (error: unknown): false => {
+      log(Level.error, `learning ${formatMac(address)}: ${messageOf(error)}`);
+      return false;
+    };
     const learning = this.#learn(instance, formatMac(address), this.#quotas.get(instance) ?? 0)
+      .catch(failed)
       .then((accept) => {
         if (instance.phase === 'up') plane.answerAddress(instance.peer, address, accept);
       })
-      .catch((error: unknown) => log(Level.error, `learning ${formatMac(address)}: ${messageOf(error)}`))
+      .catch(failed)
+      .then(() => {})
       .finally(() => this.#learning.delete(learning));
     this.#learning.add(learning);
   }
@@ -178,21 +190,28 @@ export class Routes {
   }
 
   async #learn(instance: Instance, text: string, maxRoutes: number): Promise<boolean> {
-    const { log, label, facts } = instance;
+    const { log, label } = instance;
     const address = routeAddress(text);
     // A program that still removes the address would undo what it is told now.
     await this.#forgetting.get(address);
     if (instance.phase !== 'up') return false;
-    const verdict = this.#table.check(instance, address, maxRoutes);
+    const reserved = this.#reserved.get(instance) ?? 0;
+    const verdict = this.#table.check(instance, address, maxRoutes - reserved);
     if (verdict === 'quota') log(Level.multiErrors, quotaLine(maxRoutes, label));
     if (verdict === 'local')
       log(Level.multiErrors, `MULTI: ${address} is the server's own address and goes to no client`);
     if (verdict !== 'add' && verdict !== 'update') return verdict === 'known';
     const owner = this.#table.ownerOf(address);
-    if (!(await this.#ports.scripts.learnAddress(verdict, address, facts))) return false;
+    if (!(await this.#askProgram(instance, verdict, address))) return false;
     const isThere = instance.phase === 'up';
+    const ownerNow = this.#table.ownerOf(address);
+    const verdictNow = this.#table.check(instance, address, Number.POSITIVE_INFINITY);
+    // Another got it, or it was forgotten, while the program thought: what the program was told holds no more.
+    if (isThere && (verdictNow !== verdict || (ownerNow !== undefined && ownerNow !== owner))) {
+      return this.#learn(instance, text, maxRoutes);
+    }
     // Who is gone leaves an address that programs know of; they must hear of its end, too.
-    if (!isThere && this.#table.ownerOf(address) !== owner) return false;
+    if (!isThere && ownerNow !== owner) return false;
     this.#tellHook(verdict, address, instance);
     const loser = this.#table.learn(instance, address, this.#ports.clock.now().unixSeconds);
     if (loser?.phase === 'up') this.#tellPlane(loser);
@@ -202,6 +221,19 @@ export class Routes {
     }
     log(Level.multi, `MULTI: Learn: ${address} -> ${label}`);
     return true;
+  }
+
+  /** A place among the client's addresses is kept until the program has answered. */
+  async #askProgram(instance: Instance, verdict: 'add' | 'update', address: string): Promise<boolean> {
+    const reserve = (change: number): void => {
+      this.#reserved.set(instance, (this.#reserved.get(instance) ?? 0) + change);
+    };
+    reserve(1);
+    try {
+      return await this.#ports.scripts.learnAddress(verdict, address, instance.facts);
+    } finally {
+      reserve(-1);
+    }
   }
 
   async #takeBack(instance: Instance, text: string): Promise<void> {

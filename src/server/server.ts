@@ -227,7 +227,7 @@ export class Server {
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);
     try {
-      this.#serving = this.#open(this.#device, listeners);
+      this.#serving = this.#open(this.#device, listeners, opened.linkAddress);
     } catch (error) {
       await closeListeners(listeners, this.#listenerPorts());
       throw error;
@@ -237,7 +237,7 @@ export class Server {
     this.#observer.listening(listeners);
   }
 
-  #open(device: DeviceId, listeners: readonly Listener[]): Serving {
+  #open(device: DeviceId, listeners: readonly Listener[], linkAddress: string | undefined): Serving {
     const { crypto, clock, log, hooks, material, files } = this.#ports;
     const config = this.#config;
     const server = this.#options;
@@ -260,7 +260,7 @@ export class Server {
     const end = serverEndOf(config, server);
     const routes = new Routes(
       {
-        own: [end.local4, end.local6].filter((address) => address !== undefined),
+        own: [end.local4, end.local6, linkAddress].filter((address) => address !== undefined),
         layer: config.device.type === 'tap' ? 'tap' : 'tun',
         stale: server.staleRoutes,
       },

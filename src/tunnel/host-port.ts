@@ -53,6 +53,8 @@ export interface OpenTunnel {
   /** Whether it is the very device of the last attempt. */
   readonly kept: boolean;
   readonly name: string;
+  /** The device's Ethernet address; undefined: it has none, or it can't be found out. */
+  readonly linkAddress: string | undefined;
   /** What the tunnel looks like, for events and statistics. */
   readonly plan: TunnelPlan;
 }

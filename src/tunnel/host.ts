@@ -2,6 +2,7 @@
 // restarts under persist-tun, and undone in reverse. It also holds what scripts are told, which grows with the connection.
 
 import type { Config, TunnelOptions } from '../config/config.ts';
+import { messageOf } from '../error.ts';
 import { formatAddress } from '../ip/address.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
@@ -147,7 +148,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
     const device = this.#journal.device ?? { name: 'null', index: 0, fd: -1, persistent: false };
     this.#standing = { plan, steps, facts, device, pushed, complete: false };
-    return opened(this.#standing, false);
+    return this.#opened(this.#standing, false);
   }
 
   async update(request: TunnelRequest): Promise<OpenTunnel> {
@@ -175,7 +176,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
     await apply(update.routes);
     await ports.runHook('route-up', name);
-    return opened(this.#standing, true);
+    return this.#opened(this.#standing, true);
   }
 
   async route(): Promise<boolean> {
@@ -220,7 +221,32 @@ export class Host implements TunnelHost, ConnectionScripts {
       this.#runIn('restart', standing.device.name);
       await this.#script('up', scriptArguments(standing.plan, { device: standing.device.name, context: 'restart' }));
     }
-    return opened(standing, true);
+    return this.#opened(standing, true);
+  }
+
+  #opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
+    return {
+      endpoint:
+        device.fd < 0
+          ? { kind: 'memory' }
+          : { kind: 'fd', fd: device.fd, offload: device.offload, queues: device.queues },
+      layer: plan.layer,
+      mtuBytes: plan.mtuBytes,
+      blockIpv6: plan.blockIpv6,
+      kept,
+      name: device.name,
+      linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,
+      plan,
+    };
+  }
+
+  #linkAddressOf(device: string): string | undefined {
+    try {
+      return this.#ports.network.linkAddressOf(device);
+    } catch (error) {
+      this.#ports.log(Level.warning, `WARNING: the Ethernet address of ${device} is not known: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 
   async #closeDevice(letGo: () => Promise<void>): Promise<void> {
@@ -307,21 +333,6 @@ export class Host implements TunnelHost, ConnectionScripts {
 
 const serverOf = ({ remote }: TunnelRequest): string | undefined =>
   remote === undefined ? undefined : formatAddress(unmapSocketAddress(remote).address);
-
-function opened({ plan, device }: Standing, kept: boolean): OpenTunnel {
-  return {
-    endpoint:
-      device.fd < 0
-        ? { kind: 'memory' }
-        : { kind: 'fd', fd: device.fd, offload: device.offload, queues: device.queues },
-    layer: plan.layer,
-    mtuBytes: plan.mtuBytes,
-    blockIpv6: plan.blockIpv6,
-    kept,
-    name: device.name,
-    plan,
-  };
-}
 
 /** What a push reply says about the tunnel, without what is new in every session. */
 function pushedText(tunnel: TunnelOptions): string {

@@ -67,6 +67,8 @@ export interface NetworkPort {
   lookup(address: string): RouteLookup | undefined;
   /** The default routes of the main table, lowest metric first. */
   defaultRoutes(family: 4 | 6): readonly HostRoute[];
+  /** A device's Ethernet address, six pairs of hexadecimal digits; undefined when it has none. */
+  linkAddressOf(device: string): string | undefined;
   /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
 }

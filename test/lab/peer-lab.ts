@@ -181,6 +181,7 @@ export class PeerEnd {
   #host() {
     const opened: Omit<OpenTunnel, 'plan'> = {
       ...{ endpoint: { kind: 'memory' }, layer: 'tun', mtuBytes: 1500, blockIpv6: false, kept: false, name: 'tun0' },
+      linkAddress: undefined,
     };
     return {
       open: async () => {

@@ -132,6 +132,7 @@ export class ServerLab {
               blockIpv6: false,
               kept: false,
               name: 'tun0',
+              linkAddress: undefined,
             };
             return tunnel as OpenTunnel;
           },

@@ -64,7 +64,7 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
     it('opens a tap with a link address', () => {
       const tap = open('tap', { layer: 'tap' });
       expect(tap.name).toBe('tap0');
-      expect(ip('link', 'show', 'tap0')).toContain('link/ether');
+      expect(ip('link', 'show', 'tap0')).toContain(`link/ether ${port.linkAddressOf('tap0')} `);
       tun.close(tap);
     });
 

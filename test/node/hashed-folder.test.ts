@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -91,6 +100,26 @@ describe('capath', () => {
       expect.stringMatching(/^33333333\.0 is left out: /),
       'has no certificate with a hashed name; run openssl rehash',
     ]);
+  });
+
+  it('waits for no FIFO in it, follows links to files, and leaves out the rest', () => {
+    const path = join(dir, 'with-fifo');
+    mkdirSync(path);
+    copyFileSync(pki.ca.cert, join(dir, 'linked.pem'));
+    symlinkSync(join(dir, 'linked.pem'), join(path, 'example.pem'));
+    openssl('rehash', path);
+    execFileSync('mkfifo', [join(path, '44444444.0'), join(dir, 'fifo')]);
+    symlinkSync(join(dir, 'fifo'), join(path, '55555555.r0'));
+    symlinkSync('/dev/null', join(path, '66666666.0'));
+    const startMs = performance.now();
+    const { names, warnings } = read(path);
+    expect(performance.now() - startMs).toBeLessThan(2000);
+    expect(names).toEqual(['CN=Example CA']);
+    expect(warnings).toEqual(
+      ['44444444.0', '55555555.r0', '66666666.0'].map((name) =>
+        expect.stringContaining(`${name} is left out: it is no regular file`),
+      ),
+    );
   });
 
   it('is refused when it has more files than any directory of authorities', () => {

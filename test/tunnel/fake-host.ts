@@ -116,6 +116,7 @@ export class FakeHost {
       return { gateway, device, deviceIndex: 2, source: undefined, linkAddress: '02:00:00:00:00:01' };
     },
     defaultRoutes: (family) => this.routes.filter(({ prefix }) => prefix === (family === 4 ? '0.0.0.0/0' : '::/0')),
+    linkAddressOf: () => '02:00:00:00:00:0a',
     addressesOf: (device) => this.addresses.filter((address) => address.device === device),
   };
 

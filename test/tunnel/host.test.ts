@@ -113,6 +113,19 @@ describe('the host', () => {
     expect(fake.calls.slice(5)).toEqual(['route 10.20.0.0/16', 'script route-up']);
   });
 
+  it('tells the Ethernet address of a TAP device, and goes on where it is not to be had', async () => {
+    const { open } = bench('dev tap');
+    expect(await open()).toMatchObject({ layer: 'tap', linkAddress: '02:00:00:00:00:0a' });
+    const { open: openTun } = bench();
+    expect((await openTun()).linkAddress).toBeUndefined();
+    const { open: openSilent, fake, log } = bench('dev tap');
+    fake.network.linkAddressOf = () => {
+      throw new Error('no such device');
+    };
+    expect((await openSilent()).linkAddress).toBeUndefined();
+    expect(log.join()).toContain('WARNING: the Ethernet address of tap0 is not known: no such device');
+  });
+
   it('undoes everything in reverse, with the plane letting go of the device first', async () => {
     const { host, fake, open, letGo, clear, undone } = bench(...SCRIPTS);
     await open();
