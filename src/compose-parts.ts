@@ -169,13 +169,14 @@ export async function startPlugins(
       } else if (mode !== 'server') {
         log(Level.warning, `WARNING: plugin ${path} has no effect: only a server checks passwords`);
       } else {
-        const pairs = plugin.answers.flatMap(({ query, answer }) => [query, answer]);
-        const helper = await startPamHelper([plugin.service, ...pairs], options);
+        const { service, answers } = plugin;
+        const helper = await startPamHelper({ service, answers }, options);
         open.push(helper);
         passwordPlugins.push({ name: 'PLUGIN AUTH-PAM', path, verify: helper.login });
+        const pairs = answers.flatMap(({ query, answer }) => [query, shownAnswer(answer)]);
         log(
           Level.plugin,
-          `PLUGIN_INIT: POST ${path} '[${[path, plugin.service, ...pairs].join('] [')}]' intercepted=PLUGIN_AUTH_USER_PASS_VERIFY`,
+          `PLUGIN_INIT: POST ${path} '[${[path, service, ...pairs].join('] [')}]' intercepted=PLUGIN_AUTH_USER_PASS_VERIFY`,
         );
       }
     }
@@ -185,6 +186,9 @@ export async function startPlugins(
   }
   return { passwordPlugins, downRoot, close };
 }
+
+/** For the log: an answer that is no more than the name of a client's word; others may be secrets. */
+const shownAnswer = (answer: string): string => (/^(USERNAME|PASSWORD|COMMONNAME|OTP)$/.test(answer) ? answer : '***');
 
 /** The text of a key or of another small file, inline or by name. Throws what reading throws. */
 export function readSource(source: Source, directory: string): string {

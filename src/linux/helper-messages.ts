@@ -5,7 +5,13 @@ import type { PamRequest, PamResult } from './pam.ts';
 /** What a helper process is for: its first argument. */
 export type HelperRole = 'pam' | 'pam-worker' | 'down-root';
 
-/** To `pam`; service and answers are its own. */
+/**
+ * To `pam`, once, before anything else, from a program that is still root. Answers may be secrets, and every user can read
+ * the arguments of a process.
+ */
+export type PamSetup = Pick<PamRequest, 'service' | 'answers'>;
+
+/** To `pam` from then on; service and answers are its own. */
 export interface PamCall {
   readonly id: number;
   readonly request: Omit<PamRequest, 'service' | 'answers'>;

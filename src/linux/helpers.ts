@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { SallyportError } from '../error.ts';
-import type { HelperReport, HelperRole } from './helper-messages.ts';
+import type { HelperReport, HelperRole, PamSetup } from './helper-messages.ts';
 import type { PamResult } from './pam.ts';
 
 export interface HelperOptions {
@@ -36,11 +36,12 @@ export interface DownRootHelper {
 }
 
 /** Rejects with SallyportError when there is no PAM on this machine. */
-export async function startPamHelper(words: readonly string[], options: HelperOptions): Promise<PamHelper> {
+export async function startPamHelper(setup: PamSetup, options: HelperOptions): Promise<PamHelper> {
   const waiting = new Map<number, (result: PamResult) => void>();
   let nextId = 1;
   const failed = (problem: string): PamResult => ({ accepted: false, problem, questions: [] });
-  const helper = await startHelper('pam', words, options, {
+  const helper = await startHelper('pam', [], options, {
+    started: (started) => started.send(setup, () => {}), // what fails here is told by its end
     heard(report) {
       if (report.type !== 'pam') return;
       waiting.get(report.id)?.(report.result);
@@ -91,7 +92,7 @@ function startHelper(
   role: HelperRole,
   words: readonly string[],
   { url, output }: HelperOptions,
-  on: { heard(report: HelperReport): unknown; lost(): void },
+  on: { started?(helper: ChildProcess): unknown; heard(report: HelperReport): unknown; lost(): void },
 ): Promise<ChildProcess> {
   return new Promise((resolve, reject) => {
     const helper = fork(fileURLToPath(url), [role, ...words], {
@@ -125,6 +126,7 @@ function startHelper(
         resolve(helper);
       }
     });
+    on.started?.(helper);
   });
 }
 

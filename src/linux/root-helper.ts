@@ -10,13 +10,17 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { messageOf } from '../error.ts';
-import type { DownRootCall, HelperReport, HelperRole, PamCall, PamWorkerCall } from './helper-messages.ts';
+import type { DownRootCall, HelperReport, HelperRole, PamCall, PamSetup, PamWorkerCall } from './helper-messages.ts';
+import { libc } from './libc.ts';
 import { authenticate, type PamRequest, type PamResult, pamProblem } from './pam.ts';
 
 const WORKERS_AT_ONCE = 4;
 const MOST_WAITING = 256;
 /** A worker is replaced after so many logins: modules leak. */
 const LOGINS_OF_A_WORKER = 500;
+/** linux/prctl.h */
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
 
 const [, program = '', role, ...words] = process.argv;
 
@@ -27,6 +31,9 @@ const tell = (report: HelperReport): void => {
 // The program that started this one hears signals, and ends it.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGPIPE'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(0));
+// A service manager ends all processes at once, but the command of down-root runs at the end of the program.
+if (role === 'down-root') process.on('SIGTERM', () => {});
+if (role === 'pam') process.on('SIGTERM', () => process.exit(0));
 
 /** A worker inside a PAM module does not hear that this process ends. */
 const children = new Set<ChildProcess>();
@@ -36,17 +43,27 @@ process.on('exit', () => {
 
 switch (role as HelperRole) {
   case 'pam':
-    serveLogins();
+    process.once('message', serveLogins);
     break;
   case 'pam-worker':
+    endWithParent();
     tell({ type: 'ready', problem: pamProblem() });
-    process.on('message', ({ id, request }: PamWorkerCall) => tell({ type: 'pam', id, result: tryLogin(request) }));
+    process.on('message', ({ id, request }: PamWorkerCall) => {
+      endWithParent(); // a module that changes its user for a while takes the setting away
+      tell({ type: 'pam', id, result: tryLogin(request) });
+    });
     break;
   case 'down-root':
     serveCommand(words);
     break;
   default:
     process.exit(1);
+}
+
+/** Kills this worker when its helper ends, however that comes; the helper's process id is the worker's only word. */
+function endWithParent(): void {
+  const set = libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) === 0;
+  if (!set || process.ppid !== Number(words[0])) process.exit(1);
 }
 
 function tryLogin(request: PamRequest): PamResult {
@@ -58,9 +75,7 @@ function tryLogin(request: PamRequest): PamResult {
 }
 
 /** Logins in the order in which they come, each in a worker of its own time. */
-function serveLogins(): void {
-  const [service = '', ...pairs] = words;
-  const answers = pairs.flatMap((query, at) => (at % 2 === 0 ? [{ query, answer: pairs[at + 1] ?? '' }] : []));
+function serveLogins({ service, answers }: PamSetup): void {
   const waiting: { readonly call: PamWorkerCall; readonly endMs: number }[] = [];
   const idle: Worker[] = [];
   let workers = 0;
@@ -117,7 +132,9 @@ interface Worker {
 }
 
 function createWorker(ended: () => void): Worker {
-  const child: ChildProcess = fork(program, ['pam-worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child: ChildProcess = fork(program, ['pam-worker', String(process.pid)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   children.add(child);
   let gone = false;
   let logins = 0;

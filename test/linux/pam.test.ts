@@ -1,12 +1,13 @@
 // Logins through the PAM of this machine, by the helper process, with service files of our own. As root: the files lie in
 // /etc/pam.d for as long as the suite runs.
 
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PamHelper, startDownRootHelper, startPamHelper } from '../../src/linux/helpers.ts';
 import { pamProblem } from '../../src/linux/pam.ts';
+import { eventually } from '../lab/process.ts';
 import { type BuiltProgram, buildProgram } from '../lab/worker-url.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -31,13 +32,30 @@ function program(name: string, ...lines: readonly string[]): string {
   return path;
 }
 
+/** Of processes that have not ended: one that nobody has waited for yet counts as ended. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' || state === 'X' ? undefined : Number(parent);
+  } catch {
+    return undefined;
+  }
+}
+
+const childrenOf = (parent: number): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && parentOf(pid) === parent);
+
 const ann = { username: 'ann', password: 'secret', commonName: 'client', remote: '192.0.2.1' };
 
 suite('a login through PAM', () => {
   let permits: string;
   const open: PamHelper[] = [];
   const helper = async (name: string, ...pairs: readonly string[]): Promise<PamHelper> => {
-    const started = await startPamHelper([name, ...pairs], { url: built.url, output: 'ignore' });
+    const answers = pairs.flatMap((query, at) => (at % 2 === 0 ? [{ query, answer: pairs[at + 1] ?? '' }] : []));
+    const started = await startPamHelper({ service: name, answers }, { url: built.url, output: 'ignore' });
     open.push(started);
     return started;
   };
@@ -116,6 +134,45 @@ suite('a login through PAM', () => {
     expect((await pam.login(ann, 5000)).accepted).toBe(true);
   });
 
+  it('shows nothing of the answers in the arguments of its processes', async () => {
+    const before = childrenOf(process.pid);
+    await helper(permits, 'login', 'USERNAME', 'code', 'literal-answer');
+    const [pid = 0, ...others] = childrenOf(process.pid).filter((child) => !before.includes(child));
+    expect(others).toEqual([]);
+    const shown = [pid, ...childrenOf(pid)].map((each) => readFileSync(`/proc/${each}/cmdline`, 'utf8'));
+    expect(shown.length).toBe(2);
+    for (const words of shown) {
+      expect(words).toContain(built.path);
+      expect(words).not.toMatch(/literal-answer|code|login/);
+    }
+  });
+
+  it.each(['SIGTERM', 'SIGKILL'] as const)('that hangs ends with the helper, by %s too', async (signal) => {
+    const hung = join(dir, `hung-${signal}`);
+    const hangs = program(`hangs-${signal}`, `echo $$ > ${hung}.new`, `mv ${hung}.new ${hung}`, 'exec sleep 60');
+    const asks = service(
+      `hangs-${signal.toLowerCase()}`,
+      `auth required pam_exec.so ${hangs}`,
+      'account required pam_permit.so',
+    );
+    const before = childrenOf(process.pid);
+    const pam = await helper(asks);
+    const [pid = 0] = childrenOf(process.pid).filter((child) => !before.includes(child));
+    const login = pam.login(ann, 60_000);
+    await eventually('the module hangs', () => existsSync(hung), 5000);
+    const module = Number(readFileSync(hung, 'utf8'));
+    const worker = parentOf(module) ?? 0;
+    expect(parentOf(worker)).toBe(pid);
+    process.kill(pid, signal);
+    try {
+      expect(await login).toMatchObject({ accepted: false, problem: 'the PAM helper process has ended' });
+      await eventually('the worker is gone', () => parentOf(worker) === undefined, 5000);
+    } finally {
+      process.kill(module, 'SIGKILL');
+      if (parentOf(worker) !== undefined) process.kill(worker, 'SIGKILL');
+    }
+  });
+
   it('a service that is not there refuses everybody', async () => {
     const other = await helper(`${prefix}-none`);
     expect((await other.login(ann, 5000)).accepted).toBe(false);
@@ -130,12 +187,15 @@ suite('a login through PAM', () => {
   it('a command for the end of the tunnel runs with the first environment, as often as it is told to', async () => {
     const out = join(dir, 'down');
     const command = program('down.sh', `echo "$1 $dev" >> ${out}`, 'exit 3');
+    const before = childrenOf(process.pid);
     const down = await startDownRootHelper([command, 'word'], { url: built.url });
     down.arm({ dev: 'tun7' });
     down.arm({ dev: 'tun8' });
     expect(await down.run()).toBe(3);
+    // A service manager's SIGTERM reaches the helper too, before the tunnel has ended.
+    const [pid = 0] = childrenOf(process.pid).filter((child) => !before.includes(child));
+    process.kill(pid, 'SIGTERM');
     expect(await down.run()).toBe(3);
-    const { readFileSync } = await import('node:fs');
     expect(readFileSync(out, 'utf8')).toBe('word tun7\nword tun7\n');
     down.close();
     expect(await down.run()).toBeUndefined();
