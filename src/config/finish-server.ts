@@ -84,9 +84,6 @@ function expandServer4(
   if (server.bridge !== undefined) {
     say.error('--server and --server-bridge cannot be used together', 'Remove one of them.');
   }
-  if (device.type === 'null') {
-    say.error('--server directive only makes sense with --dev tun or --dev tap', 'Write dev tun.');
-  }
   const tap = device.type === 'tap';
   const lengthMax = tap ? TAP_LENGTH_MAX : LENGTH_MAX;
   if (macro.pool && server.pool4 !== undefined) {

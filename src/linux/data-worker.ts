@@ -13,7 +13,6 @@ if (parentPort === null) throw new Error('the data worker runs as a worker threa
 // The modules above are loaded while the main thread is still reading its configuration; what to do comes as the first
 // message. From then on this thread blocks in poll and fetches its calls itself.
 const port = parentPort;
-const aesGcm = aesGcmLibrary();
 port.once('message', (start: WorkerStart) => run(start, port));
 
 /** Says when this thread is inside native code, and stays out of it once the process ends. */
@@ -31,7 +30,7 @@ function run(start: WorkerStart, port: MessagePort): void {
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
   const plain = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
   const counters = new Float64Array(start.counters);
-  const plainCrypto = createPacketCrypto(plain.arena, aesGcm);
+  const plainCrypto = createPacketCrypto(plain.arena, aesGcmLibrary());
   if (start.measure) timeSystemCalls(counters);
   const memory = start.measure ? { ...plain, checksum: timedChecksum(plain.checksum, counters) } : plain;
   const packetCrypto = start.measure ? timedCrypto(plainCrypto, counters) : plainCrypto;

@@ -5,7 +5,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, type Lab, type ServerOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address, device } from '../lab/net.ts';
-import type { WatchedProcess } from '../lab/process.ts';
+import { eventually, type WatchedProcess } from '../lab/process.ts';
 import {
   type ClientKind,
   clientUnderTest,
@@ -117,6 +117,8 @@ labSuite('two equal ends', () => {
       },
       { ...active(client), without: ['client', 'dev'], lines: ['tls-client', ...tap(tunnel.client4), CLIENT6] },
     );
+    // Ethernet neighbours find each other first.
+    await eventually('the neighbour', () => pings(lab().net.client, tunnel.server4));
     await expectHealthy(lab());
   });
 
