@@ -4,6 +4,7 @@
 import { SallyportError } from '../error.ts';
 import { Level, type LogFlags } from '../log.ts';
 import { decimalOfHex, formatHex } from '../wire/hex.ts';
+import { KEY_PURPOSES } from '../wire/key-purposes.ts';
 import { sameBytes } from '../wire/reader.ts';
 import { certificateName, missingNameLine } from './certificate-name.ts';
 import type { PeerCertificate, TlsEstablished } from './tls-engine.ts';
@@ -275,20 +276,6 @@ function checkKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine
 }
 
 /** The C program compares with OpenSSL's long names first, then with the OID itself. */
-const EKU_NAMES = new Map([
-  ['1.3.6.1.5.5.7.3.1', 'TLS Web Server Authentication'],
-  ['1.3.6.1.5.5.7.3.2', 'TLS Web Client Authentication'],
-  ['1.3.6.1.5.5.7.3.3', 'Code Signing'],
-  ['1.3.6.1.5.5.7.3.4', 'E-mail Protection'],
-  ['1.3.6.1.5.5.7.3.5', 'IPSec End System'],
-  ['1.3.6.1.5.5.7.3.6', 'IPSec Tunnel'],
-  ['1.3.6.1.5.5.7.3.7', 'IPSec User'],
-  ['1.3.6.1.5.5.7.3.8', 'Time Stamping'],
-  ['1.3.6.1.5.5.7.3.9', 'OCSP Signing'],
-  ['1.3.6.1.5.5.7.3.17', 'ipsec Internet Key Exchange'],
-  ['2.5.29.37.0', 'Any Extended Key Usage'],
-]);
-
 function checkExtendedKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines: LogLine[]): void {
   const expected = checks.extendedKeyUsage;
   if (expected === undefined) return;
@@ -299,7 +286,7 @@ function checkExtendedKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines:
     lines.push([Level.handshake, 'Validating certificate extended key usage']);
     for (const oid of leaf.extendedKeyUsage) {
       if (found) break;
-      const name = EKU_NAMES.get(oid) ?? oid;
+      const name = KEY_PURPOSES.get(oid) ?? oid;
       lines.push([Level.handshake, `++ Certificate has EKU (str) ${name}, expects ${expected}`]);
       found = name === expected;
       if (found) break;
@@ -312,7 +299,7 @@ function checkExtendedKeyUsage(leaf: PeerCertificate, checks: PeerChecks, lines:
     return;
   }
   lines.push([Level.handshake, 'VERIFY EKU ERROR']);
-  const has = leaf.extendedKeyUsage?.map((oid) => EKU_NAMES.get(oid) ?? oid).join(', ') ?? 'none';
+  const has = leaf.extendedKeyUsage?.map((oid) => KEY_PURPOSES.get(oid) ?? oid).join(', ') ?? 'none';
   throw refuse(
     `The certificate of ${describe(leaf)} has the extended key usage ${has}; ${expected} is needed`,
     'The peer needs a certificate issued for its role (remote-cert-tls); somebody with a client certificate may pose as the server.',

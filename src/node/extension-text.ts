@@ -1,5 +1,6 @@
 // Extensions of a certificate in the words in which OpenSSL prints them, for scripts (`x509-track`).
 
+import { KEY_PURPOSES } from '../wire/key-purposes.ts';
 import { type DerElement, DerTag, parseChildren, parseDer, parseOid, parseSmallInteger, parseText } from './der.ts';
 
 /** The text of an extension by its short name; undefined where the certificate has none, or it can't be read. */
@@ -34,24 +35,9 @@ function keyUsage({ tag, content }: DerElement): string | undefined {
   return KEY_USAGES.filter((_name, bit) => has(bit)).join(', ');
 }
 
-/** OpenSSL's long names. */
-const PURPOSES = new Map([
-  ['1.3.6.1.5.5.7.3.1', 'TLS Web Server Authentication'],
-  ['1.3.6.1.5.5.7.3.2', 'TLS Web Client Authentication'],
-  ['1.3.6.1.5.5.7.3.3', 'Code Signing'],
-  ['1.3.6.1.5.5.7.3.4', 'E-mail Protection'],
-  ['1.3.6.1.5.5.7.3.5', 'IPSec End System'],
-  ['1.3.6.1.5.5.7.3.6', 'IPSec Tunnel'],
-  ['1.3.6.1.5.5.7.3.7', 'IPSec User'],
-  ['1.3.6.1.5.5.7.3.8', 'Time Stamping'],
-  ['1.3.6.1.5.5.7.3.9', 'OCSP Signing'],
-  ['1.3.6.1.5.5.7.3.17', 'ipsec Internet Key Exchange'],
-  ['2.5.29.37.0', 'Any Extended Key Usage'],
-]);
-
 function extendedKeyUsage(value: DerElement): string | undefined {
   const usages = parseChildren(value, DerTag.sequence)?.map((usage) => parseOid(usage) ?? '');
-  return usages?.map((oid) => PURPOSES.get(oid) ?? oid).join(', ');
+  return usages?.map((oid) => KEY_PURPOSES.get(oid) ?? oid).join(', ');
 }
 
 function basicConstraints(value: DerElement): string | undefined {
