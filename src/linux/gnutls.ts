@@ -4,33 +4,26 @@
 import type { AeadKey } from '../crypto/provider.ts';
 import { declareFunctions, type NativeBytes, nativeBytes, systemLibrary, writeAddress } from './libc.ts';
 
+/** `tagLength`: its address to encrypt, which may write a shorter one; itself to decrypt. */
+type Crypt = (
+  handle: number,
+  nonce: number,
+  nonceLength: number,
+  associated: number,
+  associatedCount: number,
+  text: number,
+  textCount: number,
+  tag: number,
+  tagLength: number,
+) => number;
+
 interface GnuTls {
   cipherId(name: string): number;
   keySize(cipher: number): number;
   init(handle: number, cipher: number, key: number): number;
   deinit(handle: number): void;
-  encrypt(
-    handle: number,
-    nonce: number,
-    nonceLength: number,
-    associated: number,
-    associatedCount: number,
-    text: number,
-    textCount: number,
-    tag: number,
-    tagLength: number,
-  ): number;
-  decrypt(
-    handle: number,
-    nonce: number,
-    nonceLength: number,
-    associated: number,
-    associatedCount: number,
-    text: number,
-    textCount: number,
-    tag: number,
-    tagLength: number,
-  ): number;
+  readonly encrypt: Crypt;
+  readonly decrypt: Crypt;
 }
 
 let functions: GnuTls | false | undefined;
@@ -117,20 +110,11 @@ export class GnuTlsAeadKey implements AeadKey {
   }
 
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
-    const { address } = this.#record;
-    this.#describe(associated, associatedLength, text, length);
-    const result = this.#gnutls.encrypt(
-      this.#live(),
-      this.#base + nonce,
-      NONCE_BYTES,
-      address + ASSOCIATED,
-      1,
-      address + TEXT,
-      1,
-      this.#base + tag,
-      address + TAG_LENGTH,
-    );
-    if (result !== 0) throw new Error('GnuTLS could not seal a packet');
+    const { encrypt } = this.#gnutls;
+    const tagLength = this.#record.address + TAG_LENGTH;
+    if (this.#crypt(encrypt, nonce, associated, associatedLength, text, length, tag, tagLength) !== 0) {
+      throw new Error('GnuTLS could not seal a packet');
+    }
   }
 
   open(
@@ -141,20 +125,34 @@ export class GnuTlsAeadKey implements AeadKey {
     length: number,
     tag: number,
   ): boolean {
+    const { decrypt } = this.#gnutls;
+    return this.#crypt(decrypt, nonce, associated, associatedLength, text, length, tag, TAG_BYTES) === 0;
+  }
+
+  #crypt(
+    crypt: Crypt,
+    nonce: number,
+    associated: number,
+    associatedLength: number,
+    text: number,
+    length: number,
+    tag: number,
+    tagLength: number,
+  ): number {
     const { address } = this.#record;
+    const base = this.#base;
     this.#describe(associated, associatedLength, text, length);
-    const result = this.#gnutls.decrypt(
+    return crypt(
       this.#live(),
-      this.#base + nonce,
+      base + nonce,
       NONCE_BYTES,
       address + ASSOCIATED,
       1,
       address + TEXT,
       1,
-      this.#base + tag,
-      TAG_BYTES,
+      base + tag,
+      tagLength,
     );
-    return result === 0;
   }
 
   #describe(associated: number, associatedLength: number, text: number, length: number): void {
