@@ -5,10 +5,9 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
-import { messageOf, SallyportError } from '../error.ts';
+import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
-import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
 import { MtuTest } from '../peer/mtu-test.ts';
 import { linkErrorLine } from '../peer/path-mtu.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
@@ -16,7 +15,7 @@ import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
 import type { PeerFacts } from '../tunnel/host-port.ts';
-import { HostError } from '../tunnel/ports.ts';
+import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
 import type { AttemptLink } from './link.ts';
@@ -24,7 +23,7 @@ import { updateTunnel } from './live-update.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, planeFailure, softExit, softRestart } from './signal.ts';
 
 const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 /** Updates of the server that may wait for each other. */
@@ -398,28 +397,9 @@ export class Attempt {
 
   #linkClosed(code: string, text: string): void {
     const { log } = this.#ports;
-    if (this.#session.state.name === 'starting') {
-      log(Level.linkErrors, `TCP: connect to ${formatLogAddress(this.#link.remote)} failed: ${text}`);
-      const error = new SallyportError(
-        `The server ${formatLogAddress(this.#link.remote)} could not be reached: ${text}`,
-        {
-          code: 'SALLYPORT_REFUSED',
-          blame: 'network',
-          retry: true,
-          hint: 'Check address and port, that the server runs, and that no firewall stands between.',
-        },
-      );
-      this.#end(softRestart('connection-failed', { error, connectionFailed: true }));
-      return;
-    }
-    tellLost({ code, text }, log);
-    const what = code === 'BAD_FRAME' ? 'sent a bad packet length' : 'closed the TCP connection';
-    const error = new SallyportError(`The server ${what}: ${text}`, {
-      code: 'SALLYPORT_NETWORK',
-      blame: 'peer',
-      retry: true,
-    });
-    this.#end(softRestart('connection-reset', { error }));
+    const refused = this.#session.state.name === 'starting';
+    const where = formatLogAddress(this.#link.remote);
+    this.#end(refused ? endOfRefusedStream('server', where, text, log) : endOfLostStream('server', code, text, log));
   }
 
   #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
@@ -438,15 +418,13 @@ export class Attempt {
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
-    const { log } = this.#ports;
     if (event.peer !== undefined && event.peer !== this.#peer) return;
-    logDrop(event, log, {
+    const end = endOfDrop(event, this.#ports.log, {
       peerPrefix: this.#peerPrefix(),
       muteReplayWarnings: this.#config.process.muteReplayWarnings,
+      stream: this.#profile.proto.transport !== 'udp',
     });
-    if (this.#profile.proto.transport === 'udp' || event.peer === undefined || !endsStream(event)) return;
-    log(Level.linkErrors, 'Fatal decryption error (process_incoming_link), restarting');
-    this.#end(softRestart('decryption-error'));
+    if (end !== undefined) this.#end(end);
   }
 
   #pollTimeout(): void {
@@ -494,18 +472,7 @@ export class Attempt {
   /** Work that goes on while the session is driven; its failure ends the attempt. */
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => {
-      if (this.#over) return;
-      const text = messageOf(error);
-      this.#ports.log(Level.fatal, text);
-      const known =
-        error instanceof SallyportError
-          ? error
-          : new SallyportError(text, {
-              code: error instanceof HostError ? 'SALLYPORT_HOST' : 'SALLYPORT_INTERNAL',
-              blame: 'internal',
-              cause: error,
-            });
-      this.#end(softExit(FATAL, { error: known, exitCode: 1 }));
+      if (!this.#over) this.#end(endOfFailedWork(error, this.#ports.log));
     });
   }
 

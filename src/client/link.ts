@@ -49,8 +49,7 @@ export function openAttemptLink(
     ...linkRequest(profile, remote, local, context),
     remote: profile.proto.transport === 'udp' && profile.float ? undefined : remote,
   });
-  for (const note of opened.notes ?? []) log(Level.warning, note);
-  logBuffers(log, opened.buffers);
+  logOpened(log, opened);
   if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
   const id = plane.addLink({
     endpoint: { kind: 'fd', fd: opened.fd },
@@ -91,16 +90,16 @@ export function attemptLink(
 }
 
 /** The socket that a profile asks for. */
-export function linkRequest(
+export function linkRequest<Remote extends SocketAddress | undefined>(
   profile: ConnectionProfile,
-  remote: SocketAddress,
+  remote: Remote,
   local: SocketAddress | undefined,
   context: LinkContext,
-): LinkRequest & { readonly remote: SocketAddress } {
+): LinkRequest & { readonly remote: Remote } {
   return {
     transport: profile.proto.transport,
     remote,
-    local: local ?? unboundLocal(profile, remote),
+    local: local ?? (remote && unboundLocal(profile, remote)),
     ipv6Only: profile.bindIpv6Only,
     sndbufBytes: context.sndbufBytes,
     rcvbufBytes: context.rcvbufBytes,
@@ -124,6 +123,12 @@ function localText(profile: ConnectionProfile, local: SocketAddress | undefined)
   const host =
     local === undefined || local.address.every((byte) => byte === 0) ? '[undef]' : formatAddress(local.address);
   return ` (bound): [AF_INET${family === 6 ? '6' : ''}]${host}:${profile.localPort}`;
+}
+
+/** What there is to say of a socket that was opened. */
+export function logOpened(log: Log, { notes = [], buffers }: OpenLink): void {
+  for (const note of notes) log(Level.warning, note);
+  logBuffers(log, buffers);
 }
 
 export function logBuffers(log: Log, { receive, send }: OpenLink['buffers']): void {

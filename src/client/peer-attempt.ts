@@ -6,24 +6,23 @@
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
-import { messageOf, SallyportError } from '../error.ts';
+import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
-import { endsStream, logDrop, tellLost } from '../peer/drop-words.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
 import { createSession } from '../session/session.ts';
 import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
-import { HostError } from '../tunnel/ports.ts';
 import { isHardReset, parseOpcode } from '../wire/opcode.ts';
+import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { addPeer } from './bring-up.ts';
 import { Contact } from './peer-contact.ts';
 import type { PeerLink } from './peer-link.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, FATAL, planeFailure, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, planeFailure, softExit, softRestart } from './signal.ts';
 
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 /** A newcomer that gets nowhere makes way for another after this time. */
@@ -427,36 +426,21 @@ export class PeerAttempt {
 
   #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
     const { log } = this.#ports;
-    if (!this.#linkOpen) {
-      log(Level.linkErrors, `TCP: connect to ${this.#remoteText()} failed: ${text}`);
-      const error = new SallyportError(`The peer ${this.#remoteText()} could not be reached: ${text}`, {
-        code: 'SALLYPORT_REFUSED',
-        blame: 'network',
-        retry: true,
-        hint: 'Check address and port, that the peer runs, and that no firewall stands between.',
-      });
-      this.#end(softRestart('connection-failed', { error, connectionFailed: true }));
-      return;
-    }
-    tellLost({ code, text }, log);
-    const error = new SallyportError(`The peer closed the TCP connection: ${text}`, {
-      code: 'SALLYPORT_NETWORK',
-      blame: 'peer',
-      retry: true,
-    });
-    this.#end(softRestart('connection-reset', { error }));
+    this.#end(
+      this.#linkOpen
+        ? endOfLostStream('peer', code, text, log)
+        : endOfRefusedStream('peer', this.#remoteText(), text, log),
+    );
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
-    const { log } = this.#ports;
     if (event.peer !== undefined && event.peer !== this.peer) return;
-    logDrop(event, log, {
+    const end = endOfDrop(event, this.#ports.log, {
       peerPrefix: this.#peerPrefix(),
       muteReplayWarnings: this.#config.process.muteReplayWarnings,
+      stream: this.#profile.proto.transport !== 'udp',
     });
-    if (this.#profile.proto.transport === 'udp' || event.peer === undefined || !endsStream(event)) return;
-    log(Level.linkErrors, 'Fatal decryption error (process_incoming_link), restarting');
-    this.#end(softRestart('decryption-error'));
+    if (end !== undefined) this.#end(end);
   }
 
   /** In band the notice goes once a second; the control channel carries it reliably, once. Then the attempt ends. */
@@ -495,13 +479,7 @@ export class PeerAttempt {
     const done = (): boolean => this.#hostWork.delete(work);
     work.then(done, done);
     work.catch((error: unknown) => {
-      if (this.#over) return;
-      const text = messageOf(error);
-      this.#ports.log(Level.fatal, text);
-      const code = error instanceof HostError ? 'SALLYPORT_HOST' : 'SALLYPORT_INTERNAL';
-      const known =
-        error instanceof SallyportError ? error : new SallyportError(text, { code, blame: 'internal', cause: error });
-      this.#end(softExit(FATAL, { error: known, exitCode: 1 }));
+      if (!this.#over) this.#end(endOfFailedWork(error, this.#ports.log));
     });
   }
 

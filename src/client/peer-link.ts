@@ -5,7 +5,9 @@ import type { LinkId } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
 import { protocolName } from '../peer/protocol-name.ts';
-import { type AttemptLink, type LinkContext, openAttemptLink } from './link.ts';
+import type { OpenLink } from '../ports.ts';
+import { sameBytes } from '../wire/reader.ts';
+import { type AttemptLink, type LinkContext, linkRequest, logOpened, openAttemptLink } from './link.ts';
 
 export interface PeerLink {
   /** Of the socket that packets travel over; undefined while a stream is waited for. */
@@ -122,7 +124,7 @@ function listen(
     shared: false,
     announce: () => announce(profile, bound, stream?.remote, context),
     accept(of, fd, address) {
-      const known = expected === undefined || profile.float || sameHost(expected, address);
+      const known = expected === undefined || profile.float || sameBytes(expected.address, address.address);
       if (of !== listener || stream !== undefined || !known) {
         if (!known)
           log(
@@ -153,22 +155,9 @@ function listen(
   };
 }
 
-function openSocket(profile: ConnectionProfile, local: SocketAddress, context: LinkContext) {
-  const { links, log } = context;
-  const opened = links.open({
-    transport: profile.proto.transport,
-    remote: undefined,
-    local,
-    ipv6Only: profile.bindIpv6Only,
-    sndbufBytes: context.sndbufBytes,
-    rcvbufBytes: context.rcvbufBytes,
-    mark: context.mark,
-    bindDevice: context.bindDevice,
-    mtuDiscovery: profile.mtuDiscovery,
-    tcpNoDelay: context.tcpNoDelay,
-  });
-  const { receive, send } = opened.buffers;
-  log(Level.osiBuffers, `Socket Buffers: R=[${receive[0]}->${receive[1]}] S=[${send[0]}->${send[1]}]`);
+function openSocket(profile: ConnectionProfile, local: SocketAddress, context: LinkContext): OpenLink {
+  const opened = context.links.open(linkRequest(profile, undefined, local, context));
+  logOpened(context.log, opened);
   return opened;
 }
 
@@ -188,6 +177,3 @@ function announce(
   log(Level.info, `${name} link local${profile.bindLocal ? ` (bound): ${formatLogAddress(local)}` : ': (not bound)'}`);
   log(Level.info, `${name} link remote: ${remote === undefined ? '[AF_UNSPEC]' : formatLogAddress(remote)}`);
 }
-
-const sameHost = (one: SocketAddress, other: SocketAddress): boolean =>
-  one.address.length === other.address.length && one.address.every((byte, index) => byte === other.address[index]);

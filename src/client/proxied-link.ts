@@ -9,7 +9,7 @@ import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { ByteStream, ClockPort, ResolverPort, StreamPort } from '../ports.ts';
 import { HttpDialog } from './http-dialog.ts';
-import { type AttemptLink, attemptLink, type LinkContext, linkRequest, logBuffers } from './link.ts';
+import { type AttemptLink, attemptLink, type LinkContext, linkRequest, logBuffers, logOpened } from './link.ts';
 import type { ProxyCredentials } from './proxy-credentials.ts';
 import type { ProxyDialog } from './proxy-dialog.ts';
 import { openWay, type ProxyEnd } from './proxy-stream.ts';
@@ -152,7 +152,7 @@ function relayedLink(
 ): AttemptLink {
   const { links, plane, log } = context;
   const opened = links.open({ ...linkRequest(profile, hop, undefined, context), local: undefined });
-  logBuffers(log, opened.buffers);
+  logOpened(log, opened);
   const { fd } = opened;
   const id = plane.addLink({
     endpoint: { kind: 'fd', fd },
