@@ -149,6 +149,15 @@ export class WatchedProcess {
     return this.exit(timeoutMs);
   }
 
+  /** Asks again and again, for a program that may lose a signal. */
+  async stopForSure(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = defaultWaitMs): Promise<Exit> {
+    for (let waitedMs = 0; waitedMs < timeoutMs && !this.#exit; waitedMs += 1000) {
+      this.signal(signal);
+      await this.#until(1000, () => this.#exit);
+    }
+    return this.exit(0);
+  }
+
   /** The end by SIGKILL, for clean-up; never rejects. */
   async kill(): Promise<void> {
     if (this.#exit) return;
