@@ -1,5 +1,6 @@
 // The D-Bus port against a real dbus-daemon, and against sockets that misbehave.
 
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
@@ -13,18 +14,21 @@ import { type MessageBus, startMessageBus } from '../lab/message-bus.ts';
 
 const PATH = '/org/example/Thing';
 const NAME = 'org.example.Thing';
-let daemon: MessageBus;
+const noDaemon = spawnSync('dbus-daemon', ['--version']).status !== 0;
+if (noDaemon && process.env.CI === 'true') throw new Error('CI=true: the tests need dbus-daemon');
+if (noDaemon) console.log('skipping tests on a real bus: dbus-daemon is not there');
+let daemon: MessageBus | undefined;
 const cleanUps: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  daemon = await startMessageBus();
+  if (!noDaemon) daemon = await startMessageBus();
 });
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
-afterAll(() => daemon.stop());
+afterAll(() => daemon?.stop());
 
-async function open(options: Partial<BusOptions> = {}, address = daemon.address): Promise<Bus> {
+async function open(options: Partial<BusOptions> = {}, address = daemon?.address ?? ''): Promise<Bus> {
   const bus = await openBus(address, { timeoutMs: 5000, onLost: () => {}, ...options });
   cleanUps.push(() => bus.close());
   return bus;
@@ -61,7 +65,7 @@ const errorOf = (promise: Promise<unknown>): Promise<BusError> =>
     (error: BusError) => error,
   );
 
-describe('the bus', () => {
+describe.skipIf(noDaemon)('the bus', () => {
   it('carries a call, its arguments of every shape, and the answer', async () => {
     const { caller, service } = await pair({
       Echo: { in: 'a{sa{sv}}', out: 'a{sa{sv}}s', handler: ([body], sender) => [retyped(body), sender] },
