@@ -9,6 +9,7 @@ export const PORT_FILES: readonly string[] = [
   'control/wrap-options.ts',
   'data/plane.ts',
   'tunnel/ports.ts',
+  'tunnel/bus-port.ts',
   'client/ports.ts',
   'server/ports.ts',
   'ip/socket-address.ts',
