@@ -323,9 +323,7 @@ describe('errors', () => {
     expect(unknown && optionsErrorText(unknown)).toBe(
       'Options error: Unrecognized option or missing or extra parameter(s) in x.conf:5: nobindd (2.7.8)',
     );
-    expect(later && optionsErrorText(later)).toMatch(
-      /^Options error: option 'management-external-key' .* \(x\.conf:6\)$/,
-    );
+    expect(later && optionsErrorText(later)).toMatch(/^Options error: .* \(x\.conf:6\)$/);
   });
 
   it('always say what to do', () => {
