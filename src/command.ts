@@ -14,6 +14,7 @@ export { parseConfig } from './config/parse.ts';
 export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
+export { openNotifier, type ServiceState } from './linux/notify.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';

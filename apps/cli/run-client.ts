@@ -5,12 +5,14 @@ import type { Config, Logger, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
+import type { Service } from './service.ts';
 import type { SignalListener } from './signals.ts';
 
 /** What a run of the configuration starts from. */
 export interface RunSetting {
   readonly config: Config;
   readonly logger: Logger;
+  readonly service: Service;
   readonly credentials: CommandCredentials;
   /** The file that scripts see in `config`. */
   readonly configFile: string | undefined;
@@ -37,7 +39,7 @@ export type RunEnd =
 
 /** Reads what the configuration names, and connects. Rejects for what can't be read. */
 export async function runClient(setting: RunSetting): Promise<Running> {
-  const { config, logger, credentials } = setting;
+  const { config, logger, service, credentials } = setting;
   const composed = await composeClient(config, {
     ...setting,
     log: logger.log,
@@ -45,7 +47,14 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     passphrase: () => credentials.passphrase(),
   });
   setting.ready();
-  const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
+  const { client, run } = composed.start({
+    state: ({ phase }) => {
+      if (phase === 'connected') service.status('Initialization Sequence Completed');
+      else if (phase === 'reconnecting') service.status('Not connected, trying again');
+    },
+    peerConnected: () => {},
+    info: () => {},
+  });
   const reports = startReports(config, client, logger, setting.directory);
   return {
     ended: run(),

@@ -7,7 +7,7 @@ import type { Running, RunSetting } from './run-client.ts';
 
 /** Reads what the configuration names, and serves. Rejects for what can't be read. */
 export async function runServer(setting: RunSetting): Promise<Running> {
-  const { config, logger, credentials } = setting;
+  const { config, logger, service, credentials } = setting;
   const { log } = logger;
   const composed = await composeServer(config, {
     ...setting,
@@ -19,6 +19,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   const { server, run, reload } = composed.start({
     listening: () => {
       listening = true;
+      service.status('Initialization Sequence Completed');
     },
   });
 
@@ -50,7 +51,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   return {
     ended: run(),
     signal: (name) => {
-      if (name === 'SIGHUP' && listening) reloading = reloading.then(reloadNow);
+      if (name === 'SIGHUP' && listening)
+        reloading = reloading.then(service.reloading).then(reloadNow).finally(service.ready);
       else server.signal(name);
     },
     statistics: () => reports.toLog(),
