@@ -129,6 +129,52 @@ labSuite('the Debian package', () => {
     expect(treeOf(root)).toEqual(before);
   });
 
+  /** The other package's .name file in a root of its own, and ours installed beside it. */
+  const besideTheirs = async (folderName: string, theirs: string) => {
+    const root = await lab().directory(folderName);
+    const folder = join(root, 'usr/lib/NetworkManager/VPN');
+    const name = join(folder, 'nm-openvpn-service.name');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(name, theirs);
+    expect(dpkg(root, '--install', deb)).toMatchObject({ status: 0 });
+    expect(readFileSync(name, 'utf8')).toBe(theirs);
+    const program = join(root, 'usr/lib/NetworkManager/sallyport-nm-service');
+    // A build that has the service has it in the package.
+    if (!existsSync(program)) writeFileSync(program, '', { mode: 0o755 });
+    const turn = (word: string) =>
+      spawnSync('/bin/sh', [join(root, 'usr/sbin/sallyport-nm-switch'), word], {
+        encoding: 'utf8',
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DPKG_ROOT: root },
+      });
+    return { root, folder, name, turn };
+  };
+
+  itOurs(
+    'is NetworkManager’s service only when it is asked to, and gives the place back, also when it goes',
+    async () => {
+      const theirs = '[VPN Connection]\nname=openvpn\nprogram=/usr/lib/NetworkManager/nm-openvpn-service\n[libnm]\n';
+      const { root, folder, name, turn } = await besideTheirs('deb-switch', theirs);
+      expect(turn('status').stdout).toBe('off\n');
+      expect(turn('on')).toMatchObject({ status: 0, stderr: '' });
+      expect(readFileSync(name, 'utf8')).toBe(theirs.replace('nm-openvpn-service', 'sallyport-nm-service'));
+      expect(readdirSync(folder).filter((entry) => entry.endsWith('.name'))).toEqual(['nm-openvpn-service.name']);
+      expect(turn('on').status).toBe(0);
+      expect([turn('status').stdout, turn('off').status, turn('off').status]).toEqual(['on\n', 0, 0]);
+      expect(readFileSync(name, 'utf8')).toBe(theirs);
+      expect(turn('on').status).toBe(0);
+      expect(dpkg(root, '--purge', 'sallyport')).toMatchObject({ status: 0 });
+      expect([readdirSync(folder), readFileSync(name, 'utf8')]).toEqual([['nm-openvpn-service.name'], theirs]);
+    },
+  );
+
+  itOurs('changes nothing where the other package’s file names no program', async () => {
+    const { folder, name, turn } = await besideTheirs('deb-refuse', '[VPN Connection]\n');
+    const { status, stderr } = turn('on');
+    expect([status, readdirSync(folder)]).toEqual([1, ['nm-openvpn-service.name']]);
+    expect(stderr).toContain('names no program; nothing was changed');
+    expect(readFileSync(name, 'utf8')).toBe('[VPN Connection]\n');
+  });
+
   itOurs(
     'connects from the installed files, and tells the service manager, whose address scripts do not see',
     async () => {
