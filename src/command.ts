@@ -19,6 +19,7 @@ export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
 export { formatAddress } from './ip/address.ts';
 export type { SocketAddress } from './ip/socket-address.ts';
+export { openNotifier, type ServiceState } from './linux/notify.ts';
 export { peerCredentials } from './linux/peer-credentials.ts';
 export { lookupGroup, lookupUser } from './linux/privileges.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';

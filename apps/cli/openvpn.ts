@@ -26,6 +26,7 @@ import { missingFileLines } from './named-files.ts';
 import { writePidFile } from './pid-file.ts';
 import { type RunSetting, runClient } from './run-client.ts';
 import { runServer } from './run-server.ts';
+import { openService, type Service } from './service.ts';
 import type { SignalInbox } from './signals.ts';
 import { unknownCommandAdvice } from './unknown-command.ts';
 import { versionLine } from './version.ts';
@@ -43,6 +44,7 @@ export async function runOpenVpn(
   signals: SignalInbox,
   worker: Worker | undefined,
 ): Promise<number> {
+  const service = openService(process.env);
   const child = receiveDaemon();
   const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
   const emergency = catchFaults(logger);
@@ -56,6 +58,7 @@ export async function runOpenVpn(
     try {
       const end = await runOnce(reading, argv, {
         logger,
+        service,
         signals,
         child,
         first,
@@ -65,6 +68,7 @@ export async function runOpenVpn(
         worker: first ? worker : undefined,
       });
       if (end === 'reload') {
+        service.reloading();
         first = false;
         continue;
       }
@@ -109,6 +113,7 @@ function inDirectory<T>(directory: string, act: () => T): T {
 
 interface RunContext {
   readonly logger: Logger;
+  readonly service: Service;
   readonly signals: SignalInbox;
   readonly child: DaemonChild | undefined;
   readonly first: boolean;
@@ -125,11 +130,11 @@ async function runOnce(
   argv: readonly string[],
   context: RunContext,
 ): Promise<number | 'reload'> {
-  const { logger, signals, child, first, once, emergency, worker, home } = context;
+  const { logger, service, signals, child, first, once, emergency, worker, home } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
-  if (config.process.daemon !== undefined && child === undefined) {
+  if (config.process.daemon !== undefined && child === undefined && !service.managed) {
     return goToBackground(await secretsForDaemon(config, warn), logger);
   }
   if (first) once.scriptOutput = chooseSink(config, logger);
@@ -142,6 +147,7 @@ async function runOnce(
   const setting: RunSetting = {
     config,
     logger,
+    service,
     credentials,
     management: once.management,
     configFile: configFileOf(argv),
@@ -151,11 +157,18 @@ async function runOnce(
     worker,
     reread: (running) => inDirectory(home, () => readConfiguration(argv, logger, running)?.config),
     ready: () => {
+      service.ready();
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },
   };
   const running = config.mode === 'server' ? await runServer(setting) : await runClient(setting);
-  signals.listen(running);
+  signals.listen({
+    ...running,
+    signal: (name) => {
+      if (name === 'SIGTERM' || name === 'SIGINT') service.stopping();
+      running.signal(name);
+    },
+  });
   emergency.undo = async () => {
     running.signal('SIGTERM');
     await running.ended;

@@ -7,12 +7,14 @@ import { clientObserver, ManagedChallenges, managedSteering, protocolOf } from '
 import type { Management } from '../management/management.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
+import type { Service } from './service.ts';
 import type { SignalListener } from './signals.ts';
 
 /** What a run of the configuration starts from. */
 export interface RunSetting {
   readonly config: Config;
   readonly logger: Logger;
+  readonly service: Service;
   readonly credentials: CommandCredentials;
   readonly management: Management | undefined;
   /** The file that scripts see in `config`. */
@@ -40,7 +42,7 @@ export type RunEnd =
 
 /** Reads what the configuration names, and connects. Rejects for what can't be read. */
 export async function runClient(setting: RunSetting): Promise<Running> {
-  const { config: stated, logger, credentials, management } = setting;
+  const { config: stated, logger, service, credentials, management } = setting;
   // `auth-retry` can be changed by management while the client runs.
   let authRetry = stated.authRetry;
   const config: Config = Object.defineProperty({ ...stated }, 'authRetry', { get: () => authRetry });
@@ -55,7 +57,19 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     steering: management && observer && managedSteering(management.core, (profile) => observer.begins(profile)),
   });
   setting.ready();
-  const { client, run } = composed.start(observer ?? { state: () => {}, peerConnected: () => {}, info: () => {} });
+  const told: Parameters<typeof composed.start>[0] = observer ?? {
+    state: () => {},
+    peerConnected: () => {},
+    info: () => {},
+  };
+  const { client, run } = composed.start({
+    ...told,
+    state(state) {
+      if (state.phase === 'connected') service.status('Initialization Sequence Completed');
+      else if (state.phase === 'reconnecting') service.status('Not connected, trying again');
+      told.state(state);
+    },
+  });
   const reports = startReports(config, client, logger, setting.directory);
   management?.attach({
     signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name)),

@@ -10,7 +10,7 @@ import type { Running, RunSetting } from './run-client.ts';
 
 /** Reads what the configuration names, and serves. Rejects for what can't be read. */
 export async function runServer(setting: RunSetting): Promise<Running> {
-  const { config, logger, credentials, management } = setting;
+  const { config, logger, service, credentials, management } = setting;
   let commands: ServerCommands | undefined;
   const { log } = logger;
   const composed = await composeServer(config, {
@@ -25,6 +25,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     listening: () => {
       listening = true;
       management?.core.state('CONNECTED', 'SUCCESS');
+      service.status('Initialization Sequence Completed');
     },
     connected: (info) => commands?.established(info.id, clientEnvironment(info)),
   });
@@ -62,7 +63,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
 
   let reloading = Promise.resolve();
   const signal: Running['signal'] = (name) => {
-    if (name === 'SIGHUP' && listening) reloading = reloading.then(reloadNow);
+    if (name === 'SIGHUP' && listening)
+      reloading = reloading.then(service.reloading).then(reloadNow).finally(service.ready);
     else server.signal(name);
   };
   management?.attach({

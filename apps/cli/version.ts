@@ -13,15 +13,19 @@ export function librariesLine(): string {
   return `library versions: OpenSSL ${process.versions.openssl}, Node ${process.versions.node}`;
 }
 
-/** Prints what `openvpn --version` prints, as far as it is true of this program. */
-export function printVersion(): void {
+/** What `openvpn --version` prints, as far as it is true of this program; without `libraries` where no Node is asked. */
+export function versionText(libraries: string | undefined): string {
   const lines = [
     versionLine(),
-    librariesLine(),
+    ...(libraries === undefined ? [] : [libraries]),
     // Packets are moved in user space.
     'DCO version: N/A',
     `Sallyport ${SALLYPORT_VERSION}: OpenVPN in TypeScript, measured by OpenVPN ${OPENVPN_VERSION}. Licence: Apache-2.0`,
     `Lists: --show-ciphers, --show-digests, --show-tls, --show-groups. Every option: --help, docs/COMPATIBILITY.md`,
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function printVersion(): void {
+  process.stdout.write(versionText(librariesLine()));
 }
