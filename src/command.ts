@@ -8,17 +8,21 @@ export type {
   PartialCredentials,
   WebLogin,
 } from './client/ports.ts';
+export type { ClientObserver, ClientStatistics } from './client/client.ts';
 export type { SignalName } from './client/signal.ts';
+export type { ClientState } from './client/state.ts';
 export type { Config, Source } from './config/config.ts';
 export { parseConfig } from './config/parse.ts';
 export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
+export { formatAddress } from './ip/address.ts';
+export { peerUid } from './linux/peer-credentials.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
-export { createLogger, formatLocalTime, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
+export { createLogger, formatLocalTime, formatLogLine, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 export {
   type BatchCounters,
@@ -27,7 +31,8 @@ export {
   openStatusFile,
   type StatusFile,
 } from './node/status-file.ts';
-export { cleanTerminalText, createTerminal, prompts, reachablePerson } from './node/terminal.ts';
+export { cleanTerminalText, createTerminal, prompts, reachablePerson, type TerminalPort } from './node/terminal.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
+export type { TunnelPlan } from './tunnel/plan.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

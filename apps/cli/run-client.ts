@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { Config, Logger, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
+import type { Control } from '../desktop/control-server.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
 import type { SignalListener } from './signals.ts';
@@ -20,6 +21,8 @@ export interface RunSetting {
   readonly worker: Worker | undefined;
   /** Reads the configuration again (SIGHUP), as at the start; undefined when it can't be used, which has been told. */
   reread(running: Config): Config | undefined;
+  /** The control socket of a tunnel that `sallyport up` started. */
+  readonly control?: Control | undefined;
   /** Everything was read and checked: a parent that waits for it may go. */
   ready(): void;
 }
@@ -45,7 +48,10 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     passphrase: () => credentials.passphrase(),
   });
   setting.ready();
-  const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
+  const { client, run } = composed.start(
+    setting.control?.observer ?? { state: () => {}, peerConnected: () => {}, info: () => {} },
+  );
+  setting.control?.attach(client);
   const reports = startReports(config, client, logger, setting.directory);
   return {
     ended: run(),
