@@ -1,5 +1,6 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
+export type { ClientObserver, ClientStatistics } from './client/client.ts';
 export type {
   Challenge,
   ChallengePort,
@@ -8,7 +9,6 @@ export type {
   PartialCredentials,
   WebLogin,
 } from './client/ports.ts';
-export type { ClientObserver, ClientStatistics } from './client/client.ts';
 export type { SignalName } from './client/signal.ts';
 export type { ClientState } from './client/state.ts';
 export type { Config, Source } from './config/config.ts';
@@ -22,7 +22,15 @@ export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
-export { createLogger, formatLocalTime, formatLogLine, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
+export {
+  createLogger,
+  formatLocalTime,
+  formatLogLine,
+  type Logger,
+  type LogSink,
+  openFileSink,
+  stdoutSink,
+} from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 export {
   type BatchCounters,

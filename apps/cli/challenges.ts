@@ -41,11 +41,7 @@ export function terminalChallenges(
 }
 
 /** `seesLines`: more than questions can be shown. */
-function askedPerson(
-  seesLines: boolean,
-  takeStatic: TakeResponse | undefined,
-  terminal: TerminalPort,
-): ChallengePort {
+function askedPerson(seesLines: boolean, takeStatic: TakeResponse | undefined, terminal: TerminalPort): ChallengePort {
   const showLogin = async ({ url, secondsLeft }: WebLogin): Promise<void> => {
     terminal.tell(`Log in at this address to go on: ${url}`);
     if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);

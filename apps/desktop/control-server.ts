@@ -9,13 +9,13 @@ import {
   type ClientState,
   type ClientStatistics,
   cleanTerminalText,
+  formatLogLine,
   type Logger,
   peerUid,
   SallyportError,
   type SignalName,
   type TerminalPort,
 } from '../../src/command.ts';
-import { formatLogLine } from '../../src/command.ts';
 import { statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
 
 /** What `up` hands over to the process that it starts. */
@@ -59,7 +59,10 @@ export const mayControl = (uid: number | undefined, owner: number): boolean =>
   uid !== undefined && (uid === 0 || uid === owner);
 
 /** Opens the socket. Rejects when a tunnel of the name runs already. `uidOf`: for tests. */
-export async function openControl(order: ControlOrder, uidOf: (socket: Socket) => number | undefined = kernelUid): Promise<Control> {
+export async function openControl(
+  order: ControlOrder,
+  uidOf: (socket: Socket) => number | undefined = kernelUid,
+): Promise<Control> {
   const owner = process.getuid?.() ?? 0;
   const names: TunnelNames = { name: order.name, profile: order.profile, pid: process.pid };
   const seconds = (): number => Math.floor(Date.now() / 1000);
@@ -117,14 +120,18 @@ export async function openControl(order: ControlOrder, uidOf: (socket: Socket) =
     },
   };
 
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
-    response.on('error', () => {});
-    if (!mayControl(uidOf(request.socket), owner)) return json(response, 403, { error: 'this tunnel is another user’s' });
-    const path = request.url?.split('?')[0] ?? '';
-    const answer = answers[`${request.method} ${path}`];
-    if (answer === undefined) return json(response, 404, { error: 'there is no such thing here' });
-    answer(request, response);
-  });
+  const server = createServer(
+    { maxHeaderSize: 8192, requestTimeout: 5000, headersTimeout: 5000 },
+    (request, response) => {
+      response.on('error', () => {});
+      if (!mayControl(uidOf(request.socket), owner))
+        return json(response, 403, { error: 'this tunnel is another user’s' });
+      const path = request.url?.split('?')[0] ?? '';
+      const answer = answers[`${request.method} ${path}`];
+      if (answer === undefined) return json(response, 404, { error: 'there is no such thing here' });
+      answer(request, response);
+    },
+  );
   server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', (_, socket) => socket.destroy());
   await listen(server, order);
@@ -181,7 +188,8 @@ export async function openControl(order: ControlOrder, uidOf: (socket: Socket) =
       return {
         ...logger,
         log(flags, text) {
-          cipher = /^(?:Outgoing )?Data Channel: (?:using negotiated )?cipher '([^']{1,40})'/i.exec(text)?.[1] ?? cipher;
+          cipher =
+            /^(?:Outgoing )?Data Channel: (?:using negotiated )?cipher '([^']{1,40})'/i.exec(text)?.[1] ?? cipher;
           logger.log(flags, text);
         },
         setSink: (sink) =>

@@ -19,7 +19,8 @@ export function placesOf(env: NodeJS.ProcessEnv, uid: number): Places {
   const own = join(home, 'sallyport');
   const given = env.SALLYPORT_PROFILES;
   const runtime =
-    env.SALLYPORT_RUNTIME || (uid === 0 ? '/run/sallyport' : join(env.XDG_RUNTIME_DIR || `/run/user/${uid}`, 'sallyport'));
+    env.SALLYPORT_RUNTIME ||
+    (uid === 0 ? '/run/sallyport' : join(env.XDG_RUNTIME_DIR || `/run/user/${uid}`, 'sallyport'));
   if (given) return { profiles: [given], imports: given, runtime };
   // Root takes profiles from where only root writes: XDG_CONFIG_HOME may be somebody else's.
   return uid === 0
@@ -44,7 +45,8 @@ export const recordPath = ({ runtime }: Places, name: string): string => join(ru
 export function makeRuntime({ runtime }: Places, uid: number): void {
   mkdirSync(runtime, { recursive: true, mode: 0o711 });
   const problem = runtimeProblem(lstatSync(runtime), uid);
-  if (problem !== undefined) throw new CommandFailure(ExitCode.unknown, `${runtime} ${problem}`, 'Remove it, and try again.');
+  if (problem !== undefined)
+    throw new CommandFailure(ExitCode.unknown, `${runtime} ${problem}`, 'Remove it, and try again.');
 }
 
 /** Why a folder can't be trusted with sockets; undefined when it can. */

@@ -19,7 +19,11 @@ export interface TunnelStatus {
   readonly device: string | null;
   readonly mtuBytes: number | null;
   readonly addresses: readonly string[];
-  readonly routes: readonly { readonly prefix: string; readonly gateway: string | null; readonly metric: number | null }[];
+  readonly routes: readonly {
+    readonly prefix: string;
+    readonly gateway: string | null;
+    readonly metric: number | null;
+  }[];
   readonly dns: { readonly servers: readonly string[]; readonly searchDomains: readonly string[] };
   readonly allTraffic: boolean;
   readonly cipher: string | null;
