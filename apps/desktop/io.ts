@@ -13,6 +13,6 @@ export interface CommandIo {
   readonly uid: number;
   /** Whose `sudo` this is. */
   readonly sudoUid: number | undefined;
-  readonly terminal: { readonly output: boolean; readonly error: boolean; readonly colour: boolean };
+  readonly terminal: { readonly output: boolean; readonly error: boolean };
   nowUnix(): number;
 }
