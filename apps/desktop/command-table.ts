@@ -20,9 +20,7 @@ export interface CommandRow {
   /** What else there is to know. */
   readonly more: readonly string[];
   /** What its word is, for completion. */
-  readonly completes: 'profile' | 'file' | 'profile-or-file' | 'shell' | 'command' | 'nothing';
-  /** Another bundle or helper answers it. */
-  readonly elsewhere?: true;
+  readonly completes: 'profile' | 'file' | 'profile-or-file' | 'shell' | 'nothing';
 }
 
 const JSON_OPTION: CommandOption = { name: 'json', help: 'Print JSON.' };

@@ -7,7 +7,7 @@ export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
 /** Words that other parts of the program answer. */
-const OTHERS = ['check', 'pki', 'server', 'recover', 'explain', 'help'];
+const OTHERS = ['check', 'pki', 'server', 'help'];
 
 const PROFILES = `sallyport list --json 2>/dev/null | sed -n 's/^ *"name": "\\(.*\\)",$/\\1/p'`;
 
@@ -29,8 +29,6 @@ function words({ completes }: CommandRow): string {
       return `$(${PROFILES})`;
     case 'shell':
       return SHELLS.join(' ');
-    case 'command':
-      return names().join(' ');
     default:
       return '';
   }

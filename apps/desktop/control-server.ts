@@ -300,7 +300,9 @@ function rmQuietly(path: string): void {
 export function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie is a process that has ended.
+    return fields[0] === 'Z' ? undefined : fields[19];
   } catch {
     return undefined;
   }
