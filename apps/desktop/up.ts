@@ -174,6 +174,13 @@ async function follow(name: string, options: UpOptions, io: CommandIo): Promise<
     interrupted.abort();
     response?.destroy();
   };
+  let given = false;
+  const giveUp = (): void => {
+    given = true;
+    stop();
+  };
+  process.once('SIGINT', giveUp);
+  process.once('SIGTERM', giveUp);
   const timer = setTimeout(stop, options.waitSeconds * 1000);
   let asking: Promise<void> = Promise.resolve();
   try {
@@ -182,7 +189,7 @@ async function follow(name: string, options: UpOptions, io: CommandIo): Promise<
       else if (event.type === 'tell') progress.tell(String(event.text));
       else if (event.type === 'question') {
         progress.clear();
-        asking = answer(name, event, io, interrupted.signal).catch(() => stop());
+        asking = answer(name, event, io, interrupted.signal).catch(() => giveUp());
       } else if (event.type === 'status') {
         last = event.status as TunnelStatus;
         progress.show(last);
@@ -197,10 +204,13 @@ async function follow(name: string, options: UpOptions, io: CommandIo): Promise<
     progress.clear();
     response?.destroy();
     await asking;
+    process.removeListener('SIGINT', giveUp);
+    process.removeListener('SIGTERM', giveUp);
   }
   if (timeUp) {
     const why = last?.reason ? `: ${cleanTerminalText(last.reason)}` : '';
     await endTunnel(name, io);
+    if (given) throw new CommandFailure(ExitCode.unknown, `${name}: connecting was given up, and ended`);
     throw new CommandFailure(
       ExitCode.timeout,
       `${name} was not up within ${options.waitSeconds} s${why}; it was ended`,

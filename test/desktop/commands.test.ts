@@ -168,7 +168,7 @@ describe('import', () => {
   });
   it('is undone by export, byte for byte, and refuses a profile with errors', async () => {
     const { io, said } = ioOf();
-    const text = '# \u00e9\r\nclient\r\nremote vpn.example.org\r\n<ca>\nx\n</ca>\n';
+    const text = '# \u00e9\r\nclient\r\nremote vpn.example.org\r\nauth-user-pass\r\n<ca>\nx\n</ca>\n';
     writeFileSync(join(folder, 'My office.ovpn'), text);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(0);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(1);

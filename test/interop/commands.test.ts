@@ -144,6 +144,23 @@ describe.skipIf(!isOurs)('commands', () => {
       management.close();
     });
 
+    it('give up at Ctrl-C, and --ask asks whatever the profile has', async () => {
+      const management = await loginServer();
+      const credentials = await lab().file('credentials', 'max\ns3cret\n', 0o600);
+      await imported('kept', { lines: [`auth-user-pass ${credentials}`] });
+      const up = await lab().client({ kind: 'sallyport', argv: ['up', 'kept', '--ask'], env, terminal: true });
+      await up.prompt(/Enter Auth Username:/);
+      up.write('eve\r');
+      await up.prompt(/Enter Auth Password:/);
+      up.write('other\r');
+      expect((await management.event('CONNECT')).env).toMatchObject({ username: 'eve', password: 'other' });
+      up.write('\x03');
+      expect((await up.exit()).code).toBe(1);
+      expect(up.text).toMatch(/kept: connecting was given up, and ended/);
+      expect(await sallyport(['status'])).toMatchObject({ code: 8, stdout: 'No tunnel is up.\n' });
+      management.close();
+    });
+
     it('bring a question of the server to the terminal of up', async () => {
       const management = await loginServer();
       const credentials = await lab().file('credentials', 'max\ns3cret\n', 0o600);
