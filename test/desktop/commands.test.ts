@@ -19,7 +19,8 @@ import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
 import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
-import { checkProfile } from '../../src/config.ts';
+import { argumentsFor } from '../../apps/desktop/up.ts';
+import { checkProfile, OPTIONS } from '../../src/config.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -205,6 +206,15 @@ describe('the command line', () => {
     const { io, said } = ioOf();
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
+  });
+  it('of the process in the background has what was asked of up', () => {
+    const options = { ask: true, onlyItsNetworks: false, allowIpv6Leak: false, waitSeconds: 1, json: false };
+    const args = argumentsFor('a.conf', options);
+    expect(args.slice(-3)).toEqual(['--config', 'a.conf', '--auth-user-pass']);
+    expect(args.includes('--block-ipv6-leak')).toBe(OPTIONS.has('block-ipv6-leak'));
+    const only = () => argumentsFor('a.conf', { ...options, onlyItsNetworks: true });
+    if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
+    else expect(only).toThrow(/does not work in this version/);
   });
   it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
     'gives %s a script that it can read',
