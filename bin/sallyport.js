@@ -15,7 +15,10 @@ if (!existsSync(join(bundles, 'sallyport.js'))) {
 } else if (first === '--version') {
   require(join(bundles, 'version.js')).printVersion();
 } else {
-  const own = ['check', 'pki', 'server', '--help', '-h', 'help'];
+  const own =
+    'check pki server --help -h help import list show up down reconnect status log delete export completion recover explain'.split(
+      ' ',
+    );
   // What prints something and ends.
   const tool = /^--(help|version|genkey|test-crypto|show-.*)$/;
   const connects = first !== undefined && !own.includes(first) && !args.some((word) => tool.test(word));

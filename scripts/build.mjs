@@ -1,5 +1,5 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
-// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for helper processes, one for `pki` and `server init`.
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for helper processes, one for `pki` and `server init`, one for the commands of profiles.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,10 @@ import { build } from 'esbuild';
 const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\.\/pki\/main\.ts$/ }, () => ({ path: './pki.js', external: true }));
+    onResolve({ filter: /^\.\.\/(pki|desktop)\/main\.ts$/ }, ({ path }) => ({
+      path: `./${path.split('/')[1]}.js`,
+      external: true,
+    }));
   },
 };
 
@@ -20,6 +23,7 @@ await build({
     sallyport: 'apps/cli/main.ts',
     version: 'apps/cli/version.ts',
     pki: 'apps/pki/main.ts',
+    desktop: 'apps/desktop/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
     'root-helper': 'src/linux/root-helper.ts',
   },

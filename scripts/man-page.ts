@@ -6,7 +6,7 @@ import { deprecationOf, STATUS_WORDS, whyOf } from '../src/config/option-words.t
 import { OPENVPN_VERSION, SALLYPORT_VERSION } from '../src/version.ts';
 
 /** When the sentences around the options were last written. */
-const PAGE_DATE = '2026-11-29';
+export const PAGE_DATE = '2026-11-29';
 
 /** The page in man(7); no clock is asked: the same table gives the same bytes. */
 export function manPage(): string {
@@ -33,6 +33,7 @@ export function manPage(): string {
     '.SH EXAMPLES',
     ...EXAMPLES.flatMap(([command, text]) => ['.TP', `.B ${roff(command)}`, roff(text)]),
     '.SH SEE ALSO',
+    '.BR sallyport (1),',
     '.BR openvpn (8),',
     '.BR ip (8)',
   ].join('\n')}\n`;
@@ -60,7 +61,7 @@ const paragraph = (at: number): readonly string[] => (at === 0 ? [] : ['.P']);
 const capital = (text: string): string => `${text[0]?.toUpperCase()}${text.slice(1)}`;
 
 /** Text for roff: dashes that stay dashes, no control line, no escape. */
-const roff = (text: string): string =>
+export const roff = (text: string): string =>
   text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { commandPage } from './command-page.ts';
 import { compatibilityText } from './compatibility.ts';
 import { manPage } from './man-page.ts';
 import { withNotYet } from './not-yet.ts';
@@ -14,6 +15,7 @@ export function writtenDocs(root: URL): Readonly<Record<string, string>> {
   return {
     [HISTORY_FILE]: formatHistory(history),
     'docs/COMPATIBILITY.md': compatibilityText(history),
+    'docs/sallyport.1': commandPage(),
     'docs/sallyport.8': manPage(),
     'README.md': withNotYet(readFileSync(new URL('README.md', root), 'utf8')),
   };

@@ -1,5 +1,6 @@
 // Entry point for the command: what an app that behaves like the `openvpn` program needs beside `compose`.
 
+export type { ClientObserver, ClientStatistics } from './client/client.ts';
 export type {
   Challenge,
   ChallengePort,
@@ -26,7 +27,15 @@ export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
 export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
-export { createLogger, formatLocalTime, type Logger, type LogSink, openFileSink, stdoutSink } from './node/logger.ts';
+export {
+  createLogger,
+  formatLocalTime,
+  formatLogLine,
+  type Logger,
+  type LogSink,
+  openFileSink,
+  stdoutSink,
+} from './node/logger.ts';
 export { FileRefusal, MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 export {
   type BatchCounters,
@@ -35,7 +44,7 @@ export {
   openStatusFile,
   type StatusFile,
 } from './node/status-file.ts';
-export { cleanTerminalText, createTerminal, prompts, reachablePerson } from './node/terminal.ts';
+export { cleanTerminalText, createTerminal, prompts, reachablePerson, type TerminalPort } from './node/terminal.ts';
 export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
 export type { TunnelPlan } from './tunnel/plan.ts';

@@ -12,7 +12,7 @@ export type {
   TunnelOptions,
 } from './config/config.ts';
 export { COMMAND_LINE, optionsErrorText, placeOf, warningsOf } from './config/findings.ts';
-export { quoteWord } from './config/lexer.ts';
+export { lexText, quoteWord } from './config/lexer.ts';
 export type { OptionRow, OptionStatus } from './config/option-row.ts';
 export { OPTION_GROUPS, OPTIONS } from './config/option-table.ts';
 export { type ConfigHost, type ConfigInput, type ParsedConfig, parseConfig } from './config/parse.ts';

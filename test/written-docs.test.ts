@@ -112,11 +112,13 @@ describe('the man page', () => {
     expect(man.split('\n').filter((line) => /(?<!\\)-/.test(line) && !/^\.(\\"|TH)/.test(line))).toEqual([]);
   });
 
-  const file = fileURLToPath(new URL('docs/sallyport.8', root));
-  const checkers = [
-    ['man', '--warnings', '-l', file],
-    ['mandoc', '-T', 'lint', '-W', 'warning', file],
-  ].filter(([program = '']) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0);
+  const checkers = ['docs/sallyport.1', 'docs/sallyport.8']
+    .map((path) => fileURLToPath(new URL(path, root)))
+    .flatMap((file) => [
+      ['man', '--warnings', '-l', file],
+      ['mandoc', '-T', 'lint', '-W', 'warning', file],
+    ])
+    .filter(([program = '']) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0);
 
   it.each(checkers)('gives %s nothing to complain about', (program, ...args) => {
     const { stdout, stderr, error } = spawnSync(program as string, args, {

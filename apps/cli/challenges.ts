@@ -7,6 +7,7 @@ import {
   prompts,
   reachablePerson,
   SallyportError,
+  type TerminalPort,
   type WebLogin,
 } from '../../src/command.ts';
 
@@ -14,9 +15,13 @@ import {
 type TakeResponse = () => string | undefined;
 
 /** The person at the terminal; undefined where there is none. `takeStatic`: where a parent asked the static challenge. */
-export function terminalChallenges(takeStatic: TakeResponse | undefined): ChallengePort | undefined {
+export function terminalChallenges(
+  takeStatic: TakeResponse | undefined,
+  follower?: TerminalPort | undefined,
+): ChallengePort | undefined {
+  if (follower !== undefined) return askedPerson(true, takeStatic, follower);
   const person = reachablePerson();
-  if (person !== undefined) return askedPerson(person === 'terminal', takeStatic);
+  if (person !== undefined) return askedPerson(person === 'terminal', takeStatic, createTerminal());
   if (takeStatic === undefined) return undefined;
   return {
     async respond({ kind, text }) {
@@ -36,8 +41,7 @@ export function terminalChallenges(takeStatic: TakeResponse | undefined): Challe
 }
 
 /** `seesLines`: more than questions can be shown. */
-function askedPerson(seesLines: boolean, takeStatic: TakeResponse | undefined): ChallengePort {
-  const terminal = createTerminal();
+function askedPerson(seesLines: boolean, takeStatic: TakeResponse | undefined, terminal: TerminalPort): ChallengePort {
   const showLogin = async ({ url, secondsLeft }: WebLogin): Promise<void> => {
     terminal.tell(`Log in at this address to go on: ${url}`);
     if (secondsLeft !== undefined) terminal.tell(`The server waits for it until ${clockTime(secondsLeft)}.`);

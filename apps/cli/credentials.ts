@@ -13,6 +13,7 @@ import {
   readCredentialsFile,
   readPasswordFile,
   type Source,
+  type TerminalPort,
 } from '../../src/command.ts';
 import { managedCredentials } from '../management/client-side.ts';
 import type { Management } from '../management/management.ts';
@@ -31,14 +32,17 @@ const handedNames = (kind: LoginKind): { readonly user: string; readonly secret:
 const PASSPHRASE = 'passphrase';
 const STATIC_RESPONSE = 'static-response';
 
-/** `secrets`: what a parent asked before this process became a daemon. They are used once. */
+/**
+ * `secrets`: what a parent asked before this process became a daemon. They are used once. `person`: whoever is asked in
+ * place of the terminal.
+ */
 export function commandCredentials(
   config: Config,
   warn: (text: string) => void,
   secrets: Readonly<Record<string, string>>,
-  management?: Management | undefined,
+  { management, person }: { management?: Management | undefined; person?: TerminalPort | undefined } = {},
 ): CommandCredentials {
-  const terminal = createTerminal();
+  const terminal = person ?? createTerminal();
   const handed = new Map(Object.entries(secrets));
   const take = (name: string): string | undefined => {
     const value = handed.get(name);
@@ -57,7 +61,7 @@ export function commandCredentials(
       const password = take(secret) ?? known.password ?? (await terminal.ask(prompts.password(kind), signal));
       return { username, password };
     },
-    challenges: () => terminalChallenges(handed.has(STATIC_RESPONSE) ? () => take(STATIC_RESPONSE) : undefined),
+    challenges: () => terminalChallenges(handed.has(STATIC_RESPONSE) ? () => take(STATIC_RESPONSE) : undefined, person),
     async passphrase() {
       const file = config.tls.askpass?.file;
       if (file !== undefined) return readPasswordFile(file, 'Private Key', warn);

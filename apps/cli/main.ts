@@ -7,6 +7,11 @@ import { asksForDevice } from '../../src/persistent-device.ts';
 import { runOpenVpn } from './openvpn.ts';
 import { catchSignals, type SignalInbox } from './signals.ts';
 
+/** The commands of apps/desktop/command-table.ts, which a start that connects does not load. */
+export const COMMAND_WORDS: ReadonlySet<string> = new Set(
+  'import list show up down reconnect status log delete export completion'.split(' '),
+);
+
 /** Runs the command and ends the process with its exit code. `worker`: a data worker that the launcher started ahead. */
 export async function main(argv: readonly string[], worker?: Worker): Promise<void> {
   const signals = catchSignals();
@@ -27,6 +32,12 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
     // A bundle of its own: a start that connects never loads it.
     const { processIo, runPki } = await import('../pki/main.ts');
     return runPki(argv, processIo());
+  }
+  if (COMMAND_WORDS.has(first ?? '') || (first === 'help' && COMMAND_WORDS.has(rest[0] ?? ''))) {
+    const { processCommandIo, runCommands } = await import('../desktop/main.ts');
+    // Nothing of ours is running yet: an interruption is the end, as for any program.
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeAllListeners(name);
+    return runCommands(argv, processCommandIo());
   }
   if (first === undefined || argv.includes('--help') || first === '-h' || first === 'help') {
     const { printUsage } = await import('./usage.ts');

@@ -17,6 +17,8 @@ import {
   stdoutSink,
 } from '../../src/command.ts';
 import { optionsErrorText, warningsOf } from '../../src/config.ts';
+import type { Control, ControlOrder, EndReport } from '../desktop/control-server.ts';
+import { CONTROL_ORDER } from '../desktop/order.ts';
 import { type Management, openManagement } from '../management/management.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
@@ -46,7 +48,15 @@ export async function runOpenVpn(
 ): Promise<number> {
   const service = openService(process.env);
   const child = receiveDaemon();
-  const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
+  const plain = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
+  let control: Control | undefined;
+  try {
+    control = await controlOf(child);
+  } catch (error) {
+    explain(error, plain);
+    return FAILED;
+  }
+  const logger = control?.tap(plain) ?? plain;
   const emergency = catchFaults(logger);
   const home = process.cwd();
   const once: Once = { removePidFile: () => {}, scriptOutput: undefined, management: undefined };
@@ -54,11 +64,15 @@ export async function runOpenVpn(
   for (;;) {
     if (!first) returnTo(home);
     const reading = readConfiguration(argv, logger);
-    if (reading === undefined) return FAILED;
+    if (reading === undefined) {
+      await control?.close(endReport(FAILED, new Error('the profile can not be used; the log says why')));
+      return FAILED;
+    }
     try {
       const end = await runOnce(reading, argv, {
         logger,
         service,
+        control,
         signals,
         child,
         first,
@@ -73,11 +87,13 @@ export async function runOpenVpn(
         continue;
       }
       once.removePidFile();
+      await control?.close(end);
       await once.management?.close();
-      return end;
+      return end.exitCode;
     } catch (error) {
       once.removePidFile();
       explain(error, logger);
+      await control?.close(endReport(FAILED, error));
       await once.management?.close();
       return FAILED;
     }
@@ -114,6 +130,7 @@ function inDirectory<T>(directory: string, act: () => T): T {
 interface RunContext {
   readonly logger: Logger;
   readonly service: Service;
+  readonly control: Control | undefined;
   readonly signals: SignalInbox;
   readonly child: DaemonChild | undefined;
   readonly first: boolean;
@@ -129,13 +146,13 @@ async function runOnce(
   { config, warnings }: Reading,
   argv: readonly string[],
   context: RunContext,
-): Promise<number | 'reload'> {
-  const { logger, service, signals, child, first, once, emergency, worker, home } = context;
+): Promise<EndReport | 'reload'> {
+  const { logger, service, control, signals, child, first, once, emergency, worker, home } = context;
   const { log } = logger;
   if (config.process.cd !== undefined) process.chdir(config.process.cd);
   const warn = (text: string): void => log(Level.warning, text);
   if (config.process.daemon !== undefined && child === undefined && !service.managed) {
-    return goToBackground(await secretsForDaemon(config, warn), logger);
+    return endReport(await goToBackground(await secretsForDaemon(config, warn), logger), undefined);
   }
   if (first) once.scriptOutput = chooseSink(config, logger);
   logger.setVerb(config.process.verb);
@@ -143,7 +160,10 @@ async function runOnce(
   announce(config, warnings, log, first);
   if (first) once.removePidFile = writePidFile(config.process.writepid);
   if (first) once.management = await openManagement(config, logger, versionLine());
-  const credentials = commandCredentials(config, warn, child?.secrets ?? {}, once.management);
+  const credentials = commandCredentials(config, warn, child?.secrets ?? {}, {
+    management: once.management,
+    person: control?.terminal,
+  });
   const setting: RunSetting = {
     config,
     logger,
@@ -155,6 +175,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
+    control,
     reread: (running) => inDirectory(home, () => readConfiguration(argv, logger, running)?.config),
     ready: () => {
       service.ready();
@@ -183,8 +204,22 @@ async function runOnce(
     if (config.mode === 'server') sayHint(end.error, logger);
     else sayFatal(end.error, logger);
   }
-  return end.exitCode;
+  return endReport(end.exitCode, end.error);
 }
+
+/** The socket that `sallyport up` asked for; its order came with the secrets. */
+async function controlOf(child: DaemonChild | undefined): Promise<Control | undefined> {
+  const order = child?.secrets[CONTROL_ORDER];
+  if (order === undefined) return undefined;
+  const { openControl } = await import('../desktop/control-server.ts');
+  return openControl(JSON.parse(order) as ControlOrder);
+}
+
+const endReport = (exitCode: number, error: unknown): EndReport => ({
+  exitCode,
+  message: error === undefined ? null : error instanceof Error ? error.message : String(error),
+  hint: error instanceof SallyportError ? (error.hint ?? null) : null,
+});
 
 interface Reading {
   readonly config: Config;

@@ -3,6 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { Config, Logger, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
+import type { Control } from '../desktop/control-server.ts';
 import { clientObserver, ManagedChallenges, managedSteering, protocolOf } from '../management/client-side.ts';
 import type { Management } from '../management/management.ts';
 import type { CommandCredentials } from './credentials.ts';
@@ -25,6 +26,8 @@ export interface RunSetting {
   readonly worker: Worker | undefined;
   /** Reads the configuration again (SIGHUP), as at the start; undefined when it can't be used, which has been told. */
   reread(running: Config): Config | undefined;
+  /** The control socket of a tunnel that `sallyport up` started. */
+  readonly control?: Control | undefined;
   /** Everything was read and checked: a parent that waits for it may go. */
   ready(): void;
 }
@@ -42,7 +45,7 @@ export type RunEnd =
 
 /** Reads what the configuration names, and connects. Rejects for what can't be read. */
 export async function runClient(setting: RunSetting): Promise<Running> {
-  const { config: stated, logger, service, credentials, management } = setting;
+  const { config: stated, logger, service, credentials, management, control } = setting;
   // `auth-retry` can be changed by management while the client runs.
   let authRetry = stated.authRetry;
   const config: Config = Object.defineProperty({ ...stated }, 'authRetry', { get: () => authRetry });
@@ -57,19 +60,24 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     steering: management && observer && managedSteering(management.core, (profile) => observer.begins(profile)),
   });
   setting.ready();
-  const told: Parameters<typeof composed.start>[0] = observer ?? {
-    state: () => {},
-    peerConnected: () => {},
-    info: () => {},
-  };
   const { client, run } = composed.start({
-    ...told,
+    ...observer,
     state(state) {
       if (state.phase === 'connected') service.status('Initialization Sequence Completed');
       else if (state.phase === 'reconnecting') service.status('Not connected, trying again');
-      told.state(state);
+      observer?.state(state);
+      control?.observer.state(state);
+    },
+    peerConnected(peer) {
+      observer?.peerConnected(peer);
+      control?.observer.peerConnected(peer);
+    },
+    info(kind, text) {
+      observer?.info(kind, text);
+      control?.observer.info(kind, text);
     },
   });
+  control?.attach(client);
   const reports = startReports(config, client, logger, setting.directory);
   management?.attach({
     signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name)),

@@ -1,6 +1,7 @@
 // `--help`: our own subcommands, then every option from the option table.
 
 import { usageText } from '../../src/command.ts';
+import { commandLines } from '../desktop/command-table.ts';
 import { versionLine } from './version.ts';
 
 /** Prints the usage; the exit code is the C program's for `--help`. */
@@ -13,7 +14,7 @@ Usage:
   sallyport check FILE… [--json]               what in profiles is unknown, ignored, deprecated or unsafe
   sallyport pki COMMAND                        keys and certificates: a small authority in a folder
   sallyport server init                        a server's configuration for this host
-  sallyport --version
+${commandLines()}  sallyport --version
 
 ${usageText()}`);
   return 1;

@@ -236,7 +236,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       kept,
       name: device.name,
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,
-      plan,
+      plan: onDevice(plan, device.name),
     };
   }
 
@@ -339,4 +339,10 @@ function pushedText(tunnel: TunnelOptions): string {
   const { authToken, authTokenUser, peerId, cipher, protocolFlags, keyDerivation, verb, mute, echo, ...lasting } =
     tunnel;
   return JSON.stringify(lasting);
+}
+
+/** The plan with the name that the kernel gave the device, where only its kind was asked for. */
+function onDevice(plan: TunnelPlan, device: string): TunnelPlan {
+  const routes = plan.routes.map((route) => (route.device === plan.device ? { ...route, device } : route));
+  return { ...plan, device, routes };
 }

@@ -1,0 +1,138 @@
+// `sallyport import`: a profile's bytes as they are, but that files it names come along as blocks.
+
+import { dirname, join, resolve } from 'node:path';
+import { cleanTerminalText, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { checkProfile, OPTIONS, quoteWord } from '../../src/config.ts';
+import { CommandFailure, ExitCode } from './failure.ts';
+import type { CommandIo } from './io.ts';
+import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
+import { nameOfFile } from './profile-name.ts';
+import { checkName, findProfile, readProfile, reasonOf, writeWhole } from './profiles.ts';
+
+export async function importProfile(
+  file: string,
+  { name, force }: { readonly name: string | undefined; readonly force: boolean },
+  io: CommandIo,
+): Promise<number> {
+  const source = resolve(io.directory, file);
+  const chosen = name ?? nameOfFile(file);
+  checkName(chosen);
+  const there = findProfile({ ...io.places, profiles: [io.places.imports] }, chosen);
+  if (there !== undefined && !force) {
+    throw new CommandFailure(
+      ExitCode.unknown,
+      `there is ${there.path} already`,
+      'Choose another --name, or write over it with --force.',
+    );
+  }
+  const bytes = readProfile(source);
+  const folder = dirname(source);
+  // Byte for byte: Latin-1 gives every byte a character and takes it back.
+  const brought = bringFiles(bytes.toString('latin1'), source, (path) =>
+    readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('latin1'),
+  );
+  const text = Buffer.from(brought.text, 'latin1').toString('utf8');
+  const { findings } = checkProfile(
+    { text, file: source },
+    { readText: (path) => readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('utf8') },
+  );
+  const verdicts = lineVerdicts(text, source, findings);
+  io.write(verdicts.map(verdictText).join(''));
+  for (const path of brought.files) io.write(`brought along: ${cleanTerminalText(path)}\n`);
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0 && !force) {
+    const [first] = errors;
+    throw new CommandFailure(
+      ExitCode.unknown,
+      `not imported: ${errors.length === 1 ? 'an error' : `${errors.length} errors`}; ${file}:${first?.origin.line}: ${first?.message}`,
+      first?.advice ?? 'Correct it, or import it as it is with --force.',
+    );
+  }
+  const target = there?.path ?? join(io.places.imports, `${chosen}.conf`);
+  writeWhole(target, Buffer.from(brought.text, 'latin1'), force);
+  const runs = verdicts.filter(({ runs }) => runs !== undefined);
+  for (const { option, runs: command } of runs) {
+    io.write(`runs a program, with the rights of the tunnel: ${option} ${cleanTerminalText(command ?? '')}\n`);
+  }
+  io.write(`imported as ${chosen}: ${target}\n`);
+  return ExitCode.ok;
+}
+
+/** `  12 works           remote vpn.example.org 1194`, and below it what there is to say. */
+export function verdictText({ line, text, verdict, notes }: LineVerdict): string {
+  const more = notes.map((note) => `${' '.repeat(21)}${cleanTerminalText(note)}\n`).join('');
+  return `${String(line).padStart(4)} ${verdict.padEnd(15)} ${cleanTerminalText(text.slice(0, 200))}\n${more}`;
+}
+
+/** Options whose second word is no part of the file, and what it becomes. */
+const DIRECTION = 'tls-auth';
+/** Files that are read in binary: as a block they are base64. */
+const BINARY = new Set(['pkcs12']);
+/** What could stand as a block and is no key, certificate or login. */
+const NOT_BROUGHT = new Set(['connection', 'config']);
+
+/** The text with blocks in the place of lines that name files. Throws CommandFailure with line and file. */
+export function bringFiles(
+  text: string,
+  file: string,
+  read: (path: string) => string,
+): { readonly text: string; readonly files: readonly string[] } {
+  const files: string[] = [];
+  let block: string | undefined;
+  const out = text.split(/(?<=\n)/).map((raw, at) => {
+    const line = raw.replace(/\r?\n$/, '');
+    const trimmed = line.trim();
+    if (block !== undefined) {
+      if (trimmed.startsWith(`</${block}>`)) block = undefined;
+      return raw;
+    }
+    const opened = /^<([a-z0-9-]+)>$/.exec(trimmed)?.[1];
+    if (opened !== undefined) {
+      block = opened;
+      return raw;
+    }
+    const words = wordsOf(trimmed);
+    const option = (words[0] ?? '').replace(/^--/, '');
+    const [, path, second] = words;
+    const row = OPTIONS.get(option);
+    if (path === undefined || path.startsWith('[') || row?.contexts.includes('inline') !== true) return raw;
+    if (NOT_BROUGHT.has(option) || second === 'dir' || row.side === 'server') return raw;
+    let content: string;
+    try {
+      content = read(path);
+    } catch (error) {
+      throw new CommandFailure(
+        ExitCode.unknown,
+        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reasonOf(error)}`,
+        'Put the file beside the profile, or import as somebody who may read it.',
+      );
+    }
+    const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
+    if (body.includes('\0') || body.split('\n').some((each) => each.trimStart().startsWith(`</${option}>`))) {
+      throw new CommandFailure(ExitCode.unknown, `${file}:${at + 1}: ${path} can't stand in a profile: it is not text`);
+    }
+    files.push(path);
+    const direction = option === DIRECTION && second !== undefined ? `key-direction ${quoteWord(second)}\n` : '';
+    return `${direction}<${option}>\n${body}${body.endsWith('\n') ? '' : '\n'}</${option}>\n`;
+  });
+  return { text: out.join(''), files };
+}
+
+const base64 = (latin1: string): string =>
+  `${(
+    Buffer.from(latin1, 'latin1')
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  ).join('\n')}\n`;
+
+/** Words of one line as the parser reads them, as far as a name and a path need it. */
+function wordsOf(line: string): readonly string[] {
+  if (line === '' || line.startsWith('#') || line.startsWith(';')) return [];
+  const words = line.match(/"(?:\\.|[^"\\])*"|'[^']*'|\S+/g) ?? [];
+  const end = words.findIndex((word) => word.startsWith('#') || word.startsWith(';'));
+  return (end < 0 ? words : words.slice(0, end)).map((word) => {
+    if (word.startsWith("'")) return word.slice(1, -1);
+    if (word.startsWith('"')) return word.slice(1, -1).replace(/\\(.)/g, '$1');
+    return word.replace(/\\(.)/g, '$1');
+  });
+}

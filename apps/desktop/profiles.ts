@@ -1,0 +1,142 @@
+// Profiles as files: found by name, written beside their place and renamed, never over another one unasked.
+
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { CommandFailure, ExitCode } from './failure.ts';
+import type { Places } from './places.ts';
+import { nameProblem } from './profile-name.ts';
+
+export interface StoredProfile {
+  readonly name: string;
+  readonly path: string;
+}
+
+const ENDINGS = ['.conf', '.ovpn'] as const;
+
+/** All profiles by name; of two with one name, the one that `up` takes. */
+export function listProfiles({ profiles }: Places): readonly StoredProfile[] {
+  const found = new Map<string, StoredProfile>();
+  for (const folder of profiles) {
+    for (const file of filesIn(folder)) {
+      const ending = ENDINGS.find((each) => file.endsWith(each));
+      if (ending === undefined) continue;
+      const name = file.slice(0, -ending.length);
+      if (nameProblem(name) === undefined && !found.has(name)) found.set(name, { name, path: join(folder, file) });
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** By name; undefined when there is none. Throws for what can't be a name. */
+export function findProfile(places: Places, name: string): StoredProfile | undefined {
+  checkName(name);
+  for (const folder of places.profiles) {
+    for (const ending of ENDINGS) {
+      const path = join(folder, `${name}${ending}`);
+      if (existsSync(path)) return { name, path };
+    }
+  }
+  return undefined;
+}
+
+/** By name, or the failure that names where was looked. */
+export function needProfile(places: Places, name: string): StoredProfile {
+  const found = findProfile(places, name);
+  if (found !== undefined) return found;
+  throw new CommandFailure(
+    ExitCode.notFound,
+    `there is no profile of the name ${name} in ${places.profiles.join(' or ')}`,
+    'sallyport list shows what there is; sallyport import FILE adds one.',
+  );
+}
+
+export function checkName(name: string): void {
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw new CommandFailure(ExitCode.usage, `'${name.slice(0, 80)}': ${problem}`);
+}
+
+/** The bytes of a profile; fails with the file and the reason. */
+export function readProfile(path: string): Buffer {
+  try {
+    return readBoundedFile(path, MAX_PROFILE_BYTES);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CommandFailure(
+      code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
+      `${path} can't be read: ${reasonOf(error)}`,
+      code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
+    );
+  }
+}
+
+/** Writes a whole file, mode 0600. Without `force` nothing that exists is touched. */
+export function writeWhole(path: string, bytes: Uint8Array, force: boolean): void {
+  const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const fd = openSync(beside, 'wx', 0o600);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    // A link, other than a rename, fails where there is something.
+    if (force) renameSync(beside, path);
+    else linkSync(beside, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new CommandFailure(
+        ExitCode.unknown,
+        `there is ${path} already`,
+        'Choose another name, or write over it with --force.',
+      );
+    }
+    throw new CommandFailure(
+      ExitCode.unknown,
+      `${path} can't be written: ${reasonOf(error)}`,
+      code === 'EACCES' || code === 'EROFS'
+        ? 'Try again with sudo, or see whether the file system may be written.'
+        : undefined,
+    );
+  } finally {
+    rmSync(beside, { force: true });
+  }
+}
+
+/** Who could change what root is about to use: undefined when only the owner, root and the person behind sudo could. */
+export function trustProblem(path: string, uid: number, sudoUid: number | undefined): string | undefined {
+  const trusted = (owner: number): boolean => owner === 0 || owner === uid || owner === sudoUid;
+  const file = statSync(path);
+  if (!trusted(file.uid)) return 'it belongs to another user';
+  if ((file.mode & 0o022) !== 0) return 'others can write to it';
+  const folder = statSync(dirname(resolve(path)));
+  if (!trusted(folder.uid)) return 'its folder belongs to another user';
+  // In a sticky folder nobody can put another file in its place.
+  if ((folder.mode & 0o022) !== 0 && (folder.mode & 0o1000) === 0) return 'others can write to its folder';
+  return undefined;
+}
+
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function filesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,152 @@
+// What is said about a tunnel: one value, made of the client's states, its plan and its counters; and the words for it.
+// Pure: times are arguments. The JSON form is documented in docs/CONTROL.md.
+
+import type { ClientState, ClientStatistics, TunnelPlan } from '../../src/command.ts';
+import { formatAddress } from '../../src/command.ts';
+
+export type Phase = ClientState['phase'] | 'starting';
+
+/** The answer to GET /status. Times are Unix seconds, traffic is bytes; null where nothing is known. */
+export interface TunnelStatus {
+  readonly name: string;
+  readonly profile: string;
+  readonly pid: number;
+  readonly state: Phase;
+  /** Since when this state holds; of `connected`, since the tunnel is up. */
+  readonly sinceUnix: number;
+  readonly server: string | null;
+  readonly reason: string | null;
+  readonly device: string | null;
+  readonly mtuBytes: number | null;
+  readonly addresses: readonly string[];
+  readonly routes: readonly {
+    readonly prefix: string;
+    readonly gateway: string | null;
+    readonly metric: number | null;
+  }[];
+  readonly dns: { readonly servers: readonly string[]; readonly searchDomains: readonly string[] };
+  readonly allTraffic: boolean;
+  readonly cipher: string | null;
+  readonly traffic: { readonly receivedBytes: number; readonly sentBytes: number };
+}
+
+/** What stays the same over a process's life. */
+export interface TunnelNames {
+  readonly name: string;
+  readonly profile: string;
+  readonly pid: number;
+}
+
+export interface TunnelFacts {
+  readonly state: ClientState | undefined;
+  readonly sinceUnix: number;
+  readonly cipher: string | undefined;
+  readonly statistics: ClientStatistics | undefined;
+}
+
+/** Makes the answer. */
+export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
+  const { state, statistics } = facts;
+  const plan = state?.phase === 'connected' ? state.plan : undefined;
+  const remote = state !== undefined && 'remote' in state ? state.remote : undefined;
+  const counted = statistics?.plane;
+  return {
+    ...names,
+    state: state?.phase ?? 'starting',
+    sinceUnix: facts.sinceUnix,
+    server: remote === undefined ? (state?.phase === 'resolving' ? state.host : null) : serverText(remote),
+    reason: state?.phase === 'reconnecting' ? state.reason : null,
+    device: plan?.device ?? null,
+    mtuBytes: plan?.mtuBytes ?? null,
+    addresses: plan === undefined ? [] : addressesOf(plan),
+    routes: (plan?.routes ?? []).map(({ prefix, gateway, metric }) => ({
+      prefix: String(prefix),
+      gateway: gateway ?? null,
+      metric: metric ?? null,
+    })),
+    dns: {
+      servers: (plan?.dns.servers ?? []).flatMap(({ addresses }) =>
+        addresses.map(({ address, port }) => (port === undefined ? address : `${address}#${port}`)),
+      ),
+      searchDomains: plan?.dns.searchDomains ?? [],
+    },
+    allTraffic: plan !== undefined && (plan.redirect4 || plan.redirect6),
+    cipher: plan === undefined ? null : (facts.cipher ?? null),
+    traffic: { receivedBytes: counted?.linkReadBytes ?? 0, sentBytes: counted?.linkWriteBytes ?? 0 },
+  };
+}
+
+const addressesOf = ({ address4, address6 }: TunnelPlan): readonly string[] =>
+  [address4, address6].flatMap((each) => (each === undefined ? [] : [`${each.local}/${each.prefixLength}`]));
+
+const serverText = ({ address, port }: { address: Uint8Array; port: number }): string => {
+  const text = formatAddress(address);
+  return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;
+};
+
+/** One plain sentence. */
+export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
+  const { name, state, server } = status;
+  const at = server === null ? '' : ` ${server}`;
+  switch (state) {
+    case 'connected':
+      return `${name} is connected to${at}, for ${duration(nowUnix - status.sinceUnix)}; ${status.allTraffic ? 'all traffic goes' : 'some networks go'} through it.`;
+    case 'reconnecting':
+      return `${name} is not connected (${status.reason || 'no reason known'}); it tries again.`;
+    case 'login-pending':
+      return `${name} waits for its login to be confirmed.`;
+    case 'resolving':
+      return `${name} is connecting: looking up${at}.`;
+    case 'connecting':
+    case 'authenticating':
+      return `${name} is connecting: ${state === 'connecting' ? 'calling' : 'logging in at'}${at}.`;
+    case 'configuring':
+      return `${name} is connecting: setting up the network.`;
+    case 'starting':
+      return `${name} is starting.`;
+    case 'ended':
+      return `${name} has ended.`;
+    default:
+      return state satisfies never;
+  }
+}
+
+/** The sentence, then a line for each fact that is known. */
+export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (unix: number) => string): string[] {
+  const row = (title: string, ...values: readonly string[]): string[] =>
+    values.map((value, at) => `  ${(at === 0 ? title : '').padEnd(10)}${value}`);
+  const { traffic, dns } = status;
+  return [
+    sentenceOf(status, nowUnix),
+    ...(status.addresses.length > 0 ? row('address', `${status.addresses.join(', ')} on ${status.device}`) : []),
+    ...(status.server === null ? [] : row('server', status.server)),
+    ...row('since', timeText(status.sinceUnix)),
+    ...row(
+      'routes',
+      ...status.routes.map(({ prefix, gateway }) => (gateway === null ? prefix : `${prefix} via ${gateway}`)),
+    ),
+    ...(dns.servers.length > 0 ? row('dns', dns.servers.join(', ')) : []),
+    ...(dns.searchDomains.length > 0 ? row('domains', dns.searchDomains.join(', ')) : []),
+    ...(status.cipher === null ? [] : row('cipher', status.cipher)),
+    ...row('traffic', `${bytesText(traffic.receivedBytes)} received, ${bytesText(traffic.sentBytes)} sent`),
+  ];
+}
+
+/** `45 s`, `3 min`, `2 h 05 min`, `4 d 3 h`. */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, '0')} min`;
+  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
+}
+
+/** `512 B`, `1.5 KiB`, `3.0 MiB`. */
+export function bytesText(bytes: number): string {
+  let value = bytes;
+  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
+    if (value < 1024) return unit === 'B' ? `${value} B` : `${value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(1)} TiB`;
+}

@@ -1,0 +1,317 @@
+// The pure parts of the commands, and the files of profiles in a folder of the test's own.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { COMMANDS } from '../../apps/desktop/command-table.ts';
+import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
+import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
+import { bringFiles } from '../../apps/desktop/import.ts';
+import type { CommandIo } from '../../apps/desktop/io.ts';
+import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
+import { runCommands } from '../../apps/desktop/main.ts';
+import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
+import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
+import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
+import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
+import { argumentsFor } from '../../apps/desktop/up.ts';
+import { checkProfile, OPTIONS } from '../../src/config.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-desktop-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function ioOf() {
+  const said = { out: '', err: '' };
+  const io: CommandIo = {
+    write: (text) => {
+      said.out += text;
+    },
+    complain: (text) => {
+      said.err += text;
+    },
+    directory: folder,
+    places: placesOf({ SALLYPORT_PROFILES: join(folder, 'p'), SALLYPORT_RUNTIME: join(folder, 'r') }, 0),
+    uid: process.getuid?.() ?? 0,
+    sudoUid: undefined,
+    terminal: { output: false, error: false },
+    nowUnix: () => 1000,
+  };
+  return { io, said };
+}
+
+describe('names', () => {
+  it.each(['office', 'a.b', 'user@host', '0', 'x'.repeat(64)])('%s is one', (name) => {
+    expect(nameProblem(name)).toBeUndefined();
+  });
+  it.each(['', '.', '..', 'a/b', '../a', 'a..b', '.hidden', '-x', 'a b', 'a\n', 'a\0', 'é', 'x'.repeat(65)])(
+    '%j is none',
+    (name) => {
+      expect(nameProblem(name)).toBeDefined();
+    },
+  );
+  it.each([
+    ['/tmp/My VPN.ovpn', 'My-VPN'],
+    ['..ovpn', 'profile'],
+    ['a....b.conf', 'a.b'],
+    ['-rf.conf', 'rf'],
+  ])('%s gives a profile the name %s', (file, name) => {
+    expect(nameOfFile(file)).toBe(name);
+    expect(nameProblem(name)).toBeUndefined();
+  });
+});
+
+describe('places', () => {
+  it('of root are where only root writes, whatever XDG_CONFIG_HOME says', () => {
+    expect(placesOf({ XDG_CONFIG_HOME: '/home/eve', HOME: '/home/eve' }, 0)).toEqual({
+      profiles: ['/etc/openvpn/client'],
+      imports: '/etc/openvpn/client',
+      runtime: '/run/sallyport',
+    });
+    expect(placesOf({ HOME: '/home/max' }, 1000)).toEqual({
+      profiles: ['/home/max/.config/sallyport', '/etc/openvpn/client'],
+      imports: '/home/max/.config/sallyport',
+      runtime: '/run/user/1000/sallyport',
+    });
+  });
+  it.each([
+    [0, 0o40711, undefined],
+    [1000, 0o40711, 'belongs to another user'],
+    [0, 0o40731, 'can be written by others'],
+    [0, 0o40713, 'can be written by others'],
+  ] as const)('a runtime folder of user %i with mode %o: %s', (uid, mode, problem) => {
+    expect(runtimeProblem({ isDirectory: () => true, uid, mode }, 0)).toBe(problem);
+  });
+  it.each([
+    [0o600, 0o755, undefined],
+    [0o644, 0o755, undefined],
+    [0o620, 0o755, 'others can write to it'],
+    [0o602, 0o755, 'others can write to it'],
+    [0o600, 0o777, 'others can write to its folder'],
+    [0o600, 0o1777, undefined],
+  ] as const)('a profile of mode %o in a folder of mode %o: %s', (mode, folderMode, problem) => {
+    const path = join(folder, 'a.conf');
+    writeFileSync(path, '');
+    chmodSync(path, mode);
+    chmodSync(folder, folderMode);
+    const own = process.getuid?.() ?? 0;
+    expect(trustProblem(path, own, undefined)).toBe(problem);
+    if (problem === undefined && own !== 0) expect(trustProblem(path, own + 1, undefined)).toBeDefined();
+    chmodSync(folder, 0o700);
+  });
+});
+
+describe('import', () => {
+  it('keeps bytes that it need not change, and puts files in the place of their names', () => {
+    const text =
+      '\xef\xbb\xbf# caf\xe9\r\nclient\r\nca "my ca.crt" # here\r\ntls-auth ta.key 1\n<key>\nca x\n</key>\nca last';
+    const { text: made, files } = bringFiles(text, 'x.ovpn', (path) => `<${path}>\r\nline`);
+    expect(files).toEqual(['my ca.crt', 'ta.key', 'last']);
+    expect(made).toBe(
+      '\xef\xbb\xbf# caf\xe9\r\nclient\r\n<ca>\n<my ca.crt>\nline\n</ca>\nkey-direction 1\n<tls-auth>\n<ta.key>\nline\n</tls-auth>\n<key>\nca x\n</key>\n<ca>\n<last>\nline\n</ca>\n',
+    );
+  });
+  it('takes binary PKCS#12 as base64, and refuses text that would end its block', () => {
+    expect(bringFiles('pkcs12 a.p12', 'x', () => '\0\xff').text).toBe('<pkcs12>\nAP8=\n</pkcs12>\n');
+    expect(() => bringFiles('ca a', 'x.ovpn', () => 'a\n </ca>\nup /tmp/evil\n')).toThrow(/x\.ovpn:1: a can't stand/);
+  });
+  it('names line and file of what can not be read', () => {
+    const read = (): string => {
+      throw new Error('ENOENT');
+    };
+    expect(() => bringFiles('client\ncert me.crt', 'x.ovpn', read)).toThrow(
+      "x.ovpn:2: cert names me.crt, which can't be read: ENOENT",
+    );
+  });
+  it('says of each line what becomes of it, and which programs would run', () => {
+    const lines = [
+      'client',
+      'remote a',
+      'auth-token x',
+      'win-sys env',
+      'frob',
+      'proto bad',
+      'up "/bin/x y"',
+      '<ca>',
+      'secret',
+      '</ca>',
+    ];
+    const text = lines.join('\n');
+    const { findings } = checkProfile({ text, file: 'x' }, { readText: () => undefined });
+    const verdicts = lineVerdicts(text, 'x', findings);
+    expect(verdicts.map(({ option, verdict }) => `${option}: ${verdict}`)).toEqual([
+      'client: works',
+      'remote: works',
+      expect.stringMatching(/^auth-token: /),
+      'win-sys: without effect',
+      'frob: unknown',
+      'proto: wrong',
+      'up: works',
+      'ca: works',
+    ]);
+    expect(verdicts.find(({ option }) => option === 'up')?.runs).toBe('/bin/x y');
+    expect(verdicts.map((each) => each.text).join()).not.toContain('secret');
+  });
+  it('writes nothing over what is there, but with --force; mode 0600; nothing is left beside it', () => {
+    const path = join(folder, 'a.conf');
+    writeWhole(path, Buffer.from('one'), false);
+    expect(() => writeWhole(path, Buffer.from('two'), false)).toThrow(/already/);
+    expect(readFileSync(path, 'utf8')).toBe('one');
+    writeWhole(path, Buffer.from('two'), true);
+    expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['two', 0o600]);
+  });
+  it('is undone by export, byte for byte, and refuses a profile with errors', async () => {
+    const { io, said } = ioOf();
+    const text = '# \u00e9\r\nclient\r\nremote vpn.example.org\r\nauth-user-pass\r\n<ca>\nx\n</ca>\n';
+    writeFileSync(join(folder, 'My office.ovpn'), text);
+    expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(0);
+    expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(1);
+    said.out = '';
+    expect(await runCommands(['export', 'My-office'], io)).toBe(0);
+    expect(said.out).toBe(text);
+    writeFileSync(join(folder, 'bad.ovpn'), 'client\nfrob 1\n');
+    expect(await runCommands(['import', 'bad.ovpn'], io)).toBe(1);
+    expect(said.err).toMatch(/not imported: .*bad\.ovpn:2: Unrecognized option/);
+    expect(await runCommands(['show', 'bad'], io)).toBe(10);
+  });
+});
+
+describe('the command line', () => {
+  it('knows the same words in the launcher, the command, the table and the completion', () => {
+    const names = COMMANDS.map(({ name }) => name);
+    expect([...COMMAND_WORDS]).toEqual(names);
+    const launcher = readFileSync(new URL('../../bin/sallyport.js', import.meta.url), 'utf8');
+    for (const name of names) expect(launcher).toMatch(new RegExp(`[' ]${name}[' ]`));
+    for (const shell of SHELLS) for (const name of names) expect(completionFor(shell)).toContain(name);
+  });
+  it.each([
+    [['show'], 2],
+    [['show', '../x'], 2],
+    [['show', 'x'], 10],
+    [['show', 'x', 'y'], 2],
+    [['down'], 8],
+    [['status', '--frob'], 2],
+    [['up', 'x', '--wait', 'long'], 2],
+    [['completion', 'csh'], 2],
+    [['delete', 'x'], 10],
+    [['help', 'up'], 0],
+  ] as const)('%j ends with %i', async (argv, code) => {
+    const { io, said } = ioOf();
+    expect(await runCommands(argv, io)).toBe(code);
+    if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
+  });
+  it('of the process in the background has what was asked of up', () => {
+    const options = { ask: true, onlyItsNetworks: false, allowIpv6Leak: false, waitSeconds: 1, json: false };
+    const args = argumentsFor('a.conf', options);
+    expect(args.slice(-3)).toEqual(['--config', 'a.conf', '--auth-user-pass']);
+    expect(args.includes('--block-ipv6-leak')).toBe(OPTIONS.has('block-ipv6-leak'));
+    const only = () => argumentsFor('a.conf', { ...options, onlyItsNetworks: true });
+    if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
+    else expect(only).toThrow(/does not work in this version/);
+  });
+  it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
+    'gives %s a script that it can read',
+    (shell) => {
+      expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
+    },
+  );
+});
+
+describe('status', () => {
+  const facts = { sinceUnix: 100, cipher: undefined, statistics: undefined };
+  const names = { name: 'office', profile: '/p', pid: 7 };
+  it.each([
+    [undefined, 'office is starting.'],
+    [{ phase: 'resolving', host: 'vpn' }, 'office is connecting: looking up vpn.'],
+    [
+      { phase: 'reconnecting', reason: 'ping-restart', pauseSeconds: 1 },
+      'office is not connected (ping-restart); it tries again.',
+    ],
+    [{ phase: 'ended' }, 'office has ended.'],
+  ] as const)('%j is told as: %s', (state, text) => {
+    expect(sentenceOf(statusOf(names, { ...facts, state }), 105)).toBe(text);
+  });
+  it('has times and amounts that people read', () => {
+    expect([-1, 59, 60, 3660, 90_000].map(duration)).toEqual(['0 s', '59 s', '1 min', '1 h 01 min', '1 d 1 h']);
+    expect([0, 1023, 1536, 1 << 20].map(bytesText)).toEqual(['0 B', '1023 B', '1.5 KiB', '1.0 MiB']);
+  });
+});
+
+describe('the control socket', () => {
+  const order = () => ({
+    name: 'office',
+    profile: '/p',
+    socket: join(folder, 'office.sock'),
+    record: join(folder, 'office.json'),
+  });
+  const asked = (path: string, method = 'GET') =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request({ socketPath: order().socket, path, method, agent: false }, (answer) => {
+        answer.resume();
+        answer.on('end', () => resolve(answer.statusCode));
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+  const end = { exitCode: 0, message: null, hint: null };
+
+  it.each([
+    [0, 1000, true],
+    [1000, 1000, true],
+    [1001, 1000, false],
+    [undefined, 1000, false],
+    [1000, 0, false],
+  ])('user %s may control a tunnel of user %i: %s', (uid, owner, allowed) => {
+    expect(mayControl(uid, owner)).toBe(allowed);
+  });
+  it('answers its owner, whom the kernel names, and has mode 0600', async () => {
+    const control = await openControl(order());
+    expect(await asked('/status')).toBe(200);
+    expect(await asked('/nothing')).toBe(404);
+    expect(statSync(order().socket).mode & 0o777).toBe(0o600);
+    await control.close(end);
+    await expect(asked('/status')).rejects.toThrow(/ENOENT/);
+  });
+  it.each(['/status', '/log', '/events', '/plan'])('refuses %s to another user', async (path) => {
+    const control = await openControl(order(), () => (process.getuid?.() ?? 0) + 4242);
+    expect(await asked(path)).toBe(403);
+    expect(await asked('/down', 'POST')).toBe(403);
+    await control.close(end);
+  });
+  it('is refused to a second tunnel of the name, and taken over from one that is dead', async () => {
+    writeFileSync(order().socket, '');
+    const first = await openControl(order());
+    await expect(openControl(order())).rejects.toThrow('office is up already');
+    expect(await asked('/status')).toBe(200);
+    await first.close(end);
+  });
+  it('does not wait for a reader that reads nothing', async () => {
+    const control = await openControl(order());
+    let sink: (line: never) => void = () => {};
+    const logger = control.tap({ log() {}, setVerb() {}, setMute() {}, setSink: (next) => (sink = next as never) });
+    logger.setSink(() => {});
+    const reader = connect(order().socket);
+    reader.write('GET /log?follow=1 HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise((resolve) => reader.once('readable', resolve));
+    const dropped = new Promise((resolve) => reader.on('close', resolve).on('error', () => {}));
+    const line = { flags: 0, text: 'x'.repeat(10_000), unixSeconds: 0, microseconds: 0, showMicroseconds: false };
+    for (let i = 0; i < 500; i++) sink(line as never);
+    reader.resume();
+    await dropped;
+    await control.close(end);
+  });
+  it('fails a question at once where nobody listens', async () => {
+    const control = await openControl(order());
+    await expect(control.terminal.ask({ prompt: 'Code', echo: false }, new AbortController().signal)).rejects.toThrow(
+      '"Code" is asked, and nobody is there to answer',
+    );
+    await control.close(end);
+  });
+});
