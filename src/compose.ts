@@ -8,6 +8,7 @@ import type { ChallengePort, CredentialsPort } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
 import {
   composeHost,
+  hostJournal,
   hostPorts,
   type Plugins,
   prepareProcess,
@@ -29,6 +30,7 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import { recoverBeforeStart } from './recover.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
@@ -43,7 +45,7 @@ export interface ComposedClient {
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
-/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
+/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed but what a killed process left. */
 export async function composeClient(config: Config, options: ComposeOptions): Promise<ComposedClient> {
   const { log, directory } = options;
   const warn = (text: string): void => log(Level.warning, text);
@@ -82,7 +84,16 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     };
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     plugins = await startPlugins(config, options);
-    const host = composeHost(config, options, { devices, network, scripts, resolver, downRoot: plugins.downRoot });
+    const journal = hostJournal(options);
+    const host = composeHost(config, options, {
+      devices,
+      network,
+      scripts,
+      resolver,
+      downRoot: plugins.downRoot,
+      keepRecord: journal?.keep,
+    });
+    if (journal !== undefined) await recoverBeforeStart(log);
     return {
       start(observer) {
         const client = new Client(
@@ -109,7 +120,14 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
           },
           observer,
         );
-        return { client, run: () => client.run().finally(() => plugins?.close()) };
+        return {
+          client,
+          run: () =>
+            client.run().finally(() => {
+              journal?.end();
+              plugins?.close();
+            }),
+        };
       },
     };
   } catch (error) {

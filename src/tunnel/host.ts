@@ -11,7 +11,7 @@ import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from '.
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
-import { Journal } from './journal.ts';
+import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
@@ -45,6 +45,8 @@ export interface HostPorts {
   readonly downRoot?: readonly DownRootPort[];
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
+  /** Keeps each record of the journal where another process finds it, before the step that it announces. */
+  readonly keepRecord?: ((record: JournalRecord) => void) | undefined;
   readonly log: Log;
   readonly pid: number;
   readonly startUnixSeconds: number;
@@ -68,7 +70,7 @@ interface Standing {
 export class Host implements TunnelHost, ConnectionScripts {
   readonly #config: Config;
   readonly #ports: HostPorts;
-  readonly #journal = new Journal();
+  readonly #journal: Journal;
   readonly #runner: ScriptRunner;
   #facts: ScriptFacts;
   #standing: Standing | undefined;
@@ -77,6 +79,7 @@ export class Host implements TunnelHost, ConnectionScripts {
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
     this.#ports = ports;
+    this.#journal = new Journal(ports.keepRecord);
     this.#runner = new ScriptRunner(config.scripts.security, ports.scripts, ports.log);
     this.#facts = {
       config,
