@@ -118,7 +118,13 @@ export class FakeHost {
       const device = this.#deviceOnLinkWith(address) ?? 'eth0';
       const onLink = this.#deviceOnLinkWith(address) !== undefined;
       const gateway = onLink ? undefined : address.includes(':') ? '2001:db8:1::1' : '192.0.2.1';
-      return { gateway, device, deviceIndex: this.indexes.get(device) ?? 7, source: undefined, linkAddress: '02:00:00:00:00:01' };
+      return {
+        gateway,
+        device,
+        deviceIndex: this.indexes.get(device) ?? 7,
+        source: undefined,
+        linkAddress: '02:00:00:00:00:01',
+      };
     },
     defaultRoutes: (family) => this.routes.filter(({ prefix }) => prefix === (family === 4 ? '0.0.0.0/0' : '::/0')),
     routesTo: (prefix) => this.routes.filter((route) => route.prefix === prefix),
