@@ -22,6 +22,7 @@ import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
+import { createNetworkWatch } from './linux/network-watch.ts';
 import { Level } from './log.ts';
 import { createStreamPort } from './node/byte-stream.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
@@ -115,6 +116,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
               ask: options.credentials.ask,
             },
             challenges: options.challenges,
+            network: options.device === undefined ? createNetworkWatch() : undefined,
             log,
             plane: plane.listenedBy,
           },

@@ -9,6 +9,7 @@ import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
+import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal, type JournalRecord } from './journal.ts';
@@ -189,6 +190,24 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
     this.#standing = { ...this.#standing, complete: true };
     return refusedRoutes === 0;
+  }
+
+  follow(server: SocketAddress): string | undefined {
+    const { network, log } = this.#ports;
+    const address = formatAddress(unmapSocketAddress(server).address);
+    const standing = this.#standing;
+    try {
+      if (standing?.complete && followUplink(address, standing.device.name, { journal: this.#journal, network, log })) {
+        const { serverGateway4, serverGateway6 } = readHostFacts(network, address, () => {});
+        this.#standing = { ...standing, facts: { ...standing.facts, serverGateway4, serverGateway6 } };
+      }
+      const way = network.lookup(address);
+      if (way === undefined || way.device === standing?.device.name) return undefined;
+      const via = way.gateway === undefined ? '' : ` via ${way.gateway}`;
+      return `${way.device}${via}${way.source === undefined ? '' : ` from ${way.source}`}`;
+    } catch {
+      return undefined;
+    }
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {
