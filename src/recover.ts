@@ -2,7 +2,13 @@
 
 import { messageOf } from './error.ts';
 import { lockFolder } from './linux/folder-lock.ts';
-import { JOURNAL_FOLDER, type LeftJournal, processIdentity, readLeftJournals } from './linux/journal-folder.ts';
+import {
+  isNetworkGone,
+  JOURNAL_FOLDER,
+  type LeftJournal,
+  processIdentity,
+  readLeftJournals,
+} from './linux/journal-folder.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { Level, type Log } from './log.ts';
 import { parseJournal } from './tunnel/journal-text.ts';
@@ -64,7 +70,8 @@ async function recoverAll(journals: readonly LeftJournal[], dryRun: boolean): Pr
       const journal = parseJournal(left.text);
       const sameBoot = journal?.owner.boot === here.boot;
       if (journal !== undefined && sameBoot && journal.owner.network !== here.network) {
-        elsewhere++;
+        if (!isNetworkGone(journal.owner.network)) elsewhere++;
+        else if (!dryRun) left.remove();
         continue;
       }
       const changes = journal === undefined ? [] : await recoverSteps(journal, { network, sameBoot, dryRun });

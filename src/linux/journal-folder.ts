@@ -12,8 +12,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -35,6 +35,8 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const SOL_SOCKET = 1;
 /** Since Linux 5.14: a number that no other network namespace of this boot has had. */
 const SO_NETNS_COOKIE = 71;
+/** PROC_PID_INIT_INO of linux/proc_ns.h. */
+const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
 /** Who this process is, as its journal says it. */
 export interface ProcessIdentity {
@@ -66,16 +68,41 @@ function startTimeOf(pid: number): string | undefined {
   }
 }
 
+/** A number that is never used again where the kernel has one, and the one by which /proc knows the namespace. */
 function networkNamespace(): string {
+  const shown = readlinkSync('/proc/thread-self/ns/net');
   const fd = libc.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0);
   if (fd >= 0) {
     const [value, length] = [nativeBytes(64), nativeBytes(64)];
     length.view.setUint32(0, 8, true);
     const result = libc.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value.address, length.address);
     libc.close(fd);
-    if (result === 0) return `cookie-${value.view.getUint32(4, true)}-${value.view.getUint32(0, true)}`;
+    if (result === 0) {
+      return `cookie-${value.view.getUint32(4, true)}-${value.view.getUint32(0, true)} ${shown}`;
+    }
   }
-  return `inode-${statSync('/proc/self/ns/net').ino}`;
+  return shown;
+}
+
+/** Whether a network namespace, as `processIdentity` names it, is gone: nobody can put right there what was left. */
+export function isNetworkGone(network: string): boolean {
+  const shown = /net:\[\d+\]$/.exec(network)?.[0];
+  try {
+    // In a pid namespace of its own this process does not see everybody who could be in there.
+    if (shown === undefined || readlinkSync('/proc/self/ns/pid') !== FIRST_PID_NAMESPACE) return false;
+    if (readFileSync('/proc/self/mountinfo', 'latin1').includes(shown)) return false;
+    return !readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && networkOf(pid) === shown);
+  } catch {
+    return false;
+  }
+}
+
+function networkOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The file of a process that lives, open for as long as it does, also when its rights or its root are gone. */

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -18,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHostJournal } from '../../src/host-journal.ts';
-import { createJournalFile, processIdentity, readLeftJournals } from '../../src/linux/journal-folder.ts';
+import { createJournalFile, isNetworkGone, processIdentity, readLeftJournals } from '../../src/linux/journal-folder.ts';
 
 let base: string;
 let folder: string;
@@ -120,6 +121,18 @@ describe('the folder of journals', () => {
     spoil();
     expect(() => readLeftJournals(folder)).toThrow(folder.slice(0, base.length));
     expect(() => createJournalFile(folder, processIdentity())).toThrow();
+  });
+});
+
+describe('a network namespace', () => {
+  it('is there while a process is in it, and gone when nobody is', () => {
+    const { network } = processIdentity();
+    expect(network).toMatch(/net:\[\d+\]$/);
+    expect(isNetworkGone(network)).toBe(false);
+    expect(isNetworkGone('what is this')).toBe(false);
+    // In a pid namespace of its own a process can't know.
+    const knows = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
+    expect(isNetworkGone('cookie-0-77 net:[1]')).toBe(knows);
   });
 });
 
