@@ -1,10 +1,11 @@
 // What the composition roots of clients and servers have in common.
 
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
+import { createHostJournal, type HostJournal } from './host-journal.ts';
 import { startDownRootHelper, startPamHelper } from './linux/helpers.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { availableDigests, loadProvider } from './linux/openssl.ts';
@@ -96,6 +97,8 @@ export function hostPorts(
       removeRoute: nothing,
       lookup: () => undefined,
       defaultRoutes: () => [],
+      routesTo: () => [],
+      linkIndex: () => undefined,
       linkAddressOf: () => undefined,
       addressesOf: () => [],
     },
@@ -116,11 +119,19 @@ export function prepareProcess({ providers, auth, process: { nice } }: Config): 
   if (nice !== undefined) setNice(nice);
 }
 
+/** Where this process writes down what it changes on the host; nowhere, where it changes nothing of it. */
+export const hostJournal = ({
+  device,
+  configFile,
+  log,
+}: Pick<Surroundings, 'device' | 'configFile' | 'log'>): HostJournal | undefined =>
+  device === undefined ? createHostJournal({ profile: basename(configFile ?? 'no file'), log }) : undefined;
+
 /** What the tunnel does to the host, with the adapters of this platform. */
 export const composeHost = (
   config: Config,
   { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
-  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot'>,
+  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'keepRecord'>,
 ): Host =>
   new Host(config, {
     ...ports,

@@ -8,6 +8,7 @@ import type { ChallengePort, CredentialsPort, Steering } from './client/ports.ts
 import { loadWraps } from './client/wraps.ts';
 import {
   composeHost,
+  hostJournal,
   hostPorts,
   type Plugins,
   prepareProcess,
@@ -21,6 +22,7 @@ import type { Config, Source } from './config/config.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
+import { createNetworkWatch } from './linux/network-watch.ts';
 import { Level } from './log.ts';
 import { createStreamPort } from './node/byte-stream.ts';
 import { parseInlineCredentials, readCredentialsFile } from './node/credentials-file.ts';
@@ -29,6 +31,7 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
@@ -48,7 +51,7 @@ export interface ComposedClient {
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
-/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
+/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed but what a killed process left. */
 export async function composeClient(config: Config, options: ComposeOptions): Promise<ComposedClient> {
   const { log, directory } = options;
   const warn = (text: string): void => log(Level.warning, text);
@@ -87,7 +90,16 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     };
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     plugins = await startPlugins(config, options);
-    const host = composeHost(config, options, { devices, network, scripts, resolver, downRoot: plugins.downRoot });
+    const journal = hostJournal(options);
+    const host = composeHost(config, options, {
+      devices,
+      network,
+      scripts,
+      resolver,
+      downRoot: plugins.downRoot,
+      keepRecord: journal?.keep,
+    });
+    if (journal !== undefined) await recoverBeforeStart(log);
     return {
       scriptEnvironment: () => host.scriptEnvironment('up'),
       start(observer) {
@@ -112,12 +124,20 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             },
             challenges: options.challenges,
             steering: options.steering,
+            network: options.device === undefined ? createNetworkWatch() : undefined,
             log,
             plane: plane.listenedBy,
           },
           observer,
         );
-        return { client, run: () => client.run().finally(() => plugins?.close()) };
+        return {
+          client,
+          run: () =>
+            client.run().finally(() => {
+              journal?.end();
+              plugins?.close();
+            }),
+        };
       },
     };
   } catch (error) {

@@ -80,6 +80,16 @@ export interface ByteStream {
   close(): void;
 }
 
+/** Changes of the host's network, and a socket that goes along. */
+export interface NetworkWatchPort {
+  /** Calls back after any change of links, addresses or routes, and after a sleep. Returns the end of it. Throws where it can't be had. */
+  watch(changed: () => void): () => void;
+  /** How long the machine slept since this was asked last; 0 when it did not. */
+  sleptMs(): number;
+  /** Gives a connected datagram socket the local address that the way to `remote` has now. Throws HostError. */
+  rebind(fd: number, remote: SocketAddress): void;
+}
+
 export interface StreamPort {
   /** Takes the descriptor of a non-blocking socket over, which may still be connecting; it is closed with the stream. */
   open(fd: number): ByteStream;

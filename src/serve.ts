@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import {
   certificateFiles,
   composeHost,
+  hostJournal,
   hostPorts,
   type Plugins,
   prepareProcess,
@@ -32,6 +33,7 @@ import { createServerFiles } from './node/server-files.ts';
 import { createStreamRelay } from './node/stream-relay.ts';
 import { createNodeTlsFactory, type NodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterial } from './node/tls-material.ts';
+import { recoverBeforeStart } from './recover.ts';
 import { tokenKey } from './server/auth-token.ts';
 import type { ServerHooks } from './server/hooks.ts';
 import { METRICS_CONTENT_TYPE, metricsText } from './server/metrics-text.ts';
@@ -70,7 +72,7 @@ const SPARE_PEERS = 64;
 /** `max-clients` can be raised this far while the server runs. */
 const LEAST_PEERS = 1024;
 
-/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed. */
+/** Reads and checks everything the configuration names, and joins the rooms. Nothing on the host is changed but what a killed process left. */
 export async function composeServer(config: Config, options: ServeOptions): Promise<ComposedServer> {
   const { server } = config;
   if (server === undefined) throw new TypeError('the configuration is not that of a server (mode server)');
@@ -100,7 +102,15 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     plugins = await startPlugins(config, options);
     const { passwordPlugins, downRoot } = plugins;
-    const host = composeHost(config, options, { ...hostPorts(options.device, workers), scripts, resolver, downRoot });
+    const journal = hostJournal(options);
+    const host = composeHost(config, options, {
+      ...hostPorts(options.device, workers),
+      scripts,
+      resolver,
+      downRoot,
+      keepRecord: journal?.keep,
+    });
+    if (journal !== undefined) await recoverBeforeStart(log);
     const { portShare } = server;
     const clock = createBootClock();
     const metrics = await serveMetrics(server, log, tls);
@@ -143,6 +153,7 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
             const forget = watchExpiry(() => tls.material, clock, log);
             return running.run().finally(async () => {
               forget();
+              journal?.end();
               plugins?.close();
               relay?.close();
               await metrics?.close();

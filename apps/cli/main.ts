@@ -28,6 +28,13 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
       directory: process.cwd(),
     });
   }
+  if (first === 'recover') {
+    const { runRecover } = await import('./recover.ts');
+    return runRecover(rest, {
+      write: (text) => process.stdout.write(text),
+      complain: (text) => process.stderr.write(text),
+    });
+  }
   if (first === 'pki' || first === 'server') {
     // A bundle of its own: a start that connects never loads it.
     const { processIo, runPki } = await import('../pki/main.ts');

@@ -69,7 +69,7 @@ export async function runClient(setting: RunSetting): Promise<Running> {
       control?.observer.state(state);
     },
     peerConnected(peer) {
-      observer?.peerConnected(peer);
+      observer?.peerConnected();
       control?.observer.peerConnected(peer);
     },
     info(kind, text) {

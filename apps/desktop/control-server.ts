@@ -187,6 +187,13 @@ export async function openControl(
       };
       return {
         ...logger,
+        // Read when they are asked for: they change.
+        get verb() {
+          return logger.verb;
+        },
+        get mute() {
+          return logger.mute;
+        },
         log(flags, text) {
           cipher =
             /^(?:Outgoing )?Data Channel: (?:using negotiated )?cipher '([^']{1,40})'/i.exec(text)?.[1] ?? cipher;

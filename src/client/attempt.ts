@@ -15,11 +15,13 @@ import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { createSession, type Session, type Traffic } from '../session/session.ts';
 import type { PeerFacts } from '../tunnel/host-port.ts';
+import { writeInBand } from '../wire/in-band.ts';
 import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
 import type { AttemptLink } from './link.ts';
 import { updateTunnel } from './live-update.ts';
+import type { Watched } from './network-watch.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
@@ -165,6 +167,27 @@ export class Attempt {
 
   get peer(): PeerHandle | undefined {
     return this.#peer;
+  }
+
+  /** What the watch over the host's network needs of it. `rebind` gives the socket another local address. */
+  watched(rebind: (fd: number, remote: SocketAddress) => void): Watched {
+    const attempt = this;
+    const link = this.#link;
+    return {
+      hop: link.hop,
+      stream: this.#profile.proto.transport !== 'udp' || !sameSocketAddress(link.hop, link.remote),
+      get isUp() {
+        return attempt.#up && !attempt.#over;
+      },
+      rebind: () => {
+        if (link.connected) rebind(link.fd, link.remote);
+      },
+      ask: () => {
+        if (this.#peer === undefined) return;
+        this.#ports.plane.sendInBand(this.#peer, writeInBand({ type: 'occ-request' }));
+      },
+      lastReceivedMs: () => this.#traffic().lastReceivedMs,
+    };
   }
 
   /** Counters of the control channel. */

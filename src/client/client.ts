@@ -11,7 +11,7 @@ import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { closing } from '../peer/closing.ts';
 import { wait } from '../peer/wait.ts';
-import type { ClockPort, LinkPort, ResolverPort, StreamPort } from '../ports.ts';
+import type { ClockPort, LinkPort, NetworkWatchPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import type { TunnelPlan } from '../tunnel/plan.ts';
 import { HostError } from '../tunnel/ports.ts';
@@ -19,6 +19,7 @@ import { Attempt } from './attempt.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
+import { NetworkWatch } from './network-watch.ts';
 import { PeerAttempt } from './peer-attempt.ts';
 import { callingLink, openPeerLink, type PeerOpened } from './peer-link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
@@ -55,6 +56,8 @@ export interface ClientPorts {
   readonly challenges?: ChallengePort | undefined;
   /** Whoever steers the attempts from outside, if there is anybody. */
   readonly steering?: Steering | undefined;
+  /** Tells of changes of the host's network; undefined: nobody looks. */
+  readonly network?: NetworkWatchPort | undefined;
   readonly log: Log;
   /** Makes the data plane; its events come back through the listener. */
   plane(listener: PlaneListener): DataPlane;
@@ -96,6 +99,7 @@ export class Client {
   readonly #plane: DataPlane;
   readonly #remotes: Remotes;
   readonly #proxyCredentials: ProxyCredentials;
+  readonly #watch: NetworkWatch;
   #attempt: Attempt | PeerAttempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
@@ -110,6 +114,7 @@ export class Client {
     this.#ports = ports;
     this.#observer = observer;
     this.#proxyCredentials = createProxyCredentials(ports.credentials, { nocache: config.authNocache });
+    this.#watch = new NetworkWatch(ports, () => this.#networkChanged());
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
     const profiles = config.remoteRandom
       ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
@@ -130,11 +135,13 @@ export class Client {
     const device = createPlaneDevice(this.#plane);
     let signal: ClientSignal;
     await this.#hold(0);
+    this.#watch.start();
     for (;;) {
       signal = await this.#attemptOnce(async (profile, address) => {
         if (credentials.known === undefined) await credentials.obtain(this.#interrupt.signal);
         return this.#connect(profile, address, credentials, device);
       });
+      this.#watch.detach();
       signal = this.#remapped(signal);
       const restart = signal.name === 'SIGUSR1';
       const keep = restart && this.#config.process.persistTun;
@@ -153,6 +160,7 @@ export class Client {
       this.#remotes.ended(signal.advice);
       await this.#pause(signal);
     }
+    this.#watch.close();
     await this.#plane.close();
     this.#observer.state({ phase: 'ended' });
     // A signal that came while all this was taken down counts where it asks for more: SIGTERM after SIGHUP ends.
@@ -178,6 +186,17 @@ export class Client {
   forgetPasswords(): void {
     this.#credentials?.purge('told');
     this.#proxyCredentials.forget();
+  }
+
+  /** The next attempt begins now, as after a connection that worked: what failed before failed on another network. */
+  #networkChanged(): void {
+    if (this.#pending !== undefined) return;
+    this.#remotes.succeeded();
+    const signal = softRestart('network-changed', { advice: { advance: 'stay', pauseSeconds: -1 } });
+    if (this.#attempt === undefined) {
+      this.#pending = signal;
+      this.#interrupt.abort();
+    } else this.#attempt.stop(signal);
   }
 
   renegotiate(): void {
@@ -274,6 +293,8 @@ export class Client {
     };
     const attempt = await startedOrClosed(opened.link, () => this.#attemptOver(opened, profile, ports));
     this.#attempt = attempt;
+    const { network } = this.#ports;
+    if (attempt instanceof Attempt && network !== undefined) this.#watch.attach(attempt.watched(network.rebind));
     attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
     if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();

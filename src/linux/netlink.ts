@@ -32,6 +32,7 @@ import {
   writeRouteDump,
   writeRouteExact,
   writeRouteLookup,
+  writeRouteMatch,
   writeRouteRemove,
 } from './rtnetlink-messages.ts';
 
@@ -81,6 +82,17 @@ export function createNetlinkPort(): NetlinkPort {
       metric: route.metric,
       table: route.table,
     };
+  }
+
+  /** Whether one question settles that no route of a network so narrow exists, without a walk over all routes. */
+  function hasNothingSoNarrow(address: Uint8Array, prefixLength: number): boolean {
+    try {
+      const [message] = socket.request(writeRouteMatch(address), 'Cannot look up a route');
+      const reply = message === undefined ? undefined : parseRoute(message.body);
+      return reply?.table === MAIN_TABLE && reply.routeType === RTN_UNICAST && reply.prefixLength < prefixLength;
+    } catch {
+      return false;
+    }
   }
 
   function nameOf(index: number | undefined): string | undefined {
@@ -161,6 +173,34 @@ export function createNetlinkPort(): NetlinkPort {
       }
       return found.sort((a, b) => a.metric - b.metric).map(({ route }) => route);
     },
+    routesTo(text): readonly HostRoute[] {
+      const prefix = parsePrefix(text);
+      if (prefix === undefined || hasNothingSoNarrow(prefix.address, prefix.length)) return [];
+      const family = prefix.address.length === 4 ? 4 : 6;
+      const found: HostRoute[] = [];
+      for (const { body } of socket.request(writeRouteDump(family), 'Cannot list the routes')) {
+        const reply = parseRoute(body);
+        if (reply?.family !== family || reply.prefixLength !== prefix.length || reply.cloned) continue;
+        const destination = reply.destination ?? new Uint8Array(prefix.address.length);
+        if (reply.table === LOCAL_TABLE || !sameBytes(destination, prefix.address)) continue;
+        found.push({
+          prefix: text,
+          gateway: reply.gateway === undefined ? undefined : formatAddress(reply.gateway),
+          device: nameOf(reply.index),
+          metric: reply.metric,
+          table: reply.table === MAIN_TABLE ? undefined : reply.table,
+        });
+      }
+      return found;
+    },
+    linkIndex(device) {
+      try {
+        return link(device).index;
+      } catch (error) {
+        if (error instanceof HostError && error.code === 'ENODEV') return undefined;
+        throw error;
+      }
+    },
     linkAddressOf(device) {
       const { linkAddress } = link(device);
       return linkAddress === undefined ? undefined : colonHex(linkAddress);
@@ -180,6 +220,7 @@ export function createNetlinkPort(): NetlinkPort {
 }
 
 const MAIN_TABLE = 254;
+const LOCAL_TABLE = 255;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
@@ -283,6 +324,9 @@ function toBytes(text: string): Uint8Array {
   if (address === undefined) throw hostError(`${text} is no address`, Errno.EINVAL);
   return address;
 }
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 function colonHex(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');

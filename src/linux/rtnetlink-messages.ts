@@ -62,6 +62,7 @@ export const RTN_BLACKHOLE = 6;
 export const RTN_PROHIBIT = 8;
 const RTNH_F_ONLINK = 0x4;
 const RTM_F_CLONED = 0x200;
+const RTM_F_FIB_MATCH = 0x2000;
 const USER_HZ = 100;
 
 /** A message that came in; `body` is a view behind the header. */
@@ -94,6 +95,8 @@ export interface RouteChange {
 /** A route as the kernel tells it. */
 export interface RouteReply {
   readonly family: 4 | 6;
+  /** Undefined for a default route. */
+  readonly destination: Uint8Array | undefined;
   readonly prefixLength: number;
   readonly table: number;
   /** RTN_*: 1 unicast, 2 local, 6 to 8 the refusals. */
@@ -216,6 +219,13 @@ export function writeRouteLookup(address: Uint8Array): Uint8Array {
   return message.finish();
 }
 
+/** Asks which configured route answers for the address, rather than what comes of it. */
+export function writeRouteMatch(address: Uint8Array): Uint8Array {
+  const message = writeRouteLookup(address);
+  viewOf(message).setUint32(HEADER_BYTES + 8, RTM_F_FIB_MATCH, true);
+  return message;
+}
+
 /** Asks for all routes of a family. */
 export function writeRouteDump(family: 4 | 6): Uint8Array {
   const message = new MessageWriter(MessageType.getRoute, REQUEST | DUMP, RTMSG_BYTES);
@@ -288,8 +298,10 @@ export function parseRoute(body: Uint8Array): RouteReply | undefined {
   let index: number | undefined;
   let gateway: Uint8Array | undefined;
   let source: Uint8Array | undefined;
+  let destination: Uint8Array | undefined;
   for (const { type, value } of parseAttributes(body, RTMSG_BYTES)) {
-    if (type === RTA_TABLE) table = numberOf(value);
+    if (type === RTA_DST) destination = value;
+    else if (type === RTA_TABLE) table = numberOf(value);
     else if (type === RTA_PRIORITY) metric = numberOf(value);
     else if (type === RTA_OIF) index = numberOf(value);
     else if (type === RTA_GATEWAY) gateway = value;
@@ -303,7 +315,8 @@ export function parseRoute(body: Uint8Array): RouteReply | undefined {
     }
   }
   const cloned = (viewOf(body).getUint32(8, true) & RTM_F_CLONED) !== 0;
-  return { family, prefixLength: body[1]!, table, routeType: body[7]!, cloned, gateway, index, source, metric };
+  const [prefixLength, routeType] = [body[1]!, body[7]!];
+  return { family, destination, prefixLength, table, routeType, cloned, gateway, index, source, metric };
 }
 
 /** A link, or undefined when the body is too short. */

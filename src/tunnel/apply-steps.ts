@@ -3,13 +3,14 @@
 
 import { messageOf, SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
-import type { Journal, JournalEntry, StepOutcome } from './journal.ts';
-import { type DevicePort, HostError, type NetworkPort, type OpenDevice } from './ports.ts';
+import type { Journal, JournalEntry, SeenBefore, StepOutcome } from './journal.ts';
+import { type DevicePort, HostError, type HostRoute, type NetworkPort, type OpenDevice } from './ports.ts';
 import {
   bindDevice,
   type HostChange,
   type InverseChange,
   inverse,
+  isSameRoute,
   routeLine,
   type ScriptHook,
   type TunnelStep,
@@ -66,7 +67,7 @@ export async function applyStep(
   log: Log,
   before?: number,
 ): Promise<StepOutcome> {
-  const id = journal.begin(step, before);
+  const id = journal.begin(step, before, seenBefore(step, ports.network));
   let outcome: StepOutcome = { result: 'failed' };
   try {
     switch (step.kind) {
@@ -85,6 +86,42 @@ export async function applyStep(
     journal.end(id, outcome);
   }
   return outcome;
+}
+
+/** A look at the place that an address or a route is about to take; undefined where there is nothing to see. */
+function seenBefore(step: TunnelStep, network: NetworkPort): SeenBefore | undefined {
+  if (step.kind !== 'add-address' && step.kind !== 'add-route' && step.kind !== 'remove-route') return undefined;
+  try {
+    return step.kind === 'add-address' ? seenAddress(step, network) : seenRoute(step.route, network);
+  } catch {
+    return undefined; // the step itself says what is wrong with the host
+  }
+}
+
+function seenAddress(step: Extract<TunnelStep, { kind: 'add-address' }>, network: NetworkPort): SeenBefore {
+  const { device, address, prefixLength } = step;
+  const existed = network
+    .addressesOf(device)
+    .some((own) => own.address === address && own.prefixLength === prefixLength);
+  const index = network.linkIndex(device);
+  return { existed, device: index === undefined ? undefined : { name: device, index } };
+}
+
+function seenRoute(route: HostRoute, network: NetworkPort): SeenBefore {
+  const device = deviceOfRoute(route, network);
+  const existed = network
+    .routesTo(route.prefix)
+    .some((other) => isSameRoute(other, { ...route, device: device?.name }));
+  return { existed, device };
+}
+
+function deviceOfRoute({ device, gateway }: HostRoute, network: NetworkPort): SeenBefore['device'] {
+  if (device !== undefined) {
+    const index = network.linkIndex(device);
+    return index === undefined ? undefined : { name: device, index };
+  }
+  const found = gateway === undefined ? undefined : network.lookup(gateway);
+  return found && { name: found.device, index: found.deviceIndex };
 }
 
 function change(step: HostChange, { device, network }: StepPorts, log: Log): StepOutcome {

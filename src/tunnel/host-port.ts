@@ -17,6 +17,11 @@ export interface TunnelHost {
    * it was closed and opened again. Rejects when the host refuses; what stands by then is undone by `close`.
    */
   update(request: TunnelRequest): Promise<OpenTunnel>;
+  /**
+   * The way to the server as text (device, next hop, source address); undefined when there is none past the tunnel. A route
+   * of ours to the server follows the host's default route first.
+   */
+  follow(server: SocketAddress): string | undefined;
   /** What a script of this type would see now. */
   scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */

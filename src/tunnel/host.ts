@@ -9,9 +9,10 @@ import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
+import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
-import { Journal } from './journal.ts';
+import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
@@ -45,6 +46,8 @@ export interface HostPorts {
   readonly downRoot?: readonly DownRootPort[];
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
+  /** Keeps each record of the journal where another process finds it, before the step that it announces. */
+  readonly keepRecord?: ((record: JournalRecord) => void) | undefined;
   readonly log: Log;
   readonly pid: number;
   readonly startUnixSeconds: number;
@@ -68,7 +71,7 @@ interface Standing {
 export class Host implements TunnelHost, ConnectionScripts {
   readonly #config: Config;
   readonly #ports: HostPorts;
-  readonly #journal = new Journal();
+  readonly #journal: Journal;
   readonly #runner: ScriptRunner;
   #facts: ScriptFacts;
   #standing: Standing | undefined;
@@ -77,6 +80,7 @@ export class Host implements TunnelHost, ConnectionScripts {
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
     this.#ports = ports;
+    this.#journal = new Journal(ports.keepRecord);
     this.#runner = new ScriptRunner(config.scripts.security, ports.scripts, ports.log);
     this.#facts = {
       config,
@@ -186,6 +190,24 @@ export class Host implements TunnelHost, ConnectionScripts {
     const { refusedRoutes } = await applySteps(steps.routes, this.#journal, this.#stepPorts('init'), this.#ports.log);
     this.#standing = { ...this.#standing, complete: true };
     return refusedRoutes === 0;
+  }
+
+  follow(server: SocketAddress): string | undefined {
+    const { network, log } = this.#ports;
+    const address = formatAddress(unmapSocketAddress(server).address);
+    const standing = this.#standing;
+    try {
+      if (standing?.complete && followUplink(address, standing.device.name, { journal: this.#journal, network, log })) {
+        const { serverGateway4, serverGateway6 } = readHostFacts(network, address, () => {});
+        this.#standing = { ...standing, facts: { ...standing.facts, serverGateway4, serverGateway6 } };
+      }
+      const way = network.lookup(address);
+      if (way === undefined || way.device === standing?.device.name) return undefined;
+      const via = way.gateway === undefined ? '' : ` via ${way.gateway}`;
+      return `${way.device}${via}${way.source === undefined ? '' : ` from ${way.source}`}`;
+    } catch {
+      return undefined;
+    }
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {

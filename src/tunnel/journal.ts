@@ -11,6 +11,14 @@ export type StepOutcome =
   | { readonly result: 'opened'; readonly device: OpenDevice }
   | { readonly result: 'failed' };
 
+/** What the host looked like where a step was about to change it: how another process can tell later whose it is. */
+export interface SeenBefore {
+  /** The address or the route was there already, and is nobody's to take away who did not put it there. */
+  readonly existed: boolean;
+  /** The device that it belongs to. Its name may be another device's later, its number is not. */
+  readonly device: { readonly name: string; readonly index: number } | undefined;
+}
+
 export type JournalRecord =
   /** `before`: the standing step in front of which it belongs, so that it is undone after that one; undefined: the newest. */
   | {
@@ -18,6 +26,7 @@ export type JournalRecord =
       readonly id: number;
       readonly step: TunnelStep;
       readonly before?: number | undefined;
+      readonly seen?: SeenBefore | undefined;
     }
   | { readonly record: 'end'; readonly id: number; readonly outcome: StepOutcome }
   | { readonly record: 'undone'; readonly id: number };
@@ -27,6 +36,7 @@ export interface JournalEntry {
   readonly id: number;
   readonly step: TunnelStep;
   readonly outcome: StepOutcome | undefined;
+  readonly seen?: SeenBefore | undefined;
 }
 
 /** The list of standing steps, oldest first, and the stream of records that rebuilds it. */
@@ -60,12 +70,13 @@ export class Journal {
   }
 
   /** A step is about to be done: the newest, or one that belongs in front of a standing one. */
-  begin(step: TunnelStep, before?: number): number {
+  begin(step: TunnelStep, before?: number, seen?: SeenBefore): number {
     const record: JournalRecord = {
       record: 'begin',
       id: this.#nextId,
       step,
       ...(before === undefined ? {} : { before }),
+      ...(seen === undefined ? {} : { seen }),
     };
     this.#write(record);
     this.#take(record);
@@ -91,7 +102,8 @@ export class Journal {
     switch (record.record) {
       case 'begin': {
         const index = this.#entries.findIndex((entry) => entry.id === record.before);
-        const entry = { id: record.id, step: record.step, outcome: undefined };
+        const { id, step, seen } = record;
+        const entry = { id, step, outcome: undefined, ...(seen === undefined ? {} : { seen }) };
         this.#entries.splice(index < 0 ? this.#entries.length : index, 0, entry);
         return;
       }

@@ -67,6 +67,10 @@ export interface NetworkPort {
   lookup(address: string): RouteLookup | undefined;
   /** The default routes of the main table, lowest metric first. */
   defaultRoutes(family: 4 | 6): readonly HostRoute[];
+  /** Every configured route to exactly this destination, in all tables but `local`. */
+  routesTo(prefix: PrefixText): readonly HostRoute[];
+  /** The number of a device; undefined when there is none of the name. */
+  linkIndex(device: string): number | undefined;
   /** A device's Ethernet address, six pairs of hexadecimal digits; undefined when it has none. */
   linkAddressOf(device: string): string | undefined;
   /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */

@@ -111,3 +111,23 @@ export function routeLine(verb: 'add' | 'del', route: HostRoute): string {
   const device = route.device ?? '[NULL]';
   return `net_route_v${family}_${verb}: ${route.prefix} via ${via} dev ${device} table ${route.table ?? 0} metric ${route.metric ?? -1}`;
 }
+
+/** The metric that the kernel gives a route of IPv6 without one. */
+const METRIC6_UNSTATED = 1024;
+
+/** Whether the two are one route to the kernel: destination, next hop, device, metric and table. */
+export function isSameRoute(a: HostRoute, b: HostRoute): boolean {
+  return (
+    a.prefix === b.prefix &&
+    a.gateway === b.gateway &&
+    a.device === b.device &&
+    metricOf(a) === metricOf(b) &&
+    (a.table ?? MAIN_TABLE) === (b.table ?? MAIN_TABLE)
+  );
+}
+
+const MAIN_TABLE = 254;
+
+/** As the kernel keeps it: none and 0 are its own choice. */
+const metricOf = ({ prefix, metric }: HostRoute): number =>
+  metric !== undefined && metric > 0 ? metric : prefix.includes(':') ? METRIC6_UNSTATED : 0;

@@ -295,7 +295,17 @@ describe('the control socket', () => {
   it('does not wait for a reader that reads nothing', async () => {
     const control = await openControl(order());
     let sink: (line: never) => void = () => {};
-    const logger = control.tap({ log() {}, setVerb() {}, setMute() {}, setSink: (next) => (sink = next as never) });
+    const logger = control.tap({
+      log() {},
+      setVerb() {},
+      setMute() {},
+      setTap() {},
+      verb: 1,
+      mute: 0,
+      setSink: (next) => {
+        sink = next as never;
+      },
+    });
     logger.setSink(() => {});
     const reader = connect(order().socket);
     reader.write('GET /log?follow=1 HTTP/1.1\r\nhost: x\r\n\r\n');

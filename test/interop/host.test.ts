@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { comparable } from '../lab/host-comparison.ts';
 import { tunnel, useLab } from '../lab/lab.ts';
 import { address, device, hostState } from '../lab/net.ts';
-import { labSuite } from '../lab/requirements.ts';
+import { clientCommand, labSuite } from '../lab/requirements.ts';
 import { isSilent, pings } from '../lab/traffic.ts';
 
 interface HostCase {
@@ -169,21 +169,44 @@ labSuite('the host of a connected client', () => {
     expect(await device(lab().net.client, 'tun0')).toBeUndefined();
   });
 
-  it('keeps its default route when the client is killed in a full tunnel and started again', async () => {
+  it.each([
+    ['redirect-gateway def1', [], ['redirect-gateway def1']],
+    ['redirect-gateway without def1', [], ['redirect-gateway']],
+    ['privileges dropped', [], ['redirect-gateway', 'user nobody', 'persist-tun', 'persist-key']],
+    ['routes past the tunnel', office, ['route 10.98.0.0 255.255.0.0 net_gateway 7', 'route-ipv6 fd00:98::/48']],
+  ])('leaves nothing after SIGKILL and sallyport recover: %s', async (_title, server, lines) => {
     const { client: namespace } = lab().net;
-    await lab().server({ lines: ['push "redirect-gateway def1"'] });
+    await lab().server({ lines: server });
     const before = await hostState(namespace);
-    const killed = await lab().connect();
+    const client = await lab().connect({ lines });
+    client.signal('SIGKILL');
+    await client.exit();
+    expect(await hostState(namespace), 'after the kill').not.toEqual(before);
+    const tool = [...clientCommand('sallyport'), 'recover'];
+    const dry = await namespace.run([...tool, '--dry-run']);
+    expect(dry.stdout).toContain('removed the route');
+    const { stdout, code } = await namespace.run(tool, { anyCode: true });
+    expect([code, stdout.includes('was killed')]).toEqual([0, true]);
+    expect(await hostState(namespace)).toEqual(before);
+    expect((await namespace.run(tool)).stdout).toContain('nothing to put right');
+  });
+
+  it('puts its host right at the next start, leaves what others set since, and lets a running tunnel alone', async () => {
+    const { client: namespace } = lab().net;
+    await lab().server();
+    const before = await hostState(namespace);
+    const killed = await lab().connect({ lines: ['redirect-gateway', 'route 10.98.0.0 255.255.0.0 net_gateway'] });
     killed.signal('SIGKILL');
     await killed.exit();
-    const client = await lab().connect();
+    await namespace.ip('route replace 10.98.0.0/16 dev outer0');
+    const client = await lab().connect({ lines: ['redirect-gateway def1'] });
+    await client.line(/after process \d+ .*put back the route 0\.0\.0\.0\/0/);
+    await client.line(/left the route 10\.98\.0\.0\/16 .*since/);
+    expect(await pings(namespace, world4)).toBe(true);
+    await namespace.run([...clientCommand('sallyport'), 'recover']);
     expect(await pings(namespace, world4)).toBe(true);
     expect(await client.stop()).toEqual({ code: 0, signal: null });
-    const [route] = JSON.parse(await namespace.ip(`-j route get ${world4}`)) as { dev: string; gateway: string }[];
-    expect([route?.dev, route?.gateway]).toEqual(['outer0', gateway4]);
-    // The killed one leaves its host route to the server, the new one finds it there and does not take it for its own.
-    const after = await hostState(namespace);
-    const routes = (after.routes as { dst: string }[]).filter(({ dst }) => dst !== server4);
-    expect({ ...after, routes }).toEqual(before);
+    await namespace.ip('route del 10.98.0.0/16');
+    expect(await hostState(namespace)).toEqual(before);
   });
 });

@@ -193,6 +193,7 @@ export class PeerEnd {
         return true;
       },
       update: () => Promise.reject(new Error('nothing is pushed')),
+      follow: () => undefined,
       scriptEnvironment: () => ({}),
       dropPrivileges: () => {},
       close: async (_reason: unknown, letGo: () => Promise<void>) => {

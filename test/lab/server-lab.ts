@@ -142,6 +142,7 @@ export class ServerLab {
             return true;
           },
           update: () => Promise.reject(new Error('a server is pushed nothing')),
+          follow: () => undefined,
           scriptEnvironment: () => ({ dev: 'tun0' }),
           dropPrivileges: () => void this.hostCalls.push('drop'),
           close: async (_reason, letGo) => {

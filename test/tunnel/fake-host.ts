@@ -32,6 +32,11 @@ export class FakeHost {
     { prefix: '0.0.0.0/0', gateway: '192.0.2.1', device: 'eth0', metric: 100, table: undefined, exact: '0a' },
     { prefix: '::/0', gateway: '2001:db8:1::1', device: 'eth0', metric: 1024, table: undefined },
   ];
+  /** Numbers of devices; 7 for those that are not named. */
+  readonly indexes = new Map([
+    ['lo', 1],
+    ['eth0', 2],
+  ]);
   readonly calls: string[] = [];
   /** Decides before each call whether it is refused, with an errno name. */
   refuse: (call: string, index: number) => string | undefined = () => undefined;
@@ -113,9 +118,17 @@ export class FakeHost {
       const device = this.#deviceOnLinkWith(address) ?? 'eth0';
       const onLink = this.#deviceOnLinkWith(address) !== undefined;
       const gateway = onLink ? undefined : address.includes(':') ? '2001:db8:1::1' : '192.0.2.1';
-      return { gateway, device, deviceIndex: 2, source: undefined, linkAddress: '02:00:00:00:00:01' };
+      return {
+        gateway,
+        device,
+        deviceIndex: this.indexes.get(device) ?? 7,
+        source: undefined,
+        linkAddress: '02:00:00:00:00:01',
+      };
     },
     defaultRoutes: (family) => this.routes.filter(({ prefix }) => prefix === (family === 4 ? '0.0.0.0/0' : '::/0')),
+    routesTo: (prefix) => this.routes.filter((route) => route.prefix === prefix),
+    linkIndex: (device) => (this.devices.has(device) ? (this.indexes.get(device) ?? 7) : undefined),
     linkAddressOf: () => '02:00:00:00:00:0a',
     addressesOf: (device) => this.addresses.filter((address) => address.device === device),
   };
