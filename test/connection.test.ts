@@ -115,6 +115,7 @@ describe('a connection', () => {
       for (const listener of before) process.on('uncaughtException', listener);
     }
     expect(thrown.map((error) => (error as Error).message)).toEqual([
+      'resolving',
       'connecting',
       'authenticating',
       'configuring',
