@@ -86,7 +86,7 @@ describe('a program without types', () => {
     const reload = (config: object | undefined, hooks?: object) => server.reload(config as never, hooks as ServerHooks);
     await expect(reload(settings, { onConect: () => true })).rejects.toEqual(
       refusal(
-        /^There is no hook "onConect" of reload\(\); there are onAuthenticate, onConnect, onDisconnect, onAddress$/,
+        /^There is no hook "onConect" of reload\(\); there are onAuthenticate, onConnect, onResponse, onDisconnect, onAddress$/,
       ),
     );
     await expect(reload(undefined, { onConnect: 'yes' })).rejects.toEqual(refusal(/^onConnect of reload\(\)/));
