@@ -76,7 +76,7 @@ labSuite('a client that is told to end', () => {
 const faults = `import { isMainThread } from 'node:worker_threads';
 if (isMainThread) {
   process.on('SIGWINCH', () => { throw new Error('a fault made by the test'); });
-  process.on('SIGURG', () => { Promise.reject(new Error('a fault made by the test')); });
+  process.on('SIGXCPU', () => { Promise.reject(new Error('a fault made by the test')); });
 }`;
 
 labSuite('a client with a fault', () => {
@@ -84,7 +84,7 @@ labSuite('a client with a fault', () => {
 
   for (const [title, signal] of [
     ['an exception that nobody catches', 'SIGWINCH'],
-    ['a rejection that nobody catches', 'SIGURG'],
+    ['a rejection that nobody catches', 'SIGXCPU'],
   ] as const) {
     itOurs(`${title} says so, puts the host back, and ends with exit code 1`, async () => {
       await lab().server({ lines: fullTunnel });
