@@ -241,7 +241,9 @@ describe.skipIf(noDaemon)('the bus', () => {
     expect((await waiting).name).toBe('org.freedesktop.DBus.Error.Disconnected');
     expect((await errorOf(bus.call(call('Hang')))).name).toBe('org.freedesktop.DBus.Error.Disconnected');
     await bus.close();
-    expect(lost).toEqual([expect.stringMatching(/^(?:the bus closed the connection|(?:read|write) (?:ECONNRESET|EPIPE))$/)]);
+    expect(lost).toEqual([
+      expect.stringMatching(/^(?:the bus closed the connection|(?:read|write) (?:ECONNRESET|EPIPE))$/),
+    ]);
   });
 
   it('closes without telling of a loss, after what was sent has arrived', async () => {
