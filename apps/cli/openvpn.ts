@@ -60,13 +60,18 @@ export async function runOpenVpn(
   const emergency = catchFaults(logger);
   const home = process.cwd();
   const once: Once = { removePidFile: () => {}, scriptOutput: undefined, management: undefined };
+  const leave = async (end: EndReport): Promise<number> => {
+    once.removePidFile();
+    await control?.close(end);
+    await once.management?.close();
+    return end.exitCode;
+  };
   let first = true;
   for (;;) {
     if (!first) returnTo(home);
     const reading = readConfiguration(argv, logger);
     if (reading === undefined) {
-      await control?.close(endReport(FAILED, new Error('the profile can not be used; the log says why')));
-      return FAILED;
+      return leave(endReport(FAILED, new Error('the profile can not be used; the log says why')));
     }
     try {
       const end = await runOnce(reading, argv, {
@@ -86,16 +91,10 @@ export async function runOpenVpn(
         first = false;
         continue;
       }
-      once.removePidFile();
-      await control?.close(end);
-      await once.management?.close();
-      return end.exitCode;
+      return await leave(end);
     } catch (error) {
-      once.removePidFile();
       explain(error, logger);
-      await control?.close(endReport(FAILED, error));
-      await once.management?.close();
-      return FAILED;
+      return leave(endReport(FAILED, error));
     }
   }
 }

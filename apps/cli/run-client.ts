@@ -79,14 +79,15 @@ export async function runClient(setting: RunSetting): Promise<Running> {
   });
   control?.attach(client);
   const reports = startReports(config, client, logger, setting.directory);
+  const linkBytes = (): { bytesIn: number; bytesOut: number } => {
+    const { linkReadBytes, linkWriteBytes } = client.statistics().plane;
+    return { bytesIn: linkReadBytes, bytesOut: linkWriteBytes };
+  };
   management?.attach({
     signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name)),
     forgetPasswords: () => client.forgetPasswords(),
     status: () => reports.lines(),
-    loadStats() {
-      const { linkReadBytes, linkWriteBytes } = client.statistics().plane;
-      return { clients: 0, bytesIn: linkReadBytes, bytesOut: linkWriteBytes };
-    },
+    loadStats: () => ({ clients: 0, ...linkBytes() }),
     crResponse: (base64) => managed?.handleResponse(base64) ?? false,
     remotes: config.connections.map((each) => `${each.remote ?? ''},${each.remotePort},${protocolOf(each)},enabled`),
     server: undefined,
@@ -97,8 +98,8 @@ export async function runClient(setting: RunSetting): Promise<Running> {
       },
     },
     traffic() {
-      const { linkReadBytes, linkWriteBytes } = client.statistics().plane;
-      return [`>BYTECOUNT:${linkReadBytes},${linkWriteBytes}`];
+      const { bytesIn, bytesOut } = linkBytes();
+      return [`>BYTECOUNT:${bytesIn},${bytesOut}`];
     },
   });
   return {

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { startTimeOf } from './control-server.ts';
+import { startTimeOf } from '../../src/command.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { type Places, recordPath, socketPath } from './places.ts';
 import { nameProblem } from './profile-name.ts';
@@ -105,17 +105,22 @@ export function open(
   });
 }
 
-/** The values of a stream of JSON lines; ends with it. */
-export async function* jsonLines(response: IncomingMessage): AsyncGenerator<Record<string, unknown>> {
+/** The lines of an answer as they come. A line without end is the end of it. */
+export async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   let rest = '';
   response.setEncoding('utf8');
+  for await (const part of response) {
+    const lines = `${rest}${part}`.split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > MAX_ANSWER_BYTES) return;
+    yield* lines;
+  }
+}
+
+/** The values of a stream of JSON lines; ends with it. */
+export async function* jsonLines(response: IncomingMessage): AsyncGenerator<Record<string, unknown>> {
   try {
-    for await (const part of response) {
-      const lines = `${rest}${part}`.split('\n');
-      rest = lines.pop() ?? '';
-      if (rest.length > MAX_ANSWER_BYTES) return;
-      for (const line of lines) if (line !== '') yield JSON.parse(line) as Record<string, unknown>;
-    }
+    for await (const line of linesOf(response)) if (line !== '') yield JSON.parse(line) as Record<string, unknown>;
   } catch (error) {
     // The process at the other end was killed.
     if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;

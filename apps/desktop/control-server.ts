@@ -1,7 +1,7 @@
 // The control socket of a tunnel that `sallyport up` started: HTTP and JSON on a Unix socket (docs/CONTROL.md). Who may
 // ask is decided by the kernel's word on the peer's user id; a reader that hangs is dropped and holds nothing up.
 
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import {
@@ -14,6 +14,7 @@ import {
   peerCredentials,
   SallyportError,
   type SignalName,
+  startTimeOf,
   type TerminalPort,
 } from '../../src/command.ts';
 import { statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
@@ -220,10 +221,7 @@ export async function openControl(
   };
 }
 
-const kernelUid = (socket: Socket): number | undefined => {
-  const { _handle } = socket as unknown as { _handle?: { fd?: number } };
-  return _handle?.fd === undefined || _handle.fd < 0 ? undefined : peerCredentials(_handle.fd)?.uid;
-};
+const kernelUid = (socket: Socket): number | undefined => peerCredentials(socket)?.uid;
 
 function json(response: ServerResponse, code: number, value: unknown): void {
   response.writeHead(code, { 'content-type': 'application/json', connection: 'close' });
@@ -300,18 +298,6 @@ function rmQuietly(path: string): void {
     rmSync(path, { force: true });
   } catch {
     // After the rights were given up: whoever starts next finds nobody behind it and removes it.
-  }
-}
-
-/** When a process began, in the kernel's ticks; with the id it names one process for good. */
-export function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie is a process that has ended.
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }
 

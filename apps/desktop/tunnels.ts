@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { cleanTerminalText, formatLocalTime } from '../../src/command.ts';
-import { ask, forget, jsonLines, knownTunnels, open, presenceOf } from './control-client.ts';
+import { ask, forget, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { logPath } from './places.ts';
@@ -125,14 +125,8 @@ export async function log(word: string | undefined, follow: boolean, io: Command
     return ExitCode.ok;
   }
   if (response.statusCode !== 200) throw new CommandFailure(ExitCode.unknown, `${name} belongs to another user`);
-  let rest = '';
-  response.setEncoding('utf8');
   try {
-    for await (const part of response) {
-      const lines = `${rest}${part}`.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) show(line);
-    }
+    for await (const line of linesOf(response)) show(line);
   } catch {
     throw killed(name, await presenceOf(io.places, name));
   }

@@ -3,7 +3,7 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cleanTerminalText, createTerminal, daemonise, parseConfig } from '../../src/command.ts';
+import { cleanTerminalText, createTerminal, daemonise, hasNetAdmin, parseConfig } from '../../src/command.ts';
 import { OPTIONS, optionsErrorText } from '../../src/config.ts';
 import { secretsForDaemon } from '../cli/credentials.ts';
 import { ask, forget, jsonLines, open, presenceOf } from './control-client.ts';
@@ -24,7 +24,6 @@ export interface UpOptions {
   readonly json: boolean;
 }
 
-const CAP_NET_ADMIN = 12;
 const END_LIMIT_MS = 10_000;
 
 export async function up(word: string, options: UpOptions, io: CommandIo): Promise<number> {
@@ -123,8 +122,7 @@ export function argumentsFor(file: string, options: UpOptions): readonly string[
 
 /** Refuses who can't change the network, before anything is asked. */
 function mayMakeTunnels(): void {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
-  if (((BigInt(`0x${effective}`) >> BigInt(CAP_NET_ADMIN)) & 1n) === 1n) return;
+  if (hasNetAdmin()) return;
   throw new CommandFailure(
     ExitCode.activation,
     'a tunnel changes the network of this machine, which takes root',

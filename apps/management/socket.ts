@@ -170,7 +170,7 @@ class Clients {
     const { uid, gid } = this.#allowed;
     if (!('path' in this.#settings.at) || (uid === undefined && gid === undefined)) return true;
     const prefix = 'MANAGEMENT: unix domain socket client connection rejected --';
-    const peer = peerCredentials(fdOf(socket));
+    const peer = peerCredentials(socket);
     if (peer === undefined) {
       this.#events.log(`${prefix} cannot get UID/GID of socket peer`);
       return false;
@@ -187,12 +187,6 @@ class Clients {
     }
     return true;
   }
-}
-
-/** Node has no other way to the descriptor of a socket; -1 where it has none. */
-function fdOf(socket: Socket): number {
-  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } | null };
-  return handle?.fd ?? -1;
 }
 
 function listen(settings: ManagementSettings, accept: (socket: Socket) => void): Promise<Server> {

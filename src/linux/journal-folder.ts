@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { libc, nativeBytes } from './libc.ts';
+import { startTimeOf } from './process-start.ts';
 
 export const JOURNAL_FOLDER = '/var/lib/sallyport/journal';
 
@@ -54,19 +55,6 @@ export function processIdentity(): ProcessIdentity {
 }
 
 const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-
-/** When a process began, in ticks since boot; undefined when there is none of the pid. */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name stands in brackets and may have blanks and brackets itself; the start time is the 20th word behind it.
-    const words = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    // A zombie is dead: its fds are closed, and with them its devices.
-    return words[0] === 'Z' || words[0] === 'X' ? undefined : words[19];
-  } catch {
-    return undefined;
-  }
-}
 
 /** A number that is never used again where the kernel has one, and the one by which /proc knows the namespace. */
 function networkNamespace(): string {

@@ -1,5 +1,6 @@
 // Who is at the other end of a unix socket, as the kernel noted it when the connection was made: SO_PEERCRED, unix(7).
 
+import type { Socket } from 'node:net';
 import { libc, nativeBytes } from './libc.ts';
 
 /** SOL_SOCKET and SO_PEERCRED of asm-generic/socket.h. */
@@ -15,7 +16,10 @@ export interface PeerCredentials {
 }
 
 /** Undefined where the kernel does not say: no unix socket, or closed by now. */
-export function peerCredentials(fd: number): PeerCredentials | undefined {
+export function peerCredentials(socket: Socket): PeerCredentials | undefined {
+  // Node has no other way to the descriptor of a socket.
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } | null };
+  const fd = handle?.fd ?? -1;
   const record = nativeBytes(UCRED_BYTES);
   const length = nativeBytes(4);
   length.view.setUint32(0, UCRED_BYTES, true);
