@@ -1,7 +1,7 @@
 // `sallyport import`: a profile's bytes as they are, but that files it names come along as blocks.
 
 import { dirname, join, resolve } from 'node:path';
-import { cleanTerminalText, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { cleanTerminalText, lexLine, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { checkProfile, OPTIONS, quoteWord } from '../../src/config.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
@@ -31,7 +31,7 @@ export async function importProfile(
   const brought = bringFiles(bytes.toString('latin1'), source, (path) =>
     readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('latin1'),
   );
-  const text = Buffer.from(brought.text, 'latin1').toString('utf8');
+  const text = utf8(brought.text);
   const { findings } = checkProfile(
     { text, file: source },
     { readText: (path) => readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('utf8') },
@@ -91,7 +91,9 @@ export function bringFiles(
       block = opened;
       return raw;
     }
-    const words = wordsOf(trimmed);
+    const lexed = lexLine(utf8(trimmed), file);
+    // What is no line to the parser is kept, and the check says what is wrong with it.
+    const words = lexed.ok ? lexed.words : [];
     const option = (words[0] ?? '').replace(/^--/, '');
     const [, path, second] = words;
     const row = OPTIONS.get(option);
@@ -118,21 +120,11 @@ export function bringFiles(
   return { text: out.join(''), files };
 }
 
+const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
+
 const base64 = (latin1: string): string =>
   `${(
     Buffer.from(latin1, 'latin1')
       .toString('base64')
       .match(/.{1,64}/g) ?? []
   ).join('\n')}\n`;
-
-/** Words of one line as the parser reads them, as far as a name and a path need it. */
-function wordsOf(line: string): readonly string[] {
-  if (line === '' || line.startsWith('#') || line.startsWith(';')) return [];
-  const words = line.match(/"(?:\\.|[^"\\])*"|'[^']*'|\S+/g) ?? [];
-  const end = words.findIndex((word) => word.startsWith('#') || word.startsWith(';'));
-  return (end < 0 ? words : words.slice(0, end)).map((word) => {
-    if (word.startsWith("'")) return word.slice(1, -1);
-    if (word.startsWith('"')) return word.slice(1, -1).replace(/\\(.)/g, '$1');
-    return word.replace(/\\(.)/g, '$1');
-  });
-}

@@ -122,6 +122,10 @@ describe('import', () => {
     expect(bringFiles('pkcs12 a.p12', 'x', () => '\0\xff').text).toBe('<pkcs12>\nAP8=\n</pkcs12>\n');
     expect(() => bringFiles('ca a', 'x.ovpn', () => 'a\n </ca>\nup /tmp/evil\n')).toThrow(/x\.ovpn:1: a can't stand/);
   });
+  it('reads lines as the parser does: names in UTF-8, and none of a line that is no line', () => {
+    const text = Buffer.from("ca 'übung.crt'\nkey a\\x\ncert \"no end\n", 'utf8').toString('latin1');
+    expect(bringFiles(text, 'x.ovpn', () => 'line').files).toEqual(['übung.crt']);
+  });
   it('names line and file of what can not be read', () => {
     const read = (): string => {
       throw new Error('ENOENT');
