@@ -77,8 +77,9 @@ export class RingWriter extends Ring {
   }
 }
 
-/** The side of the worker that is handed packets. What `next` found is good until `drop`. */
+/** The side of the worker that is handed packets: it gives what was there at the last look. What `next` found is good until `take`. */
 export class RingReader extends Ring {
+  #seen = 0;
   #size = 0;
   what = 0;
   id = 0;
@@ -89,9 +90,14 @@ export class RingReader extends Ring {
     return Atomics.load(this.positions, WRITTEN) === this.position;
   }
 
+  /** From here on `next` gives all that was published until now, and nothing that comes later. */
+  look(): void {
+    this.#seen = Atomics.load(this.positions, WRITTEN);
+  }
+
   /** Whether there is a packet; what it is stands in the fields. */
   next(): boolean {
-    if (this.isEmpty) return false;
+    if (this.position === this.#seen) return false;
     const { view } = this;
     let at = this.position & (RING_BYTES - 1);
     if (view.getUint32(at) === 0) {

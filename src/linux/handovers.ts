@@ -45,13 +45,20 @@ export class Handovers {
     return false;
   }
 
-  /** Takes what the others have handed over, as much of each as of a device. What is left is news again. */
+  /**
+   * The look comes before the calls of the main thread are taken, and `takeAll` after: who handed a packet over had heard
+   * of its peer, so this worker has, too, when it takes the packet.
+   */
+  look(): void {
+    for (let index = 0; index < this.#readers.length; index++) this.#readers[index]!.look();
+  }
+
+  /** Takes what the others had handed over at the last look, as much of each as of a device. What is left is news again. */
   takeAll(core: PlaneCore): void {
     for (let index = 0; index < this.#readers.length; index++) this.#takeFrom(this.#readers[index]!, core);
   }
 
   #takeFrom(reader: RingReader, core: PlaneCore): void {
-    if (reader.isEmpty) return;
     const { arena, sourceAddress, devicePackets } = this.#memory;
     const first = devicePackets.start + HEADROOM_BYTES;
     const end = devicePackets.start + devicePackets.length - TAILROOM_BYTES;

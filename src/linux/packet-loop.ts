@@ -101,6 +101,7 @@ export class PacketLoop {
     this.#options.report({ type: 'ready' });
     while (Atomics.load(control, ControlWord.exit) === 0) {
       this.#takeCredits();
+      this.#handovers.look();
       this.#takeCalls();
       this.#handovers.takeAll(this.#core);
       if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);

@@ -23,6 +23,7 @@ const rig = () => {
       return taken;
     },
     take(): { id: number; length: number; source: number; isWhole: boolean } | undefined {
+      reader.look();
       if (!reader.next()) return undefined;
       const { what, id, about, length } = reader;
       expect([what, about]).toEqual([2, id + 1]);
@@ -48,6 +49,21 @@ describe('the ring between two workers', () => {
     writer.publish();
     for (const [id, length] of lengths.entries()) expect(take()).toEqual({ id, length, source: id, isWhole: true });
     expect(reader.isEmpty).toBe(true);
+  });
+
+  it('gives what was there at the last look, so that a packet never comes before the news of its peer', () => {
+    const { push, writer, reader } = rig();
+    push(1);
+    writer.publish();
+    expect(reader.next()).toBe(false);
+    reader.look();
+    push(2);
+    writer.publish();
+    expect([reader.next(), reader.length]).toEqual([true, 1]);
+    reader.take(createNativeArena(1024), 0, 64);
+    expect([reader.next(), reader.isEmpty]).toEqual([false, false]);
+    reader.look();
+    expect([reader.next(), reader.length]).toEqual([true, 2]);
   });
 
   it('takes no more than it holds, and as much again when that was taken', () => {
