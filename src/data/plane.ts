@@ -189,9 +189,11 @@ export interface KeyOptions {
   readonly cipher: string;
   /** `epoch`: packets of the epoch format, of an AEAD cipher; a plane with `capabilities.epoch` has it. */
   readonly format?: 'epoch' | undefined;
-  /** Digest of CBC and null ciphers; `none` for no HMAC; ignored under AEAD. */
+  /** Digest of CBC, CFB, OFB and null ciphers; `none` for no HMAC; ignored under AEAD. */
   readonly digest: string;
   readonly material: DataKeyMaterial;
+  /** Unix seconds at which the key was made: beside the packet-id on the wire with CFB and OFB, unused else. 1 if it is not given. */
+  readonly madeSeconds?: number | undefined;
   /**
    * `key-used-up` is reported once at these; 0 for no limit. Packet-ids, epochs and what an AES-GCM key may carry are
    * always reported near their end.
