@@ -1,0 +1,82 @@
+// The host's name servers as tunnels set them: which way, what of the wishes this way can do, and its inverse. What
+// fails is a sentence; nothing here rejects.
+
+import { messageOf } from '../error.ts';
+import type { DnsApplied, DnsBackendName, DnsPort } from '../tunnel/dns-port.ts';
+import { type DnsAbilities, decideDns } from '../tunnel/dns-table.ts';
+import { chooseBackend } from './choose.ts';
+import { dnsmasqBackend } from './dnsmasq.ts';
+import { fileBackend } from './file.ts';
+import type { DnsPlatform } from './ports.ts';
+import type { TextCodec } from './resolv-conf.ts';
+import { resolvconfBackend } from './resolvconf.ts';
+import { resolvedBackend } from './resolved.ts';
+
+export interface HostDnsOptions {
+  readonly platform: DnsPlatform;
+  readonly codec: TextCodec;
+  /** `auto`: what this host uses. */
+  readonly backend: DnsBackendName | 'auto';
+  /** Where the C library looks. */
+  readonly resolvConf: string;
+}
+
+export const DNS_ABILITIES: Readonly<Record<DnsBackendName, DnsAbilities>> = {
+  resolved: { ports: true, dnssec: true, overTls: true, split: true },
+  resolvconf: { ports: false, dnssec: false, overTls: false, split: false },
+  file: { ports: false, dnssec: false, overTls: false, split: false },
+  dnsmasq: { ports: true, dnssec: false, overTls: false, split: true },
+};
+
+export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsOptions): DnsPort {
+  const backends = {
+    resolved: resolvedBackend(platform),
+    resolvconf: resolvconfBackend(platform),
+    file: fileBackend(platform, codec, resolvConf),
+    dnsmasq: dnsmasqBackend(platform, codec),
+  };
+  return {
+    async apply({ device, wanted }) {
+      try {
+        const { name } = backend === 'auto' ? chooseBackend(platform, codec, resolvConf) : { name: backend };
+        const decision = decideDns(wanted, DNS_ABILITIES[name]);
+        if (decision.kind === 'none') return { result: 'nothing', reason: decision.reason };
+        const applied = await backends[name].apply(device, platform.newId(), decision.setting);
+        const note = `all names are asked of the tunnel's servers: ${name} has no way to ask for some names only`;
+        return { result: 'applied', applied, notes: decision.widened ? [note] : [] };
+      } catch (error) {
+        return { result: 'failed', reason: messageOf(error) };
+      }
+    },
+    async undo(applied) {
+      try {
+        const undone = await undo(backends, applied);
+        return undone === 'restored' ? { result: 'restored' } : { result: 'left', reason: undone.left };
+      } catch (error) {
+        return { result: 'failed', reason: messageOf(error) };
+      }
+    },
+  };
+}
+
+interface Backends {
+  readonly resolved: ReturnType<typeof resolvedBackend>;
+  readonly resolvconf: ReturnType<typeof resolvconfBackend>;
+  readonly file: ReturnType<typeof fileBackend>;
+  readonly dnsmasq: ReturnType<typeof dnsmasqBackend>;
+}
+
+function undo(backends: Backends, applied: DnsApplied): Promise<'restored' | { readonly left: string }> {
+  switch (applied.backend) {
+    case 'resolved':
+      return backends.resolved.undo(applied);
+    case 'resolvconf':
+      return backends.resolvconf.undo(applied);
+    case 'file':
+      return backends.file.undo(applied);
+    case 'dnsmasq':
+      return backends.dnsmasq.undo(applied);
+    default:
+      return applied satisfies never;
+  }
+}
