@@ -9,6 +9,7 @@ export const PORT_FILES: readonly string[] = [
   'control/wrap-options.ts',
   'data/plane.ts',
   'tunnel/ports.ts',
+  'tunnel/dns-port.ts',
   'client/ports.ts',
   'server/ports.ts',
   'ip/socket-address.ts',
@@ -26,6 +27,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   session: ['wire', 'crypto', 'control', 'data'],
   // The plane's port: what kind of thing a device is.
   tunnel: ['config', 'ip', 'data/plane.ts'],
+  // The host's name servers, over ports of its own.
+  dns: ['tunnel', 'ip'],
   // The cipher table is plain facts: the options string states a key size.
   peer: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
   client: ['peer', 'session', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
@@ -44,5 +47,6 @@ export const PURE_ROOMS: readonly string[] = [
   'data',
   'session',
   'tunnel',
+  'dns',
   'peer',
 ];

@@ -22,15 +22,15 @@ export function writeServerBlock(
 ): string {
   const domains = routing.includes('.') ? [] : [...search, ...routing];
   const where = domains.length === 0 ? '' : `/${domains.join('/')}/`;
-  const lines = servers.map(
-    ({ address, port }) => `server=${where}${address}${port === undefined ? '' : `#${port}`}`,
-  );
+  const lines = servers.map(({ address, port }) => `server=${where}${address}${port === undefined ? '' : `#${port}`}`);
   const begin = `# sallyport ${id} begin ${created ? 'created ' : ''}${device}`;
   return `${[begin, ...lines, `# sallyport ${id} end`].join('\n')}\n`;
 }
 
 /** All whole blocks of a text, of any tunnel. */
 export function parseServerBlocks(text: string): ServerBlock[] {
-  const blocks = text.matchAll(/^# sallyport ([0-9a-f-]+) begin (created )?[^\n]*\n(?:server=[^\n]*\n)*# sallyport \1 end\n/gm);
+  const blocks = text.matchAll(
+    /^# sallyport ([0-9a-f-]+) begin (created )?[^\n]*\n(?:server=[^\n]*\n)*# sallyport \1 end\n/gm,
+  );
   return [...blocks].map(([whole, id = '', created]) => ({ id, created: created !== undefined, text: whole }));
 }

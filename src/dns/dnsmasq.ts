@@ -28,7 +28,10 @@ export interface RunningDnsmasq {
   readonly serversFile: string | undefined;
 }
 
-export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string): string }): DnsBackend<DnsmasqApplied> {
+export function dnsmasqBackend(
+  platform: DnsPlatform,
+  codec: { hash(text: string): string },
+): DnsBackend<DnsmasqApplied> {
   const { files } = platform;
 
   const locked = async <T>(folder: string, work: () => Promise<T>): Promise<T> => {
@@ -40,7 +43,9 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
       release();
     }
   };
-  const tell = async (change: (owner: string, before: BusState) => BusState['layers'] | undefined): Promise<string | undefined> => {
+  const tell = async (
+    change: (owner: string, before: BusState) => BusState['layers'] | undefined,
+  ): Promise<string | undefined> => {
     files.makeFolder(STATE_FOLDER);
     return locked(STATE_FOLDER, () =>
       withBus(platform, async (bus) => {
@@ -60,11 +65,20 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
           timeoutMs: ANSWER_MS,
         });
         const text = JSON.stringify({ owner, layers });
-        files.put(STATE, layers.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 });
+        files.put(
+          STATE,
+          layers.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
+        );
         return owner;
       }),
     );
   };
+
+  // Another dnsmasq than the one that was told has nothing of ours.
+  const forget = (id: string): Promise<unknown> =>
+    tell((_owner, { layers }) =>
+      layers.some((layer) => layer.id === id) ? layers.filter((layer) => layer.id !== id) : undefined,
+    );
 
   return {
     async apply(device, id, setting) {
@@ -80,7 +94,9 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
       if (running === undefined) throw new Error('no dnsmasq runs here');
       const { pid, serversFile: path } = running;
       if (path === undefined) {
-        throw new Error('dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration');
+        throw new Error(
+          'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
+        );
       }
       return locked(folderOf(path), async () => {
         const before = files.look(path);
@@ -89,7 +105,13 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
         const created = before.kind === 'absent' || parseServerBlocks(text).some((block) => block.created);
         const block = writeServerBlock({ id, device, created }, setting);
         const { mode, uid, gid } = before.kind === 'file' ? before : { mode: 0o644, uid: 0, gid: 0 };
-        files.put(path, { kind: 'file', text: `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${block}`, mode, uid, gid });
+        files.put(path, {
+          kind: 'file',
+          text: `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${block}`,
+          mode,
+          uid,
+          gid,
+        });
         try {
           platform.hangUp(pid);
         } catch (error) {
@@ -102,10 +124,7 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
 
     async undo(applied) {
       if (applied.way === 'bus') {
-        // Another dnsmasq than the one that was told has nothing of ours.
-        await tell((owner, { layers }) =>
-          owner === applied.owner ? layers.filter(({ id }) => id !== applied.id) : undefined,
-        );
+        await forget(applied.id);
         return 'restored';
       }
       return locked(folderOf(applied.path), async () => {
@@ -121,12 +140,29 @@ export function dnsmasqBackend(platform: DnsPlatform, codec: { hash(text: string
         return 'restored' as const;
       });
     },
+
+    async clear(_device, id) {
+      if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
+      const path = findDnsmasq(files)?.serversFile;
+      const now = path === undefined ? undefined : files.look(path);
+      if (path === undefined || now?.kind !== 'file') return;
+      const block = parseServerBlocks(now.text).find((each) => each.id === id);
+      if (block === undefined) return;
+      const text = now.text.replace(block.text, '');
+      files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...now, text });
+    },
   };
 }
 
 /** The file without the block; a line end that was added for it goes as well. */
 function without(
-  now: { readonly kind: 'file'; readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number },
+  now: {
+    readonly kind: 'file';
+    readonly text: string;
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+  },
   block: ServerBlock,
   { before }: Extract<DnsmasqApplied, { way: 'servers-file' }>,
 ) {

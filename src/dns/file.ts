@@ -1,7 +1,7 @@
 // Name servers in a plain /etc/resolv.conf, for several tunnels at once (resolv-conf.ts).
 
 import type { DnsApplied } from '../tunnel/dns-port.ts';
-import type { DnsBackend, DnsPlatform } from './ports.ts';
+import type { DnsBackend, DnsPlatform, Restored } from './ports.ts';
 import { layerOf, parseResolvConf, type ResolvState, type TextCodec, writeResolvConf } from './resolv-conf.ts';
 
 export type FileApplied = Extract<DnsApplied, { backend: 'file' }>;
@@ -28,6 +28,16 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
       release();
     }
   };
+  const take = (where: string, id: string): Restored => {
+    const state = stateAt(where);
+    if (state === undefined || !state.layers.some((layer) => layer.id === id)) {
+      return { left: `${where} was changed by another program meanwhile` };
+    }
+    const layers = state.layers.filter((layer) => layer.id !== id);
+    if (layers.length === 0) files.put(where, state.before);
+    else put(where, { before: state.before, layers });
+    return 'restored';
+  };
   return {
     apply: (device, id, setting) =>
       locked(path, () => {
@@ -36,16 +46,7 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
         const hash = put(path, { before: standing.before, layers });
         return { backend: 'file', device, id, setting, path, before: standing.before, hash };
       }),
-    undo: (applied) =>
-      locked(applied.path, () => {
-        const state = stateAt(applied.path);
-        if (state === undefined || !state.layers.some(({ id }) => id === applied.id)) {
-          return { left: `${applied.path} was changed by another program meanwhile and stays as it is` };
-        }
-        const layers = state.layers.filter(({ id }) => id !== applied.id);
-        if (layers.length === 0) files.put(applied.path, state.before);
-        else put(applied.path, { before: state.before, layers });
-        return 'restored';
-      }),
+    undo: ({ path: where, id }) => locked(where, () => take(where, id)),
+    clear: (_device, id) => locked(path, () => void take(path, id)),
   };
 }

@@ -7,7 +7,7 @@ import { type DnsAbilities, decideDns } from '../tunnel/dns-table.ts';
 import { chooseBackend } from './choose.ts';
 import { dnsmasqBackend } from './dnsmasq.ts';
 import { fileBackend } from './file.ts';
-import type { DnsPlatform } from './ports.ts';
+import type { DnsPlatform, Restored } from './ports.ts';
 import type { TextCodec } from './resolv-conf.ts';
 import { resolvconfBackend } from './resolvconf.ts';
 import { resolvedBackend } from './resolved.ts';
@@ -36,12 +36,12 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
     dnsmasq: dnsmasqBackend(platform, codec),
   };
   return {
-    async apply({ device, wanted }) {
+    async apply({ device, id, wanted }) {
       try {
         const { name } = backend === 'auto' ? chooseBackend(platform, codec, resolvConf) : { name: backend };
         const decision = decideDns(wanted, DNS_ABILITIES[name]);
         if (decision.kind === 'none') return { result: 'nothing', reason: decision.reason };
-        const applied = await backends[name].apply(device, platform.newId(), decision.setting);
+        const applied = await backends[name].apply(device, id, decision.setting);
         const note = `all names are asked of the tunnel's servers: ${name} has no way to ask for some names only`;
         return { result: 'applied', applied, notes: decision.widened ? [note] : [] };
       } catch (error) {
@@ -56,6 +56,17 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
         return { result: 'failed', reason: messageOf(error) };
       }
     },
+    async clear({ device, id }) {
+      // A link in resolved goes with its device.
+      for (const way of [backends.file, backends.resolvconf, backends.dnsmasq]) {
+        try {
+          await way.clear(device, id);
+        } catch (error) {
+          return { result: 'failed', reason: messageOf(error) };
+        }
+      }
+      return { result: 'restored' };
+    },
   };
 }
 
@@ -66,7 +77,7 @@ interface Backends {
   readonly dnsmasq: ReturnType<typeof dnsmasqBackend>;
 }
 
-function undo(backends: Backends, applied: DnsApplied): Promise<'restored' | { readonly left: string }> {
+function undo(backends: Backends, applied: DnsApplied): Promise<Restored> {
   switch (applied.backend) {
     case 'resolved':
       return backends.resolved.undo(applied);

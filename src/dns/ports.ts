@@ -52,12 +52,15 @@ export interface DnsPlatform {
   lock(folder: string): Promise<(() => void) | undefined>;
   /** SHA-256, hexadecimal. */
   hash(text: string): string;
-  /** Different for each call, on this host. */
-  newId(): string;
 }
 
-/** One way to set name servers. */
+/** `left`: somebody else's by now; why, as a sentence. */
+export type Restored = 'restored' | { readonly left: string };
+
+/** One way to set name servers. Calls reject with what to say in the log. */
 export interface DnsBackend<Applied> {
   apply(device: string, id: string, setting: DnsSetting): Promise<Applied>;
-  undo(applied: Applied): Promise<'restored' | { readonly left: string }>;
+  undo(applied: Applied): Promise<Restored>;
+  /** The same without a record of it: whatever stands under this id. */
+  clear(device: string, id: string): Promise<void>;
 }

@@ -43,6 +43,10 @@ export function resolvconfBackend(platform: DnsPlatform): DnsBackend<ResolvconfA
       await must([program, '-d', name], '');
       return 'restored';
     },
+    async clear(device) {
+      const program = findResolvconf(files);
+      if (program !== undefined) await must([program, '-d', recordName(device, files.read(ORDER))], '');
+    },
   };
 }
 

@@ -35,6 +35,7 @@ export function resolvedBackend(platform: DnsPlatform): DnsBackend<ResolvedAppli
       await withBus(platform, (bus) => ask(bus, 'RevertLink', 'i', [ifindex]));
       return 'restored';
     },
+    clear: () => Promise.resolve(),
   };
 }
 
@@ -45,10 +46,7 @@ export function linkCalls(ifindex: number, setting: DnsSetting): (readonly [stri
     const family = bytes?.length === 4 ? AF_INET : AF_INET6;
     return bytes === undefined ? [] : [[family, bytes, port ?? 0, setting.sni ?? '']];
   });
-  const domains = [
-    ...setting.search.map((name) => [name, false]),
-    ...setting.routing.map((name) => [name, true]),
-  ];
+  const domains = [...setting.search.map((name) => [name, false]), ...setting.routing.map((name) => [name, true])];
   return [
     ['SetLinkDNSEx', 'ia(iayqs)', [ifindex, servers]],
     ['SetLinkDomains', 'ia(sb)', [ifindex, domains]],

@@ -4,9 +4,9 @@ import {
   accessSync,
   chmodSync,
   chownSync,
+  closeSync,
   constants,
   fstatSync,
-  closeSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -20,8 +20,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { HostError } from '../tunnel/ports.ts';
 import type { FileBefore } from '../tunnel/dns-port.ts';
+import { HostError } from '../tunnel/ports.ts';
 
 /** No file of a resolver is larger. */
 const LIMIT_BYTES = 0x10_0000;

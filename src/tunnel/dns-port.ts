@@ -79,6 +79,9 @@ export type DnsUndone =
 
 /** Sets name servers. Neither call rejects or throws; each has an end within seconds. */
 export interface DnsPort {
-  apply(request: { readonly device: string; readonly wanted: DnsWanted }): Promise<DnsOutcome>;
+  /** `id`: letters, digits and hyphens, unique among all tunnels of the host. */
+  apply(request: { readonly device: string; readonly id: string; readonly wanted: DnsWanted }): Promise<DnsOutcome>;
   undo(applied: DnsApplied): Promise<DnsUndone>;
+  /** Undoes whatever a process that died in `apply` has done under this id, if anything. */
+  clear(request: { readonly device: string; readonly id: string }): Promise<DnsUndone>;
 }
