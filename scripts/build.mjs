@@ -22,6 +22,7 @@ await build({
     pki: 'apps/pki/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
     'root-helper': 'src/linux/root-helper.ts',
+    'dns-helper': 'src/dns-helper.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

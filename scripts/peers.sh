@@ -23,7 +23,8 @@ fail() { echo "peers: $*" >&2; exit 1; }
 
 # command and the Debian package that has it
 tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
-  ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server)
+  ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server
+  dbus-daemon:dbus-daemon)
 
 install_tools() {
   local missing=() pair

@@ -120,7 +120,7 @@ export function prepareProcess({ providers, auth, process: { nice } }: Config): 
 export const composeHost = (
   config: Config,
   { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
-  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot'>,
+  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'dns' | 'runDnsUpdown'>,
 ): Host =>
   new Host(config, {
     ...ports,

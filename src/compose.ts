@@ -18,6 +18,7 @@ import {
   startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
@@ -56,6 +57,10 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;
+  const { close: closeDns, ...dns } =
+    options.device === undefined
+      ? clientDns(config, { url: new URL('./dns-helper.js', options.workerUrl), output: options.scriptOutput })
+      : { close() {} };
   try {
     const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
@@ -82,7 +87,14 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     };
     const scripts = createNodeScripts(scriptStdio(options.scriptOutput));
     plugins = await startPlugins(config, options);
-    const host = composeHost(config, options, { devices, network, scripts, resolver, downRoot: plugins.downRoot });
+    const host = composeHost(config, options, {
+      devices,
+      network,
+      scripts,
+      resolver,
+      downRoot: plugins.downRoot,
+      ...dns,
+    });
     return {
       start(observer) {
         const client = new Client(
@@ -109,7 +121,14 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
           },
           observer,
         );
-        return { client, run: () => client.run().finally(() => plugins?.close()) };
+        return {
+          client,
+          run: () =>
+            client.run().finally(() => {
+              plugins?.close();
+              closeDns();
+            }),
+        };
       },
     };
   } catch (error) {

@@ -10,6 +10,7 @@ export const PORT_FILES: readonly string[] = [
   'data/plane.ts',
   'tunnel/ports.ts',
   'tunnel/dns-port.ts',
+  'tunnel/bus-port.ts',
   'client/ports.ts',
   'server/ports.ts',
   'ip/socket-address.ts',

@@ -87,6 +87,9 @@ export function decideDns(wanted: DnsWanted, abilities: DnsAbilities): DnsDecisi
 /** What is not plain ASCII letters, digits, dots, hyphens and underscores never gets near a file of the host. */
 export const isHostDomain = (name: string): boolean => /^[A-Za-z0-9._-]{1,255}$/.test(name);
 
+/** A device's name, as the kernel takes them, and as no file, program or line takes harm from. */
+export const isDnsDevice = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name);
+
 function canUse({ addresses, transport, dnssec }: DnsServerWanted, abilities: DnsAbilities): boolean {
   if (addresses.length === 0 || transport === 'DoH') return false;
   if (transport === 'DoT' && !abilities.overTls) return false;
