@@ -20,8 +20,7 @@ export function writeServerBlock(
   { id, device, created }: { readonly id: string; readonly device: string; readonly created: boolean },
   { servers, search, routing }: DnsSetting,
 ): string {
-  const domains = routing.includes('.') ? [] : [...search, ...routing];
-  const where = domains.length === 0 ? '' : `/${domains.join('/')}/`;
+  const where = `/${[...search, ...routing].join('/')}/`;
   const lines = servers.map(({ address, port }) => `server=${where}${address}${port === undefined ? '' : `#${port}`}`);
   const begin = `# sallyport ${id} begin ${created ? 'created ' : ''}${device}`;
   return `${[begin, ...lines, `# sallyport ${id} end`].join('\n')}\n`;

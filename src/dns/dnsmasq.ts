@@ -1,5 +1,6 @@
 // Name servers given to a running dnsmasq: over its D-Bus (--enable-dbus), or in its servers-file, which it reads again at
-// SIGHUP. Files of its conf-dir are read at its start only, and so no way to tell a running one.
+// SIGHUP. Only domains: a server for every name would be one among those of its own configuration, and it asks
+// whichever it likes (observed with 2.90, `/#/` and `/*/` too). Files of its conf-dir are read at its start only, and so no way to tell a running one.
 
 import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
@@ -174,10 +175,12 @@ function without(
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 
-/** `#` would be every name as well, but stand above the servers of dnsmasq's own configuration in no other way. */
 export function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
-  const domains = routing.includes('.') ? [] : [...search, ...routing];
-  return servers.map(({ address, port }) => [port === undefined ? address : `${address}#${port}`, ...domains]);
+  return servers.map(({ address, port }) => [
+    port === undefined ? address : `${address}#${port}`,
+    ...search,
+    ...routing,
+  ]);
 }
 
 function parseBusState(text: string | undefined): BusState | undefined {

@@ -38,12 +38,21 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
   return {
     async apply({ device, id, wanted }) {
       try {
-        const { name } = backend === 'auto' ? chooseBackend(platform, codec, resolvConf) : { name: backend };
-        const decision = decideDns(wanted, DNS_ABILITIES[name]);
+        const chosen = backend === 'auto' ? chooseBackend(platform, codec, resolvConf).name : backend;
+        const first = decideDns(wanted, DNS_ABILITIES[chosen]);
+        // dnsmasq can't be made to ask one server for every name.
+        const besides = chosen === 'dnsmasq' && first.kind === 'set' && first.setting.isDefault;
+        const name = besides ? 'file' : chosen;
+        const decision = besides ? decideDns(wanted, DNS_ABILITIES.file) : first;
         if (decision.kind === 'none') return { result: 'nothing', reason: decision.reason };
         const applied = await backends[name].apply(device, id, decision.setting);
-        const note = `all names are asked of the tunnel's servers: ${name} has no way to ask for some names only`;
-        return { result: 'applied', applied, notes: decision.widened ? [note] : [] };
+        const notes = [
+          ...(besides ? [`${resolvConf} names the tunnel's servers in the place of dnsmasq: they get every name`] : []),
+          ...(decision.widened
+            ? [`all names are asked of the tunnel's servers: ${name} has no way to ask for some names only`]
+            : []),
+        ];
+        return { result: 'applied', applied, notes };
       } catch (error) {
         return { result: 'failed', reason: messageOf(error) };
       }

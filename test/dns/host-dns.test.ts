@@ -15,7 +15,7 @@ const CONF = '/etc/resolv.conf';
 async function applied(
   backend: Parameters<DnsRig['dns']>[0],
   device: string,
-  want = wanted('10.8.0.1', ['office.example']),
+  want = wanted('10.8.0.1', ['office.example'], ['lab.example']),
 ): Promise<DnsApplied> {
   const outcome = await rig.dns(backend).apply({ device, id: `1-2-${device.slice(-1)}`, wanted: want });
   if (outcome.result !== 'applied') throw new Error(outcome.reason);
@@ -274,6 +274,13 @@ describe('dnsmasq', () => {
     await rig.dns('dnsmasq').undo(two);
     expect(told()).toEqual([]);
     expect(rig.files.look('/run/sallyport/dnsmasq.json')).toEqual({ kind: 'absent' });
+  });
+
+  it('is passed by where every name is to be asked of the tunnel', async () => {
+    const outcome = await applied('auto', 'tun0', wanted('10.8.0.1', ['office.example']));
+    expect(outcome.backend).toBe('file');
+    await rig.dns('auto').undo(outcome);
+    expect(rig.files.read(CONF)).toBe('nameserver 127.0.0.1\n');
   });
 
   it('in another network is not ours to tell', async () => {

@@ -18,6 +18,7 @@ const dnsmasq = join(root, 'usr/sbin/dnsmasq');
 const LOCAL = '203.0.113.1';
 const TUNNEL = '203.0.113.2';
 const POLICY = [
+  'user="*"',
   'send_destination="*"',
   'own="*"',
   'receive_sender="*"',
@@ -134,7 +135,7 @@ exec sleep 600
     return this.run(
       'sh',
       '-c',
-      "stat -c '%F %N %a %u %g' /etc/resolv.conf; cat /etc/resolv.conf /etc/dnsmasq.servers 2>/dev/null | base64; ls /run/sallyport /run/resolvconf /run/resolvconf/interface* 2>/dev/null",
+      "stat -c '%F %N %a %u %g' /etc/resolv.conf; cat /etc/resolv.conf /etc/dnsmasq.servers 2>/dev/null | base64; find /run/sallyport /run/resolvconf -type f 2>/dev/null | sort",
     );
   }
 
