@@ -6,14 +6,21 @@ export type {
   CredentialsPort,
   LoginKind,
   PartialCredentials,
+  Steering,
   WebLogin,
 } from './client/ports.ts';
-export type { SignalName } from './client/signal.ts';
-export type { Config, Source } from './config/config.ts';
+export { type ClientSignal, FATAL, type SignalName } from './client/signal.ts';
+export type { ClientState } from './client/state.ts';
+export type { Config, ConnectionProfile, Source } from './config/config.ts';
+export { lexLine } from './config/lexer.ts';
 export { parseConfig } from './config/parse.ts';
 export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
+export { formatAddress } from './ip/address.ts';
+export type { SocketAddress } from './ip/socket-address.ts';
+export { peerCredentials } from './linux/peer-credentials.ts';
+export { lookupGroup, lookupUser } from './linux/privileges.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
@@ -28,6 +35,8 @@ export {
   type StatusFile,
 } from './node/status-file.ts';
 export { cleanTerminalText, createTerminal, prompts, reachablePerson } from './node/terminal.ts';
+export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
+export type { TunnelPlan } from './tunnel/plan.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

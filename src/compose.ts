@@ -4,7 +4,7 @@
 import { availableParallelism, release } from 'node:os';
 import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
-import type { ChallengePort, CredentialsPort } from './client/ports.ts';
+import type { ChallengePort, CredentialsPort, Steering } from './client/ports.ts';
 import { loadWraps } from './client/wraps.ts';
 import {
   composeHost,
@@ -30,17 +30,22 @@ import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
+import type { ScriptEnvironment } from './tunnel/environment.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
 export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
-  readonly credentials: Pick<CredentialsPort, 'ask'>;
+  readonly credentials: Pick<CredentialsPort, 'ask' | 'answersChallenges'>;
   /** Whoever answers questions beside username and password, if there is anybody. */
   readonly challenges?: ChallengePort | undefined;
+  /** Whoever steers the attempts from outside, if there is anybody. */
+  readonly steering?: Steering | undefined;
 }
 
 export interface ComposedClient {
+  /** What scripts see of the tunnel now. */
+  scriptEnvironment(): ScriptEnvironment;
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
@@ -96,6 +101,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       ...dns,
     });
     return {
+      scriptEnvironment: () => host.scriptEnvironment('up'),
       start(observer) {
         const client = new Client(
           config,
@@ -114,8 +120,10 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
                   ? parseInlineCredentials(source.text, kind)
                   : readCredentialsFile(pathOf(source.path), kind, warn),
               ask: options.credentials.ask,
+              answersChallenges: options.credentials.answersChallenges,
             },
             challenges: options.challenges,
+            steering: options.steering,
             log,
             plane: plane.listenedBy,
           },

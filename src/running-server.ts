@@ -45,6 +45,7 @@ export type ReloadResult = Pick<ReloadReport, 'applied' | 'needRestart'>;
 export const HOOKS = {
   onAuthenticate: 'function',
   onConnect: 'function',
+  onResponse: 'function',
   onDisconnect: 'function',
   onAddress: 'function',
 } as const satisfies KnownNames<ServerHooks>;

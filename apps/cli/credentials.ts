@@ -14,9 +14,12 @@ import {
   readPasswordFile,
   type Source,
 } from '../../src/command.ts';
+import { managedCredentials } from '../management/client-side.ts';
+import type { Management } from '../management/management.ts';
+import { managementSettings } from '../management/settings.ts';
 import { terminalChallenges } from './challenges.ts';
 
-export interface CommandCredentials extends Pick<CredentialsPort, 'ask'> {
+export interface CommandCredentials extends Pick<CredentialsPort, 'ask' | 'answersChallenges'> {
   passphrase(): Promise<string>;
   /** Looks for the person; undefined where there is none. */
   challenges(): ChallengePort | undefined;
@@ -33,6 +36,7 @@ export function commandCredentials(
   config: Config,
   warn: (text: string) => void,
   secrets: Readonly<Record<string, string>>,
+  management?: Management | undefined,
 ): CommandCredentials {
   const terminal = createTerminal();
   const handed = new Map(Object.entries(secrets));
@@ -41,8 +45,13 @@ export function commandCredentials(
     handed.delete(name);
     return value;
   };
+  const asked = management?.settings.queryPasswords === true ? management : undefined;
+  const managed =
+    asked && managedCredentials(asked.core, config.staticChallenge, config.authUserPass?.usernameOnly === true);
   return {
+    answersChallenges: managed?.answersChallenges,
     async ask(known, signal, kind) {
+      if (managed !== undefined) return managed.ask(known, signal, kind);
       const { user, secret } = handedNames(kind);
       const username = take(user) ?? known.username ?? (await terminal.ask(prompts.username(kind), signal));
       const password = take(secret) ?? known.password ?? (await terminal.ask(prompts.password(kind), signal));
@@ -52,6 +61,7 @@ export function commandCredentials(
     async passphrase() {
       const file = config.tls.askpass?.file;
       if (file !== undefined) return readPasswordFile(file, 'Private Key', warn);
+      if (asked !== undefined) return (await asked.core.ask('password', 'Private Key', '', asked.early)).password;
       return take(PASSPHRASE) ?? (await terminal.ask(prompts.password('Private Key'), new AbortController().signal));
     },
   };
@@ -60,6 +70,7 @@ export function commandCredentials(
 /** Asks in the foreground for everything that the daemon will need. */
 export async function secretsForDaemon(config: Config, warn: (text: string) => void): Promise<Record<string, string>> {
   const secrets: Record<string, string> = {};
+  if (managementSettings(config)?.queryPasswords === true) return secrets;
   const terminal = createTerminal();
   const signal = new AbortController().signal;
   const { authUserPass } = config;

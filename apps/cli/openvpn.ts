@@ -17,6 +17,7 @@ import {
   stdoutSink,
 } from '../../src/command.ts';
 import { optionsErrorText, warningsOf } from '../../src/config.ts';
+import { type Management, openManagement } from '../management/management.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
 import { commandCredentials, secretsForDaemon } from './credentials.ts';
@@ -27,6 +28,7 @@ import { type RunSetting, runClient } from './run-client.ts';
 import { runServer } from './run-server.ts';
 import type { SignalInbox } from './signals.ts';
 import { unknownCommandAdvice } from './unknown-command.ts';
+import { versionLine } from './version.ts';
 
 /** Exit code of every end that is an error. */
 const FAILED = 1;
@@ -45,7 +47,7 @@ export async function runOpenVpn(
   const logger = createLogger({ verb: 1, mute: 0, sink: stdoutSink(OPTION_ERRORS) });
   const emergency = catchFaults(logger);
   const home = process.cwd();
-  const once: Once = { removePidFile: () => {}, scriptOutput: undefined };
+  const once: Once = { removePidFile: () => {}, scriptOutput: undefined, management: undefined };
   let first = true;
   for (;;) {
     if (!first) returnTo(home);
@@ -67,10 +69,12 @@ export async function runOpenVpn(
         continue;
       }
       once.removePidFile();
+      await once.management?.close();
       return end;
     } catch (error) {
       once.removePidFile();
       explain(error, logger);
+      await once.management?.close();
       return FAILED;
     }
   }
@@ -80,6 +84,7 @@ export async function runOpenVpn(
 interface Once {
   removePidFile: () => void;
   scriptOutput: number | undefined;
+  management: Management | undefined;
 }
 
 /** Relative names mean the same at every reading; after chroot there may be no such folder any more. */
@@ -132,11 +137,13 @@ async function runOnce(
   logger.setMute(config.process.mute);
   announce(config, warnings, log, first);
   if (first) once.removePidFile = writePidFile(config.process.writepid);
-  const credentials = commandCredentials(config, warn, child?.secrets ?? {});
+  if (first) once.management = await openManagement(config, logger, versionLine());
+  const credentials = commandCredentials(config, warn, child?.secrets ?? {}, once.management);
   const setting: RunSetting = {
     config,
     logger,
     credentials,
+    management: once.management,
     configFile: configFileOf(argv),
     directory: process.cwd(),
     scriptOutput: once.scriptOutput,

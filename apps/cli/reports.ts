@@ -22,6 +22,8 @@ type Client = ReturnType<ComposedClient['start']>['client'];
 
 export interface Reports {
   toLog(): void;
+  /** What `status` writes, now; of a server in another format where one is named. */
+  lines(version?: number): readonly string[];
   /** Goes by another configuration. A file that stays the same stays open: it may not be opened again. */
   follow(config: Config): void;
   stop(): void;
@@ -76,6 +78,10 @@ function startStatus(
   };
   start();
   return {
+    lines: (version = 0) =>
+      linesOf(
+        version === 0 ? config : { ...config, process: { ...config.process, statusVersion: version as 1 | 2 | 3 } },
+      ),
     toLog() {
       for (const line of linesOf(config)) log(Level.info, line);
       for (const line of formatBatches(batches())) log(Level.low, line);

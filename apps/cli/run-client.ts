@@ -3,6 +3,8 @@
 import type { Worker } from 'node:worker_threads';
 import type { Config, Logger, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
+import { clientObserver, ManagedChallenges, managedSteering, protocolOf } from '../management/client-side.ts';
+import type { Management } from '../management/management.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
 import type { SignalListener } from './signals.ts';
@@ -12,6 +14,7 @@ export interface RunSetting {
   readonly config: Config;
   readonly logger: Logger;
   readonly credentials: CommandCredentials;
+  readonly management: Management | undefined;
   /** The file that scripts see in `config`. */
   readonly configFile: string | undefined;
   readonly directory: string;
@@ -37,20 +40,52 @@ export type RunEnd =
 
 /** Reads what the configuration names, and connects. Rejects for what can't be read. */
 export async function runClient(setting: RunSetting): Promise<Running> {
-  const { config, logger, credentials } = setting;
+  const { config: stated, logger, credentials, management } = setting;
+  // `auth-retry` can be changed by management while the client runs.
+  let authRetry = stated.authRetry;
+  const config: Config = Object.defineProperty({ ...stated }, 'authRetry', { get: () => authRetry });
+  const observer =
+    management && clientObserver(management.core, () => composed.scriptEnvironment() as Record<string, string>);
+  const managed = management?.settings.queryPasswords === true ? new ManagedChallenges() : undefined;
   const composed = await composeClient(config, {
     ...setting,
     log: logger.log,
-    challenges: credentials.challenges(),
+    challenges: managed ?? credentials.challenges(),
     passphrase: () => credentials.passphrase(),
+    steering: management && observer && managedSteering(management.core, (profile) => observer.begins(profile)),
   });
   setting.ready();
-  const { client, run } = composed.start({ state: () => {}, peerConnected: () => {}, info: () => {} });
+  const { client, run } = composed.start(observer ?? { state: () => {}, peerConnected: () => {}, info: () => {} });
   const reports = startReports(config, client, logger, setting.directory);
+  management?.attach({
+    signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name)),
+    forgetPasswords: () => client.forgetPasswords(),
+    status: () => reports.lines(),
+    loadStats() {
+      const { linkReadBytes, linkWriteBytes } = client.statistics().plane;
+      return { clients: 0, bytesIn: linkReadBytes, bytesOut: linkWriteBytes };
+    },
+    crResponse: (base64) => managed?.handleResponse(base64) ?? false,
+    remotes: config.connections.map((each) => `${each.remote ?? ''},${each.remotePort},${protocolOf(each)},enabled`),
+    server: undefined,
+    authRetry: {
+      get: () => authRetry,
+      set: (value) => {
+        authRetry = value;
+      },
+    },
+    traffic() {
+      const { linkReadBytes, linkWriteBytes } = client.statistics().plane;
+      return [`>BYTECOUNT:${linkReadBytes},${linkWriteBytes}`];
+    },
+  });
   return {
     ended: run(),
     signal: (name) => client.signal(name),
     statistics: () => reports.toLog(),
-    stop: () => reports.stop(),
+    stop: () => {
+      management?.attach(undefined);
+      reports.stop();
+    },
   };
 }

@@ -2,27 +2,41 @@
 
 import { Level, type Log } from '../../src/command.ts';
 import { composeServer } from '../../src/serve.ts';
+import type { Management } from '../management/management.ts';
+import { ServerCommands } from '../management/server-commands.ts';
+import { clientEnvironment, managedHooks } from '../management/server-side.ts';
 import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
 
 /** Reads what the configuration names, and serves. Rejects for what can't be read. */
 export async function runServer(setting: RunSetting): Promise<Running> {
-  const { config, logger, credentials } = setting;
+  const { config, logger, credentials, management } = setting;
+  let commands: ServerCommands | undefined;
   const { log } = logger;
   const composed = await composeServer(config, {
     ...setting,
     log,
     passphrase: () => credentials.passphrase(),
+    hooks: management && managedHooks(management.core, () => commands),
   });
   setting.ready();
   let listening = false;
   const { server, run, reload } = composed.start({
     listening: () => {
       listening = true;
+      management?.core.state('CONNECTED', 'SUCCESS');
     },
+    connected: (info) => commands?.established(info.id, clientEnvironment(info)),
   });
 
   let running = config;
+  if (management !== undefined) {
+    commands = new ServerCommands(management.core, {
+      clients: () => server.clients.map((client) => ({ ...client, ...client.endpoint })),
+      kick: (id, message = 'RESTART') => server.dismiss(id, message),
+      pushUpdate: (options, id) => server.pushUpdate(options, id),
+    });
+  }
   const reports = startServerReports(config, server, logger, setting.directory);
 
   /** As SIGHUP is with the C program, but for what can't be changed without a restart. */
@@ -47,15 +61,40 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   }
 
   let reloading = Promise.resolve();
-  return {
-    ended: run(),
-    signal: (name) => {
-      if (name === 'SIGHUP' && listening) reloading = reloading.then(reloadNow);
-      else server.signal(name);
-    },
-    statistics: () => reports.toLog(),
-    stop: () => reports.stop(),
+  const signal: Running['signal'] = (name) => {
+    if (name === 'SIGHUP' && listening) reloading = reloading.then(reloadNow);
+    else server.signal(name);
   };
+  management?.attach({
+    signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : signal(name)),
+    forgetPasswords: () => {},
+    status: (version) => reports.lines(version === 2 || version === 3 ? version : 1),
+    loadStats() {
+      const { linkReadBytes, linkWriteBytes } = server.statistics();
+      return { clients: server.clients.length, bytesIn: linkReadBytes, bytesOut: linkWriteBytes };
+    },
+    crResponse: undefined,
+    remotes: undefined,
+    server: commands,
+    authRetry: { get: () => config.authRetry, set: () => {} },
+    traffic: () => commands?.traffic() ?? [],
+  });
+  return {
+    ended: (management === undefined ? Promise.resolve() : heldStart(management))
+      .then(run)
+      .finally(() => management?.core.state('EXITING', 'SIGTERM')),
+    signal,
+    statistics: () => reports.toLog(),
+    stop: () => {
+      management?.attach(undefined);
+      reports.stop();
+    },
+  };
+}
+
+/** A server that is to hold waits once, before it opens anything. */
+async function heldStart({ core, early }: Management): Promise<void> {
+  await core.hold(0, early).catch(() => {});
 }
 
 /** Options that clients are told when they come in. */

@@ -285,6 +285,7 @@ export class Attempt {
         return;
       case 'auth-token':
         credentials.setToken(event.token, event.user);
+        this.#ports.observer.authToken?.(event.token);
         return;
       case 'push-update':
         this.#onHost(this.#update(event.options));
@@ -293,6 +294,9 @@ export class Attempt {
         this.#ports.observer.info(event.kind, event.text);
         return;
       case 'ended':
+        if (event.end.reason === 'auth-failed') {
+          this.#ports.observer.loginRefused?.(event.end.dynamicChallenge ?? event.end.text);
+        }
         this.#end(
           signalOfEnd(event.end, {
             config: this.#config,
@@ -360,7 +364,10 @@ export class Attempt {
         this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
         this.#mtuTest = this.#createMtuTest(tunnel);
         const { push } = tunnel;
-        if (push.authToken !== undefined) this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
+        if (push.authToken !== undefined) {
+          this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
+          this.#ports.observer.authToken?.(push.authToken);
+        }
         this.#drive((now) => this.#session.applyPush(push, now));
       },
       stillWanted: () => !this.#over,

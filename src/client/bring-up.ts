@@ -58,8 +58,10 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   const { profile, link, ports } = context;
   const tunnel = tunnelOptions(pushed, context);
   if (tunnel === undefined) return;
+  for (const text of tunnel.echo.slice(context.config.tunnel.echo.length)) ports.observer.echo?.(text);
   const opened = await ports.host.open(tunnelRequest(tunnel, context));
   if (!context.stillWanted()) return;
+  ports.observer.assigned?.(opened.plan);
   const up = addPeer(ports.device.attach(opened), tunnel, context);
   context.peerAdded(up);
   if (tunnel.sndbuf !== undefined || tunnel.rcvbuf !== undefined) link.setBuffers(tunnel.sndbuf, tunnel.rcvbuf);

@@ -13,6 +13,7 @@ import { closing } from '../peer/closing.ts';
 import { wait } from '../peer/wait.ts';
 import type { ClockPort, LinkPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
+import type { TunnelPlan } from '../tunnel/plan.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
@@ -21,7 +22,7 @@ import { type AttemptLink, openAttemptLink } from './link.ts';
 import { PeerAttempt } from './peer-attempt.ts';
 import { callingLink, openPeerLink, type PeerOpened } from './peer-link.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
-import type { ChallengePort, ClientMaterial, CredentialsPort } from './ports.ts';
+import type { ChallengePort, ClientMaterial, CredentialsPort, Steering } from './ports.ts';
 import { hopOf, isProxied, openProxiedLink, type ProxiedLink } from './proxied-link.ts';
 import { createProxyCredentials, type ProxyCredentials } from './proxy-credentials.ts';
 import type { ProxyEnd } from './proxy-stream.ts';
@@ -52,6 +53,8 @@ export interface ClientPorts {
   readonly credentials: CredentialsPort;
   /** Whoever answers questions beside username and password, if there is anybody. */
   readonly challenges?: ChallengePort | undefined;
+  /** Whoever steers the attempts from outside, if there is anybody. */
+  readonly steering?: Steering | undefined;
   readonly log: Log;
   /** Makes the data plane; its events come back through the listener. */
   plane(listener: PlaneListener): DataPlane;
@@ -61,6 +64,14 @@ export interface ClientObserver {
   state(state: ClientState): void;
   peerConnected(peer: PeerFacts): void;
   info(kind: string, text: string): void;
+  /** An attempt has ended and everything of it is taken down; what follows is in the signal. */
+  signalled?(signal: ClientSignal): void;
+  loginRefused?(reason: string): void;
+  authToken?(token: string): void;
+  /** The device is open with its addresses; its routes come next. */
+  assigned?(plan: TunnelPlan): void;
+  /** A pushed `echo`. */
+  echo?(text: string): void;
 }
 
 /** How a client ended: exit with a code, or read the configuration again (SIGHUP). */
@@ -88,6 +99,7 @@ export class Client {
   #attempt: Attempt | PeerAttempt | undefined;
   /** Resolved once under persist-local-ip. */
   readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
+  #credentials: CredentialStore | undefined;
   #pending: ClientSignal | undefined;
   #interrupt = new AbortController();
   /** Why the last attempt ended. */
@@ -114,8 +126,10 @@ export class Client {
   async run(): Promise<ClientEnd> {
     const { log, host } = this.#ports;
     const credentials = createCredentialStore(this.#config, this.#ports.credentials, this.#challenges());
+    this.#credentials = credentials;
     const device = createPlaneDevice(this.#plane);
     let signal: ClientSignal;
+    await this.#hold(0);
     for (;;) {
       signal = await this.#attemptOnce(async (profile, address) => {
         if (credentials.known === undefined) await credentials.obtain(this.#interrupt.signal);
@@ -130,6 +144,7 @@ export class Client {
       await closing('the tunnel', () => host.close(reason, () => device.release()), log);
       if (signal.text !== FATAL) log(Level.info, signalLine(signal));
       if (signal.text !== FATAL) this.#explain(signal);
+      this.#observer.signalled?.(signal);
       this.#lastError = signal.error;
       if (!restart) break;
       if (signal.purgeCredentials) {
@@ -159,6 +174,12 @@ export class Client {
     this.#attempt?.stop(signal);
   }
 
+  /** Passwords that were asked for or read are forgotten, and a token. */
+  forgetPasswords(): void {
+    this.#credentials?.purge('told');
+    this.#proxyCredentials.forget();
+  }
+
   renegotiate(): void {
     this.#attempt?.renegotiate();
   }
@@ -177,7 +198,7 @@ export class Client {
   ): Promise<ClientSignal> {
     const early = this.#takePending();
     if (early !== undefined) return early;
-    const step = this.#remotes.next();
+    let step = this.#remotes.next();
     if (step.kind === 'exhausted') {
       this.#ports.log(Level.fatal, step.text);
       const last = this.#lastError;
@@ -191,6 +212,16 @@ export class Client {
       return softExit(FATAL, { error, exitCode: 1 });
     }
     try {
+      const { steering } = this.#ports;
+      if (steering !== undefined) {
+        await this.#credentials?.obtain(this.#interrupt.signal);
+        const chosen = await steering.choose(step.profile, step.index, this.#interrupt.signal);
+        if (chosen === undefined) {
+          this.#remotes.ended({ advance: 'remote', resolveAgain: false, pauseSeconds: 0 });
+          return this.#attemptOnce(connect);
+        }
+        step = { ...step, profile: chosen, address: chosen.remote === step.profile.remote ? step.address : undefined };
+      }
       if (!this.#config.pull && step.profile.remote === undefined) return await connect(step.profile, undefined);
       const address = step.address ?? (await this.#resolve(step.profile));
       if (address === undefined) return this.#takePending() ?? softRestart('Could not determine IPv4/IPv6 protocol');
@@ -329,6 +360,10 @@ export class Client {
       },
       renegotiated: () => {},
       info: (kind, text) => observer.info(kind, text),
+      loginRefused: (reason) => observer.loginRefused?.(reason),
+      authToken: (token) => observer.authToken?.(token),
+      assigned: (plan) => observer.assigned?.(plan),
+      echo: (text) => observer.echo?.(text),
     };
   }
 
@@ -359,12 +394,22 @@ export class Client {
     const seconds = this.#remotes.pauseSeconds();
     this.#observer.state({ phase: 'reconnecting', reason: signal.text, pauseSeconds: seconds });
     if (this.#pending !== undefined) return;
+    if (await this.#hold(seconds)) return;
     if (seconds > 0) this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);
     const { clock } = this.#ports;
     // Without a pause it is still a later turn: signals and packets must be heard between attempts that fail at once.
     await wait(clock, seconds * 1000, this.#interrupt.signal);
     // A restart asked for while waiting to restart means: now.
     this.#dropPendingRestart();
+  }
+
+  /** Whether somebody was waited for; a signal ends the wait. */
+  async #hold(seconds: number): Promise<boolean> {
+    try {
+      return (await this.#ports.steering?.hold(seconds, this.#interrupt.signal)) ?? false;
+    } catch {
+      return true;
+    }
   }
 
   /** Which step failed and what to do, beside the C program's words. */

@@ -79,7 +79,8 @@ export function createCredentialStore(
     async obtain(signal) {
       const have = current();
       if (have !== undefined || wanted === undefined) return have;
-      if (dynamic === undefined) cached = await withStaticResponse(await readOrAsked(wanted, signal), signal);
+      if (port.answersChallenges === true) cached = await readOrAsked(wanted, signal);
+      else if (dynamic === undefined) cached = await withStaticResponse(await readOrAsked(wanted, signal), signal);
       else cached = await dynamicResponse(dynamic, signal);
       spent = dynamic !== undefined || config.staticChallenge !== undefined;
       dynamic = undefined;

@@ -20,6 +20,8 @@ export interface CredentialsPort {
   read(source: Source, kind: LoginKind): PartialCredentials;
   /** Asks a person for what is missing. Rejects with SallyportError when there is nobody to ask. */
   ask(known: PartialCredentials, signal: AbortSignal, kind: LoginKind): Promise<Credentials>;
+  /** What `ask` gives is complete: whoever answers has seen the question of `static-challenge`, or the server's, and written its answer into the password. */
+  readonly answersChallenges?: boolean | undefined;
 }
 
 /** A question beside username and password. */
@@ -43,6 +45,14 @@ export interface WebLogin {
   /** What the server says about the browser: `external`, `hidden` … */
   readonly flags: readonly string[];
   readonly secondsLeft: number | undefined;
+}
+
+/** Whoever says when and where the next attempt goes (a management client). Both reject when the signal fires. */
+export interface Steering {
+  /** Before each attempt. True: somebody was waited for, and there is no further pause. */
+  hold(pauseSeconds: number, signal: AbortSignal): Promise<boolean>;
+  /** The profile to use in place of this one; undefined: go on to the next. */
+  choose(profile: ConnectionProfile, index: number, signal: AbortSignal): Promise<ConnectionProfile | undefined>;
 }
 
 /** Whoever answers questions; what is missing can't be asked. */

@@ -11,6 +11,8 @@ export interface ProxyCredentials {
   obtain(profile: ConnectionProfile, signal: AbortSignal): Promise<Credentials>;
   /** The proxy has been told; under auth-nocache that is the end of it. `refused`: what a person said is forgotten. */
   used(profile: ConnectionProfile, verdict: 'accepted' | 'refused'): void;
+  /** Forgets all of them. */
+  forget(): void;
 }
 
 interface Known {
@@ -40,6 +42,9 @@ export function createProxyCredentials(
       const cached = known.get(key) ?? (await read(profile, signal));
       known.set(key, cached);
       return cached.credentials;
+    },
+    forget() {
+      known.clear();
     },
     used(profile, verdict) {
       const key = keyOf(profile);

@@ -38,4 +38,11 @@ export interface AttemptObserver {
   connected(remote: SocketAddress, plan: TunnelPlan): void;
   renegotiated(keyId: number): void;
   info(kind: string, text: string): void;
+  /** The server refused the login; its reason, or an empty text. */
+  loginRefused?(reason: string): void;
+  authToken?(token: string): void;
+  /** The device is open with its addresses; its routes come next. */
+  assigned?(plan: TunnelPlan): void;
+  /** A pushed `echo`. */
+  echo?(text: string): void;
 }

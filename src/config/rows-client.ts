@@ -1,9 +1,12 @@
 // Option rows: pulling from a server, credentials, the management interface.
 
-import { notYet, type OptionRow, row, WORKS } from './option-row.ts';
+import { type OptionRow, refused, row, WORKS } from './option-row.ts';
 
 const CLIENT = { side: 'client' } as const;
-const MANAGEMENT = 'the management interface is not built in yet';
+const EXTERNAL_KEY = refused(
+  'a key that only signs from outside cannot be used: Node’s TLS takes keys, not signers',
+  'Write cert and key, or pkcs12, with files.',
+);
 
 export const CLIENT_ROWS: readonly OptionRow[] = [
   row('client', '', 0, 'general', WORKS, 'A client: pull and tls-client.', CLIENT),
@@ -45,69 +48,31 @@ export const CLIENT_ROWS: readonly OptionRow[] = [
     contexts: ['pushed-only', 'push-update'],
   }),
 
-  row(
-    'management',
-    'address port|unix [pw-file]',
-    [2, 3],
-    'general',
-    notYet(MANAGEMENT),
-    'Listen for a management client.',
-  ),
-  row('management-client', '', 0, 'general', notYet(MANAGEMENT), 'Connect to the management client instead.'),
-  row('management-client-user', 'user', 1, 'general', notYet(MANAGEMENT), 'Only this user may connect.'),
-  row('management-client-group', 'group', 1, 'general', notYet(MANAGEMENT), 'Only this group may connect.'),
-  row('management-query-passwords', '', 0, 'general', notYet(MANAGEMENT), 'Ask the management client for passwords.'),
-  row(
-    'management-query-remote',
-    '',
-    0,
-    'general',
-    notYet(MANAGEMENT),
-    'Ask the management client about remotes.',
-    CLIENT,
-  ),
-  row(
-    'management-query-proxy',
-    '',
-    0,
-    'general',
-    notYet(MANAGEMENT),
-    'Ask the management client about proxies.',
-    CLIENT,
-  ),
-  row('management-hold', '', 0, 'general', notYet(MANAGEMENT), 'Wait for the management client before starting.'),
-  row('management-signal', '', 0, 'general', notYet(MANAGEMENT), 'Restart when the management client goes.'),
-  row(
-    'management-forget-disconnect',
-    '',
-    0,
-    'general',
-    notYet(MANAGEMENT),
-    'Forget passwords when the management client goes.',
-  ),
-  row('management-up-down', '', 0, 'general', notYet(MANAGEMENT), 'Tell the management client of tunnel up and down.'),
-  row(
-    'management-external-key',
-    '[flags…]',
-    [0, 15],
-    'general',
-    notYet(MANAGEMENT),
-    'The management client signs.',
-    CLIENT,
-  ),
+  row('management', 'address port|unix [pw-file]', [2, 3], 'general', WORKS, 'Listen for a management client.'),
+  row('management-client', '', 0, 'general', WORKS, 'Connect to the management client instead.'),
+  row('management-client-user', 'user', 1, 'general', WORKS, 'Only this user may connect.'),
+  row('management-client-group', 'group', 1, 'general', WORKS, 'Only this group may connect.'),
+  row('management-query-passwords', '', 0, 'general', WORKS, 'Ask the management client for passwords.'),
+  row('management-query-remote', '', 0, 'general', WORKS, 'Ask the management client about remotes.', CLIENT),
+  row('management-query-proxy', '', 0, 'general', WORKS, 'Ask the management client about proxies.', CLIENT),
+  row('management-hold', '', 0, 'general', WORKS, 'Wait for the management client before starting.'),
+  row('management-signal', '', 0, 'general', WORKS, 'Restart when the management client goes.'),
+  row('management-forget-disconnect', '', 0, 'general', WORKS, 'Forget passwords when the management client goes.'),
+  row('management-up-down', '', 0, 'general', WORKS, 'Tell the management client of tunnel up and down.'),
+  row('management-external-key', '[flags…]', [0, 15], 'general', EXTERNAL_KEY, 'The management client signs.', CLIENT),
   row(
     'management-external-cert',
     'hint',
     1,
     'general',
-    notYet(MANAGEMENT),
+    EXTERNAL_KEY,
     'The management client has the certificate.',
     CLIENT,
   ),
-  row('management-client-auth', '', 0, 'general', notYet(MANAGEMENT), 'The management client decides about logins.', {
+  row('management-client-auth', '', 0, 'general', WORKS, 'The management client decides about logins.', {
     side: 'server',
   }),
-  row('management-log-cache', 'n', 1, 'general', notYet(MANAGEMENT), 'Log lines kept for the management client.', {
+  row('management-log-cache', 'n', 1, 'general', WORKS, 'Log lines kept for the management client.', {
     default: '250',
   }),
 ];

@@ -150,7 +150,8 @@ function verifyLogins({ config, at, checksLogins }: ServerCheck, server: ServerO
     }
   }
   const pam = config.scripts.plugins.some(({ kind }) => kind === 'auth-pam');
-  if (server.scripts.authUserPassVerify !== undefined || pam || checksLogins) return;
+  if (server.scripts.authUserPassVerify !== undefined || pam || checksLogins || at.has('management-client-auth'))
+    return;
   const need = (option: string, words: string): void =>
     at
       .say(option)

@@ -161,6 +161,13 @@ function verifyTls(config: Config, at: Lines): void {
       'Write ca FILE with the certificate that the server was given by its administrator, or <ca> inline.',
     );
   }
+  const managed = config.lines.find(({ option }) => option.startsWith('management-'));
+  if (managed !== undefined && !at.has('management')) {
+    at.say(managed.option).error(
+      '--management is not specified, however one or more options which modify the behavior of --management were specified',
+      `Write management ADDRESS PORT or management PATH unix, or remove ${managed.option}.`,
+    );
+  }
   const external = at.has('pkcs11-providers') || at.has('management-external-key');
   if (tls.pkcs12 !== undefined) {
     for (const [option, value] of [

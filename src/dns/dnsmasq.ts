@@ -175,7 +175,7 @@ function without(
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 
-export function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
+function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
   return servers.map(({ address, port }) => [
     port === undefined ? address : `${address}#${port}`,
     ...search,

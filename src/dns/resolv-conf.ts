@@ -90,7 +90,7 @@ function isLayer(value: unknown): value is ResolvLayer {
   return isText(id) && isText(device) && isTexts(servers) && isTexts(search);
 }
 
-export function isBefore(value: unknown): value is FileBefore {
+function isBefore(value: unknown): value is FileBefore {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, target, text, mode, uid, gid } = value as Record<string, unknown>;
   if (kind === 'absent') return true;

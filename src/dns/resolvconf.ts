@@ -51,11 +51,11 @@ export function resolvconfBackend(platform: DnsPlatform): DnsBackend<ResolvconfA
 }
 
 /** The device's own name where Debian's order knows it as a tunnel's, and otherwise one that it takes for a tunnel's. */
-export function recordName(device: string, order: string | undefined): string {
+function recordName(device: string, order: string | undefined): string {
   return order === undefined || /^(tun|tap)[0-9]*$/.test(device) ? device : `tun.${device}`;
 }
 
-export function recordText({ servers, search }: DnsSetting): string {
+function recordText({ servers, search }: DnsSetting): string {
   const lines = servers.slice(0, 3).map(({ address }) => `nameserver ${address}`);
   if (search.length > 0) lines.push(`search ${search.slice(0, 6).join(' ')}`);
   return `${lines.join('\n')}\n`;

@@ -40,7 +40,7 @@ export function resolvedBackend(platform: DnsPlatform): DnsBackend<ResolvedAppli
 }
 
 /** Every setting is stated, so that what was on the link before makes no difference. */
-export function linkCalls(ifindex: number, setting: DnsSetting): (readonly [string, string, readonly unknown[]])[] {
+function linkCalls(ifindex: number, setting: DnsSetting): (readonly [string, string, readonly unknown[]])[] {
   const servers = setting.servers.flatMap(({ address, port }) => {
     const bytes = parseAddress(address);
     const family = bytes?.length === 4 ? AF_INET : AF_INET6;

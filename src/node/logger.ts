@@ -23,6 +23,10 @@ export interface Logger {
   setVerb(verb: number): void;
   setMute(limit: number): void;
   setSink(sink: LogSink): void;
+  /** Hears of each line beside the sink. */
+  setTap(tap: LogSink | undefined): void;
+  readonly verb: number;
+  readonly mute: number;
 }
 
 export interface LoggerOptions {
@@ -43,6 +47,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const now = options.now ?? (() => performance.timeOrigin + performance.now());
   let category = 0;
   let count = 0;
+  let tap: LogSink | undefined;
 
   const write = (flags: LogFlags, text: string): void => {
     const ms = now();
@@ -56,6 +61,7 @@ export function createLogger(options: LoggerOptions): Logger {
     };
     try {
       sink(line);
+      tap?.(line);
     } catch {
       // A sink that fails loses its line.
     }
@@ -89,6 +95,15 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     setSink(next) {
       sink = next;
+    },
+    setTap(next) {
+      tap = next;
+    },
+    get verb() {
+      return verb;
+    },
+    get mute() {
+      return mute;
     },
   };
 }

@@ -278,6 +278,7 @@ export class Clients implements InstanceServer {
   }
 
   crResponse(instance: Instance, base64: string): void {
+    this.#options.ports.hooks.onResponse?.(instance.facts.id, base64);
     this.#farewells.add(this.#options.scripts.crResponse(instance.facts, base64));
   }
 

@@ -36,6 +36,7 @@ export class Dialog implements AuthenticateContext {
       signal: this.signal,
       ask: (text, options) => this.ask(text, options),
       webLogin: (url, options) => this.webLogin(url, options),
+      pending: (extra, seconds) => this.pending(replaceControls(extra, ' '), seconds),
       wait: (seconds) => this.wait(seconds),
     };
   }
@@ -76,7 +77,7 @@ export class Dialog implements AuthenticateContext {
   }
 
   /** What a script wrote for the client to be told while it waits. */
-  pending(timeoutSeconds: number, extra: string): void {
+  pending(extra: string, timeoutSeconds: number): void {
     this.wait(timeoutSeconds);
     this.#asked = true;
     this.#host.sendText(`INFO_PRE,${extra}`);

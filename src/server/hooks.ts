@@ -39,6 +39,8 @@ export interface AuthenticateContext {
   ask(text: string, options?: { readonly echo?: boolean; readonly timeoutSeconds?: number }): Promise<string>;
   /** Sends the person to a web page (WEB_AUTH) and gives the decision this long. Ask for `IV_SSO` with webauth first. */
   webLogin(url: string, options?: { readonly timeoutSeconds?: number; readonly flags?: string }): void;
+  /** Tells the client what it waits for (INFO_PRE, as it is written) and gives the decision this long; what it answers goes to nobody here. */
+  pending(extra: string, timeoutSeconds: number): void;
   /** Asks for more time than the hand-window gives. */
   wait(timeoutSeconds: number): void;
 }
@@ -125,6 +127,8 @@ export interface ServerHooks {
         context: { readonly signal: AbortSignal },
       ) => ConnectDecision | Promise<ConnectDecision>)
     | undefined;
+  /** A client answered a question (`pending`); base64, as it came. */
+  readonly onResponse?: ((id: number, base64: string) => void) | undefined;
   readonly onDisconnect?: ((client: ClientInfo, reason: string) => void | Promise<void>) | undefined;
   readonly onAddress?: ((change: AddressChange) => void | Promise<void>) | undefined;
 }

@@ -418,7 +418,7 @@ export class ScriptCalls implements ServerScripts {
         reason: `Authentication failed, required pending auth method '${cleanCredential(method)}' not supported`,
       };
     }
-    dialog.pending(Number(timeout), extra);
+    dialog.pending(extra, Number(timeout));
     return { accept: true, reason: undefined };
   }
 

@@ -139,6 +139,15 @@ export class Server {
     this.#endRevoked(serving.clients);
   }
 
+  /** Says a control message to a client that is up and ends it: `RESTART`, `HALT,[…]`. False when there is none of this id. */
+  async dismiss(id: number, message: string): Promise<boolean> {
+    const instance = this.#serving?.clients.ofId(id);
+    if (instance === undefined) return false;
+    instance.leave(refusal(message).text ?? '', { signal: 'SIGTERM', text: 'client-kill' });
+    await instance.ended;
+    return true;
+  }
+
   /** Tells a client that is up to go, and ends it; resolves when it is gone, false when there is none of this id. */
   async kick(id: number, reconnect: Reconnect, reason: string): Promise<boolean> {
     const instance = this.#serving?.clients.ofId(id);

@@ -42,7 +42,7 @@ export async function unsetDns(
 }
 
 /** `10.8.0.1 10.8.0.2#5353 on tun0 (resolved); search office.example; asked for lab.example`. */
-export function describeDns({ setting, device, backend }: DnsApplied): string {
+function describeDns({ setting, device, backend }: DnsApplied): string {
   const { servers, search, routing, overTls } = setting;
   const addresses = servers.map(({ address, port }) => (port === undefined ? address : `${address}#${port}`));
   const asked = routing.includes('.') ? 'every name' : routing.join(' ');

@@ -13,7 +13,7 @@ import type { DnsBackendName, DnsWanted } from '../../src/tunnel/dns-port.ts';
 
 type Call = Parameters<DnsBus['call']>[0];
 
-export const codec: TextCodec = {
+const codec: TextCodec = {
   encode: (text) => Buffer.from(text, 'utf8').toString('base64'),
   decode: (text) => Buffer.from(text, 'base64').toString('utf8'),
   hash: (text) => createHash('sha256').update(text, 'latin1').digest('hex'),

@@ -1,0 +1,217 @@
+// A client under management: what it does becomes states and messages, what it asks goes to the management client.
+
+import {
+  type Challenge,
+  type ChallengePort,
+  type ClientSignal,
+  type ClientState,
+  type ConnectionProfile,
+  type CredentialsPort,
+  FATAL,
+  formatAddress,
+  type SocketAddress,
+  type Steering,
+  type TunnelPlan,
+} from '../../src/command.ts';
+import type { ManagementCore } from './core.ts';
+
+/** What a client tells while it runs. */
+export function clientObserver(core: ManagementCore, environment: () => Readonly<Record<string, string>>) {
+  let up = false;
+  let transport: 'udp' | 'tcp' = 'udp';
+  return {
+    /** The transport of the attempt that begins. */
+    begins(profile: ConnectionProfile): void {
+      transport = profile.proto.transport === 'udp' ? 'udp' : 'tcp';
+    },
+    state(state: ClientState): void {
+      switch (state.phase) {
+        case 'resolving':
+          // A literal address is not looked up.
+          if (!/^[\d.]+$|:/.test(state.host)) core.state('RESOLVE');
+          return;
+        case 'connecting':
+          if (transport === 'tcp') core.state('TCP_CONNECT');
+          core.state('WAIT');
+          return;
+        case 'authenticating':
+          core.state('AUTH');
+          return;
+        case 'login-pending':
+          if (state.needs === 'nothing' && state.secondsLeft !== undefined) {
+            core.state('AUTH_PENDING', `timeout ${Math.round(state.secondsLeft)}`);
+          }
+          return;
+        case 'connected':
+          core.state('CONNECTED', 'SUCCESS', connectedFields(state.plan, state.remote));
+          up = true;
+          upDown(core, 'UP', environment());
+          return;
+        case 'configuring':
+        case 'reconnecting':
+        case 'ended':
+          return;
+        default:
+          state satisfies never;
+      }
+    },
+    peerConnected: (): void => core.state('GET_CONFIG'),
+    info(kind: string, text: string): void {
+      if (kind === 'info' || kind === 'info-pre') core.say(`>INFOMSG:${text}`);
+    },
+    assigned(plan: TunnelPlan): void {
+      const { address4, address6 } = plan;
+      core.state('ASSIGN_IP', '', `${address4?.local ?? ''},,,,${address6 === undefined ? '' : `,${address6.local}`}`);
+      core.state('ADD_ROUTES');
+    },
+    echo: (text: string): void => core.echo(text),
+    loginRefused(reason: string): void {
+      core.say(`>PASSWORD:Verification Failed: 'Auth'${reason === '' ? '' : ` ['${reason}']`}`);
+    },
+    authToken: (token: string): void => core.say(`>PASSWORD:Auth-Token:${token}`),
+    signalled({ name, text }: ClientSignal): void {
+      if (up) upDown(core, 'DOWN', environment());
+      up = false;
+      core.forgetRelease();
+      const restarts = name === 'SIGUSR1' || name === 'SIGHUP';
+      if (text !== FATAL) core.state(restarts ? 'RECONNECTING' : 'EXITING', text === '' ? name : text);
+    },
+  };
+}
+
+function upDown(core: ManagementCore, which: 'UP' | 'DOWN', environment: Readonly<Record<string, string>>): void {
+  if (!core.settings.upDown) return;
+  const lines = Object.entries(environment).map(([name, value]) => `>UPDOWN:ENV,${name}=${value}`);
+  core.say(`>UPDOWN:${which}`, ...lines, '>UPDOWN:ENV,END');
+}
+
+/** `10.8.0.2,192.0.2.1,1194,,,fd00::2`: in the tunnel, the server's, ours where it is known, IPv6 in the tunnel. */
+function connectedFields({ address4, address6 }: TunnelPlan, remote: SocketAddress): string {
+  const six = address6 === undefined ? '' : `,${address6.local}`;
+  return `${address4?.local ?? ''},${formatAddress(remote.address)},${remote.port},,${six}`;
+}
+
+/** Asks the management client for logins. */
+export function managedCredentials(
+  core: ManagementCore,
+  staticChallenge: { readonly text: string; readonly echo: boolean; readonly format: string } | undefined,
+  usernameOnly: boolean,
+): Pick<CredentialsPort, 'ask' | 'answersChallenges'> {
+  const challenge =
+    staticChallenge === undefined
+      ? ''
+      : ` SC:${(staticChallenge.echo ? 1 : 0) | (staticChallenge.format === 'concat' ? 2 : 0)},${staticChallenge.text}`;
+  return {
+    answersChallenges: true,
+    async ask({ username }, signal, kind) {
+      if (username !== undefined && !(kind === 'Auth' && usernameOnly)) {
+        const given = await core.ask('password', kind, '', signal);
+        return { username, password: given.password };
+      }
+      const isAuth = kind === 'Auth';
+      const mode = isAuth && usernameOnly ? 'username' : 'user-pass';
+      return core.ask(mode, kind, isAuth && mode === 'user-pass' ? challenge : '', signal);
+    },
+  };
+}
+
+/** Questions of a pending login are told as >INFOMSG by the observer; their answer comes as `cr-response`. */
+export class ManagedChallenges implements ChallengePort {
+  readonly announced = [] as const;
+  readonly ignoresAuthRetry = false;
+  #answer: ((response: string) => void) | undefined;
+
+  readonly respond = (challenge: Challenge, signal: AbortSignal): Promise<string> => {
+    if (!challenge.responseRequired) return Promise.resolve('');
+    return new Promise((resolve, reject) => {
+      this.#answer = resolve;
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  };
+
+  readonly webLogin = async (): Promise<void> => {};
+
+  /** False where nobody asked, or where it is no base64. */
+  handleResponse(base64: string): boolean {
+    const answer = this.#answer;
+    if (answer === undefined || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) return false;
+    this.#answer = undefined;
+    answer(Buffer.from(base64, 'base64').toString('utf8'));
+    return true;
+  }
+}
+
+/** Holds, and asks about remotes and proxies, where the configuration says so. */
+export function managedSteering(core: ManagementCore, begins: (profile: ConnectionProfile) => void): Steering {
+  const { queryRemote, queryProxy } = core.settings;
+  const choose = async (
+    profile: ConnectionProfile,
+    index: number,
+    signal: AbortSignal,
+  ): Promise<ConnectionProfile | undefined> => {
+    if (queryRemote) {
+      const message = `>REMOTE:${profile.remote ?? ''},${profile.remotePort},${protocolOf(profile)}`;
+      const answer = await core.steer(message, signal, (words) => chosenRemote(profile, words));
+      return answer === 'skip' ? undefined : answer;
+    }
+    if (!queryProxy) return profile;
+    const kind = profile.proto.transport === 'udp' ? 'UDP' : 'TCP';
+    return core.steer(`>PROXY:${index + 1},${kind},${profile.remote ?? ''}`, signal, (words) =>
+      chosenProxy(profile, words),
+    );
+  };
+  return {
+    hold: (pauseSeconds, signal) => core.hold(pauseSeconds, signal),
+    async choose(profile, index, signal) {
+      const chosen = await choose(profile, index, signal);
+      if (chosen !== undefined) begins(chosen);
+      return chosen;
+    },
+  };
+}
+
+const HOST_LENGTH = 255;
+const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
+
+function chosenRemote(
+  profile: ConnectionProfile,
+  [command, what, host = '', port = '']: readonly string[],
+): ConnectionProfile | 'skip' | undefined {
+  if (command !== 'remote') return undefined;
+  if (what === 'ACCEPT') return profile;
+  if (what === 'SKIP') return 'skip';
+  if (what !== 'MOD' || host === '' || host.length > HOST_LENGTH || !isPort(port)) return undefined;
+  return { ...profile, remote: host, remotePort: port };
+}
+
+function chosenProxy(
+  profile: ConnectionProfile,
+  [command, what, host = '', port = '', flag]: readonly string[],
+): ConnectionProfile | undefined {
+  if (command !== 'proxy') return undefined;
+  if (what === 'NONE') return profile;
+  if (host === '' || host.length > HOST_LENGTH || !isPort(port)) return undefined;
+  if (what === 'SOCKS') return { ...profile, socksProxy: { host, port, login: undefined } };
+  if (what !== 'HTTP' || profile.proto.transport === 'udp') return undefined;
+  const { httpProxy } = profile;
+  const methods = flag === 'nct' ? (['digest'] as const) : (['basic', 'digest'] as const);
+  return {
+    ...profile,
+    httpProxy: {
+      host,
+      port,
+      login: httpProxy?.login ?? { source: undefined },
+      methods,
+      basicAtOnce: false,
+      version: httpProxy?.version ?? '1.0',
+      agent: httpProxy?.agent,
+      headers: httpProxy?.headers ?? [],
+    },
+  };
+}
+
+/** `udp`, `tcp4-client` … as the C program has it. */
+export function protocolOf({ proto }: ConnectionProfile): string {
+  const family = proto.family ?? '';
+  return proto.transport === 'udp' ? `udp${family}` : proto.transport.replace('tcp', `tcp${family}`);
+}

@@ -1,0 +1,52 @@
+// The management options of a configuration, out of its lines. Pure.
+
+import type { Config } from '../../src/command.ts';
+
+export interface ManagementSettings {
+  /** A path of a unix socket, or host and port. `tunnel` as host: the tunnel's own address. */
+  readonly at: { readonly path: string } | { readonly host: string; readonly port: number };
+  /** `stdin` for a question on the terminal; undefined: no password. */
+  readonly passwordFile: string | undefined;
+  /** We connect, and end when the other side goes. */
+  readonly connects: boolean;
+  readonly clientUser: string | undefined;
+  readonly clientGroup: string | undefined;
+  readonly hold: boolean;
+  readonly queryPasswords: boolean;
+  readonly queryRemote: boolean;
+  readonly queryProxy: boolean;
+  readonly forgetOnDisconnect: boolean;
+  readonly signalOnDisconnect: boolean;
+  readonly upDown: boolean;
+  readonly clientAuth: boolean;
+  readonly logLines: number;
+  readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
+  readonly isServer: boolean;
+}
+
+/** Undefined where the configuration has no `management`. */
+export function managementSettings(config: Config): ManagementSettings | undefined {
+  const last = (option: string) => config.lines.filter((line) => line.option === option).at(-1)?.words;
+  const has = (option: string): boolean => last(option) !== undefined;
+  const words = last('management');
+  if (words === undefined) return undefined;
+  const [address = '', port = '', passwordFile] = words;
+  return {
+    at: port === 'unix' ? { path: address } : { host: address, port: Number(port) },
+    passwordFile,
+    connects: has('management-client'),
+    clientUser: last('management-client-user')?.[0],
+    clientGroup: last('management-client-group')?.[0],
+    hold: has('management-hold'),
+    queryPasswords: has('management-query-passwords'),
+    queryRemote: has('management-query-remote'),
+    queryProxy: has('management-query-proxy'),
+    forgetOnDisconnect: has('management-forget-disconnect'),
+    signalOnDisconnect: has('management-signal'),
+    upDown: has('management-up-down'),
+    clientAuth: has('management-client-auth'),
+    logLines: Math.max(1, Number(last('management-log-cache')?.[0] ?? 250)),
+    remapUsr1: config.process.remapUsr1,
+    isServer: config.mode === 'server',
+  };
+}
