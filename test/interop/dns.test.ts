@@ -84,6 +84,16 @@ suite('name servers of a tunnel', () => {
     expect(await client.stop()).toEqual({ code: 0, signal: null });
   });
 
+  it('that resolved does not take in time are one warning, and the tunnel goes on', async () => {
+    await lab().server({ version: '2.6', lines: DNS.map((option) => `push "${option}"`) });
+    host = await DnsHost.start(lab(), 'resolved');
+    await host.run('sh', '-c', 'kill -STOP $(cat /run/resolved.pid)');
+    const client = await lab().connect({ prefix: host.prefix });
+    expect(client.count(/WARNING: DNS is not set: /)).toBe(1);
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+    expect(client.count(/DNS/)).toBe(client.count(/WARNING: DNS is not set: |PUSH/));
+  });
+
   it('stay as another program has left them', async () => {
     const { host, client } = await begin('file', DNS);
     await host.run('sh', '-c', 'echo nameserver 192.0.2.1 >/etc/resolv.conf');

@@ -42,7 +42,8 @@ mkdir -p /run/systemd/resolve /etc/systemd
 chown 993:993 /run/systemd/resolve
 printf '[Resolve]\\nDNS=${address.gateway4}\\nLLMNR=no\\nMulticastDNS=no\\n' >/etc/systemd/resolved.conf
 ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
-env ${libraries} ${root}/lib/systemd/systemd-resolved &`,
+env ${libraries} ${root}/lib/systemd/systemd-resolved &
+echo $! >/run/resolved.pid`,
   resolvconf: `mount -t overlay overlay -o lowerdir=${resolversDirectory}/resolvconf/sbin:/usr/sbin /usr/sbin
 mount -t overlay overlay -o lowerdir=${resolversDirectory}/resolvconf/lib:/usr/lib /usr/lib
 cp -a ${resolversDirectory}/resolvconf/etc/. /etc/
