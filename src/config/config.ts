@@ -221,6 +221,8 @@ export interface ScriptOptions {
   /** The directory of `tls-export-cert`. */
   readonly exportCertificates: string | undefined;
   readonly dnsUpdown: readonly string[] | 'disable' | 'force' | undefined;
+  /** How name servers are set where no script of the profile does it; `auto`: what the host uses. */
+  readonly dnsBackend: 'auto' | 'resolved' | 'resolvconf' | 'file' | 'dnsmasq' | 'none';
   readonly downPre: boolean;
   readonly upDelay: boolean;
   readonly upRestart: boolean;
