@@ -14,6 +14,7 @@ import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
+import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
@@ -135,7 +136,8 @@ export class Host implements TunnelHost, ConnectionScripts {
     await this.#script('ipchange', ipChangeArguments(remote));
   }
 
-  async open(request: TunnelRequest): Promise<OpenTunnel> {
+  async open(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const pushed = pushedText(request.tunnel);
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
@@ -155,7 +157,8 @@ export class Host implements TunnelHost, ConnectionScripts {
     return this.#opened(this.#standing, false);
   }
 
-  async update(request: TunnelRequest): Promise<OpenTunnel> {
+  async update(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
     const { log } = this.#ports;
@@ -260,6 +263,15 @@ export class Host implements TunnelHost, ConnectionScripts {
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,
       plan: onDevice(plan, device.name),
     };
+  }
+
+  /** Under only-its-networks the tunnel is planned, and scripts are told, without what would make it the way to everything. */
+  #scoped(request: TunnelRequest): TunnelRequest {
+    if (!this.#config.onlyItsNetworks) return request;
+    const { options, leftOut } = onlyItsNetworks(request.tunnel);
+    const line = leftOutLine(leftOut);
+    if (line !== undefined) this.#ports.log(Level.info, line);
+    return { ...request, tunnel: options };
   }
 
   #linkAddressOf(device: string): string | undefined {
