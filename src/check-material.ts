@@ -211,7 +211,12 @@ function tellEnd(
   const message = expiryWarning(name, endUnix, look.nowUnix);
   if (message === undefined) return;
   const over = endUnix < look.nowUnix;
-  look.findings.push({ severity: over ? severity : 'warning', kind: 'invalid', origin, option, message, advice });
+  look.findings.push({
+    severity: over ? severity : 'warning',
+    kind: 'invalid',
+    ...{ origin, option, message },
+    advice: over ? advice : 'Have a new one made in time.',
+  });
 }
 
 const endOf = ({ validTo }: X509Certificate): number => Date.parse(validTo) / 1000;

@@ -71,6 +71,7 @@ labSuite('two equal ends', () => {
       ).toBeGreaterThan(0);
       expect(end.count(/used inconsistently|present in (local|remote) config but missing/)).toBe(0);
     }
+    expect(one.count(/No server certificate verification/), 'a TLS server has no server').toBe(0);
     expect(await other.stop()).toEqual({ code: 0, signal: null });
     expect(await one.stop()).toEqual({ code: 0, signal: null });
     expect(await device(lab().net.server, 'tun0')).toBeUndefined();
