@@ -9,7 +9,7 @@ import { dirname, resolve } from 'node:path';
 import { checkMaterial } from '../../src/check-material.ts';
 import { cleanTerminalText, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { type Config, checkProfile, type Finding, inLineOrder } from '../../src/config.ts';
-import { accessProblem, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
+import { accessProblem, adviceOnMissing, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
 
 export interface CheckIo {
   /** Standard output. */
@@ -100,7 +100,7 @@ function lookAtFile(named: NamedFile, profile: string, config: Config, io: Check
       'error',
       'invalid',
       `--${option} fails with '${path}': ${problem.sentence}`,
-      'Put the file there, or correct the path.',
+      adviceOnMissing(named, config.server !== undefined),
     );
   }
   if (!secret) return [];

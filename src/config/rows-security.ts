@@ -5,7 +5,7 @@ import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from '.
 const INLINE = { contexts: ['inline'] } as const;
 const PKCS11 = refused(
   'the PKCS#11 options (pkcs11-…, show-pkcs11-ids) are not taken: such a library is native code that would run within this process',
-  'Write cert and key, or pkcs12, with files. A key that cannot leave its token has to wait for management-external-key.',
+  'Write cert and key, or pkcs12, with files. A key that cannot leave its token cannot be used here.',
 );
 const STATIC_KEY = refused(
   'static-key mode has no key exchange: whoever gets the key reads everything ever sent',
@@ -36,7 +36,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
       contexts: ['ccd'],
     },
   ),
-  row('auth', 'digest|none', 1, 'general', WORKS, 'Digest of CBC data packets and of tls-auth.', { default: 'SHA1' }),
+  row('auth', 'digest|none', 1, 'general', WORKS, 'Digest of CBC, CFB and OFB data packets and of tls-auth.', { default: 'SHA1' }),
   row('replay-window', 'ids [seconds]', [0, 2], 'general', WORKS, 'How far packets may be out of order.', {
     default: '64 15',
   }),

@@ -137,6 +137,25 @@ describe('sallyport check', () => {
     ]);
   });
 
+  it.each([
+    [['tls-crypt gone.key'], 'where there is none yet, sallyport --genkey tls-crypt gone.key makes one for both ends.'],
+    [['tls-auth gone.key 1'], 'where there is none yet, sallyport --genkey tls-auth gone.key makes one for both ends.'],
+    [['tls-crypt-v2 gone.key'], 'made for this client (--genkey tls-crypt-v2-client).'],
+  ])('says of a key that is not there how it is made: %j', async (lines, advice) => {
+    const text = `${PROFILE}${lines.join('\n')}\n`;
+    expect(await runCheck([write('key.ovpn', text)], io)).toBe(1);
+    expect(out).toContain(advice);
+    const { config } = parseConfig({ file: 'key.ovpn', text }, { readText: () => undefined });
+    expect(missingFileLines(config!, dir)[1]).toContain(advice);
+  });
+
+  it('says of the keys of a server which command makes them', async () => {
+    const text = `dev tun\nserver 10.8.0.0 255.255.255.0\ndh none\nca ca.crt\ncert own.crt\nkey own.key\ntls-crypt-v2 v2.key\nauth-gen-token\nauth-gen-token-secret t.key\n`;
+    expect(await runCheck([write('server.conf', text)], io)).toBe(1);
+    expect(out).toContain('make one: sallyport --genkey tls-crypt-v2-server v2.key');
+    expect(out).toContain('make one: sallyport --genkey auth-token t.key');
+  });
+
   it('warns of a key that others can read', async () => {
     write('own.crt', readFileSync(pki.client.cert), 0o644);
     write('own.key', readFileSync(pki.client.key), 0o640);
