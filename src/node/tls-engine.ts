@@ -25,8 +25,9 @@ import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
 import { judgeChain, type RevocationCheck } from './peer-chain.ts';
 import { findRevoked } from './revocation.ts';
+import { LastWord } from './tls-alert.ts';
 import type { TlsMaterial } from './tls-material.ts';
-import { describeTlsFailure, sentAlert } from './tls-words.ts';
+import { describeTlsFailure, nameOfAlert, sentAlert } from './tls-words.ts';
 
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
@@ -94,6 +95,8 @@ export function createNodeTlsFactory(
 /** What a half reports of its socket. */
 interface Report {
   secure(socket: TLSSocket): void;
+  /** A secret of the session; the line belongs to whoever is told. */
+  keyLog(line: Buffer): void;
   error(error: Error): void;
 }
 
@@ -111,12 +114,15 @@ function connect(wire: Duplex, material: TlsMaterial): TLSSocket {
 const NO_TIMEOUT_MS = 0x7fffffff;
 
 function createServer(material: TlsMaterial, requestCert: boolean): Server {
-  return nodeTls().createServer({
+  const server = nodeTls().createServer({
     ...material.options,
     requestCert,
     rejectUnauthorized: false,
     handshakeTimeout: NO_TIMEOUT_MS,
   });
+  // node:tls tells secrets only where somebody listens; each connection's go to its own view (see accept).
+  server.on('keylog', () => {});
+  return server;
 }
 
 /**
@@ -129,6 +135,7 @@ function accept(server: Server, wire: Duplex, report: Report): undefined {
   view.emit = (event: string, ...args: unknown[]): boolean => {
     if (event === 'secureConnection') report.secure(args[0] as TLSSocket);
     else if (event === 'tlsClientError') report.error(args[0] as Error);
+    else if (event === 'keylog') report.keyLog(args[0] as Buffer);
     else return false;
     return true;
   };
@@ -160,12 +167,17 @@ function createEngine(
   let writing = false;
   /** The fatal alert that went out, if any. */
   let alerted: string | undefined;
+  /** The alert with which the peer is refused. */
+  let refusing: number | undefined;
+  let facts: TlsEstablished | undefined;
+  const lastWord = new LastWord(role);
 
   const wire = new Duplex({
     read() {},
     write(chunk: Uint8Array, _encoding, done) {
       writing = true;
       alerted = sentAlert(chunk) ?? alerted;
+      lastWord.handleOutput(chunk);
       emit({ type: 'ciphertext', bytes: plain(chunk) });
       done();
     },
@@ -196,8 +208,12 @@ function createEngine(
       watch(secured);
       const info = describe(secured, role, material);
       if (info === undefined) fail(describeTlsFailure('PEER_CERTIFICATE_UNREADABLE', ''));
-      else emit({ type: 'established', info, socket: secured });
+      else {
+        facts = info;
+        emit({ type: 'established', info, socket: secured });
+      }
     },
+    keyLog: (line) => lastWord.handleKeyLog(line),
     error(error) {
       fail(describeTlsFailure((error as NodeJS.ErrnoException).code, error.message));
     },
@@ -215,8 +231,23 @@ function createEngine(
     writing = false;
     for (let event = output.shift(); event !== undefined && !ended; event = output.shift()) deliver(event);
     if (ended) return;
+    if (refusing !== undefined) {
+      if (wasWriting || output.length > 0) schedule();
+      else sayLastWord(refusing);
+      return;
+    }
     if (!wasWriting) for (const bytes of input.splice(0)) wire.push(bytes);
     if (input.length > 0 || output.length > 0) schedule();
+  }
+
+  /** Everything else is out: the alert is the last record of the session. */
+  function sayLastWord(alert: number): void {
+    const record = facts === undefined ? undefined : lastWord.seal(alert, facts);
+    if (record !== undefined) listener.ciphertext(plain(record));
+    close();
+    const name = nameOfAlert(alert);
+    const failure: TlsFailure = { origin: 'local', code: 'PEER_REFUSED', text: 'the peer was refused' };
+    listener.failed(record === undefined ? failure : { ...failure, alert: { direction: 'sent', name } });
   }
 
   function deliver(event: Output): void {
@@ -268,6 +299,7 @@ function createEngine(
     input.length = 0;
     output.length = 0;
     messages.length = 0;
+    lastWord.wipe();
     socket?.destroy();
     wire.destroy();
   }
@@ -279,6 +311,7 @@ function createEngine(
       const client = start(wire, report);
       if (client === undefined) return;
       socket = client;
+      client.on('keylog', report.keyLog);
       client.on('error', report.error);
       client.once('secureConnect', () => {
         client.off('error', report.error);
@@ -292,14 +325,22 @@ function createEngine(
   return {
     handleCiphertext(bytes) {
       if (ended || bytes.length === 0) return;
+      lastWord.handleInput(bytes);
       input.push(Buffer.from(bytes));
       schedule();
     },
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
+      // The peer was judged: its session goes on, and no alert is made here any more.
+      lastWord.wipe();
       messages.push(Buffer.from(bytes));
       speak();
+    },
+    refuse(alert) {
+      if (ended || failing) return;
+      refusing = alert;
+      schedule();
     },
     exportKeyingMaterial(lengthBytes, label) {
       if (ended || established === undefined) throw misuse('keying material without an established TLS session');
