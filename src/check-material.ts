@@ -147,7 +147,9 @@ function lookAtKeys(config: Config, look: Look): void {
     const { wrap } = profile;
     if (wrap === undefined || seen.has(wrap.source) || !look.isThere(wrap.source)) continue;
     seen.add(wrap.source);
-    attempt(wrap.kind, wrap.source.origin, look, () => loadWraps({ ...config, connections: [profile] }, look.read));
+    attempt(wrap.kind, wrap.source.origin, look, () =>
+      loadWraps({ ...config, connections: [profile] }, look.read, () => ({ problem: '' })),
+    );
   }
   for (const wrap of server?.wraps ?? []) {
     if (server === undefined || !look.isThere(wrap.source)) continue;

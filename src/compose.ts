@@ -19,6 +19,7 @@ import {
   startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import { openWrappedKey } from './crypto/wrapped-key.ts';
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
@@ -76,7 +77,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
     const material = {
-      wrapOf: loadWraps(config, readText),
+      wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
       tls: createNodeTlsFactory(
         await loadTlsMaterial(config.tls, {
           read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),

@@ -100,7 +100,7 @@ function lookAtFile(named: NamedFile, profile: string, config: Config, io: Check
       'error',
       'invalid',
       `--${option} fails with '${path}': ${problem.sentence}`,
-      adviceOnMissing(named, config.server !== undefined),
+      adviceOnMissing(named, config.tls.role === 'server'),
     );
   }
   if (!secret) return [];

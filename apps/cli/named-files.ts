@@ -135,7 +135,7 @@ export function missingFileLines(config: Config, directory: string, running?: Co
         lines: [
           `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})${placeOf(file)}`,
           ...(option in MAKES_KEY && problem.sentence === SENTENCES.ENOENT
-            ? [`  ${adviceOnMissing(file, config.server !== undefined)}`]
+            ? [`  ${adviceOnMissing(file, config.tls.role === 'server')}`]
             : []),
         ],
       },
