@@ -219,6 +219,7 @@ export class PeerAttempt {
         link: id,
         address,
         lobby: this.#link.shared ? this.#lobbyDevice() : undefined,
+        isNamed: !this.#link.connected,
         placeholderId: PLACEHOLDER_IDS[this.#contacts++ % 2] ?? PLACEHOLDER_IDS[0],
       },
       {
@@ -383,7 +384,7 @@ export class PeerAttempt {
       ],
     };
     const hop = this.#link.hop ?? contact.address;
-    const link = { id, hop, remote: contact.address, connected: !this.#link.shared };
+    const link = { id, hop, remote: contact.address, connected: this.#link.connected };
     const up = addPeer(this.#device, tunnel, {
       config: this.#config,
       profile: this.#profile,

@@ -26,6 +26,8 @@ export interface ContactPlace {
   readonly address: SocketAddress;
   /** The link serves any address: the plane is told of this one, so that its control packets are a known peer's. */
   readonly lobby: DeviceId | undefined;
+  /** Packets have to name where they go. */
+  readonly isNamed: boolean;
   /** Where incoming data is looked for that no key fits yet; no peer-id that anybody uses. */
   readonly placeholderId: number;
 }
@@ -43,7 +45,7 @@ export class Contact {
   readonly #ports: ContactPorts;
   #waiting: PeerHandle | undefined;
 
-  constructor({ link, address, lobby, placeholderId }: ContactPlace, ports: ContactPorts) {
+  constructor({ link, address, lobby, isNamed, placeholderId }: ContactPlace, ports: ContactPorts) {
     const { plane, clock } = ports;
     this.address = address;
     this.#ports = ports;
@@ -51,7 +53,7 @@ export class Contact {
     if (lobby !== undefined) this.#waiting = plane.addPeer(waitingPeer(lobby, link, address, placeholderId));
     this.driver = new SessionDriver((wake) => ports.createSession(wake), {
       clock,
-      send: (packet) => plane.sendControl(link, lobby === undefined ? undefined : this.address, packet),
+      send: (packet) => plane.sendControl(link, isNamed ? this.address : undefined, packet),
       traffic: () => this.#traffic(),
       handle: (event) => ports.handle(event, this),
     });

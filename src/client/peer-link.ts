@@ -18,8 +18,10 @@ export interface PeerLink {
   /** What packets are sent to first, where that is not the peer itself. */
   readonly hop: SocketAddress | undefined;
   readonly connecting: boolean;
-  /** Packets come from anywhere, and each that is sent names where to. */
+  /** Packets come from anywhere. */
   readonly shared: boolean;
+  /** The socket knows where to: packets need not name it. A relay's (SOCKS) and a shared one's have to. */
+  readonly connected: boolean;
   announce(): void;
   /** A stream of the listener, if this link is one and still waits: whether it is the peer's. It is closed otherwise. */
   accept(listener: LinkId, fd: number, address: SocketAddress): boolean;
@@ -56,9 +58,9 @@ function connect(
 
 /** A link over which this side has called its peer. */
 export function callingLink(link: AttemptLink): PeerLink {
-  const { id, fd, connecting, remote, hop } = link;
+  const { id, fd, connecting, connected, remote, hop } = link;
   return {
-    ...{ id, fd, remote, hop, connecting },
+    ...{ id, fd, remote, hop, connecting, connected },
     shared: false,
     announce: () => link.announce(),
     accept: () => false,
@@ -88,6 +90,7 @@ function serveAnywhere(
     hop: undefined,
     connecting: false,
     shared: true,
+    connected: false,
     announce: () => announce(profile, bound, remote, context),
     accept: () => false,
     async close() {
@@ -122,6 +125,7 @@ function listen(
     hop: undefined,
     connecting: false,
     shared: false,
+    connected: true,
     announce: () => announce(profile, bound, stream?.remote, context),
     accept(of, fd, address) {
       const known = expected === undefined || profile.float || sameBytes(expected.address, address.address);
