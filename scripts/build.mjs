@@ -26,6 +26,7 @@ await build({
     desktop: 'apps/desktop/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
     'root-helper': 'src/linux/root-helper.ts',
+    'dns-helper': 'src/dns-helper.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

@@ -9,6 +9,7 @@
 #                 installed, with the libraries that this machine lacks
 #   2.6-deaf      Debian's 2.6 as a copy that cannot find IV_PROTO in a client's peer info, and therefore
 #                 behaves as servers before 2.5 do: PRF keys, DATA_V1, exit notice on the data channel
+#   resolvers     systemd-resolved, dnsmasq, openresolv and Debian's resolvconf, unpacked, not installed
 #   2.7-source    OpenVPN's own test scripts and sample keys, out of Debian's source of 2.7; run, never copied
 #
 # The mirror is the one the machine's apt already uses; apt itself checks signatures, sizes and hashes. Of the source
@@ -155,6 +156,23 @@ fetch_source() {
   return 1
 }
 
+# Resolvers that the machine's own must not be replaced by: Debian's packages, unpacked, each where a test can lay it over
+# a private view of the file system.
+fetch_resolvers() {
+  local home=$cache/resolvers pair
+  [[ -e $home/complete ]] && { say "systemd-resolved, dnsmasq, openresolv and resolvconf are there"; return; }
+  rm -rf "$home"
+  mkdir -p "$home/debs"
+  for pair in systemd-resolved:root libsystemd-shared:root dnsmasq-base:root libnftables1:root libnetfilter-conntrack3:root \
+    libnfnetlink0:root libnftnl11:root libjansson4:root openresolv:openresolv resolvconf:resolvconf; do
+    (cd "$home/debs" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "${pair%%:*}" >/dev/null) || return 1
+    dpkg-deb -x "$home/debs/${pair%%:*}"_*.deb "$home/${pair##*:}"
+  done
+  rm -rf "$home/debs"
+  touch "$home/complete"
+  say "systemd-resolved, dnsmasq, openresolv and resolvconf are there"
+}
+
 # One search string changed to one of the same length: the copy never sees what a client says of its protocol.
 deafen() {
   local wrapper=$cache/openvpn-2.6-deaf original
@@ -178,4 +196,5 @@ fetch_network_manager || fail "NetworkManager could not be fetched"
 fetch 2.7 sid || fail "openvpn 2.7 could not be fetched"
 fetch 2.5 bullseye || say "openvpn 2.5 could not be fetched; its cases are left out"
 fetch_source || say "the source of openvpn 2.7 could not be fetched; its own test scripts are left out"
+fetch_resolvers || say "resolvers could not be fetched; the tests of DNS against real ones are left out"
 deafen || fail "openvpn 2.6-deaf could not be made"

@@ -131,7 +131,10 @@ export const hostJournal = ({
 export const composeHost = (
   config: Config,
   { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
-  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'keepRecord'>,
+  ports: Pick<
+    HostPorts,
+    'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'dns' | 'runDnsUpdown' | 'keepRecord'
+  >,
 ): Host =>
   new Host(config, {
     ...ports,

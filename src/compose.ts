@@ -19,6 +19,7 @@ import {
   startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
@@ -64,6 +65,10 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;
+  const { close: closeDns, ...dns } =
+    options.device === undefined
+      ? clientDns(config, { url: new URL('./dns-helper.js', options.workerUrl), output: options.scriptOutput })
+      : { close() {} };
   try {
     const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
@@ -97,6 +102,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       scripts,
       resolver,
       downRoot: plugins.downRoot,
+      ...dns,
       keepRecord: journal?.keep,
     });
     if (journal !== undefined) await recoverBeforeStart(log);
@@ -136,6 +142,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             client.run().finally(() => {
               journal?.end();
               plugins?.close();
+              closeDns();
             }),
         };
       },

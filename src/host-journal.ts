@@ -44,7 +44,7 @@ export function createHostJournal(options: {
   function write(record: JournalRecord): void {
     if (file === undefined && record.record !== 'begin') return;
     const text = writeRecord(record);
-    const stands = record.record === 'begin' || ['changed', 'opened'].includes(outcomeOf(record));
+    const stands = record.record === 'begin' || ['changed', 'opened', 'dns'].includes(outcomeOf(record));
     if (stands) standing.set(record.id, (standing.get(record.id) ?? '') + text);
     else standing.delete(record.id);
     file ??= open();
@@ -87,7 +87,6 @@ const outcomeOf = (record: JournalRecord): string => (record.record === 'end' ? 
 
 /** What the kernel holds is gone after a loss of power, and so may be what was written about it; a file is not. */
 const outlivesBoot = (record: JournalRecord): boolean => {
-  if (record.record !== 'begin') return false;
-  const kind: string = record.step.kind;
-  return kind === 'set-dns';
+  if (record.record === 'end') return record.outcome.result === 'dns';
+  return record.record === 'begin' && record.step.kind === 'set-dns';
 };

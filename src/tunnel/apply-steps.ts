@@ -3,6 +3,8 @@
 
 import { messageOf, SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import { setDns, unsetDns } from './apply-dns.ts';
+import type { DnsPort } from './dns-port.ts';
 import type { Journal, JournalEntry, SeenBefore, StepOutcome } from './journal.ts';
 import { type DevicePort, HostError, type HostRoute, type NetworkPort, type OpenDevice } from './ports.ts';
 import {
@@ -19,6 +21,8 @@ import {
 export interface StepPorts {
   readonly device: DevicePort;
   readonly network: NetworkPort;
+  /** undefined: name servers are left alone. */
+  readonly dns?: DnsPort | undefined;
   /** Runs the script of an occasion, if there is one. Rejects only when the program has to end because of it (`up`, `down`). */
   runHook(hook: ScriptHook, device: string): Promise<void>;
 }
@@ -78,6 +82,9 @@ export async function applyStep(
       case 'say':
         if (step.onApply !== undefined) log(step.onApply.flags, step.onApply.text);
         outcome = { result: 'changed' };
+        break;
+      case 'set-dns':
+        outcome = await setDns(step, ports.dns, log);
         break;
       default:
         outcome = change(step, ports, log);
@@ -263,6 +270,7 @@ async function undoEntry(entry: JournalEntry, name: string, ports: StepPorts, lo
   const { step } = entry;
   if (step.kind === 'hook' && step.onUndo !== undefined) return ports.runHook(step.onUndo, name);
   if (step.kind === 'say' && step.onUndo !== undefined) return log(step.onUndo.flags, step.onUndo.text);
+  if (step.kind === 'set-dns') return unsetDns(step, entry.outcome, ports.dns, log);
   const change = inverse(step);
   if (change === undefined) return;
   try {

@@ -8,18 +8,22 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
+import type { DnsApplied, DnsPort } from './dns-port.ts';
+import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
+import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
 import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
+  dnsEnvironment,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,
@@ -34,7 +38,7 @@ import {
   ScriptRunner,
   scriptFor,
 } from './script-plan.ts';
-import type { ScriptHook } from './step.ts';
+import { bindDevice, type ScriptHook } from './step.ts';
 import { trackedCertificate } from './tracked-fields.ts';
 import { type PlacedStep, planUpdate } from './update-steps.ts';
 
@@ -44,6 +48,10 @@ export interface HostPorts {
   readonly scripts: ScriptPort;
   readonly certificateFiles?: CertificateFiles | undefined;
   readonly downRoot?: readonly DownRootPort[];
+  /** Sets name servers of the host; undefined: they are left alone. */
+  readonly dns?: DnsPort | undefined;
+  /** Runs the program of `dns-updown` with the rights that this process began with; undefined: as any other script. */
+  readonly runDnsUpdown?: ((environment: ScriptEnvironment) => ReturnType<ScriptPort['run']>) | undefined;
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
   /** Keeps each record of the journal where another process finds it, before the step that it announces. */
@@ -76,6 +84,7 @@ export class Host implements TunnelHost, ConnectionScripts {
   #facts: ScriptFacts;
   #standing: Standing | undefined;
   #dropped = false;
+  #dnsCount = 0;
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -135,7 +144,8 @@ export class Host implements TunnelHost, ConnectionScripts {
     await this.#script('ipchange', ipChangeArguments(remote));
   }
 
-  async open(request: TunnelRequest): Promise<OpenTunnel> {
+  async open(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const pushed = pushedText(request.tunnel);
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
@@ -155,13 +165,16 @@ export class Host implements TunnelHost, ConnectionScripts {
     return this.#opened(this.#standing, false);
   }
 
-  async update(request: TunnelRequest): Promise<OpenTunnel> {
+  async update(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
     const { log } = this.#ports;
     const { name } = standing.device;
     const ports = this.#stepPorts('init');
     const { plan, steps } = await this.#plan(request, standing.facts);
+    const dnsChanges = JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
+    if (dnsChanges) await this.#unsetDns(ports);
     const update = planUpdate(this.#journal.entries, steps, name);
     const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);
     const apply = async (placed: readonly PlacedStep[]): Promise<void> => {
@@ -176,6 +189,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     this.#standing = { ...standing, plan, steps, pushed: pushedText(request.tunnel) };
     await apply(update.device);
     if (update.replacedMtu !== undefined) this.#journal.undone(update.replacedMtu);
+    if (dnsChanges) await this.#setDns(steps, name);
     await ports.runHook('up', name);
     if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
     await apply(update.routes);
@@ -210,6 +224,11 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  /** The name servers that this tunnel has set on the host, if any. */
+  get dns(): DnsApplied | undefined {
+    return this.#journal.dns;
+  }
+
   scriptEnvironment(type: string): ScriptEnvironment {
     return scriptEnvironment(type, this.#facts);
   }
@@ -228,6 +247,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
     this.#facts = { ...this.#facts, signal };
+    await this.#unsetDns(this.#stepPorts('init'));
     if (!reason.keep || !standing.complete) {
       await this.#closeDevice(letGo);
       return;
@@ -239,6 +259,7 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async #keep(standing: Standing, tunnel: TunnelOptions): Promise<OpenTunnel> {
     this.#facts = { ...this.#facts, options: tunnel, signal: undefined };
+    await this.#setDns(standing.steps, standing.device.name);
     if (runsOnRestart('up', this.#config.scripts)) {
       this.#runIn('restart', standing.device.name);
       await this.#script('up', scriptArguments(standing.plan, { device: standing.device.name, context: 'restart' }));
@@ -262,6 +283,15 @@ export class Host implements TunnelHost, ConnectionScripts {
     };
   }
 
+  /** Under only-its-networks the tunnel is planned, and scripts are told, without what would make it the way to everything. */
+  #scoped(request: TunnelRequest): TunnelRequest {
+    if (!this.#config.onlyItsNetworks) return request;
+    const { options, leftOut } = onlyItsNetworks(request.tunnel);
+    const line = leftOutLine(leftOut);
+    if (line !== undefined) this.#ports.log(Level.info, line);
+    return { ...request, tunnel: options };
+  }
+
   #linkAddressOf(device: string): string | undefined {
     try {
       return this.#ports.network.linkAddressOf(device);
@@ -269,6 +299,16 @@ export class Host implements TunnelHost, ConnectionScripts {
       this.#ports.log(Level.warning, `WARNING: the Ethernet address of ${device} is not known: ${messageOf(error)}`);
       return undefined;
     }
+  }
+
+  /** Name servers go first: what asks them would wait for a tunnel that is going. */
+  async #unsetDns(ports: StepPorts): Promise<void> {
+    await undoEntries(this.#journal, ({ step }) => setsDns(step), ports, this.#ports.log);
+  }
+
+  async #setDns({ dns }: PlannedSteps, device: string): Promise<void> {
+    const ports = this.#stepPorts('init');
+    for (const step of dns) await applyStep(bindDevice(step, device), this.#journal, ports, this.#ports.log);
   }
 
   async #closeDevice(letGo: () => Promise<void>): Promise<void> {
@@ -293,7 +333,10 @@ export class Host implements TunnelHost, ConnectionScripts {
       resolved: await this.#resolveNames(tunnel, signal),
     });
     for (const { flags, text } of lines) this.#ports.log(flags, text);
+    const by = dnsSetter(this.#config.scripts, this.#ports.dns !== undefined);
+    const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++this.#dnsCount}`;
     const steps = planSteps(plan, {
+      dns: by === undefined ? undefined : { by, id, onlyItsNetworks: this.#config.onlyItsNetworks },
       node: this.#config.device.node,
       txQueueLength: tunnel.txQueueLength,
       ifconfigNoexec: this.#config.ifconfigNoexec,
@@ -321,6 +364,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     return {
       device: this.#ports.devices,
       network: this.#ports.network,
+      dns: this.#ports.dns,
       runHook: (hook, device) => this.#hook(hook, device, context),
     };
   }
@@ -328,9 +372,22 @@ export class Host implements TunnelHost, ConnectionScripts {
   async #hook(hook: ScriptHook, device: string, context: 'init' | 'restart'): Promise<void> {
     const { plan } = this.#facts;
     if (plan === undefined) return;
+    if (hook === 'dns-up' || hook === 'dns-down') return this.#dnsUpdown(hook, device, plan);
     this.#runIn(context, device);
     await this.#askDownRoot(hook);
     await this.#script(hook, hook === 'route-up' ? [] : scriptArguments(plan, { device, context }));
+  }
+
+  async #dnsUpdown(hook: 'dns-up' | 'dns-down', device: string, plan: TunnelPlan): Promise<void> {
+    const { scripts } = this.#config;
+    const { log, runDnsUpdown } = this.#ports;
+    const argv = scripts.dnsUpdown;
+    if (argv === undefined || typeof argv === 'string') return;
+    const environment = dnsEnvironment(hook, device, plan);
+    const run =
+      runDnsUpdown ?? ((all: ScriptEnvironment) => this.#ports.scripts.run(argv, all, { timeoutMs: undefined }));
+    const status = await this.#runner.runDnsUpdown(argv, () => run(environment));
+    log(Level.info, `dns ${hook === 'dns-up' ? 'up' : 'down'} command exited with status ${status}`);
   }
 
   /** Before the script of the same occasion, as plug-ins are. */

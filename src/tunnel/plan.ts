@@ -2,6 +2,7 @@
 // configuration and the host's present state.
 
 import type { PrefixText } from '../ip/prefix.ts';
+import type { DnsServerWanted } from './dns-port.ts';
 import type { HostRoute } from './ports.ts';
 
 export interface TunnelAddress4 {
@@ -35,14 +36,7 @@ export interface PlannedRoute {
 }
 
 /** DNS as `--dns` and `dhcp-option` state it. */
-export interface DnsServerPlan {
-  readonly priority: number;
-  readonly addresses: readonly { readonly address: string; readonly port: number | undefined }[];
-  readonly resolveDomains: readonly string[];
-  readonly dnssec: 'yes' | 'no' | 'optional' | undefined;
-  readonly transport: 'plain' | 'DoT' | 'DoH' | undefined;
-  readonly sni: string | undefined;
-}
+export type DnsServerPlan = DnsServerWanted;
 
 export interface DnsPlan {
   readonly servers: readonly DnsServerPlan[];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { applySteps, undoSteps } from '../../src/tunnel/apply-steps.ts';
+import type { DnsPort } from '../../src/tunnel/dns-port.ts';
 import { Journal, type JournalRecord } from '../../src/tunnel/journal.ts';
 import { parseJournal, writeHeader, writeRecord } from '../../src/tunnel/journal-text.ts';
 import type { HostRoute, OpenDevice } from '../../src/tunnel/ports.ts';
@@ -92,8 +93,13 @@ function start(host: FakeHost, dieAt: number, device: { persistent: boolean } = 
   };
 }
 
-const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean } = {}) =>
-  recoverSteps(parseJournal(text)!, { network: host.network, sameBoot: true, dryRun: false, ...options });
+const noDns: DnsPort = {
+  apply: () => Promise.reject(new Error('nobody sets name servers here')),
+  undo: () => Promise.reject(new Error('there are no name servers to undo')),
+  clear: () => Promise.reject(new Error('there are no name servers to clear')),
+};
+const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean; dns?: DnsPort } = {}) =>
+  recoverSteps(parseJournal(text)!, { network: host.network, dns: noDns, sameBoot: true, dryRun: false, ...options });
 
 describe('a process that is killed at any moment', () => {
   it.each([
