@@ -13,8 +13,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from './lab.ts';
 import { address, type Namespace } from './net.ts';
-import { eventually, type RunOptions, type RunResult, type WatchedProcess } from './process.ts';
-import { networkManagerDirectory } from './requirements.ts';
+import { eventually, type RunOptions, type RunResult, run, type WatchedProcess } from './process.ts';
+import { clientCommand, networkManagerDirectory, projectRoot } from './requirements.ts';
 import { openSystemLog, type SystemLog } from './system-log.ts';
 
 export interface DesktopOptions {
@@ -284,3 +284,14 @@ echo ready
 while wait -n; do :; done
 while :; do sleep 600 & wait; done
 `;
+
+/** The packaged launcher as it is, but for the place of the program: this checkout's. For `openvpn:`. */
+export async function packagedLauncher(lab: Lab): Promise<string> {
+  const [node = '', program = ''] = clientCommand('sallyport');
+  const { stdout } = await run([node, program, '--version']);
+  const text = (await readFile(join(projectRoot, 'packaging/files/sallyport.in'), 'utf8'))
+    .replace('@VERSION@', () => stdout.replace(/^library versions: .*\n/m, ''))
+    .replace('/usr/bin/node /usr/local/bin/node', node)
+    .replace('/usr/lib/sallyport/bin/sallyport.js', program);
+  return lab.file('openvpn', text, 0o755);
+}
