@@ -29,6 +29,7 @@ export interface ControlOrder {
 
 export interface ControlledClient {
   signal(name: SignalName): void;
+  lookAtHost(): void;
   statistics(): ClientStatistics;
 }
 
@@ -109,6 +110,10 @@ export async function openControl(
     'POST /reconnect': (_, response) => {
       json(response, 202, {});
       client?.signal('SIGUSR1');
+    },
+    'POST /refresh': (_, response) => {
+      json(response, 202, {});
+      client?.lookAtHost();
     },
     'POST /answer': (request, response) => {
       void readBody(request).then((body) => {

@@ -1,4 +1,4 @@
-// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `status`, `log`, `delete`, `export`, `completion`: a bundle
+// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `completion`: a bundle
 // of its own, which a start that connects never loads.
 //
 // The path through it: command-table.ts (what there is), up.ts (starts apps/cli in the background), control-server.ts (in
@@ -13,7 +13,7 @@ import { importProfile } from './import.ts';
 import type { CommandIo } from './io.ts';
 import { placesOf } from './places.ts';
 import { exportProfile, list, remove, show } from './stored.ts';
-import { down, log, reconnect, status } from './tunnels.ts';
+import { down, log, reconnect, refresh, status } from './tunnels.ts';
 import { up } from './up.ts';
 
 interface Words {
@@ -41,6 +41,7 @@ const RUN: Readonly<Record<string, (words: Words, io: CommandIo) => number | Pro
     ),
   down: (words, io) => down(words.names[0], io),
   reconnect: (words, io) => reconnect(words.names[0], io),
+  refresh: (words, io) => refresh(words.names[0], io),
   status: (words, io) => status(words.names[0], { json: words.has('json'), watch: words.has('watch') }, io),
   log: (words, io) => log(words.names[0], words.has('follow'), io),
   delete: (words, io) => remove(words.names[0] ?? '', io),

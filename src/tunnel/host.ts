@@ -85,6 +85,8 @@ export class Host implements TunnelHost, ConnectionScripts {
   #standing: Standing | undefined;
   #dropped = false;
   #dnsCount = 0;
+  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -224,6 +226,19 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  refreshDns(): Promise<void> {
+    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
+    return this.#dnsTurn;
+  }
+
+  async #refreshDns(): Promise<void> {
+    const [standing, applied, { dns, log }] = [this.#standing, this.#journal.dns, this.#ports];
+    if (!standing?.complete || applied === undefined || (await dns?.stands(applied)) !== false) return;
+    log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
+    await this.#unsetDns(this.#stepPorts('init'));
+    await this.#setDns(standing.steps, standing.device.name);
+  }
+
   /** The name servers that this tunnel has set on the host, if any. */
   get dns(): DnsApplied | undefined {
     return this.#journal.dns;
@@ -243,6 +258,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     reason: { signal: string; signalText: string; keep: boolean },
     letGo: () => Promise<void>,
   ): Promise<void> {
+    await this.#dnsTurn;
     const standing = this.#standing;
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
