@@ -59,9 +59,12 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
+  const inMemory = options.device !== undefined;
+  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
+  if (note !== undefined) log(Level.info, note);
   const plane = startPlane({
     ...options,
-    workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    workers,
     measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;

@@ -57,6 +57,8 @@ export interface OpenTunnel {
   readonly layer: DeviceOptions['layer'];
   readonly mtuBytes: number;
   readonly blockIpv6: boolean;
+  /** The other end's IPv6 address, which answers under `blockIpv6`. */
+  readonly unreachableFrom: string | undefined;
   /** Whether it is the very device of the last attempt. */
   readonly kept: boolean;
   readonly name: string;

@@ -292,6 +292,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       layer: plan.layer,
       mtuBytes: plan.mtuBytes,
       blockIpv6: plan.blockIpv6,
+      unreachableFrom: plan.address6?.remote,
       kept,
       name: device.name,
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,

@@ -130,6 +130,7 @@ export class ServerLab {
               layer: 'tun',
               mtuBytes: 1500,
               blockIpv6: false,
+              unreachableFrom: undefined,
               kept: false,
               name: 'tun0',
               linkAddress: undefined,
