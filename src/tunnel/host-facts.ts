@@ -11,6 +11,10 @@ export interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
+export interface DeviceAddress extends InterfaceAddress {
+  readonly device: string;
+}
+
 /** One way out of the host. */
 export interface GatewayFacts {
   /** Undefined when the destination is on the link itself. */
@@ -33,6 +37,8 @@ export interface HostFacts {
   /** The default routes of the main table, kept so that they can be put back exactly. */
   readonly defaultRoutes4: readonly HostRoute[];
   readonly defaultRoutes6: readonly HostRoute[];
+  /** Every address of the host before the tunnel. */
+  readonly addresses: readonly DeviceAddress[];
 }
 
 /** Asks the host for the facts a plan needs, for a server at `server` (address text, undefined when there is none). */
@@ -52,6 +58,7 @@ export function readHostFacts(network: NetworkPort, server: string | undefined, 
     serverGateway6: family === 6 ? toServer : netGateway6,
     defaultRoutes4,
     defaultRoutes6,
+    addresses: attempt(() => network.addresses()) ?? [],
   };
 }
 

@@ -14,6 +14,7 @@ import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
+import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
@@ -329,6 +330,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
+      ipv6Leak: this.#ipv6LeakRule(tunnel),
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
@@ -344,6 +346,12 @@ export class Host implements TunnelHost, ConnectionScripts {
       downPre: this.#config.scripts.downPre,
     });
     return { plan, steps };
+  }
+
+  /** A server's own routes are its business. */
+  #ipv6LeakRule({ blockIpv6 }: TunnelOptions): Ipv6LeakRule | undefined {
+    const { mode, blockIpv6Leak, routeNoexec } = this.#config;
+    return mode === 'server' ? undefined : ipv6LeakRule({ blockIpv6Leak, blockIpv6, routeNoexec });
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */

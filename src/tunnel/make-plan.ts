@@ -41,7 +41,7 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
   const address4 = planAddress4(planning);
   const address6 = planAddress6(options);
   const routes4 = planRoutes4(planning, address4);
-  const routes6 = planRoutes6(planning, address6);
+  const routes6 = planRoutes6(planning, address6, address4 === undefined ? [] : routes4.through);
   const plan: TunnelPlan = {
     device: device.name,
     layer: device.type,
@@ -56,6 +56,7 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
     redirect4: routes4.redirected,
     redirect6: routes6.redirected,
     blockIpv6: options.blockIpv6,
+    ipv6Leak: routes6.leak,
     vpnGateway4: routes4.vpnGateway,
     vpnGateway6: routes6.vpnGateway,
     netGateway4: facts.netGateway4 === undefined ? undefined : (facts.netGateway4.gateway ?? '0.0.0.0'),
