@@ -115,6 +115,18 @@ function sayGateway6(facts: GatewayFacts | undefined, log: Log): void {
   log(Level.routeChange, `ROUTE6_GATEWAY ${facts.gateway ?? '::'}${onLink} IFACE=${facts.device}`);
 }
 
+/** The C program's note at every TLS server whose way out is in one of the networks that every home router has. */
+export function noteCommonSubnet({ netGateway4 }: HostFacts, log: Log): void {
+  if (netGateway4?.gateway === undefined || netGateway4.prefixLength === undefined) return;
+  const bytes = parseAddress(netGateway4.gateway);
+  const network = bytes === undefined ? '' : formatAddress(networkOf(bytes, netGateway4.prefixLength));
+  if (network !== '192.168.0.0' && network !== '192.168.1.0') return;
+  log(
+    Level.warning,
+    'NOTE: your local LAN uses the extremely common subnet address 192.168.0.x or 192.168.1.x.  Be aware that this might create routing conflicts if you connect to the VPN server from public locations such as internet cafes that use the same subnet.',
+  );
+}
+
 /** A question that the host refuses to answer counts as unknown. */
 function attempt<T>(ask: () => T): T | undefined {
   try {

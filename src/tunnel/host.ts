@@ -12,7 +12,7 @@ import type { DnsApplied, DnsPort } from './dns-port.ts';
 import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
-import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
 import { Journal, type JournalRecord } from './journal.ts';
@@ -158,6 +158,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       await this.#closeDevice(request.letGo);
     }
     const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    if (this.#config.tls.role === 'server') noteCommonSubnet(facts, this.#ports.log);
     const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
@@ -331,6 +332,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
       ipv6Leak: this.#ipv6LeakRule(tunnel),
+      namesOverlaps: this.#config.mode !== 'server',
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });

@@ -7,6 +7,7 @@ import { type AddressBytes, formatAddress, parseAddress } from '../ip/address.ts
 import { lastAddressOf, lengthToNetmask, netmaskToLength, networkOf, prefixContains } from '../ip/prefix.ts';
 import { Level, type LogFlags } from '../log.ts';
 import { makeDnsPlan } from './dns-plan.ts';
+import { warnOfOverlaps } from './overlap.ts';
 import type { TunnelAddress4, TunnelAddress6, TunnelPlan } from './plan.ts';
 import { addresses4, isPointToPoint, type RoutePlanning, type TunnelPlanInput } from './planning.ts';
 import { planRoutes4 } from './routes4.ts';
@@ -42,6 +43,8 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
   const address6 = planAddress6(options);
   const routes4 = planRoutes4(planning, address4);
   const routes6 = planRoutes6(planning, address6, address4 === undefined ? [] : routes4.through);
+  const routes = [...routes4.routes, ...routes6.routes];
+  warnOfOverlaps(planning, { address4, address6, routes: [...routes4.through, ...routes6.routes] });
   const plan: TunnelPlan = {
     device: device.name,
     layer: device.type,
@@ -51,7 +54,7 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
     address4,
     address6,
     replacedRoutes: routes4.replaced,
-    routes: [...routes4.routes, ...routes6.routes],
+    routes,
     dns: makeDnsPlan(options),
     redirect4: routes4.redirected,
     redirect6: routes6.redirected,

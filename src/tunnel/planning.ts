@@ -19,6 +19,8 @@ export interface TunnelPlanInput {
   readonly ifconfigNowarn?: boolean | undefined;
   /** What is done about IPv6 that goes past the tunnel; undefined: nothing, and nothing is said. */
   readonly ipv6Leak?: Ipv6LeakRule | undefined;
+  /** Whether networks that are at both ends are named. */
+  readonly namesOverlaps?: boolean | undefined;
   readonly facts: HostFacts;
   /** Addresses of the names that `namesToResolve` lists; a name without one fails its route alone. */
   readonly resolved: ReadonlyMap<string, readonly string[]>;
