@@ -14,7 +14,7 @@ import { CONTROL_ORDER } from './order.ts';
 import { logPath, makeRuntime, recordPath, socketPath } from './places.ts';
 import { nameOfFile } from './profile-name.ts';
 import { findProfile, needProfile, readProfile, type StoredProfile, trustProblem } from './profiles.ts';
-import { sentenceOf, type TunnelStatus } from './status-model.ts';
+import { ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
 
 export interface UpOptions {
   readonly ask: boolean;
@@ -274,8 +274,11 @@ function progressOf({ json }: UpOptions, io: CommandIo) {
       }
       const sentence = cleanTerminalText(sentenceOf(status, io.nowUnix()));
       clear();
-      if (status.state === 'connected') io.write(`${sentence}\n`);
-      else if (live) {
+      if (status.state === 'connected') {
+        io.write(`${sentence}\n`);
+        const ipv6 = ipv6Line(status);
+        if (ipv6 !== undefined) io.write(`${ipv6}\n`);
+      } else if (live) {
         shown = sentence;
         io.complain(sentence);
       }

@@ -12,8 +12,9 @@ import type { DnsApplied, DnsPort } from './dns-port.ts';
 import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
-import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
+import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
@@ -159,6 +160,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       await this.#closeDevice(request.letGo);
     }
     const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    if (this.#config.tls.role === 'server') noteCommonSubnet(facts, this.#ports.log);
     const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
@@ -346,6 +348,8 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
+      ipv6Leak: this.#ipv6LeakRule(tunnel),
+      namesOverlaps: this.#config.mode !== 'server',
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
@@ -361,6 +365,12 @@ export class Host implements TunnelHost, ConnectionScripts {
       downPre: this.#config.scripts.downPre,
     });
     return { plan, steps };
+  }
+
+  /** A server's own routes are its business. */
+  #ipv6LeakRule({ blockIpv6 }: TunnelOptions): Ipv6LeakRule | undefined {
+    const { mode, blockIpv6Leak, routeNoexec } = this.#config;
+    return mode === 'server' ? undefined : ipv6LeakRule({ blockIpv6Leak, blockIpv6, routeNoexec });
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */
