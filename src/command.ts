@@ -27,7 +27,7 @@ export { startTimeOf } from './linux/process-start.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
-export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
+export { type DaemonChild, type DaemonStart, daemonise, receiveDaemon } from './node/daemon.ts';
 export {
   createLogger,
   formatLocalTime,

@@ -141,6 +141,19 @@ export const COMMANDS: readonly CommandRow[] = [
     completes: 'profile',
   },
   {
+    name: 'recover',
+    args: '',
+    minWords: 0,
+    maxWords: 0,
+    options: [{ name: 'dry-run', help: 'Say what would be done, and do nothing.' }, JSON_OPTION],
+    help: 'Takes back what killed processes changed on this machine.',
+    more: [
+      'A process that is killed can put nothing back. What it changed is written down before: routes, addresses, name servers, the default route that a full tunnel took away. What somebody else has changed since stays as that left it, and is named with the reason. Tunnels that run are not touched. Every start does the same.',
+      'The exit code is 1 when something could not be put right.',
+    ],
+    completes: 'nothing',
+  },
+  {
     name: 'completion',
     args: 'SHELL',
     minWords: 1,

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { sentenceOf } from '../cli/named-files.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { Places } from './places.ts';
 import { nameProblem } from './profile-name.ts';
@@ -131,7 +132,8 @@ export function trustProblem(path: string, uid: number, sudoUid: number | undefi
   return undefined;
 }
 
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** The system's sentence, or what else is known of a failure. */
+export const reasonOf = sentenceOf;
 
 function filesIn(folder: string): readonly string[] {
   try {

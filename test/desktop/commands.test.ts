@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
@@ -18,9 +19,11 @@ import { runCommands } from '../../apps/desktop/main.ts';
 import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
+import { recover } from '../../apps/desktop/recover.ts';
 import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
-import { argumentsFor } from '../../apps/desktop/up.ts';
+import { hasNetAdmin } from '../../src/command.ts';
 import { checkProfile, OPTIONS } from '../../src/config.ts';
+import type { Recovered } from '../../src/tunnel/recover-steps.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -226,6 +229,36 @@ describe('the command line', () => {
       expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
     },
   );
+});
+
+describe('recover', () => {
+  const process = (changes: readonly Recovered[]) => ({ pid: 7, profile: 'office.conf', changes });
+  const restored = { result: 'restored', text: 'removed the route 10.0.0.0/8' } as const;
+  const left = { result: 'left', text: 'left /etc/resolv.conf', reason: 'it was changed since' } as const;
+  const failed = { result: 'failed', text: 'put back the route 0.0.0.0/0', reason: 'no such device' } as const;
+  it.skipIf(!hasNetAdmin()).each([
+    [{ processes: [], elsewhere: 0, problems: [] }, 0, 'There is nothing to put right.\n', ''],
+    [
+      { processes: [process([restored, left])], elsewhere: 2, problems: [] },
+      0,
+      'Process 7 (office.conf) was killed.\n  removed the route 10.0.0.0/8\n  left /etc/resolv.conf: it was changed since\n2 of another network namespace: recover there.\n',
+      '',
+    ],
+    [
+      { processes: [process([failed])], elsewhere: 0, problems: [] },
+      1,
+      'Process 7 (office.conf) was killed.\n  could not do this: put back the route 0.0.0.0/0 (no such device)\n',
+      '',
+    ],
+    [{ processes: [], elsewhere: 0, problems: ['x is not read'] }, 1, '', 'sallyport recover: x is not read\n'],
+  ] as const)('tells what was restored, left and why: %j ends with %i', async (recovery, code, out, err) => {
+    const { io, said } = ioOf();
+    expect(await recover({ dryRun: false, json: false }, io, async () => recovery)).toBe(code);
+    expect(said).toEqual({ out, err });
+    said.out = '';
+    expect(await recover({ dryRun: true, json: true }, io, async () => recovery)).toBe(code);
+    expect(JSON.parse(said.out)).toEqual({ dryRun: true, ...recovery });
+  });
 });
 
 describe('status', () => {

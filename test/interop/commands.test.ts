@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { tunnel, useLab } from '../lab/lab.ts';
 import { Management } from '../lab/management.ts';
+import { hostState } from '../lab/net.ts';
 import { eventually, isAlive, type RunOptions } from '../lab/process.ts';
 import { clientCommand, isOurs, labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
@@ -183,14 +184,36 @@ describe.skipIf(!isOurs)('commands', () => {
       const { pid } = await status('office');
       process.kill(pid, 'SIGKILL');
       await eventually('its end', async () => !(await isAlive(pid)));
-      for (const command of ['status', 'down']) {
-        expect(await sallyport([command, 'office'])).toMatchObject({
-          code: 8,
-          stderr: expect.stringContaining(`its process (${pid}) was killed`),
-        });
-      }
+      expect(await sallyport(['status', 'office'])).toMatchObject({
+        code: 8,
+        stderr: expect.stringContaining(`its process (${pid}) was killed`),
+      });
       expect(await sallyport(['up', 'office'])).toMatchObject({ code: 0 });
       expect(await sallyport(['down'])).toMatchObject({ code: 0 });
+    });
+
+    it.each([
+      ['down', ['down', 'office'], /^The process \(\d+\) of office was killed\.\n[\s\S]*office is down\.\n$/],
+      ['recover', ['recover'], /^Process \d+ \(office\.conf\) was killed\.\n/],
+    ] as const)('put back with %s what a killed process changed', async (_, words, said) => {
+      await lab().server({ lines: ['push "redirect-gateway def1"'] });
+      await imported('office');
+      const before = await hostState(lab().net.client);
+      expect(await sallyport(['up', 'office'])).toMatchObject({ code: 0 });
+      const { pid } = await status('office');
+      process.kill(pid, 'SIGKILL');
+      await eventually('its end', async () => !(await isAlive(pid)));
+      const dry = JSON.parse((await sallyport(['recover', '--dry-run', '--json'])).stdout);
+      expect(dry).toMatchObject({ dryRun: true, problems: [], processes: [{ pid, profile: 'office.conf' }] });
+      expect(dry.processes[0].changes).toContainEqual({ result: 'restored', text: expect.stringContaining('route') });
+      expect(await hostState(lab().net.client)).not.toEqual(before);
+      expect(await sallyport(words)).toMatchObject({ code: 0, stdout: expect.stringMatching(said), stderr: '' });
+      expect(await hostState(lab().net.client)).toEqual(before);
+      expect(await sallyport(['status', 'office'])).toMatchObject({
+        code: 8,
+        stderr: expect.stringContaining('is not up'),
+      });
+      expect((await sallyport(['recover'])).stdout).toBe('There is nothing to put right.\n');
     });
 
     it('let no other user read or steer a tunnel', async () => {

@@ -1,0 +1,69 @@
+// The process in the background that `up` starts: the ordinary client on a profile, with a control socket and a log.
+
+import { closeSync, constants, openSync } from 'node:fs';
+import { type DaemonStart, daemonise } from '../../src/command.ts';
+import { OPTIONS } from '../../src/config.ts';
+import type { ControlOrder } from './control-server.ts';
+import { CommandFailure, ExitCode } from './failure.ts';
+import { CONTROL_ORDER } from './order.ts';
+import { logPath, type Places, recordPath, socketPath } from './places.ts';
+import type { StoredProfile } from './profiles.ts';
+
+export interface BackgroundOptions {
+  readonly ask: boolean;
+  readonly onlyItsNetworks: boolean;
+  readonly allowIpv6Leak: boolean;
+}
+
+/** The command line of the process in the background. */
+export function argumentsFor(file: string, options: BackgroundOptions): readonly string[] {
+  const args: string[] = [];
+  const leak = OPTIONS.has('block-ipv6-leak');
+  // Before the profile, which may say otherwise.
+  if (leak && !options.allowIpv6Leak) args.push('--block-ipv6-leak', 'yes');
+  args.push('--config', file);
+  if (leak && options.allowIpv6Leak) args.push('--block-ipv6-leak', 'no');
+  if (options.onlyItsNetworks) {
+    if (!OPTIONS.has('only-its-networks')) {
+      throw new CommandFailure(
+        ExitCode.usage,
+        '--only-its-networks does not work in this version',
+        'Write route-nopull and the routes into the profile.',
+      );
+    }
+    args.push('--only-its-networks');
+  }
+  if (options.ask) args.push('--auth-user-pass');
+  return args;
+}
+
+/** Starts it in the folder that this process is in; resolves once it has read everything, or is gone. */
+export async function startInBackground(
+  { name, path }: StoredProfile,
+  args: readonly string[],
+  secrets: Readonly<Record<string, string>>,
+  places: Places,
+): Promise<DaemonStart> {
+  const order: ControlOrder = {
+    name,
+    profile: path,
+    socket: socketPath(places, name),
+    record: recordPath(places, name),
+  };
+  const log = openLog(logPath(places, name));
+  try {
+    return await daemonise({
+      args: [...process.execArgv, process.argv[1] ?? '', ...args],
+      secrets: { ...secrets, [CONTROL_ORDER]: JSON.stringify(order) },
+      output: log,
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** A log of its own for each start, that nobody else put there. */
+function openLog(path: string): number {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
+  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0o600);
+}
