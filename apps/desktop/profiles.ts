@@ -74,13 +74,18 @@ export function readProfile(path: string): Buffer {
   try {
     return readBoundedFile(path, MAX_PROFILE_BYTES);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CommandFailure(
-      code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
-      `${path} can't be read: ${reasonOf(error)}`,
-      code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
-    );
+    throw unreadable(path, error);
   }
+}
+
+/** The failure of a profile that can't be read. */
+export function unreadable(path: string, error: unknown): CommandFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  return new CommandFailure(
+    code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
+    `${path} can't be read: ${reasonOf(error)}`,
+    code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
+  );
 }
 
 /** Writes a whole file, mode 0600. Without `force` nothing that exists is touched. */

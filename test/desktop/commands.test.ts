@@ -1,7 +1,7 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
 import { runCommands } from '../../apps/desktop/main.ts';
+import { readerAs } from '../../apps/desktop/owner-rights.ts';
 import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
@@ -173,6 +174,42 @@ describe('import', () => {
     expect(readFileSync(path, 'utf8')).toBe('one');
     writeWhole(path, Buffer.from('two'), true);
     expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['two', 0o600]);
+  });
+  it.skipIf(process.getuid?.() !== 0)('reads as root only what the owner of the profile could read', async () => {
+    const { io, said } = ioOf();
+    chmodSync(folder, 0o755);
+    const make = (path: string, text: string, uid: number, mode: number) => {
+      writeFileSync(join(folder, path), text);
+      chmodSync(join(folder, path), mode);
+      chownSync(join(folder, path), uid, uid);
+    };
+    make('root-only', 'max\ns3cret\n', 0, 0o600);
+    make('open', 'max\ns3cret\n', 0, 0o644);
+    make('own', 'max\ns3cret\n', 1234, 0o600);
+    const profile = (names: string) => `client\nremote a\nauth-user-pass ${names}\n<ca>\nx\n</ca>\n`;
+    for (const [name, file, uid, mode, code] of [
+      ['a', 'root-only', 1234, 0o644, 1],
+      ['b', 'open', 1234, 0o644, 0],
+      ['c', 'own', 1234, 0o600, 0],
+      ['d', 'root-only', 0, 0o600, 0],
+      // Whoever can write to it has no rights of root by that.
+      ['e', 'root-only', 0, 0o666, 1],
+    ] as const) {
+      make(`${name}.ovpn`, profile(join(folder, file)), uid, mode);
+      expect(await runCommands(['import', `${name}.ovpn`], io), name).toBe(code);
+      expect(said.err.includes('may not read it'), name).toBe(code !== 0);
+      said.err = '';
+    }
+    make('f.ovpn', `${profile('open')}config ${join(folder, 'root-only')}\n`, 1234, 0o644);
+    expect(await runCommands(['import', 'f.ovpn'], io)).toBe(1);
+    expect(said.out + said.err).not.toContain('s3cret');
+  });
+  it.skipIf(process.getuid?.() !== 0)('reads as somebody else within bounds', () => {
+    const read = readerAs(65_534, 0);
+    expect(read('/dev/null').toString()).toBe('');
+    expect(() => read('/dev/zero')).toThrow(/longer than/);
+    expect(() => read(join(folder, 'none'))).toThrow(/^No such file or directory|may not read/);
+    expect(() => read('/etc/shadow')).toThrow('user 65534, whose profile it is, may not read it');
   });
   it('is undone by export, byte for byte, and refuses a profile with errors', async () => {
     const { io, said } = ioOf();
