@@ -20,6 +20,7 @@ export { usageText } from './config/usage.ts';
 export { SallyportError } from './error.ts';
 export { formatAddress } from './ip/address.ts';
 export type { SocketAddress } from './ip/socket-address.ts';
+export { lockFolder } from './linux/folder-lock.ts';
 export { openNotifier, type ServiceState } from './linux/notify.ts';
 export { peerCredentials } from './linux/peer-credentials.ts';
 export { hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';

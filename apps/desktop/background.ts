@@ -1,12 +1,11 @@
 // The process in the background that `up` starts: the ordinary client on a profile, with a control socket and a log.
 
-import { closeSync, constants, openSync } from 'node:fs';
 import { type DaemonStart, daemonise } from '../../src/command.ts';
 import { OPTIONS } from '../../src/config.ts';
 import type { ControlOrder } from './control-server.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { CONTROL_ORDER } from './order.ts';
-import { logPath, type Places, recordPath, socketPath } from './places.ts';
+import { type Places, recordPath, socketPath } from './places.ts';
 import type { StoredProfile } from './profiles.ts';
 
 export interface BackgroundOptions {
@@ -37,12 +36,11 @@ export function argumentsFor(file: string, options: BackgroundOptions): readonly
   return args;
 }
 
-/** Starts it in the folder that this process is in; resolves once it has read everything, or is gone. */
-export async function startInBackground(
+/** Starts it in the folder that this process is in, with its output to `log`; resolves once it has read everything, or is gone. */
+export function startInBackground(
   { name, path }: StoredProfile,
   args: readonly string[],
-  secrets: Readonly<Record<string, string>>,
-  places: Places,
+  { secrets, log, places }: { secrets: Readonly<Record<string, string>>; log: number; places: Places },
 ): Promise<DaemonStart> {
   const order: ControlOrder = {
     name,
@@ -50,20 +48,9 @@ export async function startInBackground(
     socket: socketPath(places, name),
     record: recordPath(places, name),
   };
-  const log = openLog(logPath(places, name));
-  try {
-    return await daemonise({
-      args: [...process.execArgv, process.argv[1] ?? '', ...args],
-      secrets: { ...secrets, [CONTROL_ORDER]: JSON.stringify(order) },
-      output: log,
-    });
-  } finally {
-    closeSync(log);
-  }
-}
-
-/** A log of its own for each start, that nobody else put there. */
-function openLog(path: string): number {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
-  return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0o600);
+  return daemonise({
+    args: [...process.execArgv, process.argv[1] ?? '', ...args],
+    secrets: { ...secrets, [CONTROL_ORDER]: JSON.stringify(order) },
+    output: log,
+  });
 }

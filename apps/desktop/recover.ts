@@ -2,9 +2,10 @@
 
 import { hasNetAdmin } from '../../src/command.ts';
 import { type Recovery, recoveredLine, recoverHost } from '../../src/recover.ts';
-import { forget, knownTunnels, presenceOf } from './control-client.ts';
+import { knownTunnels, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
+import { forgetGone } from './start-lock.ts';
 
 export interface RecoverOptions {
   /** Say what would be done, and do nothing. */
@@ -52,6 +53,6 @@ function tell({ processes, elsewhere, problems }: Recovery, dryRun: boolean, io:
 async function forgetKilled(io: CommandIo): Promise<void> {
   for (const name of knownTunnels(io.places)) {
     const presence = await presenceOf(io.places, name).catch(() => undefined);
-    if (presence?.kind === 'killed') forget(io.places, name);
+    if (presence?.kind === 'killed') await forgetGone(io.places, name);
   }
 }

@@ -1,8 +1,9 @@
 // The end of a tunnel that runs, asked for and waited for.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, forget, presenceOf } from './control-client.ts';
+import { ask, presenceOf } from './control-client.ts';
 import type { CommandIo } from './io.ts';
+import { forgetGone } from './start-lock.ts';
 
 const END_LIMIT_MS = 10_000;
 
@@ -12,7 +13,7 @@ export async function endTunnel(name: string, io: CommandIo): Promise<boolean> {
   const until = performance.now() + END_LIMIT_MS;
   while (performance.now() < until) {
     if ((await presenceOf(io.places, name)).kind !== 'up') {
-      forget(io.places, name);
+      await forgetGone(io.places, name);
       return true;
     }
     await delay(50);

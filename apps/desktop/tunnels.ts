@@ -2,12 +2,13 @@
 
 import { readFileSync } from 'node:fs';
 import { cleanTerminalText, formatLocalTime } from '../../src/command.ts';
-import { ask, forget, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
+import { ask, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { logPath } from './places.ts';
 import { checkName, findProfile, needProfile } from './profiles.ts';
 import { recover } from './recover.ts';
+import { forgetGone } from './start-lock.ts';
 import { statusLines, type TunnelStatus } from './status-model.ts';
 import { endTunnel } from './tunnel-end.ts';
 
@@ -35,7 +36,7 @@ export async function down(word: string | undefined, io: CommandIo): Promise<num
   const presence = await presenceOf(io.places, name);
   if (presence.kind === 'killed') return downKilled(name, presence.pid, io);
   if (presence.kind !== 'up') {
-    forget(io.places, name);
+    await forgetGone(io.places, name);
     throw killed(name, presence);
   }
   if (!(await endTunnel(name, io))) {

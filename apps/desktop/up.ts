@@ -1,7 +1,7 @@
 // `sallyport up`: starts the ordinary client in the background, answers what it asks, and waits until the tunnel is up.
 
 import { dirname } from 'node:path';
-import { cleanTerminalText, hasNetAdmin } from '../../src/command.ts';
+import { cleanTerminalText, type DaemonStart, hasNetAdmin } from '../../src/command.ts';
 import { secretsForDaemon } from '../cli/credentials.ts';
 import { argumentsFor, type BackgroundOptions, startInBackground } from './background.ts';
 import { checkTrust, chooseProfile, fileOf, readClientConfig } from './chosen-profile.ts';
@@ -10,7 +10,9 @@ import { CommandFailure, ExitCode } from './failure.ts';
 import { type FollowOptions, follow } from './follow.ts';
 import type { CommandIo } from './io.ts';
 import { makeRuntime } from './places.ts';
+import type { StoredProfile } from './profiles.ts';
 import { startFailure } from './start-failure.ts';
+import { lockStart } from './start-lock.ts';
 
 export async function up(word: string, options: BackgroundOptions & FollowOptions, io: CommandIo): Promise<number> {
   const profile = chooseProfile(word, io);
@@ -18,15 +20,26 @@ export async function up(word: string, options: BackgroundOptions & FollowOption
   mayMakeTunnels();
   checkTrust(profile, io);
   makeRuntime(io.places, io.uid);
-  await refuseSecond(name, io);
-  forget(io.places, name);
-  process.chdir(dirname(profile.path));
-  const args = argumentsFor(fileOf(profile), options);
-  const config = readClientConfig(profile, args);
-  const secrets = await secretsForDaemon(config, (text) => io.complain(`${cleanTerminalText(text)}\n`));
-  const started = await startInBackground(profile, args, secrets, io.places);
+  const started = await startAlone(profile, options, io);
   if (!started.ready) throw startFailure(name, io, started.error);
   return options.waitSeconds === 0 ? ExitCode.ok : follow(name, options, io);
+}
+
+/** Nobody else starts it meanwhile, who would take the other's socket for one of a dead process. */
+async function startAlone(profile: StoredProfile, options: BackgroundOptions, io: CommandIo): Promise<DaemonStart> {
+  const { name, path } = profile;
+  const lock = await lockStart(name, io.places);
+  try {
+    await refuseSecond(name, io);
+    forget(io.places, name);
+    process.chdir(dirname(path));
+    const args = argumentsFor(fileOf(profile), options);
+    const config = readClientConfig(profile, args);
+    const secrets = await secretsForDaemon(config, (text) => io.complain(`${cleanTerminalText(text)}\n`));
+    return await startInBackground(profile, args, { secrets, log: lock.newLog(), places: io.places });
+  } finally {
+    lock.release();
+  }
 }
 
 async function refuseSecond(name: string, { places }: CommandIo): Promise<void> {

@@ -1,7 +1,7 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,10 +17,11 @@ import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
 import { runCommands } from '../../apps/desktop/main.ts';
 import { readerAs } from '../../apps/desktop/owner-rights.ts';
-import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
+import { makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
 import { recover } from '../../apps/desktop/recover.ts';
+import { forgetGone, lockStart } from '../../apps/desktop/start-lock.ts';
 import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
 import { hasNetAdmin } from '../../src/command.ts';
 import { checkProfile, OPTIONS } from '../../src/config.ts';
@@ -266,6 +267,27 @@ describe('the command line', () => {
       expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
     },
   );
+});
+
+describe('the lock on a start', () => {
+  it('is had by one at a time, keeps the log until a new one begins, and is let go of', async () => {
+    const { places } = ioOf().io;
+    makeRuntime(places, process.getuid?.() ?? 0);
+    const path = join(places.runtime, 'office.log');
+    writeFileSync(path, 'the last run\n');
+    const first = await lockStart('office', places);
+    await expect(lockStart('office', places)).rejects.toThrow('another sallyport up office is at work');
+    expect(readFileSync(path, 'utf8')).toBe('the last run\n');
+    first.newLog();
+    expect(readFileSync(path, 'utf8')).toBe('');
+    (await lockStart('home', places)).release();
+    writeFileSync(join(places.runtime, 'office.json'), '{}');
+    await forgetGone(places, 'office');
+    expect(existsSync(join(places.runtime, 'office.json'))).toBe(true);
+    first.release();
+    await forgetGone(places, 'office');
+    expect(existsSync(join(places.runtime, 'office.json'))).toBe(false);
+  });
 });
 
 describe('recover', () => {

@@ -162,6 +162,30 @@ describe.skipIf(!isOurs)('commands', () => {
       management.close();
     });
 
+    it('bring a tunnel up once, whoever else tries meanwhile', async () => {
+      await lab().server();
+      await imported('office');
+      const all = await Promise.all([1, 2, 3].map(() => sallyport(['up', 'office'])));
+      expect(all.filter(({ code }) => code === 0)).toHaveLength(1);
+      for (const { code, stderr } of all) {
+        if (code !== 0) expect([code, stderr]).toEqual([4, expect.stringMatching(/is at work|is up already/)]);
+      }
+      expect((await status('office')).state).toBe('connected');
+      expect(await sallyport(['down'])).toMatchObject({ code: 0 });
+      expect(await lab().net.client.ip('-br link')).not.toContain('tun');
+      // Whoever is asked for a password holds the others off; killed, nobody does.
+      await imported('login', { lines: ['auth-user-pass'] });
+      const asked = await lab().client({ kind: 'sallyport', argv: ['up', 'login'], env, terminal: true });
+      await asked.prompt(/Enter Auth Username:/);
+      expect(await sallyport(['up', 'login'])).toMatchObject({
+        code: 4,
+        stderr: expect.stringContaining('is at work'),
+      });
+      await asked.kill();
+      const again = await lab().client({ kind: 'sallyport', argv: ['up', 'login'], env, terminal: true });
+      await again.prompt(/Enter Auth Username:/);
+    });
+
     it('bring a question of the server to the terminal of up', async () => {
       const management = await loginServer();
       const credentials = await lab().file('credentials', 'max\ns3cret\n', 0o600);
