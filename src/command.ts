@@ -49,6 +49,8 @@ export {
 export { cleanTerminalText, createTerminal, prompts, reachablePerson, type TerminalPort } from './node/terminal.ts';
 export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
+export type { DnsApplied, DnsBackendName } from './tunnel/dns-port.ts';
+export type { JournalEntry } from './tunnel/journal.ts';
 export type { TunnelPlan } from './tunnel/plan.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

@@ -22,7 +22,6 @@ import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
 import { recover } from '../../apps/desktop/recover.ts';
 import { forgetGone, lockStart } from '../../apps/desktop/start-lock.ts';
-import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
 import { hasNetAdmin } from '../../src/command.ts';
 import { checkProfile, OPTIONS } from '../../src/config.ts';
 import type { Recovered } from '../../src/tunnel/recover-steps.ts';
@@ -317,26 +316,6 @@ describe('recover', () => {
     said.out = '';
     expect(await recover({ dryRun: true, json: true }, io, async () => recovery)).toBe(code);
     expect(JSON.parse(said.out)).toEqual({ dryRun: true, ...recovery });
-  });
-});
-
-describe('status', () => {
-  const facts = { sinceUnix: 100, cipher: undefined, statistics: undefined };
-  const names = { name: 'office', profile: '/p', pid: 7 };
-  it.each([
-    [undefined, 'office is starting.'],
-    [{ phase: 'resolving', host: 'vpn' }, 'office is connecting: looking up vpn.'],
-    [
-      { phase: 'reconnecting', reason: 'ping-restart', pauseSeconds: 1 },
-      'office is not connected (ping-restart); it tries again.',
-    ],
-    [{ phase: 'ended' }, 'office has ended.'],
-  ] as const)('%j is told as: %s', (state, text) => {
-    expect(sentenceOf(statusOf(names, { ...facts, state }), 105)).toBe(text);
-  });
-  it('has times and amounts that people read', () => {
-    expect([-1, 59, 60, 3660, 90_000].map(duration)).toEqual(['0 s', '59 s', '1 min', '1 h 01 min', '1 d 1 h']);
-    expect([0, 1023, 1536, 1 << 20].map(bytesText)).toEqual(['0 B', '1023 B', '1.5 KiB', '1.0 MiB']);
   });
 });
 

@@ -1,6 +1,7 @@
 // What a person does with a profile: import, connect, look, disconnect; and what is said when it goes wrong.
 
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { tunnel, useLab } from '../lab/lab.ts';
@@ -41,6 +42,16 @@ describe.skipIf(!isOurs)('commands', () => {
       return result.stdout;
     }
 
+    /** An answer of the control socket, which any path leads to. */
+    const asked = (name: string, path: string) =>
+      new Promise<Record<string, unknown>>((resolve, reject) => {
+        const sent = request({ socketPath: join(runtime, `${name}.sock`), path, agent: false }, async (response) => {
+          resolve(JSON.parse(Buffer.concat(await response.toArray()).toString('utf8')));
+        });
+        sent.on('error', reject);
+        sent.end();
+      });
+
     const status = async (name: string) => JSON.parse((await sallyport(['status', name, '--json'])).stdout);
 
     it('lead from a profile to a tunnel and back', async () => {
@@ -63,10 +74,20 @@ describe.skipIf(!isOurs)('commands', () => {
       expect(text).toMatch(/^office is connected to 198\.51\.100\.1:1194/);
       expect(text).toMatch(/ address +10\.8\.0\.2\/24, fd00:8::1000\/64 on tun0\n/);
       expect(text).toMatch(/ routes +10\.77\.0\.0\/24 via 10\.8\.0\.1\n/);
-      expect(text).toMatch(/ dns +10\.8\.0\.1\n/);
+      expect(text).toMatch(/ dns +10\.8\.0\.1, by resolv\.conf/);
       expect(text).toMatch(/ cipher +AES-256-GCM\n/);
       const value = await status('office');
       expect(value).toMatchObject({ name: 'office', profile: stored, state: 'connected', device: 'tun0' });
+      expect(value.dns).toMatchObject({ servers: ['10.8.0.1'], setBy: 'file' });
+      const { plan, journal, dns } = (await asked('office', '/plan')) as Record<string, object>;
+      expect(plan).toMatchObject({ device: 'tun0', address4: { local: '10.8.0.2' } });
+      expect(journal).toContainEqual(
+        expect.objectContaining({
+          step: expect.objectContaining({ kind: 'add-route' }),
+          seen: { existed: false, device: expect.objectContaining({ name: 'tun0' }) },
+        }),
+      );
+      expect(dns).toMatchObject({ backend: 'file', path: '/etc/resolv.conf', setting: { isDefault: true } });
       expect(value.traffic.receivedBytes).toBeGreaterThan(1000);
       expect((await sallyport(['list'])).stdout).toMatch(/^office +up /);
       expect(await sallyport(['up', 'office'])).toMatchObject({
@@ -246,7 +267,7 @@ describe.skipIf(!isOurs)('commands', () => {
       expect(await sallyport(['up', 'office'])).toMatchObject({ code: 0 });
       const socket = join(runtime, 'office.sock');
       expect((await stat(socket)).mode & 0o777).toBe(0o600);
-      const asked = (method: string, path: string, uid?: string) =>
+      const askedAs = (method: string, path: string, uid?: string) =>
         lab().net.client.run(
           [
             ...(uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']),
@@ -256,12 +277,12 @@ describe.skipIf(!isOurs)('commands', () => {
           ],
           { anyCode: true, env: { PATH: process.env.PATH } },
         );
-      expect((await asked('GET', '/status', NOBODY)).stdout).toBe('EACCES\n');
+      expect((await askedAs('GET', '/status', NOBODY)).stdout).toBe('EACCES\n');
       // The mode of the socket is one lock, the kernel's word on the user id another.
       await chmod(socket, 0o666);
-      expect((await asked('GET', '/status', NOBODY)).stdout).toBe('403\n');
-      expect((await asked('POST', '/down', NOBODY)).stdout).toBe('403\n');
-      expect((await asked('GET', '/status')).stdout).toBe('200\n');
+      expect((await askedAs('GET', '/status', NOBODY)).stdout).toBe('403\n');
+      expect((await askedAs('POST', '/down', NOBODY)).stdout).toBe('403\n');
+      expect((await askedAs('GET', '/status')).stdout).toBe('200\n');
       expect((await status('office')).state).toBe('connected');
       expect(await sallyport(['down'])).toMatchObject({ code: 0 });
     });
