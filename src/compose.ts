@@ -34,6 +34,7 @@ import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
+import type { JournalEntry } from './tunnel/journal.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
@@ -49,6 +50,8 @@ export interface ComposeOptions extends Surroundings {
 export interface ComposedClient {
   /** What scripts see of the tunnel now. */
   scriptEnvironment(): ScriptEnvironment;
+  /** What stands on the host of what was done to it. */
+  hostChanges(): readonly JournalEntry[];
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
@@ -111,6 +114,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     if (journal !== undefined) await recoverBeforeStart(log);
     return {
       scriptEnvironment: () => host.scriptEnvironment('up'),
+      hostChanges: () => host.changes,
       start(observer) {
         const client = new Client(
           config,

@@ -1,8 +1,9 @@
-// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `completion`: a bundle
-// of its own, which a start that connects never loads.
+// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `recover`,
+// `completion`: a bundle of its own, which a start that connects never loads.
 //
-// The path through it: command-table.ts (what there is), up.ts (starts apps/cli in the background), control-server.ts (in
-// that process) and control-client.ts (here) with status-model.ts between them, profiles.ts and import.ts (the files).
+// The path through it: command-table.ts (what there is), up.ts (chosen-profile.ts, background.ts which starts apps/cli,
+// follow.ts), control-server.ts (in that process) and control-client.ts (here) with status-model.ts between them,
+// profiles.ts and import.ts (the files).
 
 import { parseArgs } from 'node:util';
 import { cleanTerminalText, SallyportError } from '../../src/command.ts';
@@ -12,6 +13,7 @@ import { CommandFailure, ExitCode } from './failure.ts';
 import { importProfile } from './import.ts';
 import type { CommandIo } from './io.ts';
 import { placesOf } from './places.ts';
+import { recover } from './recover.ts';
 import { exportProfile, list, remove, show } from './stored.ts';
 import { down, log, reconnect, refresh, status } from './tunnels.ts';
 import { up } from './up.ts';
@@ -46,6 +48,7 @@ const RUN: Readonly<Record<string, (words: Words, io: CommandIo) => number | Pro
   log: (words, io) => log(words.names[0], words.has('follow'), io),
   delete: (words, io) => remove(words.names[0] ?? '', io),
   export: (words, io) => exportProfile(words.names[0] ?? '', words.names[1], words.has('force'), io),
+  recover: (words, io) => recover({ dryRun: words.has('dry-run'), json: words.has('json') }, io),
   completion(words, io) {
     const text = completionFor(words.names[0] ?? '');
     if (text === undefined) throw new CommandFailure(ExitCode.usage, `there is completion for ${SHELLS.join(', ')}`);

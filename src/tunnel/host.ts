@@ -15,7 +15,7 @@ import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
-import { Journal, type JournalRecord } from './journal.ts';
+import { Journal, type JournalEntry, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
@@ -244,6 +244,11 @@ export class Host implements TunnelHost, ConnectionScripts {
   /** The name servers that this tunnel has set on the host, if any. */
   get dns(): DnsApplied | undefined {
     return this.#journal.dns;
+  }
+
+  /** What stands on the host of what this tunnel has done to it, oldest first. */
+  get changes(): readonly JournalEntry[] {
+    return this.#journal.entries;
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {
