@@ -104,8 +104,7 @@ export interface SignRequest {
   readonly digest: string | undefined;
   /** Of PSS alone. */
   readonly saltLength: 'digest' | 'max' | 'auto';
-  /** The longest signature that the key makes. */
-  readonly keyBytes: number;
+  readonly keyBits: number;
   /** Not digested yet. */
   readonly message: Uint8Array;
 }

@@ -80,6 +80,7 @@ interface OpenSsl {
   keyEquals(a: number, b: number): number;
   sameParameters(a: number, b: number): number;
   signatureBytes(key: number): number;
+  keyBits(key: number): number;
   contextUse(context: number, key: number): number;
   clearErrors(): void;
   symbol(library: number, name: string): number;
@@ -99,6 +100,7 @@ const openssl = declareFunctions<OpenSsl>({
   keyEquals: 'int EVP_PKEY_eq(uintptr_t, uintptr_t)',
   sameParameters: 'int EVP_PKEY_parameters_eq(uintptr_t, uintptr_t)',
   signatureBytes: 'int EVP_PKEY_get_size(uintptr_t)',
+  keyBits: 'int EVP_PKEY_get_bits(uintptr_t)',
   contextUse: 'int SSL_CTX_use_PrivateKey(uintptr_t, uintptr_t)',
   clearErrors: 'void ERR_clear_error()',
   symbol: 'uintptr_t dlsym(uintptr_t, const char *)',
@@ -269,7 +271,7 @@ function createProvider() {
             padding: key.type === 'RSA' ? padding : undefined,
             digest,
             saltLength,
-            keyBytes: most,
+            keyBits: openssl.keyBits(key.publicKey),
             message: memory.bytesAt(message, length),
           });
           if (signed === undefined || signed.length === 0 || signed.length > Math.min(most, size)) return 0;

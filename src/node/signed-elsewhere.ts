@@ -28,6 +28,7 @@ export const AnswerState = { waiting: 0, signed: 1, refused: 2 } as const;
 /** What OpenVPN takes out of a session; it is told with the handshake, because the thread can't be asked in passing. */
 export const EXPORTED = [
   { label: 'EXPORTER-OpenVPN-datakeys', length: 256 },
+  { label: 'EXPORTER-OpenVPN-dynamic-tls-crypt', length: 256 },
   { label: 'EXPORTER-OpenVPN-p2p-peerid', length: 3 },
 ] as const;
 
@@ -195,10 +196,12 @@ export function createSignedElsewhereFactory(
         worker.postMessage({ type: 'plaintext', id, bytes } satisfies SigningCall);
       },
       exportKeyingMaterial(lengthBytes, label) {
-        const index = EXPORTED.findIndex((one) => one.label === label && one.length >= lengthBytes);
-        const found = engines.get(id)?.exported?.[index];
-        if (found === undefined) throw misuse('keying material without an established TLS session');
-        return found.slice(0, lengthBytes);
+        const exported = engines.get(id)?.exported;
+        if (exported === undefined) throw misuse('keying material without an established TLS session');
+        // Under TLS 1.3 a shorter one is another one.
+        const found = exported[EXPORTED.findIndex((one) => one.label === label && one.length === lengthBytes)];
+        if (found === undefined) throw misuse(`keying material that is not exported here: ${label}`);
+        return found.slice();
       },
       close: () => end(id),
     };

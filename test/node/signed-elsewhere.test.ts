@@ -1,7 +1,7 @@
 // TLS engines whose private key is elsewhere: the suite of all engines, and what belongs to them alone.
 
 import { constants, createPrivateKey, sign as cryptoSign } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import type {
   TlsFailure,
 } from '../../src/control/tls-engine.ts';
 import type { MaterialOrigin } from '../../src/node/material-source.ts';
-import { createSignedElsewhereFactory } from '../../src/node/signed-elsewhere.ts';
+import { createSignedElsewhereFactory, EXPORTED } from '../../src/node/signed-elsewhere.ts';
 import { createNodeTlsFactory } from '../../src/node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterialInput } from '../../src/node/tls-material.ts';
 import { type TlsSetup, tlsEngineConformance } from '../conformance/tls-engine.ts';
@@ -135,12 +135,37 @@ describe('a handshake whose signature is asked for elsewhere', () => {
       requests.push(request);
       return signatureOf(request, identity);
     });
-    const { told, ends } = await handshake(client, createNodeTlsFactory(await materialOf(setup(pki.server, version), false)));
+    const { told, ends } = await handshake(
+      client,
+      createNodeTlsFactory(await materialOf(setup(pki.server, version), false)),
+    );
     await until('the handshake', () => told.client !== undefined && told.server !== undefined);
     expect(told.server).toMatchObject({ verdict: { trusted: true } });
     expect(requests).toHaveLength(1);
     expect(requests[0]).toMatchObject(wanted);
-    expect(requests[0]!.keyBytes).toBeGreaterThan(60);
+    expect(requests[0]!.keyBits).toBe(name === 'rsa' ? 2048 : 256);
+    ends.client?.close();
+    ends.server?.close();
+  });
+
+  it('exports whatever the rest of the source asks an engine for, the same at both ends', async () => {
+    const root = join(import.meta.dirname, '../../src');
+    const labels = readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .flatMap((name) => readFileSync(join(root, name), 'utf8').match(/(?<=')EXPORTER-[\w-]+(?=')/g) ?? []);
+    expect(new Set(labels)).toEqual(new Set(EXPORTED.map(({ label }) => label)));
+    const client = await factoryOf(setup(pki.client, '1.3'));
+    const { told, ends } = await handshake(
+      client,
+      createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)),
+    );
+    await until('the handshake', () => told.client !== undefined && told.server !== undefined);
+    for (const { label, length } of EXPORTED) {
+      expect(ends.client!.exportKeyingMaterial(length, label)).toEqual(
+        ends.server!.exportKeyingMaterial(length, label),
+      );
+    }
+    expect(() => ends.client!.exportKeyingMaterial(255, EXPORTED[0].label)).toThrow(/misuse/);
     ends.client?.close();
     ends.server?.close();
   });
@@ -153,7 +178,10 @@ describe('a handshake whose signature is asked for elsewhere', () => {
       async () => new Uint8Array(300).fill(7),
     ]) {
       const client = await factoryOf(setup(pki.client, '1.3'), answer);
-      const { told, ends } = await handshake(client, createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)));
+      const { told, ends } = await handshake(
+        client,
+        createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)),
+      );
       await until('the end', () => told.client !== undefined && 'origin' in told.client);
       expect((told.client as TlsFailure).text.length).toBeGreaterThan(10);
       expect(told.server === undefined || 'origin' in told.server).toBe(true);
