@@ -85,6 +85,29 @@ labSuite('NetworkManager logs in', () => {
     await expectTunnel(host);
   });
 
+  it('with an answer to a question of the server', async () => {
+    const question = 'CRV1:R,E:c3RhdGU=:YWxpY2U=:Which number is on your token?';
+    const verify = await lab().file(
+      'verify',
+      `#!/bin/sh
+[ "$password" = 'CRV1::c3RhdGU=::4711' ] && exit 0
+[ "$password" = first ] && echo '${question}' >"$auth_failed_reason_file"
+exit 1
+`,
+      0o755,
+    );
+    await lab().server({ lines: [`auth-user-pass-verify ${verify} via-env`, 'script-security 3'] });
+    const host = await withOffice();
+    const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
+    await nmcli.prompt(/password.*: $/i);
+    nmcli.write('first\n');
+    await nmcli.line(/Which number is on your token\?/);
+    await nmcli.prompt(/password.*: $/i);
+    nmcli.write('4711\n');
+    expect(await nmcli.exit()).toEqual({ code: 0, signal: null });
+    await expectTunnel(host);
+  });
+
   it('and shows a wrong stored password as a failed login', async () => {
     const far = await server();
     const host = await withOffice({}, 'password-flags=0');

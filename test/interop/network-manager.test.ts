@@ -232,6 +232,36 @@ labSuite('NetworkManager', () => {
     expect(await host.state()).toEqual(before);
   });
 
+  const killService = async (host: NetworkManagerHost): Promise<void> => {
+    const [service] = await host.pidsOf('nm-openvpn-service');
+    process.kill(service ?? 0, 'SIGKILL');
+  };
+
+  it.each([
+    ['the service, whose client goes on without it', killService, 1],
+    ['NetworkManager', (host: NetworkManagerHost): Promise<void> => host.replaceManager(), 0],
+  ] as const)(
+    'leaves the host as the real program does after SIGKILL for %s, and connects again',
+    async (_what, kill, left) => {
+      await lab().server({ lines: pushed });
+      const seen: unknown[] = [];
+      for (const options of [{}, await desktopUnderTest(lab())]) {
+        const host = await withOffice(options);
+        await host.nmcli('connection', 'up', 'office');
+        await eventually('the tunnel', () => host.messages().some((line) => up.test(line)));
+        await kill(host);
+        const state = await eventually('the connection is taken back', async () => {
+          const { addresses, routes, resolvConf, ...others } = await host.state();
+          const back = !`${addresses} ${routes} ${resolvConf}`.includes('10.8.0.');
+          return back && (await host.clients()).length === left && { addresses, routes, resolvConf, ...others };
+        });
+        await host.nmcli('connection', 'up', 'office');
+        seen.push({ state, again: await host.state('office') });
+      }
+      expect(seen[1]).toEqual(seen[0]);
+    },
+  );
+
   it('may have a key of the control channel in a file, as inline text makes one', async () => {
     const { shared } = lab().keys;
     await lab().server({ lines: [`tls-crypt ${shared}`] });
