@@ -5,16 +5,15 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
-import { desktopUnderTest, type NetworkManagerHost, useDesktop } from '../lab/network-manager.ts';
+import { desktopSuite, desktopUnderTest, type NetworkManagerHost, useDesktop } from '../lab/network-manager.ts';
 import { eventually, type WatchedProcess } from '../lab/process.ts';
 import { httpProxy } from '../lab/proxies.ts';
-import { labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
 // Everything that has to be escaped in a management command, and words.
 const PASSWORD = 'se cret"\\1';
 
-labSuite('NetworkManager logs in', () => {
+desktopSuite('NetworkManager logs in', () => {
   const lab = useLab();
   const desktop = useDesktop(lab);
 
