@@ -15,7 +15,7 @@ import { followUplink } from './follow-uplink.ts';
 import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
-import { Journal, type JournalRecord } from './journal.ts';
+import { Journal, type JournalEntry, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
@@ -86,6 +86,8 @@ export class Host implements TunnelHost, ConnectionScripts {
   #standing: Standing | undefined;
   #dropped = false;
   #dnsCount = 0;
+  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -226,9 +228,27 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  refreshDns(): Promise<void> {
+    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
+    return this.#dnsTurn;
+  }
+
+  async #refreshDns(): Promise<void> {
+    const [standing, applied, { dns, log }] = [this.#standing, this.#journal.dns, this.#ports];
+    if (!standing?.complete || applied === undefined || (await dns?.stands(applied)) !== false) return;
+    log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
+    await this.#unsetDns(this.#stepPorts('init'));
+    await this.#setDns(standing.steps, standing.device.name);
+  }
+
   /** The name servers that this tunnel has set on the host, if any. */
   get dns(): DnsApplied | undefined {
     return this.#journal.dns;
+  }
+
+  /** What stands on the host of what this tunnel has done to it, oldest first. */
+  get changes(): readonly JournalEntry[] {
+    return this.#journal.entries;
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {
@@ -245,6 +265,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     reason: { signal: string; signalText: string; keep: boolean },
     letGo: () => Promise<void>,
   ): Promise<void> {
+    await this.#dnsTurn;
     const standing = this.#standing;
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
@@ -278,6 +299,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       layer: plan.layer,
       mtuBytes: plan.mtuBytes,
       blockIpv6: plan.blockIpv6,
+      unreachableFrom: plan.address6?.remote,
       kept,
       name: device.name,
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,

@@ -98,6 +98,7 @@ function start(host: FakeHost, dieAt: number, device: { persistent: boolean } = 
 const noDns: DnsPort = {
   apply: () => Promise.reject(new Error('nobody sets name servers here')),
   undo: () => Promise.reject(new Error('there are no name servers to undo')),
+  stands: () => Promise.resolve(true),
   clear: () => Promise.reject(new Error('there are no name servers to clear')),
 };
 const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean; dns?: DnsPort } = {}) =>
