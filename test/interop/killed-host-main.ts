@@ -15,6 +15,8 @@ import { recoverHost } from '../../src/recover.ts';
 import { Host } from '../../src/tunnel/host.ts';
 
 const SERVER = '198.51.100.1';
+/** The moment at which everything stands. */
+const UP = -1;
 const JOURNALS = '/var/lib/sallyport/journal';
 
 const [verb, ...words] = process.argv.slice(2);
@@ -108,9 +110,6 @@ async function run(dieAt: number, lines: string): Promise<void> {
   journal.end();
   console.log(moments);
 }
-
-/** The moment at which everything stands. */
-const UP = -1;
 
 async function every(lines: string): Promise<void> {
   fs.mkdirSync(JOURNALS, { recursive: true, mode: 0o700 });
