@@ -101,6 +101,7 @@ export function hostPorts(
       linkIndex: () => undefined,
       linkAddressOf: () => undefined,
       addressesOf: () => [],
+      addresses: () => [],
     },
   };
 }

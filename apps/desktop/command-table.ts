@@ -102,6 +102,18 @@ export const COMMANDS: readonly CommandRow[] = [
     completes: 'profile',
   },
   {
+    name: 'refresh',
+    args: '[NAME]',
+    minWords: 0,
+    maxWords: 1,
+    options: [],
+    help: "Looks at the host's network and name servers again.",
+    more: [
+      'Changes of the network are noticed without it. Where another program has written over the name servers of a tunnel, they are set again. Without a name, for all that are up.',
+    ],
+    completes: 'profile',
+  },
+  {
     name: 'status',
     args: '[NAME]',
     minWords: 0,

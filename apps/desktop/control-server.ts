@@ -30,6 +30,7 @@ export interface ControlOrder {
 
 export interface ControlledClient {
   signal(name: SignalName): void;
+  lookAtHost(): void;
   statistics(): ClientStatistics;
   /** What stands on the host of what was done to it. */
   changes(): readonly JournalEntry[];
@@ -113,6 +114,10 @@ export async function openControl(
       json(response, 202, {});
       client?.signal('SIGUSR1');
     },
+    'POST /refresh': (_, response) => {
+      json(response, 202, {});
+      client?.lookAtHost();
+    },
     'POST /answer': (request, response) => {
       void readBody(request).then((body) => {
         const { id, text } = body as { id?: unknown; text?: unknown };
@@ -129,7 +134,7 @@ export async function openControl(
     (request, response) => {
       response.on('error', () => {});
       if (!mayControl(uidOf(request.socket), owner))
-        return json(response, 403, { error: 'this tunnel is another user’s' });
+        return json(response, 403, { error: 'it belongs to another user' });
       const path = request.url?.split('?')[0] ?? '';
       const answer = answers[`${request.method} ${path}`];
       if (answer === undefined) return json(response, 404, { error: 'there is no such thing here' });

@@ -1,5 +1,5 @@
-// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `status`, `log`, `delete`, `export`, `recover`, `completion`:
-// a bundle of its own, which a start that connects never loads.
+// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `recover`,
+// `completion`: a bundle of its own, which a start that connects never loads.
 //
 // The path through it: command-table.ts (what there is), up.ts (chosen-profile.ts, background.ts which starts apps/cli,
 // follow.ts), control-server.ts (in that process) and control-client.ts (here) with status-model.ts between them,
@@ -15,7 +15,7 @@ import type { CommandIo } from './io.ts';
 import { placesOf } from './places.ts';
 import { recover } from './recover.ts';
 import { exportProfile, list, remove, show } from './stored.ts';
-import { down, log, reconnect, status } from './tunnels.ts';
+import { down, log, reconnect, refresh, status } from './tunnels.ts';
 import { up } from './up.ts';
 
 interface Words {
@@ -43,6 +43,7 @@ const RUN: Readonly<Record<string, (words: Words, io: CommandIo) => number | Pro
     ),
   down: (words, io) => down(words.names[0], io),
   reconnect: (words, io) => reconnect(words.names[0], io),
+  refresh: (words, io) => refresh(words.names[0], io),
   status: (words, io) => status(words.names[0], { json: words.has('json'), watch: words.has('watch') }, io),
   log: (words, io) => log(words.names[0], words.has('follow'), io),
   delete: (words, io) => remove(words.names[0] ?? '', io),

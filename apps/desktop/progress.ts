@@ -3,7 +3,7 @@
 
 import { cleanTerminalText } from '../../src/command.ts';
 import type { CommandIo } from './io.ts';
-import { sentenceOf, type TunnelStatus } from './status-model.ts';
+import { ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
 
 export interface Progress {
   clear(): void;
@@ -33,8 +33,11 @@ export function progressOf(json: boolean, io: CommandIo): Progress {
       }
       const sentence = cleanTerminalText(sentenceOf(status, io.nowUnix()));
       clear();
-      if (status.state === 'connected') io.write(`${sentence}\n`);
-      else if (live) {
+      if (status.state === 'connected') {
+        io.write(`${sentence}\n`);
+        const ipv6 = ipv6Line(status);
+        if (ipv6 !== undefined) io.write(`${ipv6}\n`);
+      } else if (live) {
         shown = sentence;
         io.complain(sentence);
       }

@@ -33,6 +33,8 @@ export interface TunnelStatus {
   }[];
   readonly dns: TunnelDns;
   readonly allTraffic: boolean;
+  /** IPv6 while the tunnel takes all IPv4 and no IPv6. */
+  readonly ipv6: 'blocked' | 'open' | null;
   readonly cipher: string | null;
   readonly traffic: { readonly receivedBytes: number; readonly sentBytes: number };
 }
@@ -79,13 +81,16 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     device: plan?.device ?? null,
     mtuBytes: plan?.mtuBytes ?? null,
     addresses: plan === undefined ? [] : addressesOf(plan),
-    routes: (plan?.routes ?? []).map(({ prefix, gateway, metric }) => ({
-      prefix: String(prefix),
-      gateway: gateway ?? null,
-      metric: metric ?? null,
-    })),
+    routes: (plan?.routes ?? [])
+      .filter(({ origin }) => origin !== 'ipv6-leak')
+      .map(({ prefix, gateway, metric }) => ({
+        prefix: String(prefix),
+        gateway: gateway ?? null,
+        metric: metric ?? null,
+      })),
     dns: dnsOf(plan, facts.changes),
     allTraffic: plan !== undefined && (plan.redirect4 || plan.redirect6),
+    ipv6: plan?.ipv6Leak ?? null,
     cipher: state?.phase === 'connected' ? (state.cipher ?? null) : null,
     traffic: { receivedBytes: counted?.linkReadBytes ?? 0, sentBytes: counted?.linkWriteBytes ?? 0 },
   };
@@ -146,6 +151,12 @@ export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
   }
 }
 
+/** What a person has to know of IPv6; undefined where there is nothing to know. */
+export function ipv6Line({ ipv6 }: TunnelStatus): string | undefined {
+  if (ipv6 === 'blocked') return 'IPv6 to the Internet is blocked meanwhile: the tunnel takes IPv4 only.';
+  return ipv6 === 'open' ? 'IPv6 goes past the tunnel: it takes IPv4 only.' : undefined;
+}
+
 /** The sentence, then a line for each fact that is known. */
 export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (unix: number) => string): string[] {
   const row = (title: string, ...values: readonly string[]): string[] =>
@@ -167,6 +178,7 @@ export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (un
     ),
     ...(dns.servers.length > 0 ? row('dns', dnsText(dns)) : []),
     ...(domains.length > 0 ? row('domains', domains.join(', ')) : []),
+    ...(status.ipv6 === null ? [] : row('ipv6', status.ipv6 === 'blocked' ? 'blocked' : 'past the tunnel')),
     ...(status.cipher === null ? [] : row('cipher', status.cipher)),
     ...row('traffic', `${bytesText(traffic.receivedBytes)} received, ${bytesText(traffic.sentBytes)} sent`),
   ];

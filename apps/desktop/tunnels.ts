@@ -76,6 +76,17 @@ export async function reconnect(word: string | undefined, io: CommandIo): Promis
   return ExitCode.ok;
 }
 
+/** All tunnels that are up, where none is named. */
+export async function refresh(word: string | undefined, io: CommandIo): Promise<number> {
+  const names = word === undefined ? knownTunnels(io.places) : [chosen(word, io)];
+  for (const name of names) {
+    const presence = await presenceOf(io.places, name);
+    if (presence.kind === 'up') await ask(io.places, name, 'POST', '/refresh');
+    else if (word !== undefined) throw killed(name, presence);
+  }
+  return ExitCode.ok;
+}
+
 export async function status(
   word: string | undefined,
   { json, watch }: { readonly json: boolean; readonly watch: boolean },

@@ -6,6 +6,7 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
+import { MtuTest } from '../peer/mtu-test.ts';
 import { fitPathMtu } from '../peer/path-mtu.ts';
 import {
   fragmentBytesOf,
@@ -173,6 +174,21 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
       clampMss();
     },
   };
+}
+
+/** What measures the path of a tunnel, and answers a peer that does. */
+export function mtuTestOf(
+  { peer, packetSizes }: UpTunnel,
+  { proto, fragment }: ConnectionProfile,
+  { clock, log, plane }: Pick<AttemptPorts, 'clock' | 'log' | 'plane'>,
+): MtuTest {
+  return new MtuTest({
+    ...{ clock, log },
+    sizes: packetSizes,
+    statistics: () => plane.peerStatistics(peer),
+    send: (bytes) => plane.sendInBand(peer, bytes),
+    isLossy: proto.transport === 'udp' && fragment === undefined,
+  });
 }
 
 const transportOf = ({ proto }: ConnectionProfile): 'udp' | 'tcp' => (proto.transport === 'udp' ? 'udp' : 'tcp');

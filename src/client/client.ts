@@ -199,6 +199,12 @@ export class Client {
     } else this.#attempt.stop(signal);
   }
 
+  /** The host's network or its name servers have changed, or may have. Safe at any time. */
+  lookAtHost(): void {
+    this.#watch.look();
+    void this.#ports.host.refreshDns();
+  }
+
   renegotiate(): void {
     this.#attempt?.renegotiate();
   }

@@ -52,6 +52,7 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
         files.tidy(where);
         return isSameFile(files.look(where), before) ? 'restored' : take(where, id);
       }),
+    stands: async ({ path: where, id }) => stateAt(where)?.layers.some((layer) => layer.id === id) === true,
     clear: (_device, id) =>
       locked(path, () => {
         files.tidy(path);

@@ -24,6 +24,7 @@ const plan: TunnelPlan = {
   address4: { local: '10.8.0.2', prefixLength: 24, remote: undefined, netmask: '255.255.255.0', broadcast: undefined },
   address6: undefined,
   replacedRoutes: [],
+  ipv6Leak: undefined,
   routes: [
     {
       prefix: '10.77.0.0/16',
@@ -122,6 +123,7 @@ describe('status', () => {
         routingDomains: ['internal.example'],
         everyName: false,
       },
+      ipv6: null,
       allTraffic: false,
       cipher: 'AES-256-GCM',
       traffic: { receivedBytes: 0, sentBytes: 0 },
