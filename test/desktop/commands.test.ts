@@ -1,6 +1,5 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -260,12 +259,6 @@ describe('the command line', () => {
     if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
     else expect(only).toThrow(/does not work in this version/);
   });
-  it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
-    'gives %s a script that it can read',
-    (shell) => {
-      expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
-    },
-  );
 });
 
 describe('the lock on a start', () => {
