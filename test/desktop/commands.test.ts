@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
 import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
@@ -246,10 +246,18 @@ describe('the command line', () => {
     [['completion', 'csh'], 2],
     [['delete', 'x'], 10],
     [['help', 'up'], 0],
+    [['help', 'pu'], 2],
   ] as const)('%j ends with %i', async (argv, code) => {
     const { io, said } = ioOf();
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
+  });
+  it('is asked for help of one word, whatever it is', () => {
+    expect(asksForHelpOf(['help', 'up'])).toBe(true);
+    expect(asksForHelpOf(['help', 'pu'])).toBe(true);
+    for (const argv of [[], ['help'], ['help', 'help'], ['help', '--help'], ['up', 'pu']]) {
+      expect(asksForHelpOf(argv), argv.join(' ')).toBe(false);
+    }
   });
   it('of the process in the background has what was asked of up', () => {
     const options = { ask: true, onlyItsNetworks: false, allowIpv6Leak: false, waitSeconds: 1, json: false };
@@ -263,7 +271,10 @@ describe('the command line', () => {
   it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
     'gives %s a script that it can read',
     (shell) => {
-      expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
+      // As a file: fish 3.6 takes a socket at its standard input for a directory.
+      const script = join(folder, `completion.${shell}`);
+      writeFileSync(script, completionFor(shell) ?? '');
+      expect(spawnSync(shell, ['-n', script]).stderr.toString()).toBe('');
     },
   );
 });
