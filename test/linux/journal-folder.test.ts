@@ -134,6 +134,16 @@ describe('a network namespace', () => {
     const knows = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
     expect(isNetworkGone('cookie-0-77 net:[1]')).toBe(knows);
   });
+
+  it('is not taken for gone by who can not see where the processes of others are', () => {
+    if (process.geteuid?.() !== 0) return;
+    process.seteuid?.(12_345);
+    try {
+      expect(isNetworkGone('cookie-0-77 net:[1]')).toBe(false);
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
 });
 
 describe('the journal of this process', () => {
