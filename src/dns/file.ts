@@ -34,7 +34,7 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
     apply: (device, id, setting) =>
       locked(platform, () => {
         const standing = stateAt(path) ?? { before: files.look(path), layers: [] };
-        const layers = [...standing.layers, layerOf(id, device, setting)];
+        const layers = [...standing.layers.filter((layer) => layer.id !== id), layerOf(id, device, setting)];
         const hash = put(path, { before: standing.before, layers });
         return { backend: 'file', device, id, setting, path, before: standing.before, hash };
       }),

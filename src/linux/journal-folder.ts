@@ -142,6 +142,12 @@ export class JournalFile {
     return true;
   }
 
+  /** Leaves the file to whoever recovers once this process is gone. */
+  close(): void {
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+  }
+
   #put(text: string, at: number): number {
     const bytes = Buffer.from(text, 'utf8');
     let written = 0;
