@@ -19,6 +19,7 @@ import {
   startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import type { ExternalSigner } from './control/tls-engine.ts';
 import { openWrappedKey } from './crypto/wrapped-key.ts';
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
@@ -31,10 +32,12 @@ import { parseInlineCredentials, readCredentialsFile } from './node/credentials-
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
+import { createSignedElsewhereFactory } from './node/signed-elsewhere.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
+import type { JournalEntry } from './tunnel/journal.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
@@ -45,11 +48,15 @@ export interface ComposeOptions extends Surroundings {
   readonly challenges?: ChallengePort | undefined;
   /** Whoever steers the attempts from outside, if there is anybody. */
   readonly steering?: Steering | undefined;
+  /** Whoever signs in place of a private key. */
+  readonly signer?: ExternalSigner | undefined;
 }
 
 export interface ComposedClient {
   /** What scripts see of the tunnel now. */
   scriptEnvironment(): ScriptEnvironment;
+  /** What stands on the host of what was done to it. */
+  hostChanges(): readonly JournalEntry[];
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
@@ -76,18 +83,24 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   try {
     const { devices, network } = hostPorts(options.device, 1);
     const resolver = createNodeResolver();
+    const { signer } = options;
+    const tlsMaterial = await loadTlsMaterial(
+      { ...config.tls, keyIsElsewhere: signer !== undefined },
+      {
+        read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
+        stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+        list: (path) => nodeMaterialFiles.list(pathOf(path)),
+        exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
+        passphrase: options.passphrase,
+        warn,
+      },
+    );
     const material = {
       wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
-      tls: createNodeTlsFactory(
-        await loadTlsMaterial(config.tls, {
-          read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
-          stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
-          list: (path) => nodeMaterialFiles.list(pathOf(path)),
-          exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
-          passphrase: options.passphrase,
-          warn,
-        }),
-      ),
+      tls:
+        signer === undefined
+          ? createNodeTlsFactory(tlsMaterial)
+          : createSignedElsewhereFactory(tlsMaterial, new URL('./signing-thread.js', options.workerUrl), signer),
       peerInfo: {
         version: OPENVPN_VERSION,
         platform: process.platform === 'darwin' ? 'mac' : process.platform,
@@ -112,6 +125,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     if (journal !== undefined) await recoverBeforeStart(log);
     return {
       scriptEnvironment: () => host.scriptEnvironment('up'),
+      hostChanges: () => host.changes,
       start(observer) {
         const client = new Client(
           config,

@@ -6,11 +6,14 @@
 
 import { History } from './history.ts';
 import type { ManagementSettings } from './settings.ts';
+import { withinSignal } from './within-signal.ts';
 
 export const MANAGEMENT_VERSION = 6;
 const ECHO_ENTRIES = 100;
 const STATE_ENTRIES = 100;
 const PASSWORD_TRIES = 3;
+/** What a peer may have put into a text must not begin a line of its own. */
+const OTHER_LINES = /[\0\r\n]/g;
 
 /** What the core does to the connection that its client has. */
 export interface ManagementOutput {
@@ -42,6 +45,14 @@ export interface Question {
   resolve(): void;
 }
 
+/** A question whose answer is a command with lines behind it. */
+interface LineQuestion {
+  readonly kind: 'signature' | 'certificate';
+  /** The command is there, its lines follow. */
+  begin(): void;
+  resolve(lines: readonly string[]): void;
+}
+
 /** What belongs to the client that is connected. */
 export interface Connection {
   readonly output: ManagementOutput;
@@ -53,7 +64,16 @@ export interface Connection {
   clientVersion: number;
   envFilter: number;
   /** Lines after a command that takes several, and what happens at their END. */
-  extra: { readonly lines: string[]; readonly done: (lines: readonly string[]) => void } | undefined;
+  extra: Extra | undefined;
+  /** It has ended: what it sent in the same breath is not obeyed. */
+  halted: boolean;
+}
+
+interface Extra {
+  readonly lines: string[];
+  readonly done: (lines: readonly string[]) => void;
+  /** A line is missing. */
+  spoilt?: boolean;
 }
 
 export class ManagementCore {
@@ -70,10 +90,11 @@ export class ManagementCore {
   bytecountSeconds = 0;
   readonly #password: string | undefined;
   /** A new client is told what is waited for. */
-  #special: string | undefined;
+  readonly #waitedFor = new Set<{ readonly message: string }>();
   #released = false;
   #release: (() => void) | undefined;
   #steering: ((words: readonly string[]) => boolean) | undefined;
+  #lineQuestion: LineQuestion | undefined;
 
   constructor(settings: ManagementSettings, password: string | undefined, ports: CorePorts) {
     this.settings = settings;
@@ -88,8 +109,15 @@ export class ManagementCore {
   }
 
   connected(output: ManagementOutput): void {
-    this.connection = {
-      output,
+    const connection: Connection = {
+      output: {
+        send: (text) => output.send(text),
+        halt() {
+          connection.halted = true;
+          output.halt();
+        },
+      },
+      halted: false,
       logOn: false,
       stateOn: false,
       echoOn: false,
@@ -99,6 +127,7 @@ export class ManagementCore {
       envFilter: 0,
       extra: undefined,
     };
+    this.connection = connection;
     if (this.passwordNeeded) output.send('ENTER PASSWORD:');
     else this.#welcome();
   }
@@ -130,7 +159,7 @@ export class ManagementCore {
   /** Lines to the client, if one is there that may see them. */
   say(...lines: readonly string[]): void {
     if (this.connection === undefined || this.passwordNeeded || lines.length === 0) return;
-    this.connection.output.send(lines.map((line) => `${line}\r\n`).join(''));
+    this.connection.output.send(lines.map((line) => `${line.replace(OTHER_LINES, '_')}\r\n`).join(''));
   }
 
   /** A line of the program's log. A fatal one is the last thing that a client hears. */
@@ -184,6 +213,52 @@ export class ManagementCore {
     });
     const { username, password = '' } = answer as Question;
     return { username, password };
+  }
+
+  /**
+   * Says `message` and waits for the lines of the command that answers it. `command`: as its success is told. Rejects when
+   * the signal fires.
+   */
+  async askLines(
+    kind: LineQuestion['kind'],
+    message: string,
+    command: string,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    if (this.connection === undefined) {
+      this.ports.log(`Need ${kind} from management interface, waiting...`, 'info');
+    }
+    let begun = false;
+    try {
+      const lines = await this.#wait(message, signal, (resolve) => {
+        this.#lineQuestion = {
+          kind,
+          begin: () => {
+            begun = true;
+          },
+          resolve,
+        };
+      });
+      this.say(`SUCCESS: ${command} command succeeded`);
+      return lines as readonly string[];
+    } catch (error) {
+      if (begun && this.connection !== undefined) {
+        this.connection.extra = undefined;
+        this.say(`ERROR: ${command} command failed`);
+      }
+      throw error;
+    } finally {
+      this.#lineQuestion = undefined;
+    }
+  }
+
+  /** The lines of an answer follow; false where nobody asked for it. */
+  beginLines(kind: LineQuestion['kind']): boolean {
+    const question = this.#lineQuestion;
+    if (this.connection === undefined || question?.kind !== kind) return false;
+    question.begin();
+    this.connection.extra = { lines: [], done: (lines) => question.resolve(lines) };
+    return true;
   }
 
   /** The flag is set and nobody has released it since the last start. */
@@ -240,20 +315,18 @@ export class ManagementCore {
 
   /** What is waited for, for a client that asks for what it can't have now. */
   repeatSpecial(): void {
-    if (this.#special !== undefined) this.say(this.#special);
+    this.say(...[...this.#waitedFor].map(({ message }) => message));
   }
 
   async #wait(message: string, signal: AbortSignal, begin: (resolve: (value: unknown) => void) => void) {
     signal.throwIfAborted();
-    this.#special = message;
+    const waitedFor = { message };
+    this.#waitedFor.add(waitedFor);
     this.say(message);
     try {
-      return await new Promise<unknown>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        begin(resolve);
-      });
+      return await withinSignal(signal, begin);
     } finally {
-      this.#special = undefined;
+      this.#waitedFor.delete(waitedFor);
     }
   }
 

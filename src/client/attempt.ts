@@ -351,7 +351,7 @@ export class Attempt {
 
   async #bringUp(pushed: readonly string[]): Promise<void> {
     if (this.#tunnel !== undefined) return;
-    this.#ports.observer.configuring();
+    this.#ports.observer.configuring(this.#link.remote);
     await bringUp(pushed, this.#bringUpContext());
     if (this.#over || this.#tunnel === undefined) return;
     this.#up = true;

@@ -39,6 +39,8 @@ export interface UpTunnel {
   packetSizes(): { readonly overheadBytes: number; readonly tunMtuBytes: number } | undefined;
   /** The path takes packets of so many bytes only, headers of IP and transport included. */
   fitPath(pathMtuBytes: number): void;
+  /** Of the data channel; undefined before there is a key. */
+  readonly cipher: string | undefined;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
 }
@@ -75,7 +77,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   ports.host.dropPrivileges();
   ports.log(Level.info, 'Initialization Sequence Completed');
   logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
-  ports.observer.connected(link.remote, opened.plan);
+  ports.observer.connected(link.remote, opened.plan, up.cipher);
 }
 
 /** What the host is asked for. */
@@ -163,6 +165,9 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
       sizes = fitted.sizes;
       plane.setPeer(peer, { fragmentBytes: fragmentBytesOf(sizes, link.hop.family) });
       clampMss();
+    },
+    get cipher() {
+      return key?.cipher;
     },
     keyed({ cipher, digest, format }) {
       key = { cipher, digest, format };

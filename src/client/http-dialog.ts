@@ -216,6 +216,7 @@ const HINT_NO_PROXY = 'Check that an HTTP proxy listens there, and not a SOCKS p
 const HINT_STATUS = 'Ask whoever runs the proxy whether it may reach this server.';
 const STATUS_HINTS: ReadonlyMap<number, string> = new Map([
   [400, 'Check that this is an HTTP proxy; some want http-proxy-option VERSION 1.1.'],
+  [401, 'A web server asks for a login there, and not a proxy (407): check the address and the port of http-proxy.'],
   [403, 'The proxy does not let this server or this port through; many let 443 through alone.'],
   [404, HINT_NO_PROXY],
   [405, 'The proxy does not do CONNECT; only one that does can carry a VPN.'],

@@ -366,7 +366,7 @@ export class PeerAttempt {
 
   async #bringUp(contact: Contact, agreed: PeerAgreement & { readonly cipher: string }): Promise<void> {
     const { observer, log } = this.#ports;
-    observer.configuring();
+    observer.configuring(contact.address);
     if (this.#opened === undefined) await this.#openDevice();
     const { id } = this.#link;
     if (this.#over || this.#contact !== contact || this.#opened === undefined || this.#device === undefined) return;
@@ -398,7 +398,7 @@ export class PeerAttempt {
     if (this.#config.mtuTest) mtuTest.start();
     log(Level.info, 'Initialization Sequence Completed');
     logResults(tunnel, this.#profile.explicitExitNotify, log);
-    observer.connected(contact.address, this.#opened.plan);
+    observer.connected(contact.address, this.#opened.plan, up.cipher);
   }
 
   #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {

@@ -22,6 +22,8 @@ export interface TunnelHost {
    * of ours to the server follows the host's default route first.
    */
   follow(server: SocketAddress): string | undefined;
+  /** Sets the host's name servers again where another program has written over them. Never rejects. */
+  refreshDns(): Promise<void>;
   /** What a script of this type would see now. */
   scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */

@@ -12,9 +12,10 @@ import type { DnsApplied, DnsPort } from './dns-port.ts';
 import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
-import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
-import { Journal, type JournalRecord } from './journal.ts';
+import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
+import { Journal, type JournalEntry, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
@@ -85,6 +86,8 @@ export class Host implements TunnelHost, ConnectionScripts {
   #standing: Standing | undefined;
   #dropped = false;
   #dnsCount = 0;
+  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -150,6 +153,12 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
       if (this.#standing.pushed === pushed) return this.#keep(this.#standing, request.tunnel);
+      if (this.#dropped && this.#standing.complete && !this.#ports.devices.mayOpen(this.#config.device.node)) {
+        const text =
+          'NOTE: Pulled options changed on restart; rights for another device were given up, so this one gets them.';
+        this.#ports.log(Level.info, text);
+        return this.#update(this.#standing, request);
+      }
       this.#ports.log(
         Level.info,
         'NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.',
@@ -157,6 +166,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       await this.#closeDevice(request.letGo);
     }
     const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    if (this.#config.tls.role === 'server') noteCommonSubnet(facts, this.#ports.log);
     const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
@@ -166,14 +176,19 @@ export class Host implements TunnelHost, ConnectionScripts {
   }
 
   async update(stated: TunnelRequest): Promise<OpenTunnel> {
-    const request = this.#scoped(stated);
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
+    return this.#update(standing, this.#scoped(stated));
+  }
+
+  async #update(standing: Standing, request: TunnelRequest): Promise<OpenTunnel> {
     const { log } = this.#ports;
     const { name } = standing.device;
     const ports = this.#stepPorts('init');
     const { plan, steps } = await this.#plan(request, standing.facts);
-    const dnsChanges = JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
+    // A restart has taken them out.
+    const stands = this.#journal.entries.some(({ step }) => setsDns(step));
+    const dnsChanges = !stands || JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
     if (dnsChanges) await this.#unsetDns(ports);
     const update = planUpdate(this.#journal.entries, steps, name);
     const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);
@@ -224,9 +239,27 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  refreshDns(): Promise<void> {
+    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
+    return this.#dnsTurn;
+  }
+
+  async #refreshDns(): Promise<void> {
+    const [standing, applied, { dns, log }] = [this.#standing, this.#journal.dns, this.#ports];
+    if (!standing?.complete || applied === undefined || (await dns?.stands(applied)) !== false) return;
+    log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
+    await this.#unsetDns(this.#stepPorts('init'));
+    await this.#setDns(standing.steps, standing.device.name);
+  }
+
   /** The name servers that this tunnel has set on the host, if any. */
   get dns(): DnsApplied | undefined {
     return this.#journal.dns;
+  }
+
+  /** What stands on the host of what this tunnel has done to it, oldest first. */
+  get changes(): readonly JournalEntry[] {
+    return this.#journal.entries;
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {
@@ -243,6 +276,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     reason: { signal: string; signalText: string; keep: boolean },
     letGo: () => Promise<void>,
   ): Promise<void> {
+    await this.#dnsTurn;
     const standing = this.#standing;
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
@@ -330,6 +364,8 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
+      ipv6Leak: this.#ipv6LeakRule(tunnel),
+      namesOverlaps: this.#config.mode !== 'server',
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
@@ -345,6 +381,12 @@ export class Host implements TunnelHost, ConnectionScripts {
       downPre: this.#config.scripts.downPre,
     });
     return { plan, steps };
+  }
+
+  /** A server's own routes are its business. */
+  #ipv6LeakRule({ blockIpv6 }: TunnelOptions): Ipv6LeakRule | undefined {
+    const { mode, blockIpv6Leak, routeNoexec } = this.#config;
+    return mode === 'server' ? undefined : ipv6LeakRule({ blockIpv6Leak, blockIpv6, routeNoexec });
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */

@@ -189,6 +189,7 @@ describe('the conversation with an HTTP proxy', () => {
   });
 
   it.each([
+    ['HTTP/1.1 401 Unauthorized', /address and the port of http-proxy/],
     ['HTTP/1.1 403 No', /other|443/],
     ['HTTP/1.1 502 Bad gateway', /remote/],
     ['HTTP/1.1 405 Not allowed', /CONNECT/],

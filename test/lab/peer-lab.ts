@@ -195,6 +195,7 @@ export class PeerEnd {
       },
       update: () => Promise.reject(new Error('nothing is pushed')),
       follow: () => undefined,
+      refreshDns: async () => {},
       scriptEnvironment: () => ({}),
       dropPrivileges: () => {},
       close: async (_reason: unknown, letGo: () => Promise<void>) => {

@@ -144,6 +144,7 @@ export class ServerLab {
           },
           update: () => Promise.reject(new Error('a server is pushed nothing')),
           follow: () => undefined,
+          refreshDns: async () => {},
           scriptEnvironment: () => ({ dev: 'tun0' }),
           dropPrivileges: () => void this.hostCalls.push('drop'),
           close: async (_reason, letGo) => {
