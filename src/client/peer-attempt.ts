@@ -204,12 +204,15 @@ export class PeerAttempt {
   }
 
   /** `calls`: this side speaks first. */
-  #meet(address: SocketAddress, calls: boolean): Contact | undefined {
+  #meet(address: SocketAddress, calls: boolean, first?: Uint8Array): Contact | undefined {
     const { id } = this.#link;
     if (id === undefined) return undefined;
     const { plane, clock, log, crypto, material } = this.#ports;
     const { config, profile } = { config: this.#config, profile: this.#profile };
-    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities);
+    // The key of a peer may be in its first packet: without one there is nobody to talk to yet.
+    const wrap = material.wrapOf(profile, first);
+    if (wrap === undefined) return undefined;
+    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities, undefined, wrap);
     const ports = { crypto, tls: material.tls, log };
     return new Contact(
       {
@@ -258,7 +261,7 @@ export class PeerAttempt {
 
   /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
   #receive(address: SocketAddress, bytes: Uint8Array): void {
-    const contact = this.#meet(address, false);
+    const contact = this.#meet(address, false, bytes);
     if (contact === undefined) return;
     const before = this.#newcomer;
     this.#newcomer = contact;

@@ -194,7 +194,9 @@ desktopSuite('NetworkManager', () => {
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     expect(await host.state('office')).toEqual(before);
     expect(await clientOf(host)).toBe(client);
-    expect(host.messages().filter((line) => /Cannot|ERROR|fail(ed|ure)\b/i.test(line) && !line.includes('BF-CBC'))).toEqual([]);
+    expect(
+      host.messages().filter((line) => /Cannot|ERROR|fail(ed|ure)\b/i.test(line) && !line.includes('BF-CBC')),
+    ).toEqual([]);
   };
 
   it('has a client that connects again as that user: after SIGUSR1, and after the server was away', async () => {
