@@ -16,6 +16,8 @@ export interface DnsFiles {
    * its own and can't be renamed over.
    */
   put(path: string, what: FileBefore): void;
+  /** Removes what stands beside a path because its `put` was killed half-way. */
+  tidy(path: string): void;
   makeFolder(path: string): void;
 }
 
