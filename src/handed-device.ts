@@ -6,10 +6,10 @@ import { createTunPort } from './linux/tun.ts';
 import type { OpenTunnel, TunnelHost } from './tunnel/host-port.ts';
 import type { DevicePort, NetworkPort, OpenDevice } from './tunnel/ports.ts';
 
-export { type ConfigInput, configOfLines } from './config/parse.ts';
-export { type AddressBytes, parseAddress } from './ip/address.ts';
-export { networkOf, parsePrefix } from './ip/prefix.ts';
-export type { DnsServerWanted } from './tunnel/dns-port.ts';
+export { configOfLines } from './config/parse.ts';
+export { parseAddress } from './ip/address.ts';
+export { parsePrefix } from './ip/prefix.ts';
+export { unmapSocketAddress } from './ip/socket-address.ts';
 export { isHostDomain } from './tunnel/dns-table.ts';
 export type { OpenDevice } from './tunnel/ports.ts';
 

@@ -97,7 +97,7 @@ export function readSettings(connection: NmConnection): NmSettings {
 }
 
 /** Checked before all else, and by itself: NeedSecrets asks for nothing more. Throws PluginError. */
-export function connectionType(data: ReadonlyMap<string, string>): 'tls' | 'password' | 'password-tls' | 'static-key' {
+function connectionType(data: ReadonlyMap<string, string>): 'tls' | 'password' | 'password-tls' | 'static-key' {
   const type = data.get('connection-type');
   switch (type) {
     case 'tls':
@@ -112,7 +112,7 @@ export function connectionType(data: ReadonlyMap<string, string>): 'tls' | 'pass
   }
 }
 
-export const staticKeyRefused = (): PluginError =>
+const staticKeyRefused = (): PluginError =>
   badArguments(
     'vpn.data connection-type: static-key connections are refused: the key never changes, so who gets it reads all that was ever sent. OpenVPN 2.7 refuses them by default, too; use certificates (tls)',
   );

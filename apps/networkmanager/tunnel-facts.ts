@@ -3,7 +3,7 @@
 
 import type { SocketAddress, TunnelPlan } from '../../src/command.ts';
 import { formatAddress } from '../../src/command.ts';
-import { isHostDomain, parseAddress, parsePrefix } from '../../src/handed-device.ts';
+import { isHostDomain, parseAddress, parsePrefix, unmapSocketAddress } from '../../src/handed-device.ts';
 
 export interface FactsRoute {
   /** `10.8.0.0/16` */
@@ -39,11 +39,11 @@ const ROUTES_LIMIT = 4096;
 const LIST_LIMIT = 256;
 const DNS_PORT = 53;
 
-/** `wins`: the addresses of `dhcp-option WINS`. */
+/** `foreignOptions`: what was pushed as `dhcp-option`, of which the plan has not all. */
 export function tunnelFacts(
   plan: TunnelPlan,
   remote: SocketAddress,
-  { mapped, wins }: { readonly mapped: (address: SocketAddress) => SocketAddress; readonly wins: readonly string[] },
+  foreignOptions: readonly string[],
 ): TunnelFacts {
   const { address4, address6 } = plan;
   const notes: string[] = [];
@@ -60,7 +60,7 @@ export function tunnelFacts(
     routes.push({ prefix, gateway: gateway ?? statedGateway ?? own, metric });
   }
   return {
-    remote: formatAddress(mapped(remote).address),
+    remote: formatAddress(unmapSocketAddress(remote).address),
     device: plan.device,
     mtuBytes: plan.mtuBytes,
     address4: address4 && {
@@ -75,7 +75,7 @@ export function tunnelFacts(
     redirect4: redirectOf(plan, false),
     redirect6: redirectOf(plan, true),
     ...dnsFacts(plan, notes),
-    wins,
+    wins: foreignOptions.flatMap((text) => /^dhcp-option WINS (\S+)$/.exec(text)?.[1] ?? []).filter((text) => isAddress(text, 4)),
     notes,
   };
 }
