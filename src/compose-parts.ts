@@ -129,7 +129,9 @@ export const hostJournal = ({
   configFile,
   log,
 }: Pick<Surroundings, 'device' | 'handed' | 'configFile' | 'log'>): HostJournal | undefined =>
-  device === undefined && handed === undefined ? createHostJournal({ profile: basename(configFile ?? 'no file'), log }) : undefined;
+  device === undefined && handed === undefined
+    ? createHostJournal({ profile: basename(configFile ?? 'no file'), log })
+    : undefined;
 
 /** What the tunnel does to the host, with the adapters of this platform. */
 export const composeHost = (

@@ -26,7 +26,10 @@ export const OPTIONS = [
   ['--version', 'Print the version.'],
 ] as const;
 
-export function readArguments(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): Arguments {
+export function readArguments(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Arguments {
   let busName = DEFAULT_NAME;
   let debug = environment.OPENVPN_DEBUG !== undefined;
   let persist = false;

@@ -2,13 +2,7 @@
 // comes over one descriptor, and the device is another one. NetworkManager sets addresses, routes and name servers.
 
 import { Socket } from 'node:net';
-import {
-  type Challenge,
-  type Config,
-  createLogger,
-  type Log,
-  SallyportError,
-} from '../../src/command.ts';
+import { type Challenge, type Config, createLogger, type Log, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
 import { configOfLines } from '../../src/handed-device.ts';
 import { bannerOf } from './banner.ts';

@@ -143,4 +143,3 @@ const problemOf = (message: string): ClientProblem => ({
   hint: undefined,
   retry: false,
 });
-

@@ -10,7 +10,7 @@
 import { type ClientProblem, Failure, failureOf, isFinal } from './failure.ts';
 import type { IpConfig } from './ip-config.ts';
 import { PluginError } from './plugin-error.ts';
-import type { Answer, Question, SecretsRequest, SecretStore } from './secrets.ts';
+import type { Answer, Question, SecretStore, SecretsRequest } from './secrets.ts';
 
 /** NMVpnServiceState. */
 export const ServiceState = { init: 1, starting: 3, started: 4, stopping: 5, stopped: 6 } as const;

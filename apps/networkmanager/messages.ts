@@ -1,8 +1,8 @@
 // What crosses between the service and its client process: lines of JSON on a socket pair, descriptor 3 of the client. The
 // client has fewer rights than the service, so what it says is read as if a stranger had said it.
 
-import type { ErrorCode } from '../../src/index.ts';
 import type { OpenDevice } from '../../src/handed-device.ts';
+import type { ErrorCode } from '../../src/index.ts';
 import type { ClientProblem } from './failure.ts';
 import type { Answer, Question } from './secrets.ts';
 import type { ReadLine } from './settings.ts';

@@ -1,17 +1,12 @@
 // What a call of ours is refused with: the names that NetworkManager's VPN interface has for it.
 
-export const PluginErrorName = {
-  failed: 'Failed',
-  startingInProgress: 'StartingInProgress',
-  alreadyStarted: 'AlreadyStarted',
-  alreadyStopped: 'AlreadyStopped',
-  wrongState: 'WrongState',
-  badArguments: 'BadArguments',
-  launchFailed: 'LaunchFailed',
-  invalidConnection: 'InvalidConnection',
-  interactiveNotSupported: 'InteractiveNotSupported',
-} as const;
-export type PluginErrorName = (typeof PluginErrorName)[keyof typeof PluginErrorName];
+export type PluginErrorName =
+  | 'AlreadyStopped'
+  | 'BadArguments'
+  | 'InvalidConnection'
+  | 'LaunchFailed'
+  | 'StoppingInProgress'
+  | 'WrongState';
 
 /** Becomes `org.freedesktop.NetworkManager.VPN.Error.REASON`; the message names what is wrong, and no secret. */
 export class PluginError extends Error {

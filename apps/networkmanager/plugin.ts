@@ -122,7 +122,13 @@ export class Plugin {
 
   async #needSecrets(value: unknown): Promise<string> {
     const connection = readConnection(value);
-    const settings = readSettings(connection);
+    let settings: NmSettings;
+    try {
+      settings = readSettings(connection);
+    } catch {
+      // What is wrong is told where it is wanted: NetworkManager takes an error here for a password that is missing.
+      return '';
+    }
     const key = settings.files.find((file) => file.key === 'key') ?? settings.files.find((file) => file.key === 'cert');
     return needsSecrets(connection, await this.#isEncrypted(key, connection.users)) ? 'vpn' : '';
   }
@@ -203,7 +209,7 @@ export class Plugin {
 
   #newSecrets(value: unknown): void {
     const { secrets, userName, data } = readConnection(value);
-    this.#machine.handleNewSecrets(secrets, data.get('username') ?? userName, this.#ports.nowMs());
+    this.#machine.handleNewSecrets(secrets, data.get('username') || userName, this.#ports.nowMs());
   }
 
   #hear(message: FromClient): void {

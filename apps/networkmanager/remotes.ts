@@ -34,7 +34,8 @@ export interface NmRemotes {
 export function readRemotes(value: string, { port: defaultPort, tcp }: RemoteDefaults): NmRemotes {
   const entries = value.split(/[ \t,]+/).filter((each) => each !== '');
   if (entries.length === 0) throw badArguments('vpn.data remote: no server is named');
-  if (entries.length > REMOTES_LIMIT) throw badArguments(`vpn.data remote: more than ${REMOTES_LIMIT} servers are named`);
+  if (entries.length > REMOTES_LIMIT)
+    throw badArguments(`vpn.data remote: more than ${REMOTES_LIMIT} servers are named`);
   const lines = entries.map((entry): OptionLine => {
     const { host, port, protocol } = readRemote(entry);
     const known = protocol === undefined ? (tcp ? 'tcp-client' : 'udp') : PROTOCOLS[protocol];

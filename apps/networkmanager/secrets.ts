@@ -108,9 +108,7 @@ export class SecretStore {
         const again = this.#refused.has('password');
         const needsName = this.#username === undefined;
         const what = needsName ? 'user name and password' : 'password';
-        const message = again
-          ? `The server refused the ${what}. Enter it again.`
-          : `The VPN server wants a ${what}.`;
+        const message = again ? `The server refused the ${what}. Enter it again.` : `The VPN server wants a ${what}.`;
         return { message, hints: [...(needsName ? ['username'] : []), 'password'] };
       }
       case 'passphrase':
@@ -137,7 +135,10 @@ export class SecretStore {
 }
 
 /** Hidden and shown. */
-const CHALLENGE_HINTS = ['x-dynamic-challenge:challenge-response', 'x-dynamic-challenge-echo:challenge-response'] as const;
+const CHALLENGE_HINTS = [
+  'x-dynamic-challenge:challenge-response',
+  'x-dynamic-challenge-echo:challenge-response',
+] as const;
 
 const secretOf = (question: Exclude<Question, { kind: 'challenge' }>): string => {
   if (question.kind === 'passphrase') return 'cert-pass';
@@ -151,7 +152,10 @@ const NOT_REQUIRED = 0x4;
  * Whether NetworkManager should ask for secrets before it connects. `keyIsEncrypted`: the private key can be read and has a
  * passphrase.
  */
-export function needsSecrets({ data, secrets }: Pick<NmConnection, 'data' | 'secrets'>, keyIsEncrypted: boolean): boolean {
+export function needsSecrets(
+  { data, secrets }: Pick<NmConnection, 'data' | 'secrets'>,
+  keyIsEncrypted: boolean,
+): boolean {
   const type = data.get('connection-type');
   const missing = (name: string): boolean => {
     const flags = Number(data.get(`${name}-flags`) ?? '0');

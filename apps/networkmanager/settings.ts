@@ -5,7 +5,7 @@ import type { NmConnection } from './connection.ts';
 import { unescapePath } from './escaped-path.ts';
 import { looksLikePkcs12 } from './key-files.ts';
 import { checkData, checkSecrets, DATA_KEYS, type OptionLine } from './key-table.ts';
-import { badArguments, PluginError, shown } from './plugin-error.ts';
+import { badArguments, type PluginError, shown } from './plugin-error.ts';
 import { readRemotes } from './remotes.ts';
 
 /** A file that a key of vpn.data names. */
@@ -220,10 +220,7 @@ function tlsVersionLines(get: (key: string) => string | undefined): readonly Opt
   ];
 }
 
-function revocationFolder(
-  get: (key: string) => string | undefined,
-  { users }: NmConnection,
-): readonly OptionLine[] {
+function revocationFolder(get: (key: string) => string | undefined, { users }: NmConnection): readonly OptionLine[] {
   const folder = get('crl-verify-dir');
   if (folder === undefined || get('crl-verify-file') !== undefined) return [];
   if (users.length > 0) {

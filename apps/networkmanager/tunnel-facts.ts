@@ -17,7 +17,9 @@ export interface TunnelFacts {
   readonly remote: string;
   readonly device: string;
   readonly mtuBytes: number;
-  readonly address4: { readonly local: string; readonly prefixLength: number; readonly remote: string | undefined } | undefined;
+  readonly address4:
+    | { readonly local: string; readonly prefixLength: number; readonly remote: string | undefined }
+    | undefined;
   readonly address6: { readonly local: string; readonly prefixLength: number } | undefined;
   readonly gateway4: string | undefined;
   readonly gateway6: string | undefined;
@@ -40,11 +42,7 @@ const LIST_LIMIT = 256;
 const DNS_PORT = 53;
 
 /** `foreignOptions`: what was pushed as `dhcp-option`, of which the plan has not all. */
-export function tunnelFacts(
-  plan: TunnelPlan,
-  remote: SocketAddress,
-  foreignOptions: readonly string[],
-): TunnelFacts {
+export function tunnelFacts(plan: TunnelPlan, remote: SocketAddress, foreignOptions: readonly string[]): TunnelFacts {
   const { address4, address6 } = plan;
   const notes: string[] = [];
   const routes: FactsRoute[] = [];
@@ -75,7 +73,9 @@ export function tunnelFacts(
     redirect4: redirectOf(plan, false),
     redirect6: redirectOf(plan, true),
     ...dnsFacts(plan, notes),
-    wins: foreignOptions.flatMap((text) => /^dhcp-option WINS (\S+)$/.exec(text)?.[1] ?? []).filter((text) => isAddress(text, 4)),
+    wins: foreignOptions
+      .flatMap((text) => /^dhcp-option WINS (\S+)$/.exec(text)?.[1] ?? [])
+      .filter((text) => isAddress(text, 4)),
     notes,
   };
 }
@@ -97,13 +97,17 @@ function dnsFacts(plan: TunnelPlan, notes: string[]): Pick<TunnelFacts, 'dns' | 
   const routing: string[] = [];
   for (const { addresses, resolveDomains, transport, dnssec } of plan.dns.servers) {
     if (transport !== undefined && transport !== 'plain') {
-      notes.push(`the name server ${addresses[0]?.address ?? ''} is left out: NetworkManager asks in plain only, and it wants ${transport}`);
+      notes.push(
+        `the name server ${addresses[0]?.address ?? ''} is left out: NetworkManager asks in plain only, and it wants ${transport}`,
+      );
       continue;
     }
     if (dnssec === 'yes') notes.push('DNSSEC is left to what NetworkManager is set to');
     for (const { address, port } of addresses) {
       if (port !== undefined && port !== DNS_PORT) {
-        notes.push(`the name server ${address} is left out: NetworkManager asks on port 53 only, and it listens on ${port}`);
+        notes.push(
+          `the name server ${address} is left out: NetworkManager asks on port 53 only, and it listens on ${port}`,
+        );
       } else dns.push(address);
     }
     routing.push(...resolveDomains.filter((name) => name !== '.'));
