@@ -27,6 +27,7 @@ export const emptyGeneral = (): GeneralDraft => ({
   ifconfigNowarn: false,
   routeNoexec: false,
   routeNopull: false,
+  onlyItsNetworks: false,
   pullFilters: [],
   allowPullFqdn: false,
   allowRecursiveRouting: false,
@@ -67,6 +68,7 @@ type Flag =
   | 'ifconfigNowarn'
   | 'routeNoexec'
   | 'routeNopull'
+  | 'onlyItsNetworks'
   | 'allowPullFqdn'
   | 'allowRecursiveRouting'
   | 'authNocache'
@@ -97,6 +99,7 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'ifconfig-nowarn': on('ifconfigNowarn'),
   'route-noexec': on('routeNoexec'),
   'route-nopull': on('routeNopull'),
+  'only-its-networks': on('onlyItsNetworks'),
   'allow-pull-fqdn': on('allowPullFqdn'),
   'allow-recursive-routing': on('allowRecursiveRouting'),
   'auth-nocache': on('authNocache'),

@@ -288,6 +288,8 @@ export interface Config {
   readonly ifconfigNowarn: boolean;
   readonly routeNoexec: boolean;
   readonly routeNopull: boolean;
+  /** `only-its-networks`: default routes and DNS for every name are not taken (tunnel/only-its-networks.ts). */
+  readonly onlyItsNetworks: boolean;
   readonly pullFilters: readonly PullFilter[];
   readonly allowPullFqdn: boolean;
   readonly allowRecursiveRouting: boolean;

@@ -66,6 +66,7 @@ export function finishConfig(read: ReadConfig): Config {
     ifconfigNowarn: general.ifconfigNowarn,
     routeNoexec: general.routeNoexec,
     routeNopull: general.routeNopull,
+    onlyItsNetworks: general.onlyItsNetworks,
     pullFilters: general.pullFilters,
     allowPullFqdn: general.allowPullFqdn,
     allowRecursiveRouting: general.allowRecursiveRouting,

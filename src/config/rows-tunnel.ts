@@ -67,6 +67,15 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   row('route-noexec', '', 0, 'script', WORKS, 'Do not set routes; only tell the scripts.'),
   row('route-nopull', '', 0, 'general', WORKS, 'Do not take routes and DNS from the server.', { side: 'client' }),
   row(
+    'only-its-networks',
+    '',
+    0,
+    'general',
+    WORKS,
+    'Sallyport only: use the tunnel for its own networks and names; default routes and DNS for everything are left out.',
+    { side: 'client' },
+  ),
+  row(
     'redirect-gateway',
     '[flags…]',
     [0, MANY],

@@ -153,7 +153,7 @@ export class Handshake {
     const stated = (text: string): string => (migrates ? compressedOptionsString(text) : text);
     if (options.tlsRole === 'server' && !this.#sendMessage(key, stated(options.optionsString))) return;
     for (const line of compareOptionsStrings(peer.optionsString, stated(options.expectedOptionsString))) {
-      log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
+      log(Level.optionsCompared, line.replace(/[^\x20-\x7e]/g, '.'));
     }
     if (options.judged !== true) {
       this.#ready(key, established, now);

@@ -16,6 +16,7 @@ import { type HostFacts, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
 import { Journal, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
+import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
@@ -143,7 +144,8 @@ export class Host implements TunnelHost, ConnectionScripts {
     await this.#script('ipchange', ipChangeArguments(remote));
   }
 
-  async open(request: TunnelRequest): Promise<OpenTunnel> {
+  async open(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const pushed = pushedText(request.tunnel);
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
@@ -163,7 +165,8 @@ export class Host implements TunnelHost, ConnectionScripts {
     return this.#opened(this.#standing, false);
   }
 
-  async update(request: TunnelRequest): Promise<OpenTunnel> {
+  async update(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
     const { log } = this.#ports;
@@ -280,6 +283,15 @@ export class Host implements TunnelHost, ConnectionScripts {
     };
   }
 
+  /** Under only-its-networks the tunnel is planned, and scripts are told, without what would make it the way to everything. */
+  #scoped(request: TunnelRequest): TunnelRequest {
+    if (!this.#config.onlyItsNetworks) return request;
+    const { options, leftOut } = onlyItsNetworks(request.tunnel);
+    const line = leftOutLine(leftOut);
+    if (line !== undefined) this.#ports.log(Level.info, line);
+    return { ...request, tunnel: options };
+  }
+
   #linkAddressOf(device: string): string | undefined {
     try {
       return this.#ports.network.linkAddressOf(device);
@@ -324,7 +336,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     const by = dnsSetter(this.#config.scripts, this.#ports.dns !== undefined);
     const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++this.#dnsCount}`;
     const steps = planSteps(plan, {
-      dns: by === undefined ? undefined : { by, id, onlyItsNetworks: false },
+      dns: by === undefined ? undefined : { by, id, onlyItsNetworks: this.#config.onlyItsNetworks },
       node: this.#config.device.node,
       txQueueLength: tunnel.txQueueLength,
       ifconfigNoexec: this.#config.ifconfigNoexec,

@@ -18,7 +18,7 @@ export type Recovered =
   | { readonly result: 'failed'; readonly text: string; readonly reason: string };
 
 /** What to do about a standing step; undefined: there is nothing of it any more. */
-type Judgement = { readonly verdict: 'undo'; readonly text: string; act(): void | Promise<Leave | undefined> } | Leave;
+type Judgement = { readonly verdict: 'undo'; readonly text: string; act(): Promise<Leave | undefined> } | Leave;
 
 interface Leave {
   readonly verdict: 'leave';
@@ -112,6 +112,17 @@ function judgeHalfDns(
   };
 }
 
+function undo(text: string, change: () => void): Judgement {
+  return {
+    verdict: 'undo',
+    text,
+    act: async () => {
+      change();
+      return undefined;
+    },
+  };
+}
+
 function judgeAddress(
   step: { device: string; address: string; prefixLength: number; remote: string | undefined },
   seen: SeenBefore | undefined,
@@ -122,11 +133,9 @@ function judgeAddress(
   const same = (own: { address: string; prefixLength: number }) =>
     own.address === address && own.prefixLength === prefixLength;
   if (!network.addressesOf(device).some(same)) return undefined;
-  return {
-    verdict: 'undo',
-    text: `removed the address ${address}/${prefixLength} from ${device}`,
-    act: () => network.removeAddress(device, address, prefixLength, remote === undefined ? {} : { remote }),
-  };
+  return undo(`removed the address ${address}/${prefixLength} from ${device}`, () =>
+    network.removeAddress(device, address, prefixLength, remote === undefined ? {} : { remote }),
+  );
 }
 
 function judgeAddedRoute(route: HostRoute, seen: SeenBefore | undefined, network: NetworkPort): Judgement | undefined {
@@ -134,7 +143,7 @@ function judgeAddedRoute(route: HostRoute, seen: SeenBefore | undefined, network
   const ours: HostRoute = { ...route, device: seen.device.name };
   const now = network.routesTo(route.prefix);
   if (now.some((other) => isSameRoute(other, ours))) {
-    return { verdict: 'undo', text: `removed the route ${routeText(ours)}`, act: () => network.removeRoute(ours) };
+    return undo(`removed the route ${routeText(ours)}`, () => network.removeRoute(ours));
   }
   const other = now.find((each) => isSameRoute(placeOf(each), placeOf(ours)));
   if (other === undefined) return undefined;
@@ -168,7 +177,7 @@ function judgeRemovedRoute(
       reason: 'the device that it led to is not there any more',
     };
   }
-  return { verdict: 'undo', text, act: () => network.addRoute(route) };
+  return undo(text, () => network.addRoute(route));
 }
 
 /** What two routes can't both have. */

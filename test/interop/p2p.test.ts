@@ -58,7 +58,8 @@ labSuite('two equal ends', () => {
   beforeAll(() => serveTraffic(lab()));
 
   it.each(pairs)('have a healthy tunnel: %s as TLS server, %s as TLS client', async (server, client) => {
-    const [one, other] = await meet(lab(), passive(server), active(client));
+    const told = { lines: ['verb 7'] };
+    const [one, other] = await meet(lab(), passive(server, told), active(client, told));
     expect((await device(lab().net.server, 'tun0'))?.addresses).toEqual([
       `${tunnel.server4} peer ${tunnel.client4}/32`,
       `${tunnel.server6}/64`,
