@@ -120,7 +120,7 @@ export class ServiceMachine {
       throw new PluginError('WrongState', 'No secrets were asked for');
     }
     this.#pending = undefined;
-    store.take(secrets, username);
+    store.take(secrets, username, pending.question);
     this.#waitFrom(nowMs);
     this.#answerOrAsk(pending.id, pending.question);
   }

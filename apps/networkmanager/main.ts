@@ -6,6 +6,7 @@ import { messageOf } from '../../src/error.ts';
 import { SALLYPORT_VERSION } from '../../src/version.ts';
 import { readArguments, type ServiceOptions, usage } from './arguments.ts';
 import { createAuthorise } from './callers.ts';
+import { installedHints } from './installed-dialog.ts';
 import { startClient } from './client-process.ts';
 import { readNamedFiles } from './named-files.ts';
 import { Plugin } from './plugin.ts';
@@ -72,7 +73,12 @@ async function serve(options: ServiceOptions, log: ServiceLog): Promise<number> 
         clientLog: log.client,
         quit: () => finish(0),
       },
-      { persist: options.persist, followsCaller: !options.debug, clientVerb: log.clientVerb },
+      {
+        persist: options.persist,
+        followsCaller: !options.debug,
+        clientVerb: log.clientVerb,
+        challengeHints: installedHints(),
+      },
     );
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => finish(0));
     if (!(await bus.requestName(options.busName))) {

@@ -14,7 +14,7 @@ import { type Effect, ServiceMachine, ServiceState } from './machine.ts';
 import type { FromClient } from './messages.ts';
 import { configLines } from './option-lines.ts';
 import { badArguments, PluginError } from './plugin-error.ts';
-import { needsSecrets, SecretStore } from './secrets.ts';
+import { type ChallengeHints, needsSecrets, SecretStore } from './secrets.ts';
 import { type NamedFile, type NmSettings, readLines, readSettings } from './settings.ts';
 
 export interface PluginPorts {
@@ -39,6 +39,7 @@ export interface PluginOptions {
   /** End when whoever called Connect leaves the bus. */
   readonly followsCaller: boolean;
   readonly clientVerb: number;
+  readonly challengeHints: ChallengeHints;
 }
 
 /** What is known of the connection that runs. */
@@ -151,7 +152,7 @@ export class Plugin {
       this.#machine.handleRefused();
       throw error;
     }
-    const secrets = new SecretStore(settings, connection.secrets);
+    const secrets = new SecretStore(settings, connection.secrets, this.#options.challengeHints);
     const { timeoutSeconds } = connection;
     const remotes = settings.lines.filter(({ option }) => option === 'remote').length;
     this.#machine.handleConnect({ secrets, interactive, timeoutSeconds, remotes }, this.#ports.nowMs());

@@ -27,22 +27,39 @@ const MESSAGE_LIMIT = 1024;
 /** The secrets of one connection attempt. */
 export class SecretStore {
   readonly #settings: Pick<NmSettings, 'proxyUsername'>;
+  readonly #hints: ChallengeHints;
   #username: string | undefined;
   readonly #secrets = new Map<string, string>();
   /** Values that were refused, by the name of their secret. */
   readonly #refused = new Map<string, string>();
   #proxyAsked = false;
 
-  constructor(settings: Pick<NmSettings, 'username' | 'proxyUsername'>, secrets: ReadonlyMap<string, string>) {
+  constructor(
+    settings: Pick<NmSettings, 'username' | 'proxyUsername'>,
+    secrets: ReadonlyMap<string, string>,
+    hints: ChallengeHints = 'prefixed',
+  ) {
     this.#settings = settings;
+    this.#hints = hints;
     this.#username = settings.username;
-    this.take(secrets, undefined);
+    this.take(secrets, undefined, undefined);
   }
 
-  /** Takes what NetworkManager brings; a secret that is not among it is not known any more. */
-  take(secrets: ReadonlyMap<string, string>, username: string | undefined): void {
+  /**
+   * Takes what NetworkManager brings, as an answer to a question where there was one; a secret that is not among it is not
+   * known any more.
+   */
+  take(secrets: ReadonlyMap<string, string>, username: string | undefined, question: Question | undefined): void {
+    const before = this.#secrets.get('password');
     this.#secrets.clear();
     for (const [name, value] of secrets) this.#secrets.set(name, value);
+    if (question?.kind === 'challenge' && this.#hints === 'password') {
+      // What was entered is the answer, and the password stays what it was.
+      const entered = this.#secrets.get('password');
+      this.#secrets.delete('password');
+      if (before !== undefined) this.#secrets.set('password', before);
+      if (entered !== undefined) this.#secrets.set('challenge-response', entered);
+    }
     // An agent that answers by the hint gives the answer under the hint's own name.
     for (const name of CHALLENGE_HINTS) {
       const value = this.#secrets.get(name);
@@ -121,7 +138,7 @@ export class SecretStore {
       case 'challenge':
         return {
           message: question.text.slice(0, MESSAGE_LIMIT),
-          hints: [question.echo ? CHALLENGE_HINTS[1] : CHALLENGE_HINTS[0]],
+          hints: [this.#hints === 'password' ? 'password' : CHALLENGE_HINTS[question.echo ? 1 : 0]],
         };
       default:
         return question satisfies never;
@@ -133,6 +150,12 @@ export class SecretStore {
     return value === this.#refused.get(name) ? undefined : value;
   }
 }
+
+/**
+ * How dialogs are asked for an answer: those of network-manager-openvpn 1.12 and later by names of its own, those before by
+ * the name of the password.
+ */
+export type ChallengeHints = 'prefixed' | 'password';
 
 /** Hidden and shown. */
 const CHALLENGE_HINTS = [

@@ -83,8 +83,10 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const host = await desktop();
     const before = await host.state();
     expect(await host.import('office', lab().clientLines())).toContain('successfully added');
+    const monitor = host.watch(['dbus-monitor', '--system', "interface='org.freedesktop.NetworkManager.VPN.Plugin'"]);
     await upOrWhy(host);
     await isUp(host);
+    console.log(monitor.text);
     expect(await pings(lab().net.client, address.office4)).toBe(true);
     const { connection, routes, routes6, resolvConf, links } = await host.state('office');
     for (const line of [
@@ -108,6 +110,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect((await host.nmcli('-g', 'VPN.BANNER', 'connection', 'show', 'office')).stdout).toContain(
       'Welcome to the office',
     );
+    console.log(host.messages().join('\n'));
     const [client = 0] = await host.pidsOf('nm-client.js');
     const status = await readFile(`/proc/${client}/status`, 'utf8');
     expect(status).toMatch(/^Uid:\t992\t992\t992\t992$/m);
@@ -201,8 +204,10 @@ labSuite("NetworkManager with Sallyport's service", () => {
   it("brings a server's question to whoever connects, hidden or shown", async () => {
     const management = await serverThatAsks();
     const host = await desktop();
-    await importForMax(host, ...storedPassword('s3cret'));
+    await importForMax(host, '+vpn.data', 'password-flags=2');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
+    await nmcli.prompt(/Password.*: /);
+    nmcli.write('s3cret\r');
     const first = await management.event('CONNECT');
     expect(first.env).toMatchObject({ username: 'max', password: 's3cret', IV_SSO: 'crtext' });
     await management.command(`client-deny ${first.cid} ${first.kid} "asks" "CRV1:R,E:st4te:bWF4:Which PIN?"`);
@@ -217,8 +222,10 @@ labSuite("NetworkManager with Sallyport's service", () => {
   it('brings the question of a pending login, and the static one of the connection', async () => {
     const management = await serverThatAsks();
     const host = await desktop();
-    await importForMax(host, ...storedPassword('s3cret'), '+vpn.data', 'static-challenge=Your code');
+    await importForMax(host, '+vpn.data', 'password-flags=2', '+vpn.data', 'static-challenge=Your code');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
+    await nmcli.prompt(/Password.*: /);
+    nmcli.write('s3cret\r');
     await nmcli.line(/Your code/);
     nmcli.write('123456\r');
     const login = await management.event('CONNECT');

@@ -293,6 +293,19 @@ describe('a challenge', () => {
     expect(rig.bring({ password: 'right', [hint]: '456' })).toEqual(['answer 2 456']);
   });
 
+  it('goes by the name of the password where the dialogs are old, and leaves the password as it is', () => {
+    const rig = new Rig();
+    const secrets = new SecretStore(
+      { username: 'alice', proxyUsername: undefined },
+      new Map([['password', 'right']]),
+      'password',
+    );
+    rig.connect({ secrets });
+    expect(rig.after((machine) => machine.handleQuestion(1, CHALLENGE))).toEqual(['ask password']);
+    expect(rig.bring({ password: '123' })).toEqual(['answer 1 123']);
+    expect(rig.after((machine) => machine.handleQuestion(2, LOGIN))).toEqual(['answer 2 alice right']);
+  });
+
   it('shows the words of the server, of bounded length', () => {
     expect(secretsOf({}).request(CHALLENGE).message).toBe('Your code?');
     expect(secretsOf({}).request({ ...CHALLENGE, text: 'x'.repeat(9999) }).message.length).toBe(1024);
