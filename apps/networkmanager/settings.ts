@@ -74,9 +74,8 @@ export function readSettings(connection: NmConnection): NmSettings {
       ...tlsVersionLines(get),
       ...revocationFolder(get, connection),
       ...ifconfigLines(get),
-      ...(login ? [line('auth-user-pass'), ...staticChallengeLines(get)] : []),
-      // Who refuses a login is asked again, as long as NetworkManager lets anybody be asked.
-      line('auth-retry', 'interact'),
+      // Whose login is refused is asked again; who has none to change is refused for good.
+      ...(login ? [line('auth-user-pass'), line('auth-retry', 'interact'), ...staticChallengeLines(get)] : []),
       line('script-security', '0'),
       line('persist-key'),
       line('persist-tun'),

@@ -92,21 +92,21 @@ const LINES: readonly (readonly [key: string, data: Record<string, string>, line
   ['compress', { compress: 'lz4-v2' }, ['compress lz4-v2']],
   ['comp-lzo', { 'comp-lzo': 'no-by-default' }, ['comp-lzo no']],
   ['push-peer-info', { 'push-peer-info': 'yes' }, ['push-peer-info']],
-  ['connection-type', { 'connection-type': 'password' }, ['auth-user-pass']],
+  ['connection-type', { 'connection-type': 'password' }, ['auth-user-pass', 'auth-retry interact']],
   [
     'static-challenge',
     { 'connection-type': 'password', 'static-challenge': 'Your code?' },
-    ['auth-user-pass', 'static-challenge Your code? 0 scrv1'],
+    ['auth-user-pass', 'auth-retry interact', 'static-challenge Your code? 0 scrv1'],
   ],
   [
     'static-challenge-echo',
     { 'connection-type': 'password', 'static-challenge': 'Code?', 'static-challenge-echo': 'yes' },
-    ['auth-user-pass', 'static-challenge Code? 1 scrv1'],
+    ['auth-user-pass', 'auth-retry interact', 'static-challenge Code? 1 scrv1'],
   ],
   [
     'static-challenge-format',
     { 'connection-type': 'password', 'static-challenge': 'Code?', 'static-challenge-format': 'concat' },
-    ['auth-user-pass', 'static-challenge Code? 0 concat'],
+    ['auth-user-pass', 'auth-retry interact', 'static-challenge Code? 0 concat'],
   ],
 ];
 
