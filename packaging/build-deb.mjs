@@ -88,6 +88,7 @@ function layOut(tree) {
   if (existsSync(join(root, 'bin/sallyport-nm-service.js'))) {
     put('usr/lib/NetworkManager/sallyport-nm-service', file('sallyport-nm-service'), 0o755);
   }
+  put('usr/lib/NetworkManager/dispatcher.d/90-sallyport', file('90-sallyport'), 0o755);
   put('usr/sbin/sallyport-nm-switch', file('sallyport-nm-switch'), 0o755);
   for (const end of ['client', 'server'])
     put(`lib/systemd/system/sallyport-${end}@.service`, file(`sallyport-${end}@.service`));

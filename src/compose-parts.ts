@@ -104,6 +104,7 @@ export function hostPorts(
       linkIndex: () => undefined,
       linkAddressOf: () => undefined,
       addressesOf: () => [],
+      addresses: () => [],
     },
   };
 }

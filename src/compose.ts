@@ -35,6 +35,7 @@ import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
+import type { JournalEntry } from './tunnel/journal.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
@@ -50,6 +51,8 @@ export interface ComposeOptions extends Surroundings {
 export interface ComposedClient {
   /** What scripts see of the tunnel now. */
   scriptEnvironment(): ScriptEnvironment;
+  /** What stands on the host of what was done to it. */
+  hostChanges(): readonly JournalEntry[];
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
@@ -60,9 +63,12 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
+  const inMemory = options.device !== undefined;
+  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
+  if (note !== undefined) log(Level.info, note);
   const plane = startPlane({
     ...options,
-    workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    workers,
     measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;
@@ -110,6 +116,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     if (journal !== undefined) await recoverBeforeStart(log);
     return {
       scriptEnvironment: () => host.scriptEnvironment('up'),
+      hostChanges: () => host.changes,
       start(observer) {
         const client = new Client(
           config,

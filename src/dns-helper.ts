@@ -54,6 +54,10 @@ async function answer(
       standing.delete(call.applied);
       return port.undo(applied);
     }
+    case 'stands': {
+      const applied = standing.get(call.applied);
+      return port === undefined || applied === undefined || port.stands(applied);
+    }
     case 'script':
       if (command === undefined) return { exitCode: undefined, signal: undefined, error: 'there is no such program' };
       return createNodeScripts().run(command, dnsVariables(call.environment), { timeoutMs: undefined });

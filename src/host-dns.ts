@@ -73,6 +73,7 @@ export function clientDns(
             apply: (request) => ask<Awaited<ReturnType<DnsPort['apply']>>>({ type: 'apply', request }).catch(failed),
             undo: (applied) =>
               ask<Awaited<ReturnType<DnsPort['undo']>>>({ type: 'undo', applied: applied.id }).catch(failed),
+            stands: (applied) => ask<boolean>({ type: 'stands', applied: applied.id }).catch(() => true),
             clear: ({ id }) => ask<Awaited<ReturnType<DnsPort['undo']>>>({ type: 'undo', applied: id }).catch(failed),
           },
     runDnsUpdown:

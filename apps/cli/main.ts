@@ -9,7 +9,7 @@ import { catchSignals, type SignalInbox } from './signals.ts';
 
 /** The commands of apps/desktop/command-table.ts, which a start that connects does not load. */
 export const COMMAND_WORDS: ReadonlySet<string> = new Set(
-  'import list show up down reconnect status log delete export completion'.split(' '),
+  'import list show up down reconnect refresh status log delete export recover completion'.split(' '),
 );
 
 /** Runs the command and ends the process with its exit code. `worker`: a data worker that the launcher started ahead. */
@@ -20,19 +20,15 @@ export async function main(argv: readonly string[], worker?: Worker): Promise<vo
 
 async function run(argv: readonly string[], signals: SignalInbox, worker: Worker | undefined): Promise<number> {
   const [first, ...rest] = argv;
+  if (first === 'help' && ['check', 'pki', 'server'].includes(rest[0] ?? '')) {
+    return run([rest[0] ?? '', ...rest.slice(1), '--help'], signals, worker);
+  }
   if (first === 'check') {
     const { runCheck } = await import('./check.ts');
     return runCheck(rest, {
       write: (text) => process.stdout.write(text),
       complain: (text) => process.stderr.write(text),
       directory: process.cwd(),
-    });
-  }
-  if (first === 'recover') {
-    const { runRecover } = await import('./recover.ts');
-    return runRecover(rest, {
-      write: (text) => process.stdout.write(text),
-      complain: (text) => process.stderr.write(text),
     });
   }
   if (first === 'pki' || first === 'server') {
@@ -46,7 +42,12 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeAllListeners(name);
     return runCommands(argv, processCommandIo());
   }
-  if (first === undefined || argv.includes('--help') || first === '-h' || first === 'help') {
+  if (first === undefined || first === 'help') {
+    const { printCommands } = await import('./usage.ts');
+    printCommands();
+    return first === undefined ? 1 : 0;
+  }
+  if (argv.includes('--help') || first === '-h') {
     const { printUsage } = await import('./usage.ts');
     return printUsage();
   }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { sentenceOf } from '../cli/named-files.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { Places } from './places.ts';
 import { nameProblem } from './profile-name.ts';
@@ -73,13 +74,18 @@ export function readProfile(path: string): Buffer {
   try {
     return readBoundedFile(path, MAX_PROFILE_BYTES);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CommandFailure(
-      code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
-      `${path} can't be read: ${reasonOf(error)}`,
-      code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
-    );
+    throw unreadable(path, error);
   }
+}
+
+/** The failure of a profile that can't be read. */
+export function unreadable(path: string, error: unknown): CommandFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  return new CommandFailure(
+    code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
+    `${path} can't be read: ${reasonOf(error)}`,
+    code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
+  );
 }
 
 /** Writes a whole file, mode 0600. Without `force` nothing that exists is touched. */
@@ -131,7 +137,8 @@ export function trustProblem(path: string, uid: number, sudoUid: number | undefi
   return undefined;
 }
 
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** The system's sentence, or what else is known of a failure. */
+export const reasonOf = sentenceOf;
 
 function filesIn(folder: string): readonly string[] {
   try {

@@ -2,13 +2,15 @@
 
 import { readFileSync } from 'node:fs';
 import { cleanTerminalText, formatLocalTime } from '../../src/command.ts';
-import { ask, forget, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
+import { ask, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { logPath } from './places.ts';
 import { checkName, findProfile, needProfile } from './profiles.ts';
+import { recover } from './recover.ts';
+import { forgetGone } from './start-lock.ts';
 import { statusLines, type TunnelStatus } from './status-model.ts';
-import { endTunnel } from './up.ts';
+import { endTunnel } from './tunnel-end.ts';
 
 /** The tunnel that is meant: the named one, or the only one. */
 function chosen(name: string | undefined, io: CommandIo): string {
@@ -32,8 +34,9 @@ function chosen(name: string | undefined, io: CommandIo): string {
 export async function down(word: string | undefined, io: CommandIo): Promise<number> {
   const name = chosen(word, io);
   const presence = await presenceOf(io.places, name);
+  if (presence.kind === 'killed') return downKilled(name, presence.pid, io);
   if (presence.kind !== 'up') {
-    forget(io.places, name);
+    await forgetGone(io.places, name);
     throw killed(name, presence);
   }
   if (!(await endTunnel(name, io))) {
@@ -47,12 +50,20 @@ export async function down(word: string | undefined, io: CommandIo): Promise<num
   return ExitCode.ok;
 }
 
+/** What a killed process could not put back is put back for it. */
+async function downKilled(name: string, pid: number, io: CommandIo): Promise<number> {
+  io.write(`The process (${pid}) of ${name} was killed.\n`);
+  const code = await recover({ dryRun: false, json: false }, io);
+  io.write(`${name} is down.\n`);
+  return code;
+}
+
 const killed = (name: string, presence: { kind: string; pid?: number }): CommandFailure =>
   presence.kind === 'killed'
     ? new CommandFailure(
         ExitCode.notRunning,
         `${name} is not up: its process (${presence.pid}) was killed and could put nothing back`,
-        'sallyport recover restores what it changed on this machine; so does the next up.',
+        `sallyport down ${name} puts back what it changed on this machine; so do sallyport recover and the next up.`,
       )
     : new CommandFailure(ExitCode.notRunning, `${name} is not up`);
 
@@ -62,6 +73,17 @@ export async function reconnect(word: string | undefined, io: CommandIo): Promis
   if (presence.kind !== 'up') throw killed(name, presence);
   await ask(io.places, name, 'POST', '/reconnect');
   io.write(`${name} connects again.\n`);
+  return ExitCode.ok;
+}
+
+/** All tunnels that are up, where none is named. */
+export async function refresh(word: string | undefined, io: CommandIo): Promise<number> {
+  const names = word === undefined ? knownTunnels(io.places) : [chosen(word, io)];
+  for (const name of names) {
+    const presence = await presenceOf(io.places, name);
+    if (presence.kind === 'up') await ask(io.places, name, 'POST', '/refresh');
+    else if (word !== undefined) throw killed(name, presence);
+  }
   return ExitCode.ok;
 }
 

@@ -199,6 +199,12 @@ export class Client {
     } else this.#attempt.stop(signal);
   }
 
+  /** The host's network or its name servers have changed, or may have. Safe at any time. */
+  lookAtHost(): void {
+    this.#watch.look();
+    void this.#ports.host.refreshDns();
+  }
+
   renegotiate(): void {
     this.#attempt?.renegotiate();
   }
@@ -374,10 +380,10 @@ export class Client {
       handshaking: (remote) => observer.state({ phase: 'authenticating', remote }),
       peerConnected: (peer) => observer.peerConnected(peer),
       loginPending: (state) => observer.state(state),
-      configuring: () => observer.state({ phase: 'configuring' }),
-      connected: (remote, plan) => {
+      configuring: (remote) => observer.state({ phase: 'configuring', remote }),
+      connected: (remote, plan, cipher) => {
         this.#remotes.succeeded();
-        observer.state({ phase: 'connected', remote, plan });
+        observer.state({ phase: 'connected', remote, plan, cipher });
       },
       renegotiated: () => {},
       info: (kind, text) => observer.info(kind, text),

@@ -57,7 +57,7 @@ export class NetworkWatch {
   start(): void {
     const { network, log } = this.#ports;
     try {
-      this.#stop = network?.watch(() => this.#changed()) ?? this.#stop;
+      this.#stop = network?.watch(() => this.look()) ?? this.#stop;
     } catch (error) {
       log(Level.low, `NOTE: changes of the network are not noticed: ${messageOf(error)}`);
     }
@@ -81,7 +81,8 @@ export class NetworkWatch {
     this.#cancelProbe();
   }
 
-  #changed(): void {
+  /** Something has changed, or may have: looks at it soon. */
+  look(): void {
     if (this.#looking || this.#hop === undefined) return;
     this.#looking = true;
     const { clock } = this.#ports;

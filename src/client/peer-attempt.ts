@@ -9,6 +9,7 @@ import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
+import { linkErrorLine } from '../peer/path-mtu.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
@@ -17,7 +18,7 @@ import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
 import { isHardReset, parseOpcode } from '../wire/opcode.ts';
 import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { addPeer } from './bring-up.ts';
+import { addPeer, mtuTestOf } from './bring-up.ts';
 import { Contact } from './peer-contact.ts';
 import type { PeerLink } from './peer-link.ts';
 import { signalOfEnd } from './session-end.ts';
@@ -106,8 +107,7 @@ export class PeerAttempt {
         if (event.link === this.#link.id) this.#handleControl(event.address, event.bytes);
         return;
       case 'in-band':
-        if (event.peer === this.peer)
-          this.#drive((contact, now) => contact.driver.session.handleInBand(event.bytes, now));
+        if (event.peer === this.peer) this.#contact?.handleInBand(event.bytes);
         return;
       case 'key-used-up': {
         const handle = this.#contact?.keys?.sessionHandle(event.key);
@@ -131,12 +131,7 @@ export class PeerAttempt {
         if (event.link === this.#link.id) this.#linkClosed(event);
         return;
       case 'link-error':
-        if (event.link !== this.#link.id) return;
-        log(
-          Level.linkErrors,
-          `read UDP [${event.code}]: ${event.text} (fd=${this.#link.fd},code=${event.errno ?? event.code})`,
-        );
-        this.#contact?.driver.session.handleLinkRefused(event.text);
+        if (event.link === this.#link.id) this.#linkError(event);
         return;
       case 'float-request':
         if (event.peer !== this.peer) return;
@@ -367,7 +362,7 @@ export class PeerAttempt {
 
   async #bringUp(contact: Contact, agreed: PeerAgreement & { readonly cipher: string }): Promise<void> {
     const { observer, log } = this.#ports;
-    observer.configuring();
+    observer.configuring(contact.address);
     if (this.#opened === undefined) await this.#openDevice();
     const { id } = this.#link;
     if (this.#over || this.#contact !== contact || this.#opened === undefined || this.#device === undefined) return;
@@ -392,12 +387,14 @@ export class PeerAttempt {
       link,
       ports: this.#ports,
     });
-    contact.joined(up);
+    const mtuTest = mtuTestOf(up, this.#profile, this.#ports);
+    contact.joined(up, mtuTest);
     contact.driver.drive((now) => contact.driver.session.applyPush(up.push, now));
     if (this.#over) return;
+    if (this.#config.mtuTest) mtuTest.start();
     log(Level.info, 'Initialization Sequence Completed');
     logResults(tunnel, this.#profile.explicitExitNotify, log);
-    observer.connected(contact.address, this.#opened.plan);
+    observer.connected(contact.address, this.#opened.plan, up.cipher);
   }
 
   #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {
@@ -422,6 +419,18 @@ export class PeerAttempt {
     const { log, scripts } = this.#ports;
     log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
     this.#onHost(scripts.ipChange(address, this.#facts));
+  }
+
+  /** The path takes smaller packets only, or nobody is there. */
+  #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const contact = this.#contact;
+    const { address, pathMtuBytes } = event;
+    const family = (address ?? contact?.address ?? this.#link.remote)?.family;
+    this.#ports.log(Level.linkErrors, linkErrorLine(event, family === 6 ? 'UDPv6' : 'UDPv4', this.#link.fd));
+    if (contact === undefined) return;
+    if (pathMtuBytes === undefined) contact.driver.session.handleLinkRefused(event.text);
+    else if (address === undefined || sameSocketAddress(address, contact.address))
+      contact.tunnel?.fitPath(pathMtuBytes);
   }
 
   #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {

@@ -28,6 +28,7 @@ export const emptyGeneral = (): GeneralDraft => ({
   routeNoexec: false,
   routeNopull: false,
   onlyItsNetworks: false,
+  blockIpv6Leak: undefined,
   pullFilters: [],
   allowPullFqdn: false,
   allowRecursiveRouting: false,
@@ -100,6 +101,10 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'route-noexec': on('routeNoexec'),
   'route-nopull': on('routeNopull'),
   'only-its-networks': on('onlyItsNetworks'),
+  'block-ipv6-leak': (draft, [word = ''], say) => {
+    if (word === 'yes' || word === 'no') draft.blockIpv6Leak = word === 'yes';
+    else say.error(`Bad --block-ipv6-leak parameter: ${shown(word)}`, 'Write yes or no.');
+  },
   'allow-pull-fqdn': on('allowPullFqdn'),
   'allow-recursive-routing': on('allowRecursiveRouting'),
   'auth-nocache': on('authNocache'),

@@ -290,6 +290,8 @@ export interface Config {
   readonly routeNopull: boolean;
   /** `only-its-networks`: default routes and DNS for every name are not taken (tunnel/only-its-networks.ts). */
   readonly onlyItsNetworks: boolean;
+  /** `block-ipv6-leak`: whether IPv6 that would go past the tunnel is blocked (tunnel/ipv6-leak.ts); undefined: not stated. */
+  readonly blockIpv6Leak: boolean | undefined;
   readonly pullFilters: readonly PullFilter[];
   readonly allowPullFqdn: boolean;
   readonly allowRecursiveRouting: boolean;

@@ -67,6 +67,7 @@ export function finishConfig(read: ReadConfig): Config {
     routeNoexec: general.routeNoexec,
     routeNopull: general.routeNopull,
     onlyItsNetworks: general.onlyItsNetworks,
+    blockIpv6Leak: general.blockIpv6Leak,
     pullFilters: general.pullFilters,
     allowPullFqdn: general.allowPullFqdn,
     allowRecursiveRouting: general.allowRecursiveRouting,

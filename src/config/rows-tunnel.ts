@@ -76,6 +76,15 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     { side: 'client' },
   ),
   row(
+    'block-ipv6-leak',
+    'yes|no',
+    1,
+    'general',
+    WORKS,
+    'Sallyport only: block IPv6 to the Internet while the tunnel takes all IPv4 and no IPv6; no leaves it open without a warning. block-ipv6 means yes, too.',
+    { side: 'client' },
+  ),
+  row(
     'redirect-gateway',
     '[flags…]',
     [0, MANY],

@@ -144,6 +144,12 @@ export function dnsmasqBackend(
       });
     },
 
+    async stands(applied) {
+      if (applied.way === 'bus') return (await withBus(platform, (bus) => bus.nameOwner(NAME))) === applied.owner;
+      const now = files.look(applied.path);
+      return now.kind === 'file' && parseServerBlocks(now.text).some(({ id }) => id === applied.id);
+    },
+
     async clear(_device, id) {
       if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
       const path = findDnsmasq(files)?.serversFile;

@@ -49,6 +49,7 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
     undo: ({ path: where, id, before }) =>
       // A helper, or another look at what a killed process left, may have done it.
       locked(where, () => (isSameFile(files.look(where), before) ? 'restored' : take(where, id))),
+    stands: async ({ path: where, id }) => stateAt(where)?.layers.some((layer) => layer.id === id) === true,
     clear: (_device, id) => locked(path, () => void take(path, id)),
   };
 }

@@ -65,6 +65,13 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
         return { result: 'failed', reason: messageOf(error) };
       }
     },
+    async stands(applied) {
+      try {
+        return await stands(backends, applied);
+      } catch {
+        return true;
+      }
+    },
     async clear({ device, id }) {
       // A link in resolved goes with its device.
       for (const way of [backends.file, backends.resolvconf, backends.dnsmasq]) {
@@ -96,6 +103,21 @@ function undo(backends: Backends, applied: DnsApplied): Promise<Restored> {
       return backends.file.undo(applied);
     case 'dnsmasq':
       return backends.dnsmasq.undo(applied);
+    default:
+      return applied satisfies never;
+  }
+}
+
+function stands(backends: Backends, applied: DnsApplied): Promise<boolean> {
+  switch (applied.backend) {
+    case 'resolved':
+      return backends.resolved.stands(applied);
+    case 'resolvconf':
+      return backends.resolvconf.stands(applied);
+    case 'file':
+      return backends.file.stands(applied);
+    case 'dnsmasq':
+      return backends.dnsmasq.stands(applied);
     default:
       return applied satisfies never;
   }

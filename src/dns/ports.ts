@@ -61,6 +61,8 @@ export type Restored = 'restored' | { readonly left: string };
 export interface DnsBackend<Applied> {
   apply(device: string, id: string, setting: DnsSetting): Promise<Applied>;
   undo(applied: Applied): Promise<Restored>;
+  /** Whether it is there still, as far as that can be seen. */
+  stands(applied: Applied): Promise<boolean>;
   /** The same without a record of it: whatever stands under this id. */
   clear(device: string | undefined, id: string): Promise<void>;
 }

@@ -43,6 +43,8 @@ export function resolvconfBackend(platform: DnsPlatform): DnsBackend<ResolvconfA
       await must([program, '-d', name], '');
       return 'restored';
     },
+    // The program has a record of its own, and writes the file anew from it.
+    stands: () => Promise.resolve(true),
     async clear(device) {
       const program = findResolvconf(files);
       if (program !== undefined && device !== undefined)

@@ -35,6 +35,8 @@ export function resolvedBackend(platform: DnsPlatform): DnsBackend<ResolvedAppli
       await withBus(platform, (bus) => ask(bus, 'RevertLink', 'i', [ifindex]));
       return 'restored';
     },
+    // It keeps what it was told of a link beyond its own end.
+    stands: () => Promise.resolve(true),
     clear: () => Promise.resolve(),
   };
 }

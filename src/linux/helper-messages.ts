@@ -53,5 +53,5 @@ export type DnsCall = { readonly id: number } & DnsAsked;
 export type DnsAsked =
   | { readonly type: 'apply'; readonly request: Parameters<DnsPort['apply']>[0] }
   /** `applied`: the id of what was applied. */
-  | { readonly type: 'undo'; readonly applied: string }
+  | { readonly type: 'undo' | 'stands'; readonly applied: string }
   | { readonly type: 'script'; readonly environment: Readonly<Record<string, string>> };

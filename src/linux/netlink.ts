@@ -23,6 +23,7 @@ import {
   RTN_BLACKHOLE,
   RTN_PROHIBIT,
   RTN_UNICAST,
+  RTN_UNREACHABLE,
   writeAddressAdd,
   writeAddressDump,
   writeAddressRemove,
@@ -81,6 +82,7 @@ export function createNetlinkPort(): NetlinkPort {
       index: route.device === undefined ? undefined : link(route.device).index,
       metric: route.metric,
       table: route.table,
+      routeType: route.type === undefined ? undefined : REFUSALS[route.type],
     };
   }
 
@@ -189,6 +191,7 @@ export function createNetlinkPort(): NetlinkPort {
           device: nameOf(reply.index),
           metric: reply.metric,
           table: reply.table === MAIN_TABLE ? undefined : reply.table,
+          ...refusalOf(reply),
         });
       }
       return found;
@@ -212,6 +215,19 @@ export function createNetlinkPort(): NetlinkPort {
         const reply = parseAddress(body);
         if (reply?.index === index)
           found.push({ address: formatAddress(reply.address), prefixLength: reply.prefixLength });
+      }
+      return found;
+    },
+    addresses() {
+      const names = new Map<number, string | undefined>();
+      const found: { device: string; address: string; prefixLength: number }[] = [];
+      for (const { body } of socket.request(writeAddressDump(), 'Cannot list the addresses')) {
+        const reply = parseAddress(body);
+        if (reply === undefined) continue;
+        if (!names.has(reply.index)) names.set(reply.index, nameOf(reply.index));
+        const device = names.get(reply.index);
+        if (device === undefined) continue;
+        found.push({ device, address: formatAddress(reply.address), prefixLength: reply.prefixLength });
       }
       return found;
     },
@@ -307,6 +323,14 @@ class NetlinkSocket {
     if (this.#fd >= 0) libc.close(this.#fd);
     this.#fd = -1;
   }
+}
+
+const REFUSALS = { unreachable: RTN_UNREACHABLE, blackhole: RTN_BLACKHOLE, prohibit: RTN_PROHIBIT } as const;
+
+function refusalOf({ routeType }: RouteReply): Pick<HostRoute, 'type'> {
+  for (const type of ['unreachable', 'blackhole', 'prohibit'] as const)
+    if (REFUSALS[type] === routeType) return { type };
+  return {};
 }
 
 /** IPv4 refuses a look-up with an errno, IPv6 answers with the refusing route. */

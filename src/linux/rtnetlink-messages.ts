@@ -59,6 +59,7 @@ const RTPROT_BOOT = 3;
 /** Kinds of routes: ordinary, and those that refuse. */
 export const RTN_UNICAST = 1;
 export const RTN_BLACKHOLE = 6;
+export const RTN_UNREACHABLE = 7;
 export const RTN_PROHIBIT = 8;
 const RTNH_F_ONLINK = 0x4;
 const RTM_F_CLONED = 0x200;
@@ -90,6 +91,8 @@ export interface RouteChange {
   readonly index: number | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** RTN_*; undefined for an ordinary route. */
+  readonly routeType?: number | undefined;
 }
 
 /** A route as the kernel tells it. */
@@ -176,7 +179,14 @@ export function writeAddressDump(): Uint8Array {
 /** Adds a route beside others of its prefix; an identical one is refused with EEXIST. */
 export function writeRouteAdd(route: RouteChange): Uint8Array {
   const scope = route.gateway === undefined ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  return writeRoute(MessageType.newRoute, REQUEST | ACK | CREATE, scope, RTPROT_BOOT, RTN_UNICAST, route);
+  return writeRoute(
+    MessageType.newRoute,
+    REQUEST | ACK | CREATE,
+    scope,
+    RTPROT_BOOT,
+    route.routeType ?? RTN_UNICAST,
+    route,
+  );
 }
 
 /** Removes a route, whoever made it. */

@@ -82,6 +82,8 @@ export interface DnsPort {
   /** `id`: letters, digits and hyphens, unique among all tunnels of the host. */
   apply(request: { readonly device: string; readonly id: string; readonly wanted: DnsWanted }): Promise<DnsOutcome>;
   undo(applied: DnsApplied): Promise<DnsUndone>;
+  /** Whether what was set is there still; true as well where that can't be seen. */
+  stands(applied: DnsApplied): Promise<boolean>;
   /**
    * Undoes whatever a process that died in `apply` has done under this id, if anything; and what goes by the name of the
    * device, where that can't be another tunnel's by now.

@@ -12,9 +12,10 @@ import type { DnsApplied, DnsPort } from './dns-port.ts';
 import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
-import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
-import { Journal, type JournalRecord } from './journal.ts';
+import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
+import { Journal, type JournalEntry, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
 import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
@@ -85,6 +86,8 @@ export class Host implements TunnelHost, ConnectionScripts {
   #standing: Standing | undefined;
   #dropped = false;
   #dnsCount = 0;
+  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -157,6 +160,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       await this.#closeDevice(request.letGo);
     }
     const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    if (this.#config.tls.role === 'server') noteCommonSubnet(facts, this.#ports.log);
     const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
@@ -224,9 +228,27 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  refreshDns(): Promise<void> {
+    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
+    return this.#dnsTurn;
+  }
+
+  async #refreshDns(): Promise<void> {
+    const [standing, applied, { dns, log }] = [this.#standing, this.#journal.dns, this.#ports];
+    if (!standing?.complete || applied === undefined || (await dns?.stands(applied)) !== false) return;
+    log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
+    await this.#unsetDns(this.#stepPorts('init'));
+    await this.#setDns(standing.steps, standing.device.name);
+  }
+
   /** The name servers that this tunnel has set on the host, if any. */
   get dns(): DnsApplied | undefined {
     return this.#journal.dns;
+  }
+
+  /** What stands on the host of what this tunnel has done to it, oldest first. */
+  get changes(): readonly JournalEntry[] {
+    return this.#journal.entries;
   }
 
   scriptEnvironment(type: string): ScriptEnvironment {
@@ -243,6 +265,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     reason: { signal: string; signalText: string; keep: boolean },
     letGo: () => Promise<void>,
   ): Promise<void> {
+    await this.#dnsTurn;
     const standing = this.#standing;
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
@@ -276,6 +299,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       layer: plan.layer,
       mtuBytes: plan.mtuBytes,
       blockIpv6: plan.blockIpv6,
+      unreachableFrom: plan.address6?.remote,
       kept,
       name: device.name,
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,
@@ -329,6 +353,8 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
+      ipv6Leak: this.#ipv6LeakRule(tunnel),
+      namesOverlaps: this.#config.mode !== 'server',
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
@@ -344,6 +370,12 @@ export class Host implements TunnelHost, ConnectionScripts {
       downPre: this.#config.scripts.downPre,
     });
     return { plan, steps };
+  }
+
+  /** A server's own routes are its business. */
+  #ipv6LeakRule({ blockIpv6 }: TunnelOptions): Ipv6LeakRule | undefined {
+    const { mode, blockIpv6Leak, routeNoexec } = this.#config;
+    return mode === 'server' ? undefined : ipv6LeakRule({ blockIpv6Leak, blockIpv6, routeNoexec });
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */

@@ -159,10 +159,19 @@ function readStep(fields: Fields | undefined): TunnelStep | undefined {
 
 function readRoute(fields: Fields | undefined): HostRoute | undefined {
   if (fields === undefined) return undefined;
-  const { prefix, gateway, device, metric, table, exact } = fields;
+  const { prefix, gateway, device, metric, table, type, exact } = fields;
   if (!isPrefix(prefix) || !isOptional(gateway, isAddress) || !isOptional(device, isName)) return undefined;
   if (!isOptional(metric, isCount) || !isOptional(table, isCount) || !isOptional(exact, isHex)) return undefined;
-  return { prefix, gateway, device, metric, table, ...(exact === undefined ? {} : { exact }) };
+  if (type !== undefined && type !== 'unreachable') return undefined;
+  return {
+    prefix,
+    gateway,
+    device,
+    metric,
+    table,
+    ...(type === undefined ? {} : { type }),
+    ...(exact === undefined ? {} : { exact }),
+  };
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 256;

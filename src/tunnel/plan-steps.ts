@@ -95,8 +95,9 @@ function splitAtDefault(plan: TunnelPlan): [PlannedRoute[], PlannedRoute[]] {
 }
 
 function addRoute(route: PlannedRoute, plan: TunnelPlan): TunnelStep {
-  const { prefix, gateway, metric, table, statedGateway } = route;
+  const { prefix, gateway, metric, table, type, statedGateway } = route;
   const outside = route.origin === 'host-route' || route.origin === 'bypass';
   const device = !outside && route.device === plan.device ? TUNNEL_DEVICE : route.device;
-  return { kind: 'add-route', route: { prefix, gateway, device, metric, table }, shownGateway: statedGateway };
+  const kind = type === undefined ? {} : { type };
+  return { kind: 'add-route', route: { prefix, gateway, device, metric, table, ...kind }, shownGateway: statedGateway };
 }

@@ -33,6 +33,8 @@ export interface HostRoute {
   readonly device: string | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** A route that refuses; absent for one that leads somewhere. The device of an IPv6 one is `lo`, as the kernel tells it. */
+  readonly type?: 'unreachable' | 'blackhole' | 'prohibit' | undefined;
   /** Only in what `defaultRoutes` returns: all that the kernel says of the route, opaque text; `addRoute` puts exactly that back. */
   readonly exact?: string | undefined;
 }
@@ -75,6 +77,8 @@ export interface NetworkPort {
   linkAddressOf(device: string): string | undefined;
   /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
+  /** Every address of every device. */
+  addresses(): readonly { readonly device: string; readonly address: string; readonly prefixLength: number }[];
 }
 
 /** Where certificates of a peer are put for scripts (`tls-export-cert`). */

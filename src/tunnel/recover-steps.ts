@@ -181,7 +181,12 @@ function judgeRemovedRoute(
 }
 
 /** What two routes can't both have. */
-const placeOf = (route: HostRoute): HostRoute => ({ ...route, gateway: undefined, device: undefined });
+const placeOf = (route: HostRoute): HostRoute => ({
+  ...route,
+  gateway: undefined,
+  device: undefined,
+  type: undefined,
+});
 
 /** Whether the very device is there that the step was about. */
 function isStillThere(
@@ -191,8 +196,8 @@ function isStillThere(
   return seen?.device !== undefined && network.linkIndex(seen.device.name) === seen.device.index;
 }
 
-function routeText({ prefix, gateway, device, metric }: HostRoute): string {
+function routeText({ prefix, gateway, device, metric, type }: HostRoute): string {
   const via = gateway === undefined ? '' : ` via ${gateway}`;
   const dev = device === undefined ? '' : ` dev ${device}`;
-  return `${prefix}${via}${dev}${metric === undefined || metric <= 0 ? '' : ` metric ${metric}`}`;
+  return `${type === undefined ? '' : `${type} `}${prefix}${via}${dev}${metric === undefined || metric <= 0 ? '' : ` metric ${metric}`}`;
 }

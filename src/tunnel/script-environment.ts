@@ -147,11 +147,12 @@ function addPlan(environment: Environment, plan: TunnelPlan, options: TunnelOpti
   addRoutes(environment, plan.routes);
 }
 
-/** IPv4: the stated routes and those of block-local. IPv6: all of them, the redirection's too. */
+/** IPv4: the stated routes and those of block-local. IPv6: all that lead somewhere, the redirection's too. */
 function addRoutes(environment: Environment, routes: readonly PlannedRoute[]): void {
   let count4 = 0;
   let count6 = 0;
   for (const { prefix, statedGateway, metric, origin } of routes) {
+    if (origin === 'ipv6-leak') continue;
     if (prefix.includes(':')) {
       count6++;
       environment.set(`route_ipv6_network_${count6}`, prefix);

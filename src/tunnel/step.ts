@@ -115,16 +115,18 @@ export function routeLine(verb: 'add' | 'del', route: HostRoute): string {
   const unspecified = family === 6 ? '::' : '0.0.0.0';
   const via = route.gateway ?? unspecified;
   const device = route.device ?? '[NULL]';
-  return `net_route_v${family}_${verb}: ${route.prefix} via ${via} dev ${device} table ${route.table ?? 0} metric ${route.metric ?? -1}`;
+  const type = route.type === undefined ? '' : `${route.type} `;
+  return `net_route_v${family}_${verb}: ${type}${route.prefix} via ${via} dev ${device} table ${route.table ?? 0} metric ${route.metric ?? -1}`;
 }
 
 /** The metric that the kernel gives a route of IPv6 without one. */
 const METRIC6_UNSTATED = 1024;
 
-/** Whether the two are one route to the kernel: destination, next hop, device, metric and table. */
+/** Whether the two are one route to the kernel: destination, kind, next hop, device, metric and table. */
 export function isSameRoute(a: HostRoute, b: HostRoute): boolean {
   return (
     a.prefix === b.prefix &&
+    a.type === b.type &&
     a.gateway === b.gateway &&
     a.device === b.device &&
     metricOf(a) === metricOf(b) &&

@@ -56,6 +56,14 @@ describe.each(Object.keys(hosts) as (keyof typeof hosts)[])('every way to set na
     expect([rig.files.look(CONF), rig.files.look('/etc/dnsmasq.servers')]).toEqual(before);
   });
 
+  it('is known to stand as long as it does', async () => {
+    const outcome = await applied('auto', 'tun0');
+    expect(await rig.dns('auto').stands(outcome)).toBe(true);
+    await rig.dns('auto').undo(outcome);
+    // These two keep what they were told themselves, and are not asked.
+    expect(await rig.dns('auto').stands(outcome)).toBe(name === 'resolved' || name === 'resolvconf');
+  });
+
   it('takes what a process that died in the middle has done, and nothing where it had done nothing', async () => {
     const before = [rig.files.look(CONF), rig.files.look('/etc/dnsmasq.servers')];
     await rig.dns('auto').clear({ device: 'tun0', id: '1-2-9' });

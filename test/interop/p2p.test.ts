@@ -10,6 +10,7 @@ import {
   type ClientKind,
   clientUnderTest,
   isOurServer,
+  isOurs,
   itOurs,
   labSuite,
   type Program,
@@ -180,6 +181,28 @@ labSuite('two equal ends', () => {
     await one.line(up, { from: before });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
   });
+
+  // The C program fits mssfix only where there are fragments to fit.
+  it.skipIf(!isOurs).each([...new Set(fewer.map(([server]) => server))])(
+    'fit themselves to a narrow path that ICMP tells of, with a TLS server %s',
+    async (server) => {
+      const { client, router } = lab().net;
+      await router.ip('link set outer1 mtu 1300');
+      try {
+        const lines = ['mtu-disc yes'];
+        const [, other] = await meet(lab(), passive(server), active(clientUnderTest, { lines }));
+        await client.run(['ping', '-n', '-q', '-c', '3', '-i', '0.2', '-W', '1', '-s', '1332', tunnel.server4], {
+          anyCode: true,
+        });
+        await other.line(/UDPv4 \[EMSGSIZE Path-MTU=1300\]: Message too long \(fd=\d+,code=90\)/);
+        await other.line(/Note adjusting 'mssfix 1492 mtu' to 'mssfix 1300 mtu' according to path MTU discovery/);
+        await other.stop();
+      } finally {
+        await router.ip('link set outer1 mtu 1500');
+        await client.ip('route flush cache');
+      }
+    },
+  );
 
   // The C program lets a peer begin anew elsewhere, and does not go along with its data.
   const moving = [pairs[0], pairs[4]].filter((pair) => pair !== undefined);

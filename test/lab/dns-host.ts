@@ -70,9 +70,9 @@ export class DnsHost {
   /** Before a command that is to see this host; behind the namespace's own prefix. */
   readonly prefix: readonly string[];
   readonly #namespace: Namespace;
-  readonly #others: readonly WatchedProcess[];
+  readonly #others: WatchedProcess[];
 
-  private constructor(namespace: Namespace, pid: number, others: readonly WatchedProcess[]) {
+  private constructor(namespace: Namespace, pid: number, others: WatchedProcess[]) {
     this.#namespace = namespace;
     this.#others = others;
     this.prefix = ['nsenter', '-t', String(pid), '-m', '--'];
@@ -96,23 +96,6 @@ exec sleep 600
 `,
     );
     const { client, router, server } = lab.net;
-    const answer = (where: Namespace, listen: string, name: string): WatchedProcess =>
-      where.watch(
-        [
-          'env',
-          libraries,
-          dnsmasq,
-          '-C',
-          '/dev/null',
-          '--keep-in-foreground',
-          '--user=root',
-          '--no-resolv',
-          '--no-hosts',
-        ]
-          .concat([`--address=/#/${name}`, `--listen-address=${listen}`, '--bind-dynamic', '--pid-file='])
-          .concat(['--log-facility=-']),
-        { name: `dnsmasq ${listen}` },
-      );
     const others = [answer(router, address.gateway4, LOCAL), answer(server, tunnel.server4, TUNNEL)];
     const holder = client.watch(['unshare', '-m', 'bash', script], { name: 'host with a resolver' });
     await holder.line(/^ready$/);
@@ -121,14 +104,24 @@ exec sleep 600
     return host;
   }
 
+  /** One more server that has one address for all names. */
+  answers(where: Namespace, listen: string, name: string): void {
+    this.#others.push(answer(where, listen, name));
+  }
+
   async run(...argv: string[]): Promise<string> {
     return (await this.#namespace.run([...this.prefix, ...argv], { anyCode: true })).stdout;
   }
 
   /** Whose answer a program of this host gets. */
   async asks(name: string): Promise<'local' | 'tunnel' | 'nobody'> {
-    const answer = await this.run('timeout', '5', 'getent', 'ahostsv4', name);
-    return answer.startsWith(`${LOCAL} `) ? 'local' : answer.startsWith(`${TUNNEL} `) ? 'tunnel' : 'nobody';
+    const answer = await this.address(name);
+    return answer === LOCAL ? 'local' : answer === TUNNEL ? 'tunnel' : 'nobody';
+  }
+
+  /** The address that a program of this host gets for a name. */
+  async address(name: string): Promise<string | undefined> {
+    return (await this.run('timeout', '5', 'getent', 'ahostsv4', name)).split(' ')[0];
   }
 
   /** Everything about name servers on this host. */
@@ -147,4 +140,10 @@ exec sleep 600
     await this.#namespace.killAllButAgent();
     await Promise.all(this.#others.map((each) => each.stop('SIGKILL')));
   }
+}
+
+function answer(where: Namespace, listen: string, name: string): WatchedProcess {
+  const own = ['--keep-in-foreground', '--user=root', '--no-resolv', '--no-hosts', '--pid-file=', '--log-facility=-'];
+  const argv = [dnsmasq, '-C', '/dev/null', ...own, `--address=/#/${name}`, `--listen-address=${listen}`];
+  return where.watch(['env', libraries, ...argv, '--bind-dynamic'], { name: `dnsmasq ${listen}` });
 }

@@ -2,19 +2,27 @@
 // process and host name namespaces of their own. Private are /etc, /run, /var/lib, /dev/log and (an overlay) /usr; of this
 // machine nothing is touched. outer0, the link towards the VPN server, is managed, with the addresses it has anyway.
 //
-//   const host = await NetworkManagerHost.start(lab, { openvpn: launcher });     // or program: '/path/of/a/service'
+//   const desktop = useDesktop(lab);                                             // after useLab()
+//   const host = await desktop({ program: '/path/of/a/service' });               // or openvpn: '/path/of/an/openvpn'
 //   await host.import('office', [...lines of a .ovpn]);                          // nmcli connection import
 //   await host.nmcli('connection', 'up', 'office');                              // rejects with nmcli's words
 //   await host.state();                                                          // addresses, routes, DNS, nmcli's view
 //   host.log                                                                     // NetworkManager, its service, and syslog
-//   await host.end();                                                            // in afterEach, before lab.endTest
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { afterEach } from 'vitest';
 import type { Lab } from './lab.ts';
 import { address, type Namespace } from './net.ts';
 import { eventually, type RunOptions, type RunResult, run, type WatchedProcess } from './process.ts';
-import { clientCommand, networkManagerDirectory, projectRoot } from './requirements.ts';
+import {
+  clientCommand,
+  clientUnderTest,
+  isOurs,
+  networkManagerDirectory,
+  peerProgram,
+  projectRoot,
+} from './requirements.ts';
 import { openSystemLog, type SystemLog } from './system-log.ts';
 
 export interface DesktopOptions {
@@ -127,6 +135,22 @@ export class NetworkManagerHost {
     return stdout.split('\n').filter(Boolean).sort();
   }
 
+  /** Follows what the plugin tells NetworkManager, from now on; the lines, without what differs by chance. */
+  async pluginSignals(): Promise<() => readonly string[]> {
+    const rule = "type='signal',interface='org.freedesktop.NetworkManager.VPN.Plugin'";
+    const monitor = this.watch(['dbus-monitor', '--system', rule]);
+    await monitor.line(/NameAcquired/);
+    return () =>
+      monitor.lines
+        .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim())
+        .slice(monitor.lines.findIndex((line) => line.includes('VPN.Plugin')));
+  }
+
+  /** Process ids, as this machine counts them, of what stands in the place of openvpn. */
+  clients(): Promise<readonly number[]> {
+    return this.pidsOf('--management-query-passwords');
+  }
+
   /** The ids, as this machine counts them, of the processes of the host whose command line has a word. */
   async pidsOf(word: string): Promise<readonly number[]> {
     const found: number[] = [];
@@ -169,6 +193,7 @@ export class NetworkManagerHost {
     await this.log.kill();
     await this.#namespace.killAllButAgent();
     this.#syslog[Symbol.dispose]();
+    await rm(this.folder, { recursive: true, force: true });
   }
 }
 
@@ -246,6 +271,7 @@ cp -a /etc/. "$folder/etc/"
 mount --bind "$folder/etc" /etc
 rm -rf /etc/resolv.conf /etc/NetworkManager
 echo '127.0.0.1 localhost' >/etc/hosts
+echo 'nameserver ${address.gateway4}' >/etc/resolv.conf
 sed -i 's/^hosts:.*/hosts: files dns/' /etc/nsswitch.conf
 mkdir -p /etc/NetworkManager/{conf.d,dispatcher.d,dnsmasq.d,dnsmasq-shared.d,system-connections,VPN}
 cp "$folder/NetworkManager.conf" /etc/NetworkManager/
@@ -284,6 +310,28 @@ echo ready
 while wait -n; do :; done
 while :; do sleep 600 & wait; done
 `;
+
+/** The options of a host whose connections run the program under test. */
+export async function desktopUnderTest(lab: Lab): Promise<DesktopOptions> {
+  if (clientUnderTest === 'openvpn') return {};
+  return { openvpn: isOurs ? await packagedLauncher(lab) : peerProgram('2.7') };
+}
+
+/** Hosts that end with their test; the function starts one, which ends an earlier one. After `useLab`. */
+export function useDesktop(lab: () => Lab): (options?: DesktopOptions) => Promise<NetworkManagerHost> {
+  let host: NetworkManagerHost | undefined;
+  const end = async () => {
+    await host?.end();
+    host = undefined;
+  };
+  afterEach(end);
+  return async (options) => {
+    if (host !== undefined) await lab().net.resetClient();
+    await end();
+    host = await NetworkManagerHost.start(lab(), options);
+    return host;
+  };
+}
 
 /** The packaged launcher as it is, but for the place of the program: this checkout's. For `openvpn:`. */
 export async function packagedLauncher(lab: Lab): Promise<string> {

@@ -24,10 +24,15 @@ const full = [
   'route 10.9.0.0 255.255.0.0',
   'route-ipv6 fd00:99::/48',
 ];
+/** IPv6 is blocked beside it. */
+const blocking = [...net30, 'redirect-gateway def1'];
 const whole = [...net30, 'redirect-gateway', 'route 10.9.0.0 255.255.0.0 net_gateway 5'];
 
 function stepsOf(lines: readonly string[], over: Partial<StepContext> = {}): TunnelStep[] {
-  const { device, routes } = planSteps(makeTunnelPlan(planInput(lines)).plan, { ...context, ...over });
+  const { device, routes } = planSteps(makeTunnelPlan(planInput(lines, { ipv6Leak: 'block' })).plan, {
+    ...context,
+    ...over,
+  });
   return [...device, ...routes];
 }
 
@@ -259,7 +264,7 @@ describe('applySteps and undoSteps', () => {
 
 describe('Journal', () => {
   it('lets another process undo what a killed one left, from its records alone', async () => {
-    for (const lines of [full, whole]) {
+    for (const lines of [full, whole, blocking]) {
       const { host, log, ports } = bench();
       const before = host.state();
       const moments: { record: string; host: FakeHost }[] = [];

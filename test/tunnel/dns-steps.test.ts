@@ -20,10 +20,12 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
   const config = clientConfig('remote 198.51.100.1', ...lines);
   const fake = new FakeHost();
   const log: string[] = [];
+  let overwritten = false;
   const dns: DnsPort = {
     apply: async ({ device, id, wanted }) => {
       const addresses = wanted.servers.flatMap(({ addresses }) => addresses.map(({ address }) => address));
       fake.calls.push(`dns ${device} ${addresses.join(' ')}`);
+      overwritten = false;
       if (outcome === 'failed') return { result: 'failed', reason: 'nobody answers' };
       const setting = {
         servers: [],
@@ -41,6 +43,7 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
       fake.calls.push(`no dns ${device}`);
       return { result: 'restored' };
     },
+    stands: async () => !overwritten,
     clear: async () => ({ result: 'restored' }),
   };
   const host = new Host(config, {
@@ -72,6 +75,9 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
     fake,
     host,
     log,
+    overwrite: () => {
+      overwritten = true;
+    },
     async open() {
       await host.open(request());
       await host.route();
@@ -145,6 +151,24 @@ describe('name servers among the steps of a tunnel', () => {
     expect(dnsCalls(fake.calls)).toEqual(['no dns tun0', 'dns tun0 10.8.0.53']);
     await update('-dhcp-option');
     expect(dnsCalls(fake.calls).slice(2)).toEqual(['no dns tun0']);
+  });
+
+  it('are set again where another program has written over them, and only there', async () => {
+    const { fake, host, open, close, overwrite, log } = bench([]);
+    await host.refreshDns();
+    await open();
+    fake.calls.splice(0);
+    await host.refreshDns();
+    expect(dnsCalls(fake.calls)).toEqual([]);
+    overwrite();
+    await host.refreshDns();
+    expect(dnsCalls(fake.calls)).toEqual(['no dns tun0', 'dns tun0 10.8.0.1']);
+    expect(log.filter((line) => line.includes('written over'))).toHaveLength(1);
+    overwrite();
+    await Promise.all([host.refreshDns(), close(false)]);
+    expect(dnsCalls(fake.calls).at(-1)).toBe('no dns tun0');
+    await host.refreshDns();
+    expect(dnsCalls(fake.calls).at(-1)).toBe('no dns tun0');
   });
 
   it('that are refused are one warning', async () => {

@@ -130,6 +130,7 @@ export class FakeHost {
     routesTo: (prefix) => this.routes.filter((route) => route.prefix === prefix),
     linkIndex: (device) => (this.devices.has(device) ? (this.indexes.get(device) ?? 7) : undefined),
     linkAddressOf: () => '02:00:00:00:00:0a',
+    addresses: () => this.addresses,
     addressesOf: (device) => this.addresses.filter((address) => address.device === device),
   };
 
@@ -158,6 +159,7 @@ export class FakeHost {
       (other) =>
         other.prefix === route.prefix &&
         other.gateway === route.gateway &&
+        other.type === route.type &&
         other.device === route.device &&
         (route.metric === undefined || other.metric === route.metric),
     );

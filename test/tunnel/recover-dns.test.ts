@@ -71,6 +71,7 @@ function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false) {
       calls.push(['undo', applied]);
       return Promise.resolve(answer);
     },
+    stands: () => Promise.reject(new Error('nobody asks that')),
     clear(request) {
       calls.push(['clear', request]);
       return Promise.resolve(answer);
