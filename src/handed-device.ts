@@ -45,6 +45,7 @@ export function hostOfHanded(host: TunnelHost, { blocksIpv6 }: HandedDevice): Tu
     update: async (request) => blocked(await host.update(request)),
     route: () => host.route(),
     follow: (server) => host.follow(server),
+    refreshDns: () => host.refreshDns(),
     scriptEnvironment: (type) => host.scriptEnvironment(type),
     dropPrivileges: () => host.dropPrivileges(),
     close: (reason, letGo) => host.close(reason, letGo),

@@ -13,6 +13,8 @@ export interface IpConfig {
   readonly ip6: Dictionary | undefined;
   /** IPv6 goes into the tunnel, where nothing takes it, because all IPv4 goes there and the tunnel has no IPv6. */
   readonly blocksIpv6: boolean;
+  /** A tunnel for its own networks, whose name servers are for no domain of their own: they are left out. */
+  readonly withoutDns: boolean;
 }
 
 export interface IpConfigRules {
@@ -66,9 +68,24 @@ export const IP6_TYPES: Readonly<Record<string, string>> = {
 /** What is told of a tunnel that is up. The facts are checked ones. */
 export function ipConfigOf(facts: TunnelFacts, rules: IpConfigRules): IpConfig {
   const never4 = neverDefault(facts.redirect4, rules.takesDefaultRoute);
-  const never6 = neverDefault(facts.redirect6, rules.takesDefaultRoute);
   const takesAll4 = facts.address4 !== undefined && !never4 && !rules.neverDefault4;
+  // Where all IPv4 goes through the tunnel, IPv6 goes with it rather than past it.
+  const never6 = neverDefault(facts.redirect6, rules.takesDefaultRoute || (takesAll4 && rules.blocksIpv6Leak));
+  const takesAll6 = facts.address6 !== undefined && !never6 && !rules.neverDefault6;
   const blocksIpv6 = rules.blocksIpv6Leak && facts.address6 === undefined && takesAll4;
+  const domains = facts.searchDomains.length + facts.routingDomains.length;
+  const withoutDns = !takesAll4 && !takesAll6 && domains === 0 && facts.dns.length > 0;
+  return {
+    ...dictionaries(withoutDns ? { ...facts, dns: [] } : facts, rules, { never4, never6, blocksIpv6 }),
+    withoutDns,
+  };
+}
+
+function dictionaries(
+  facts: TunnelFacts,
+  rules: IpConfigRules,
+  { never4, never6, blocksIpv6 }: { never4: boolean; never6: boolean; blocksIpv6: boolean },
+): Omit<IpConfig, 'withoutDns'> {
   const ip4 = facts.address4 === undefined ? undefined : ip4Config(facts, facts.address4, never4);
   const ip6 =
     facts.address6 !== undefined

@@ -173,15 +173,13 @@ export class Plugin {
     for (const note of settings.notes) this.#ports.log('notice', note);
     if (this.#options.followsCaller) await this.#follow(sender);
     const contents = await this.#ports.readFiles(settings.files, connection.users);
+    this.#expectCurrent(run);
     const lines = readLines(settings, contents);
     const { findings } = configOfLines(configLines(lines), 'vpn.data', {});
     const wrong = findings.find(({ severity }) => severity === 'error');
     if (wrong !== undefined) throw badArguments(`${wrong.origin.file}: ${wrong.message}`);
     await this.#clientGone;
-    // Somebody may have had enough meanwhile.
-    if (this.#run !== run || this.#machine.state !== ServiceState.starting) {
-      throw new PluginError('StoppingInProgress', 'The connection was ended before it began');
-    }
+    this.#expectCurrent(run);
     let gone: () => void = () => {};
     this.#clientGone = new Promise((resolve) => {
       gone = resolve;
@@ -206,6 +204,12 @@ export class Plugin {
       gone();
       throw new PluginError('LaunchFailed', messageOf(error));
     }
+  }
+
+  /** Somebody may have had enough meanwhile. */
+  #expectCurrent(run: Run): void {
+    if (this.#run === run && this.#machine.state === ServiceState.starting) return;
+    throw new PluginError('StoppingInProgress', 'The connection was ended before it began');
   }
 
   #newSecrets(value: unknown): void {
@@ -270,6 +274,12 @@ export class Plugin {
       this.#ports.log(
         'notice',
         'IPv6 is blocked as long as the tunnel is up: all of IPv4 goes through it, and it has no IPv6 (block-ipv6-leak=no in vpn.data turns this off)',
+      );
+    }
+    if (config.withoutDns) {
+      this.#ports.log(
+        'notice',
+        'the name servers of the tunnel are left out: the connection is for its own networks only, and the server names no domain',
       );
     }
     this.#machine.handleUp(config);

@@ -16,6 +16,7 @@ const configOf = (address = 1): IpConfig => ({
   ip4: undefined,
   ip6: undefined,
   blocksIpv6: false,
+  withoutDns: false,
 });
 const problemOf = (code: ClientProblem['code'], message = 'It failed', retry = true): ClientProblem => ({
   code,
