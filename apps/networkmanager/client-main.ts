@@ -104,6 +104,7 @@ async function compose(order: Extract<ToClient, { type: 'start' }>, config: Conf
         Object.entries(composed.scriptEnvironment()).flatMap(([name, value]) =>
           name.startsWith('foreign_option_') ? [value] : [],
         );
+      let asks = false;
       const { client, run: began } = composed.start({
         state(state) {
           if (state.phase !== 'connected') return;
@@ -116,10 +117,12 @@ async function compose(order: Extract<ToClient, { type: 'start' }>, config: Conf
           if (banner !== undefined) say({ type: 'banner', text: banner });
         },
         loginRefused(reason) {
-          // A question of the server's is no refusal of the password.
-          if (!reason.startsWith('CRV1:')) say({ type: 'refused', question: { kind: 'login', of: 'Auth' } });
+          asks = reason.startsWith('CRV1:');
         },
-        signalled({ error }) {
+        signalled({ error, text }) {
+          // Neither a token that has expired nor a question of the server's is a refusal of the password.
+          const refused = text === 'auth-failure' && error?.code === 'SALLYPORT_AUTH_FAILED' && !asks;
+          if (refused) say({ type: 'refused', question: { kind: 'login', of: 'Auth' } });
           if (error !== undefined) say({ type: 'attempt-failed', problem: problemOf(error) });
         },
       });

@@ -144,12 +144,14 @@ export class ServiceMachine {
 
   handleUp(config: IpConfig): void {
     if (!this.#isRunning) return;
+    this.#start?.secrets.accept();
+    this.#asked.clear();
+    this.#lastProblem = undefined;
+    this.#finalInARow = 0;
     const text = JSON.stringify(config, (_, value) => (value instanceof Uint8Array ? [...value] : value));
     if (this.#state === ServiceState.started && this.#told === text) return;
     this.#told = text;
     this.#connectByMs = undefined;
-    this.#lastProblem = undefined;
-    this.#finalInARow = 0;
     this.#effects.push({ kind: 'config', config });
     if (this.#state !== ServiceState.started) this.#enter(ServiceState.started);
   }

@@ -104,6 +104,12 @@ export class SecretStore {
     if (value !== undefined) this.#refused.set(name, value);
   }
 
+  /** What was answered is right, as it has turned out. */
+  accept(): void {
+    this.#refused.clear();
+    this.#proxyAsked = false;
+  }
+
   /** Whether the very value that was refused has been brought again: nobody who was asked has another one. */
   isRefusedAgain(question: Question): boolean {
     if (question.kind === 'challenge') return false;

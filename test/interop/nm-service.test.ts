@@ -338,6 +338,97 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
   });
 
+  it('has the names of its domains, and only these, asked of its servers, where NetworkManager can', async () => {
+    await lab().server({
+      lines: [
+        'push "dns server 0 address 10.8.0.1"',
+        'push "dns server 0 resolve-domains lab.example"',
+        'push "dns search-domains corp.example"',
+      ],
+    });
+    const host = await desktop({ dns: 'dnsmasq' });
+    const before = await host.state();
+    await host.import('office', lab().clientLines());
+    await host.nmcli('connection', 'modify', 'office', 'ipv4.never-default', 'yes', 'ipv6.never-default', 'yes');
+    await host.nmcli('general', 'logging', 'level', 'DEBUG', 'domains', 'DNS');
+    await upOrWhy(host);
+    const { connection, resolvConf } = await host.state('office');
+    expect(connection).toContain('IP4.DOMAIN: corp.example');
+    expect(connection).toContain('IP4.DOMAIN: ~lab.example');
+    expect(resolvConf).toMatch(/^search corp\.example home\.example$/m);
+    expect(resolvConf).toContain('nameserver 127.0.0.1');
+    console.log(host.log.lines.filter((line) => /dns/.test(line)).join('\n'), resolvConf);
+    await host.nmcli('connection', 'down', 'office');
+    await expectRestored(host, before);
+  });
+
+  it('ends with the bus, and leaves no device', async () => {
+    await lab().server();
+    const host = await desktop();
+    await host.import('office', lab().clientLines());
+    await upOrWhy(host);
+    const [daemon = 0] = await host.pidsOf('dbus-daemon');
+    process.kill(daemon, 'SIGKILL');
+    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
+  });
+
+  it('goes on after the server was gone for a while, and ends where its password is not taken any more', async () => {
+    const management = await serverThatAsks();
+    const host = await desktop();
+    const before = await host.state();
+    await importForMax(host, ...storedPassword('s3cret'));
+    const activation = upOrWhy(host);
+    const first = await management.event('CONNECT');
+    await management.command(`client-auth-nt ${first.cid} ${first.kid}`);
+    await activation;
+    await management.command(`client-kill ${first.cid}`);
+    const second = await management.event('CONNECT');
+    expect(second.env).toMatchObject({ username: 'max', password: 's3cret' });
+    await isUp(host);
+    await management.command(`client-auth-nt ${second.cid} ${second.kid}`);
+    await eventually('the tunnel works again', () => pings(lab().net.client, '10.8.0.1'));
+    await management.command(`client-kill ${second.cid}`);
+    const third = await management.event('CONNECT');
+    await management.command(`client-deny ${third.cid} ${third.kid} "no"`);
+    await expectRestored(host, before);
+    expect(await host.active()).not.toContain('office:activated');
+  });
+
+  it('goes on with the password when its token has expired', async () => {
+    await serverWithPassword(['auth-gen-token 2', 'reneg-sec 4 4', 'hand-window 2']);
+    const host = await desktop();
+    await importForMax(host, ...storedPassword('s3cret'));
+    await upOrWhy(host);
+    const refused = /SIGUSR1\[soft,auth-failure \(auth-token\)\]/;
+    await eventually('the token is refused', () => host.messages().some((line) => refused.test(line)));
+    const mark = host.messages().findIndex((line) => refused.test(line));
+    await eventually(
+      'the password is taken',
+      async () =>
+        host
+          .messages()
+          .slice(mark)
+          .filter((line) => /Initialization Sequence Completed/.test(line)).length > 0,
+      60_000,
+    );
+    await isUp(host);
+    expect(await pings(lab().net.client, '10.8.0.1')).toBe(true);
+  });
+
+  it('has a tap device under a name of its own', async () => {
+    await lab().server({ without: ['dev'], lines: ['dev tap'] });
+    const host = await desktop();
+    const before = await host.state();
+    await host.import('office', lab().clientLines({ device: 'tap' }));
+    await host.nmcli('connection', 'modify', 'office', '+vpn.data', 'dev=office0,dev-type=tap');
+    await upOrWhy(host);
+    expect((await host.state('office')).addresses.join()).toContain('office0 inet 10.8.0.2/24');
+    expect(await pings(lab().net.client, '10.8.0.1')).toBe(true);
+    await host.nmcli('connection', 'down', 'office');
+    await expectRestored(host, before);
+  });
+
   it("does not read root's files for a connection that is private to a user", async () => {
     await lab().server();
     const host = await desktop();

@@ -246,6 +246,14 @@ describe('a password', () => {
     expect(rig.after((machine) => machine.handleQuestion(1, LOGIN))).toEqual(['failure 0', '5', '6', 'stop', 'quit']);
   });
 
+  it('that was refused once and has let somebody in since is used again', () => {
+    const rig = new Rig();
+    rig.connect();
+    rig.machine.handleRefusedAnswer({ kind: 'login', of: 'Auth' });
+    rig.after((machine) => machine.handleUp(configOf()));
+    expect(rig.after((machine) => machine.handleQuestion(2, LOGIN))).toEqual(['answer 2 alice right']);
+  });
+
   it('that is wanted anew while the tunnel was up is asked for from starting, where NetworkManager allows it', () => {
     const rig = new Rig();
     rig.connect({ secrets: secretsOf({}) });
