@@ -350,14 +350,21 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const before = await host.state();
     await host.import('office', lab().clientLines());
     await host.nmcli('connection', 'modify', 'office', 'ipv4.never-default', 'yes', 'ipv6.never-default', 'yes');
-    await host.nmcli('general', 'logging', 'level', 'DEBUG', 'domains', 'DNS');
     await upOrWhy(host);
     const { connection, resolvConf } = await host.state('office');
     expect(connection).toContain('IP4.DOMAIN: corp.example');
     expect(connection).toContain('IP4.DOMAIN: ~lab.example');
     expect(resolvConf).toMatch(/^search corp\.example home\.example$/m);
     expect(resolvConf).toContain('nameserver 127.0.0.1');
-    console.log(host.log.lines.filter((line) => /dns/.test(line)).join('\n'), resolvConf);
+    const { stdout } = await host.run([
+      ...['dbus-send', '--system', '--print-reply', '--dest=org.freedesktop.NetworkManager'],
+      ...['/org/freedesktop/NetworkManager/DnsManager', 'org.freedesktop.DBus.Properties.Get'],
+      ...['string:org.freedesktop.NetworkManager.DnsManager', 'string:Configuration'],
+    ]);
+    const [, ofTunnel = ''] = /"10\.8\.0\.1"([^]*?)"priority"/.exec(stdout) ?? [];
+    expect([...ofTunnel.matchAll(/string "([^"]*)"/g)].map(([, text]) => text)).toEqual([
+      ...['domains', 'corp.example', '~lab.example', 'interface', 'tun0'],
+    ]);
     await host.nmcli('connection', 'down', 'office');
     await expectRestored(host, before);
   });
