@@ -1,6 +1,11 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
+<<<<<<< HEAD
 // dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for each kind of helper
 // process, one for `pki` and `server init`, one for the commands of profiles, three for NetworkManager's service.
+=======
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for helper processes, one for the thread of
+// handshakes whose key is elsewhere, one for `pki` and `server init`, one for the commands of profiles.
+>>>>>>> main
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,6 +36,7 @@ await build({
     'nm-client': 'apps/networkmanager/client-main.ts',
     'nm-read-as-user': 'apps/networkmanager/read-as-user.ts',
     'dns-helper': 'src/dns-helper.ts',
+    'signing-thread': 'src/signing-thread.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

@@ -19,6 +19,7 @@ import {
   startPlugins,
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
+import type { ExternalSigner } from './control/tls-engine.ts';
 import { handedPorts, hostOfHanded } from './handed-device.ts';
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
@@ -31,6 +32,7 @@ import { parseInlineCredentials, readCredentialsFile } from './node/credentials-
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { createNodeResolver } from './node/resolver.ts';
 import { createNodeScripts } from './node/scripts.ts';
+import { createSignedElsewhereFactory } from './node/signed-elsewhere.ts';
 import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { recoverBeforeStart } from './recover.ts';
@@ -46,6 +48,8 @@ export interface ComposeOptions extends Surroundings {
   readonly challenges?: ChallengePort | undefined;
   /** Whoever steers the attempts from outside, if there is anybody. */
   readonly steering?: Steering | undefined;
+  /** Whoever signs in place of a private key. */
+  readonly signer?: ExternalSigner | undefined;
 }
 
 export interface ComposedClient {
@@ -80,18 +84,24 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
     const { handed } = options;
     const { devices, network } = handed === undefined ? hostPorts(options.device, 1) : handedPorts(handed);
     const resolver = createNodeResolver();
+    const { signer } = options;
+    const tlsMaterial = await loadTlsMaterial(
+      { ...config.tls, keyIsElsewhere: signer !== undefined },
+      {
+        read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
+        stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
+        list: (path) => nodeMaterialFiles.list(pathOf(path)),
+        exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
+        passphrase: options.passphrase,
+        warn,
+      },
+    );
     const material = {
       wrapOf: loadWraps(config, readText),
-      tls: createNodeTlsFactory(
-        await loadTlsMaterial(config.tls, {
-          read: (path, only) => nodeMaterialFiles.read(pathOf(path), only),
-          stamp: (path) => nodeMaterialFiles.stamp(pathOf(path)),
-          list: (path) => nodeMaterialFiles.list(pathOf(path)),
-          exists: (path) => nodeMaterialFiles.exists(pathOf(path)),
-          passphrase: options.passphrase,
-          warn,
-        }),
-      ),
+      tls:
+        signer === undefined
+          ? createNodeTlsFactory(tlsMaterial)
+          : createSignedElsewhereFactory(tlsMaterial, new URL('./signing-thread.js', options.workerUrl), signer),
       peerInfo: {
         version: OPENVPN_VERSION,
         platform: process.platform === 'darwin' ? 'mac' : process.platform,

@@ -19,7 +19,7 @@ import {
 import { optionsErrorText, warningsOf } from '../../src/config.ts';
 import type { Control, ControlOrder, EndReport } from '../desktop/control-server.ts';
 import { CONTROL_ORDER } from '../desktop/order.ts';
-import { type Management, openManagement } from '../management/management.ts';
+import { EndedEarly, type Management, openManagement } from '../management/management.ts';
 import { announce } from './announce.ts';
 import { goToBackground } from './background.ts';
 import { commandCredentials, secretsForDaemon } from './credentials.ts';
@@ -93,6 +93,11 @@ export async function runOpenVpn(
       }
       return await leave(end);
     } catch (error) {
+      if (error instanceof EndedEarly) {
+        logger.log(Level.info, `${error.signalName}[hard,init_instance] received, process exiting`);
+        once.management?.core.state('EXITING', error.signalName);
+        return leave(endReport(0, undefined));
+      }
       explain(error, logger);
       return leave(endReport(FAILED, error));
     }
@@ -181,6 +186,8 @@ async function runOnce(
       if (first) child?.ready({ keepDirectory: config.process.cd !== undefined });
     },
   };
+  const { management } = once;
+  if (management !== undefined) signals.listen({ signal: management.signalEarly, statistics: () => {} });
   const running = config.mode === 'server' ? await runServer(setting) : await runClient(setting);
   signals.listen({
     ...running,

@@ -4,7 +4,14 @@ import type { Worker } from 'node:worker_threads';
 import type { Config, Logger, SallyportError } from '../../src/command.ts';
 import { composeClient } from '../../src/compose.ts';
 import type { Control } from '../desktop/control-server.ts';
-import { clientObserver, ManagedChallenges, managedSteering, protocolOf } from '../management/client-side.ts';
+import {
+  clientObserver,
+  ManagedChallenges,
+  managedCertificate,
+  managedSigner,
+  managedSteering,
+  protocolOf,
+} from '../management/client-side.ts';
 import type { Management } from '../management/management.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
@@ -45,7 +52,13 @@ export type RunEnd =
 
 /** Reads what the configuration names, and connects. Rejects for what can't be read. */
 export async function runClient(setting: RunSetting): Promise<Running> {
-  const { config: stated, logger, service, credentials, management, control } = setting;
+  const { logger, service, credentials, management, control } = setting;
+  let isReady = false;
+  const ready = (): void => {
+    if (!isReady) setting.ready();
+    isReady = true;
+  };
+  const stated = management === undefined ? setting.config : await heldStart(setting.config, management, ready);
   // `auth-retry` can be changed by management while the client runs.
   let authRetry = stated.authRetry;
   const config: Config = Object.defineProperty({ ...stated }, 'authRetry', { get: () => authRetry });
@@ -57,9 +70,10 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     log: logger.log,
     challenges: managed ?? credentials.challenges(),
     passphrase: () => credentials.passphrase(),
+    signer: management?.settings.externalKey && managedSigner(management.core, management.settings.externalKey),
     steering: management && observer && managedSteering(management.core, (profile) => observer.begins(profile)),
   });
-  setting.ready();
+  ready();
   const { client, run } = composed.start({
     ...observer,
     state(state) {
@@ -116,4 +130,18 @@ export async function runClient(setting: RunSetting): Promise<Running> {
       reports.stop();
     },
   };
+}
+
+/**
+ * What comes before keys are read, as with the C program: a hold, and the question for the certificate. Whoever waits for
+ * this process to be ready does not wait for answers of a management client.
+ */
+async function heldStart(config: Config, { core, settings, early }: Management, ready: () => void): Promise<Config> {
+  const { hold, queryPasswords, externalCert } = settings;
+  if (hold || queryPasswords || externalCert !== undefined) ready();
+  await core.hold(0, early);
+  if (externalCert === undefined) return config;
+  const text = await managedCertificate(core, externalCert, early);
+  const origin = { file: '[MANAGEMENT]', line: 1 };
+  return { ...config, tls: { ...config.tls, cert: { kind: 'inline', text, origin } } };
 }

@@ -7,6 +7,7 @@ import {
   type ClientState,
   type ConnectionProfile,
   type CredentialsPort,
+  type ExternalSigner,
   FATAL,
   formatAddress,
   type SocketAddress,
@@ -14,6 +15,8 @@ import {
   type TunnelPlan,
 } from '../../src/command.ts';
 import type { ManagementCore } from './core.ts';
+import { type ExternalKeyFlag, signingQuestion } from './external-key.ts';
+import { withinSignal } from './within-signal.ts';
 
 /** What a client tells while it runs. */
 export function clientObserver(core: ManagementCore, environment: () => Readonly<Record<string, string>>) {
@@ -123,9 +126,10 @@ export class ManagedChallenges implements ChallengePort {
 
   readonly respond = (challenge: Challenge, signal: AbortSignal): Promise<string> => {
     if (!challenge.responseRequired) return Promise.resolve('');
-    return new Promise((resolve, reject) => {
+    return withinSignal<string>(signal, (resolve) => {
       this.#answer = resolve;
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    }).finally(() => {
+      this.#answer = undefined;
     });
   };
 
@@ -140,6 +144,31 @@ export class ManagedChallenges implements ChallengePort {
     return true;
   }
 }
+
+/** The certificate in PEM, by the hint of `management-external-cert`. Rejects when the signal fires. */
+export async function managedCertificate(core: ManagementCore, hint: string, signal: AbortSignal): Promise<string> {
+  const lines = await core.askLines('certificate', `>NEED-CERTIFICATE:${hint}`, 'certificate', signal);
+  return `${lines.join('\n')}\n`;
+}
+
+/** Has the management client sign (`management-external-key`). */
+export const managedSigner =
+  (core: ManagementCore, flags: ReadonlySet<ExternalKeyFlag>): ExternalSigner =>
+  async (request, signal) => {
+    const question = signingQuestion(request, flags);
+    if (question === undefined) {
+      core.ports.log(`RSA padding mode not supported by management-client <${request.padding}>`, 'warning');
+      throw new Error('no padding that the management client knows');
+    }
+    const version = core.connection?.clientVersion ?? 1;
+    const data = Buffer.from(question.data).toString('base64');
+    const message =
+      version <= 1 ? `>RSA_SIGN:${data}` : `>PK_SIGN:${data}${version < 3 ? '' : `,${question.algorithm}`}`;
+    const lines = await core.askLines('signature', message, version <= 1 ? 'rsa-sign' : 'pk-sign', signal);
+    const base64 = lines.join('');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) throw new Error('no base64 from the management client');
+    return new Uint8Array(Buffer.from(base64, 'base64'));
+  };
 
 /** Holds, and asks about remotes and proxies, where the configuration says so. */
 export function managedSteering(core: ManagementCore, begins: (profile: ConnectionProfile) => void): Steering {

@@ -95,9 +95,12 @@ const unsupported = ({ say }: Context, name: string): void =>
 
 const exit: Command = { run: ({ core }) => core.connection?.output.halt() };
 
-const signature: Command = {
-  run: ({ say }, _, name) => say(`ERROR: The ${name} command is not currently available`),
-};
+/** Commands whose lines answer a question, and which kind of it. */
+const lines = (kind: 'signature' | 'certificate'): Command => ({
+  run({ core, say }, _, name) {
+    if (!core.beginLines(kind)) say(`ERROR: The ${name} command is not currently available`);
+  },
+});
 
 const pkcs11: Command = {
   run: ({ say }, _, name) => say(`ERROR: The '${name}' command is not supported: this program has no PKCS#11`),
@@ -201,9 +204,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       say('SUCCESS: bytecount interval changed');
     },
   },
-  'rsa-sig': signature,
-  'pk-sig': signature,
-  certificate: signature,
+  'rsa-sig': lines('signature'),
+  'pk-sig': lines('signature'),
+  certificate: lines('certificate'),
   'pkcs11-id-count': pkcs11,
   'pkcs11-id-get': pkcs11,
   'remote-entry-count': {

@@ -6,6 +6,7 @@
 
 import { History } from './history.ts';
 import type { ManagementSettings } from './settings.ts';
+import { withinSignal } from './within-signal.ts';
 
 export const MANAGEMENT_VERSION = 6;
 const ECHO_ENTRIES = 100;
@@ -42,6 +43,14 @@ export interface Question {
   resolve(): void;
 }
 
+/** A question whose answer is a command with lines behind it. */
+interface LineQuestion {
+  readonly kind: 'signature' | 'certificate';
+  /** The command is there, its lines follow. */
+  begin(): void;
+  resolve(lines: readonly string[]): void;
+}
+
 /** What belongs to the client that is connected. */
 export interface Connection {
   readonly output: ManagementOutput;
@@ -70,10 +79,11 @@ export class ManagementCore {
   bytecountSeconds = 0;
   readonly #password: string | undefined;
   /** A new client is told what is waited for. */
-  #special: string | undefined;
+  readonly #waitedFor = new Set<{ readonly message: string }>();
   #released = false;
   #release: (() => void) | undefined;
   #steering: ((words: readonly string[]) => boolean) | undefined;
+  #lineQuestion: LineQuestion | undefined;
 
   constructor(settings: ManagementSettings, password: string | undefined, ports: CorePorts) {
     this.settings = settings;
@@ -186,6 +196,52 @@ export class ManagementCore {
     return { username, password };
   }
 
+  /**
+   * Says `message` and waits for the lines of the command that answers it. `command`: as its success is told. Rejects when
+   * the signal fires.
+   */
+  async askLines(
+    kind: LineQuestion['kind'],
+    message: string,
+    command: string,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    if (this.connection === undefined) {
+      this.ports.log(`Need ${kind} from management interface, waiting...`, 'info');
+    }
+    let begun = false;
+    try {
+      const lines = await this.#wait(message, signal, (resolve) => {
+        this.#lineQuestion = {
+          kind,
+          begin: () => {
+            begun = true;
+          },
+          resolve,
+        };
+      });
+      this.say(`SUCCESS: ${command} command succeeded`);
+      return lines as readonly string[];
+    } catch (error) {
+      if (begun && this.connection !== undefined) {
+        this.connection.extra = undefined;
+        this.say(`ERROR: ${command} command failed`);
+      }
+      throw error;
+    } finally {
+      this.#lineQuestion = undefined;
+    }
+  }
+
+  /** The lines of an answer follow; false where nobody asked for it. */
+  beginLines(kind: LineQuestion['kind']): boolean {
+    const question = this.#lineQuestion;
+    if (this.connection === undefined || question?.kind !== kind) return false;
+    question.begin();
+    this.connection.extra = { lines: [], done: (lines) => question.resolve(lines) };
+    return true;
+  }
+
   /** The flag is set and nobody has released it since the last start. */
   get wouldHold(): boolean {
     return this.holdFlag && !this.#released;
@@ -240,20 +296,18 @@ export class ManagementCore {
 
   /** What is waited for, for a client that asks for what it can't have now. */
   repeatSpecial(): void {
-    if (this.#special !== undefined) this.say(this.#special);
+    this.say(...[...this.#waitedFor].map(({ message }) => message));
   }
 
   async #wait(message: string, signal: AbortSignal, begin: (resolve: (value: unknown) => void) => void) {
     signal.throwIfAborted();
-    this.#special = message;
+    const waitedFor = { message };
+    this.#waitedFor.add(waitedFor);
     this.say(message);
     try {
-      return await new Promise<unknown>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        begin(resolve);
-      });
+      return await withinSignal(signal, begin);
     } finally {
-      this.#special = undefined;
+      this.#waitedFor.delete(waitedFor);
     }
   }
 

@@ -31,8 +31,10 @@ export type Attached = Pick<
 export interface Management {
   readonly core: ManagementCore;
   readonly settings: ManagementSettings;
-  /** Fires when a signal comes by management while nothing runs that could take it. */
+  /** Fires when the program is to end while nothing runs that could take the signal. */
   readonly early: AbortSignal;
+  /** Such a signal, from wherever it came. Others than those that end the program mean nothing yet. */
+  signalEarly(name: string): void;
   attach(running: Attached | undefined): void;
   close(): Promise<void>;
 }
@@ -51,10 +53,11 @@ export async function openManagement(config: Config, logger: Logger, title: stri
   const early = new AbortController();
   let running: Attached | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const signalEarly = (name: string): void => {
+    if (name === 'SIGTERM' || name === 'SIGINT') early.abort(new EndedEarly(name));
+  };
   const nothing: Attached = {
-    signal: (name) => {
-      if (name === 'SIGTERM' || name === 'SIGINT') early.abort(ended());
-    },
+    signal: signalEarly,
     forgetPasswords: () => {},
     status: () => undefined,
     loadStats: () => ({ clients: 0, bytesIn: 0, bytesOut: 0 }),
@@ -112,6 +115,7 @@ export async function openManagement(config: Config, logger: Logger, title: stri
     core,
     settings,
     early: early.signal,
+    signalEarly,
     attach(next) {
       running = next;
     },
@@ -126,8 +130,15 @@ export async function openManagement(config: Config, logger: Logger, title: stri
 /** Verb 3, never shown as information. */
 const COMMAND_LEVEL = Level.restart | 0x80;
 
-const ended = (): SallyportError =>
-  new SallyportError('Ended by the management client', { code: 'SALLYPORT_ABORTED', blame: 'config' });
+/** The program was told to end before anything ran. */
+export class EndedEarly extends SallyportError {
+  readonly signalName: string;
+
+  constructor(signalName: string) {
+    super(`${signalName} received before the start`, { code: 'SALLYPORT_ABORTED', blame: 'config' });
+    this.signalName = signalName;
+  }
+}
 
 /** In a time that depends on the length of what was entered alone. */
 export function sameSecret(entered: string, secret: string): boolean {

@@ -3,6 +3,7 @@
 
 import { integerOf } from './commands.ts';
 import type { ManagementCore } from './core.ts';
+import { withinSignal } from './within-signal.ts';
 
 /** A client that is in. */
 export interface ServedClient {
@@ -67,9 +68,8 @@ export class ServerCommands {
     const cid = this.#cids.get(id) ?? 0;
     const kid = renegotiation ? (this.#kids.get(id) ?? 0) + 1 : 0;
     this.#kids.set(id, kid);
-    const answer = new Promise<Judgement>((resolve, reject) => {
+    const answer = withinSignal<Judgement>(signal, (resolve) => {
       this.#waiting.set(cid, { kid, decide: resolve, pending });
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
     this.#tell(`${renegotiation ? 'REAUTH' : 'CONNECT'},${cid},${kid}`, environment);
     return answer.finally(() => {

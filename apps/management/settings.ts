@@ -1,6 +1,7 @@
 // The management options of a configuration, out of its lines. Pure.
 
 import type { Config } from '../../src/command.ts';
+import type { ExternalKeyFlag } from './external-key.ts';
 
 export interface ManagementSettings {
   /** A path of a unix socket, or host and port. `tunnel` as host: the tunnel's own address. */
@@ -19,6 +20,10 @@ export interface ManagementSettings {
   readonly signalOnDisconnect: boolean;
   readonly upDown: boolean;
   readonly clientAuth: boolean;
+  /** The management client signs, and can do this. */
+  readonly externalKey: ReadonlySet<ExternalKeyFlag> | undefined;
+  /** It has the certificate, too; the hint that it is told. */
+  readonly externalCert: string | undefined;
   readonly logLines: number;
   readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
   readonly isServer: boolean;
@@ -45,8 +50,19 @@ export function managementSettings(config: Config): ManagementSettings | undefin
     signalOnDisconnect: has('management-signal'),
     upDown: has('management-up-down'),
     clientAuth: has('management-client-auth'),
+    externalKey: externalKeyFlags(config),
+    externalCert: last('management-external-cert')?.[0],
     logLines: Math.max(1, Number(last('management-log-cache')?.[0] ?? 250)),
     remapUsr1: config.process.remapUsr1,
     isServer: config.mode === 'server',
   };
+}
+
+/** All lines count; without a word about padding it is the old one alone. Unknown words were refused with the configuration. */
+function externalKeyFlags(config: Config): ReadonlySet<ExternalKeyFlag> | undefined {
+  const lines = config.lines.filter(({ option }) => option === 'management-external-key');
+  if (lines.length === 0) return undefined;
+  const flags = new Set(lines.flatMap(({ words }) => words as readonly ExternalKeyFlag[]));
+  if (!flags.has('nopadding') && !flags.has('pkcs1')) flags.add('pkcs1');
+  return flags;
 }

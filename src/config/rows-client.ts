@@ -1,12 +1,8 @@
 // Option rows: pulling from a server, credentials, the management interface.
 
-import { type OptionRow, refused, row, WORKS } from './option-row.ts';
+import { type OptionRow, row, WORKS } from './option-row.ts';
 
 const CLIENT = { side: 'client' } as const;
-const EXTERNAL_KEY = refused(
-  'a key that only signs from outside cannot be used: Node’s TLS takes keys, not signers',
-  'Write cert and key, or pkcs12, with files.',
-);
 
 export const CLIENT_ROWS: readonly OptionRow[] = [
   row('client', '', 0, 'general', WORKS, 'A client: pull and tls-client.', CLIENT),
@@ -59,14 +55,22 @@ export const CLIENT_ROWS: readonly OptionRow[] = [
   row('management-signal', '', 0, 'general', WORKS, 'Restart when the management client goes.'),
   row('management-forget-disconnect', '', 0, 'general', WORKS, 'Forget passwords when the management client goes.'),
   row('management-up-down', '', 0, 'general', WORKS, 'Tell the management client of tunnel up and down.'),
-  row('management-external-key', '[flags…]', [0, 15], 'general', EXTERNAL_KEY, 'The management client signs.', CLIENT),
+  row(
+    'management-external-key',
+    '[nopadding] [pkcs1] [pss] [digest]',
+    [0, 15],
+    'general',
+    WORKS,
+    'The management client has the private key and signs.',
+    CLIENT,
+  ),
   row(
     'management-external-cert',
     'hint',
     1,
     'general',
-    EXTERNAL_KEY,
-    'The management client has the certificate.',
+    WORKS,
+    'The management client has the certificate, too.',
     CLIENT,
   ),
   row('management-client-auth', '', 0, 'general', WORKS, 'The management client decides about logins.', {

@@ -5,7 +5,7 @@ import { MANY, noEffect, type OptionRow, refused, row, silently, WORKS } from '.
 const INLINE = { contexts: ['inline'] } as const;
 const PKCS11 = refused(
   'the PKCS#11 options (pkcs11-…, show-pkcs11-ids) are not taken: such a library is native code that would run within this process',
-  'Write cert and key, or pkcs12, with files. A key that cannot leave its token has to wait for management-external-key.',
+  'Write cert and key, or pkcs12, with files. For a key that cannot leave its token: management-external-key, with a management client that asks the token.',
 );
 const STATIC_KEY = refused(
   'static-key mode has no key exchange: whoever gets the key reads everything ever sent',

@@ -168,12 +168,15 @@ function verifyTls(config: Config, at: Lines): void {
       `Write management ADDRESS PORT or management PATH unix, or remove ${managed.option}.`,
     );
   }
-  const external = at.has('pkcs11-providers') || at.has('management-external-key');
+  const outside = { key: at.has('management-external-key'), cert: at.has('management-external-cert') };
+  verifyExternalKey(config, outside, at);
   if (tls.pkcs12 !== undefined) {
     for (const [option, value] of [
       ['capath', tls.caPath],
       ['cert', tls.cert],
       ['key', tls.key],
+      ['management-external-key', outside.key || undefined],
+      ['management-external-cert', outside.cert || undefined],
     ] as const) {
       if (value !== undefined) {
         at.say(option).error(
@@ -184,33 +187,67 @@ function verifyTls(config: Config, at: Lines): void {
     }
     return;
   }
-  if (external) return;
+  if (at.has('pkcs11-providers')) return;
+  const [hasCert, hasKey] = [tls.cert !== undefined || outside.cert, tls.key !== undefined || outside.key];
   if (config.pull) {
-    if (tls.cert === undefined && tls.key === undefined) {
+    if (!hasCert && !hasKey) {
       if (config.authUserPass === undefined) {
         at.say('client', 'pull').error(
           'No client-side authentication method is specified.  You must use either --cert/--key, --pkcs12, or --auth-user-pass',
           'Ask the administrator of the server which one is yours.',
         );
       }
-    } else if (tls.cert === undefined || tls.key === undefined) {
+    } else if (!hasCert || !hasKey) {
       at.say('cert', 'key').error(
         'If you use one of --cert or --key, you must use them both',
-        `Write ${tls.cert === undefined ? 'cert' : 'key'} FILE as well.`,
+        `Write ${hasCert ? 'key' : 'cert'} FILE as well.`,
       );
     }
     return;
   }
-  if (tls.cert === undefined) {
+  if (!hasCert) {
     at.say('tls-client', 'tls-server').error(
       'You must define certificate file (--cert) or PKCS#12 file (--pkcs12)',
       'Write cert FILE.',
     );
   }
-  if (tls.key === undefined) {
+  if (!hasKey) {
     at.say('tls-client', 'tls-server').error(
       'You must define private key file (--key) or PKCS#12 file (--pkcs12)',
       'Write key FILE.',
+    );
+  }
+}
+
+const SIGNER_FLAGS: readonly string[] = ['nopadding', 'pkcs1', 'pss', 'digest'];
+
+/** A key that the management client has, and perhaps its certificate. */
+function verifyExternalKey({ tls, lines }: Config, outside: { key: boolean; cert: boolean }, at: Lines): void {
+  const words = lines.filter(({ option }) => option === 'management-external-key').flatMap((line) => line.words);
+  const unknown = words.find((word) => !SIGNER_FLAGS.includes(word));
+  if (unknown !== undefined) {
+    at.say('management-external-key').error(
+      `Unknown management-external-key flag: ${unknown}`,
+      `Write what the management client can do: ${SIGNER_FLAGS.join(', ')}.`,
+    );
+  }
+  if (tls.pkcs12 !== undefined) return;
+  if (outside.key && tls.key !== undefined) {
+    at.say('key').error(
+      '--key and --management-external-key are mutually exclusive',
+      'Remove key, or management-external-key.',
+    );
+  }
+  if (!outside.cert) return;
+  if (tls.cert !== undefined) {
+    at.say('cert').error(
+      '--cert and --management-external-cert are mutually exclusive',
+      'Remove cert, or management-external-cert.',
+    );
+  } else if (!outside.key) {
+    at.say('management-external-cert').error(
+      '--management-external-cert must be used with --management-external-key',
+      'Write management-external-key as well.',
     );
   }
 }

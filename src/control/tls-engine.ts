@@ -94,3 +94,20 @@ export interface TlsEngine {
 export interface TlsEngineFactory {
   create(role: 'client' | 'server', listener: TlsListener): TlsEngine;
 }
+
+/** What somebody who holds a private key is asked to sign. */
+export interface SignRequest {
+  readonly keyType: 'RSA' | 'EC' | 'ED25519' | 'ED448';
+  /** Of RSA alone. */
+  readonly padding: 'pkcs1' | 'pss' | 'none' | undefined;
+  /** `SHA256` …; undefined with the Edwards curves, which take the message itself. */
+  readonly digest: string | undefined;
+  /** Of PSS alone. */
+  readonly saltLength: 'digest' | 'max' | 'auto';
+  readonly keyBits: number;
+  /** Not digested yet. */
+  readonly message: Uint8Array;
+}
+
+/** Signs with a key that is elsewhere. Rejects when there is no signature to be had, or when the signal fires. */
+export type ExternalSigner = (request: SignRequest, signal: AbortSignal) => Promise<Uint8Array>;

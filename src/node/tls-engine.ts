@@ -11,7 +11,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Duplex } from 'node:stream';
-import type { Server, TLSSocket } from 'node:tls';
+import type { SecureContext, Server, TLSSocket } from 'node:tls';
 import type {
   PeerCertificate,
   TlsEngine,
@@ -83,10 +83,12 @@ export function createNodeTlsFactory(
       chain.some(({ serialHex }) => current.revokedSerials?.find(decimalOfHex(serialHex)) === true),
     create(role, listener) {
       refresh();
-      if (role === 'client') return createEngine(role, listener, current, (wire) => connect(wire, current));
+      const material = current;
+      const describe = (socket: TLSSocket) => judgeHandshake(factsOf(socket), role, material);
+      if (role === 'client') return createEngine(listener, describe, (wire) => connect(wire, material.context));
       server ??= createServer(current, asks);
       const shared = server;
-      return createEngine(role, listener, current, (wire, report) => accept(shared, wire, report));
+      return createEngine(listener, describe, (wire, report) => accept(shared, wire, report));
     },
   };
 }
@@ -97,10 +99,10 @@ interface Report {
   error(error: Error): void;
 }
 
-function connect(wire: Duplex, material: TlsMaterial): TLSSocket {
+function connect(wire: Duplex, secureContext: SecureContext): TLSSocket {
   return nodeTls().connect({
     socket: wire,
-    secureContext: material.context,
+    secureContext,
     rejectUnauthorized: false,
     // Names are OpenVPN's own business (verify-x509-name); node:tls would compare with `localhost`.
     checkServerIdentity: () => undefined,
@@ -138,17 +140,20 @@ function accept(server: Server, wire: Duplex, report: Report): undefined {
 type Output =
   | { readonly type: 'ciphertext' | 'plaintext'; readonly bytes: Uint8Array }
   | { readonly type: 'flushed' }
-  | { readonly type: 'established'; readonly info: TlsEstablished; readonly socket: TLSSocket }
   | { readonly type: 'failed'; readonly failure: TlsFailure };
 
-function createEngine(
-  role: 'client' | 'server',
-  listener: TlsListener,
-  material: TlsMaterial,
+/** What an engine tells, with whatever is told of a handshake. */
+export type ListenerFor<Info> = Omit<TlsListener, 'established'> & { established(info: Info): void };
+
+/** `describe`: what `established` tells; undefined where the peer's certificate can't be read. */
+function createEngine<Info>(
+  listener: ListenerFor<Info>,
+  describe: (socket: TLSSocket) => Info | undefined,
   start: (wire: Duplex, report: Report) => TLSSocket | undefined,
 ): TlsEngine {
+  type Event = Output | { readonly type: 'established'; readonly info: Info; readonly socket: TLSSocket };
   const input: Uint8Array[] = [];
-  const output: Output[] = [];
+  const output: Event[] = [];
   /** Messages that wait for the one before them to be out. */
   const messages: Uint8Array[] = [];
   let speaking = false;
@@ -175,7 +180,7 @@ function createEngine(
   const schedule = (): void => {
     turn ??= setImmediate(run);
   };
-  const emit = (event: Output): void => {
+  const emit = (event: Event): void => {
     if (ended) return;
     output.push(event);
     schedule();
@@ -194,7 +199,7 @@ function createEngine(
       if (ended || failing) return;
       socket = secured;
       watch(secured);
-      const info = describe(secured, role, material);
+      const info = describe(secured);
       if (info === undefined) fail(describeTlsFailure('PEER_CERTIFICATE_UNREADABLE', ''));
       else emit({ type: 'established', info, socket: secured });
     },
@@ -219,7 +224,7 @@ function createEngine(
     if (input.length > 0 || output.length > 0) schedule();
   }
 
-  function deliver(event: Output): void {
+  function deliver(event: Event): void {
     switch (event.type) {
       case 'ciphertext':
         listener.ciphertext(event.bytes);
@@ -312,12 +317,44 @@ function createEngine(
 /** The declared type demands a context; leaving it out is allowed, and is what OpenVPN does. */
 type Exporter = (lengthBytes: number, label: string) => Buffer;
 
-function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMaterial): TlsEstablished | undefined {
+/** What node:tls tells of a handshake that is complete. */
+export interface HandshakeFacts {
+  /** The peer's certificate with what it sent behind it. */
+  readonly leaf: X509Certificate | undefined;
+  readonly authorized: boolean;
+  readonly authorizationError: string | undefined;
+  readonly version: string;
+  readonly cipher: string;
+  readonly temporaryKey: string | undefined;
+  readonly resumed: boolean;
+}
+
+const factsOf = (socket: TLSSocket): HandshakeFacts => ({
+  leaf: socket.getPeerX509Certificate() as X509Certificate | undefined,
+  authorized: socket.authorized,
+  // Typed as an Error, but a code in fact; null when there is none.
+  authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
+  version: socket.getProtocol() ?? 'unknown',
+  cipher: socket.getCipher().standardName,
+  temporaryKey: describeTemporaryKey(socket),
+  resumed: socket.isSessionReused(),
+});
+
+/** A client's engine that tells what it was told, and leaves the judgement to others. */
+export const createFactsEngine = (context: SecureContext, listener: ListenerFor<HandshakeFacts>): TlsEngine =>
+  createEngine(listener, factsOf, (wire) => connect(wire, context));
+
+/** Undefined where a certificate can't be read. */
+export function judgeHandshake(
+  facts: HandshakeFacts,
+  role: 'client' | 'server',
+  material: TlsMaterial,
+): TlsEstablished | undefined {
+  const { leaf, authorized, authorizationError, version, cipher, temporaryKey, resumed } = facts;
   const judged = judgeChain({
-    leaf: socket.getPeerX509Certificate() as X509Certificate | undefined,
-    authorized: socket.authorized,
-    // Typed as an Error, but a code in fact; null when there is none.
-    authorizationError: (socket.authorizationError as unknown as string | null | undefined) ?? undefined,
+    leaf,
+    authorized,
+    authorizationError,
     authorities: material.authorities,
     revocation: revocationOf(material),
     securityLevel: Number(/@SECLEVEL=(\d)/.exec(material.options.ciphers ?? '')?.[1] ?? 1),
@@ -325,15 +362,8 @@ function describe(socket: TLSSocket, role: 'client' | 'server', material: TlsMat
     nowSeconds: Date.now() / 1000,
   });
   if (!judged.ok) return undefined;
-  return {
-    version: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher().standardName,
-    temporaryKey: describeTemporaryKey(socket),
-    resumed: socket.isSessionReused(),
-    chain: judged.chain,
-    verdict: judged.verdict,
-    unlisted: judged.unlisted,
-  };
+  const { chain, verdict, unlisted } = judged;
+  return { version, cipher, temporaryKey, resumed, chain, verdict, unlisted };
 }
 
 /** What may stand against certificates; undefined, and no work for any handshake, where nothing is asked. */

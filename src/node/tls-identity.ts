@@ -27,12 +27,14 @@ export interface Identity {
 export async function readIdentity(
   input: { readonly cert: MaterialSource | undefined; readonly key: MaterialSource | undefined },
   ports: MaterialPorts,
+  { keyIsElsewhere = false }: { readonly keyIsElsewhere?: boolean } = {},
 ): Promise<Identity> {
   if (input.cert === undefined && input.key === undefined)
     return { certificate: undefined, key: undefined, chain: [], others: [] };
   if (input.cert === undefined) throw configError('key is given without cert', 'add cert, or remove key');
-  if (input.key === undefined) throw configError('cert is given without key', 'add key, or remove cert');
   const [certificate, ...chain] = readCertificates('cert', 'certificate', input.cert, ports);
+  if (keyIsElsewhere) return { certificate, key: undefined, chain, others: [] };
+  if (input.key === undefined) throw configError('cert is given without key', 'add key, or remove cert');
   const key = await readKey(input.key, ports);
   if (certificate?.checkPrivateKey(key) !== true) {
     const name = sourceName(input.cert);

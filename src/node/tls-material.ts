@@ -44,6 +44,8 @@ export interface TlsMaterialInput {
   readonly cipherSuites: string | undefined;
   readonly groups: string | undefined;
   readonly certProfile: 'insecure' | 'legacy' | 'preferred' | 'suiteb' | undefined;
+  /** The certificate's key is not here: somebody else signs. */
+  readonly keyIsElsewhere?: boolean;
 }
 
 /** Checked material: what a TLS engine needs. */
@@ -104,7 +106,7 @@ const MAX_NAMES = 20_000;
 export async function loadTlsMaterial(input: TlsMaterialInput, ports: MaterialPorts): Promise<TlsMaterial> {
   const authorities = input.ca === undefined ? [] : readCertificates('ca', 'CA certificate', input.ca, ports);
   const identity =
-    input.pkcs12 === undefined ? await readIdentity(input, ports) : await readPkcs12(input.pkcs12, ports);
+    input.pkcs12 === undefined ? await readIdentity(input, ports, input) : await readPkcs12(input.pkcs12, ports);
   const extra =
     input.extraCerts === undefined ? [] : readCertificates('extra-certs', 'extra-certs', input.extraCerts, ports);
   // As in C: authorities in a PKCS#12 file are trusted only where no `ca` names them.

@@ -227,6 +227,7 @@ const LOCAL = new Map([
   ['ERR_SSL_HTTP_REQUEST', 'the peer speaks HTTP, not OpenVPN'],
   ['ERR_SSL_NO_RENEGOTIATION', 'the peer asked for a TLS renegotiation, which is refused'],
   ['ERR_TLS_RENEGOTIATION_DISABLED', 'the peer asked for a TLS renegotiation, which is refused'],
+  ['SIGNING_THREAD', 'the thread in which the handshake runs has ended'],
   ['PEER_CERTIFICATE_UNREADABLE', "the peer's certificate can not be read"],
   ['ECONNRESET', 'the TLS connection ended before the handshake was complete'],
 ]);

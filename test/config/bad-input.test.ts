@@ -112,6 +112,23 @@ describe('combinations that make no sense', () => {
     [['proto tcp', 'fragment 1300'], '--fragment can only be used with --proto udp'],
     [['cert a.crt'], 'If you use one of --cert or --key, you must use them both'],
     [['pkcs12 a.p12', 'cert a', 'key b'], 'Parameter --cert cannot be used when --pkcs12 is also specified.'],
+    ...[
+      [['cert a', 'management-external-key own'], 'Unknown management-external-key flag: own'],
+      [['cert a', 'key b', 'management-external-key'], '--key and --management-external-key are mutually exclusive'],
+      [['management-external-key'], 'If you use one of --cert or --key, you must use them both'],
+      [
+        ['cert a', 'management-external-key', 'management-external-cert x'],
+        '--cert and --management-external-cert are mutually exclusive',
+      ],
+      [
+        ['key b', 'management-external-cert x'],
+        '--management-external-cert must be used with --management-external-key',
+      ],
+      [
+        ['pkcs12 a.p12', 'management-external-key'],
+        'Parameter --management-external-key cannot be used when --pkcs12 is also specified.',
+      ],
+    ].map(([lines, message]) => [['management /run/m unix', ...(lines as string[])], message] as [string[], string]),
     [['tls-auth a 1', 'tls-crypt b'], '--tls-auth and --tls-crypt are mutually exclusive'],
     [
       ['tls-crypt-v2 a', 'tls-crypt b'],

@@ -319,7 +319,7 @@ describe('errors', () => {
   });
 
   it('are logged with their place, once', () => {
-    const [unknown, later] = parse([...CLIENT, 'nobindd', 'management-external-key']).findings;
+    const [unknown, later] = parse([...CLIENT, 'nobindd', 'pkcs11-id-management']).findings;
     expect(unknown && optionsErrorText(unknown)).toBe(
       'Options error: Unrecognized option or missing or extra parameter(s) in x.conf:5: nobindd (2.7.8)',
     );
@@ -403,6 +403,6 @@ describe('the parser is lenient', () => {
 
   it('but not about an option that it knows and cannot obey', () => {
     expect(parse([...CLIENT, 'setenv opt secret k']).config).toBeUndefined();
-    expect(parse([...CLIENT, 'setenv FORWARD_COMPATIBLE 1', 'management-external-key']).config).toBeUndefined();
+    expect(parse([...CLIENT, 'setenv FORWARD_COMPATIBLE 1', 'pkcs11-id-management']).config).toBeUndefined();
   });
 });

@@ -361,7 +361,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
       ...['/org/freedesktop/NetworkManager/DnsManager', 'org.freedesktop.DBus.Properties.Get'],
       ...['string:org.freedesktop.NetworkManager.DnsManager', 'string:Configuration'],
     ]);
-    const [, ofTunnel = ''] = /"10\.8\.0\.1"([^]*?)"priority"/.exec(stdout) ?? [];
+    const [, ofTunnel = ''] = /"10\.8\.0\.1"(.*?)"priority"/s.exec(stdout) ?? [];
     expect([...ofTunnel.matchAll(/string "([^"]*)"/g)].map(([, text]) => text)).toEqual([
       ...['domains', 'corp.example', '~lab.example', 'interface', 'tun0'],
     ]);

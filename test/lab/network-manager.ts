@@ -334,7 +334,7 @@ export function useDesktop(lab: () => Lab): (options?: DesktopOptions) => Promis
 }
 
 /** The packaged launcher as it is, but for the place of the program: this checkout's. For `openvpn:`. */
-export async function packagedLauncher(lab: Lab): Promise<string> {
+async function packagedLauncher(lab: Lab): Promise<string> {
   const [node = '', program = ''] = clientCommand('sallyport');
   const { stdout } = await run([node, program, '--version']);
   const text = (await readFile(join(projectRoot, 'packaging/files/sallyport.in'), 'utf8'))

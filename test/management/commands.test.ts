@@ -22,6 +22,8 @@ const settings: ManagementSettings = {
   signalOnDisconnect: false,
   upDown: false,
   clientAuth: true,
+  externalKey: undefined,
+  externalCert: undefined,
   logLines: 3,
   remapUsr1: undefined,
   isServer: false,
