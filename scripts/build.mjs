@@ -1,6 +1,6 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
 // dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for each kind of helper
-// process, one for the thread that waits for a management client's signature, one for `pki` and `server init`, one for the
+// process, one for the thread of handshakes whose key is elsewhere, one for `pki` and `server init`, one for the
 // commands of profiles, three for NetworkManager's service.
 
 import { execFileSync, spawnSync } from 'node:child_process';
