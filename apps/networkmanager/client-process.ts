@@ -50,7 +50,8 @@ export function startClient(order: ClientOrder, url: URL, events: ClientEvents):
     child = spawn(process.execPath, [fileURLToPath(url)], {
       cwd: '/',
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe', device.fd],
+      // A crash is told where the service's own is.
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe', device.fd],
       ...unprivileged(),
     });
   } finally {
