@@ -29,7 +29,7 @@ export function openHandedDevice(name: string, layer: 'tun' | 'tap'): { device: 
 /** The device is there and stays as long as the process has it; nothing of the host's network is changed. */
 export function handedPorts({ device }: HandedDevice): { devices: DevicePort; network: NetworkPort } {
   return {
-    devices: { open: () => device, close() {} },
+    devices: { open: () => device, mayOpen: () => true, close() {} },
     network: createNetlinkPort(),
   };
 }
