@@ -19,8 +19,8 @@ const MAX_LINKS = 64;
 export async function readRouteFacts(look: RouteLook, io: CommandIo): Promise<RouteFacts> {
   const tunnels: TunnelSeen[] = [];
   for (const name of knownTunnels(io.places)) {
-    const plan = await ask(io.places, name, 'GET', '/plan').catch(() => undefined);
-    const seen = readPlan(name, plan);
+    const answer = await ask(io.places, name, 'GET', '/plan').catch(() => undefined);
+    const seen = readPlan(name, answer);
     if (seen !== undefined) tunnels.push(seen);
   }
   const rules = new Map<4 | 6, readonly PolicyRule[]>();
@@ -36,9 +36,9 @@ export async function readRouteFacts(look: RouteLook, io: CommandIo): Promise<Ro
   };
 }
 
-/** The parts that count of a plan from the control socket. */
-export function readPlan(name: string, plan: unknown): TunnelSeen | undefined {
-  const { device, routes, ipv6Leak } = fieldsOf(plan);
+/** The parts that count of the answer of the control socket to GET /plan. */
+export function readPlan(name: string, answer: unknown): TunnelSeen | undefined {
+  const { device, routes, ipv6Leak } = fieldsOf(fieldsOf(answer).plan);
   if (typeof device !== 'string') return undefined;
   return {
     name,

@@ -153,7 +153,11 @@ type Output =
 export type ListenerFor<Info> = Omit<TlsListener, 'established'> & { established(info: Info): void };
 
 /** `describe`: what `established` tells; undefined where the peer's certificate can't be read. */
+<<<<<<< HEAD
 function createEngine<Info>(
+=======
+function createEngine<Info extends Pick<HandshakeFacts, 'version' | 'cipher'>>(
+>>>>>>> main
   role: 'client' | 'server',
   listener: ListenerFor<Info>,
   describe: (socket: TLSSocket) => Info | undefined,
@@ -175,7 +179,11 @@ function createEngine<Info>(
   let alerted: string | undefined;
   /** The alert with which the peer is refused. */
   let refusing: number | undefined;
+<<<<<<< HEAD
   let facts: AlertFacts | undefined;
+=======
+  let facts: Info | undefined;
+>>>>>>> main
   const lastWord = new LastWord(role);
 
   const wire = new Duplex({

@@ -10,7 +10,9 @@ import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
 import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
+import { ask } from '../../apps/desktop/control-client.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
+import { readPlan } from '../../apps/desktop/explain-host.ts';
 import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
@@ -378,6 +380,21 @@ describe('the control socket', () => {
     const control = await openControl(order(), () => (process.getuid?.() ?? 0) + 4242);
     expect(await asked(path)).toBe(403);
     expect(await asked('/down', 'POST')).toBe(403);
+    await control.close(end);
+  });
+  it('answers GET /plan with what explain reads of it', async () => {
+    const control = await openControl(order());
+    const routes = [{ prefix: '10.0.0.0/8', origin: 'server' }];
+    const plan = { device: 'tun0', routes, dns: { servers: [], searchDomains: [] } };
+    const remote = { family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 };
+    const places = { ...ioOf().io.places, runtime: folder };
+    expect(await ask(places, 'office', 'GET', '/plan')).toBeNull();
+    control.observer.state({ phase: 'connected', plan, remote, cipher: undefined } as never);
+    expect(readPlan('office', await ask(places, 'office', 'GET', '/plan'))).toMatchObject({
+      name: 'office',
+      device: 'tun0',
+      routes,
+    });
     await control.close(end);
   });
   it('is refused to a second tunnel of the name, and taken over from one that is dead', async () => {

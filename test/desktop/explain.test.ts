@@ -424,8 +424,14 @@ describe('what others tell', () => {
 
   it('the control socket: a plan, or nothing that can be used', () => {
     const plan = { device: 'tun0', ipv6Leak: 'blocked', routes: [{ prefix: '10.0.0.0/8', origin: 'server' }, 5, {}] };
-    expect(readPlan('office', plan)).toMatchObject({ device: 'tun0', routes: [{ prefix: '10.0.0.0/8' }] });
-    for (const value of [null, undefined, 5, {}, { device: 5 }]) expect(readPlan('office', value)).toBeUndefined();
+    expect(readPlan('office', { plan, journal: [], dns: null })).toMatchObject({
+      device: 'tun0',
+      routes: [{ prefix: '10.0.0.0/8' }],
+    });
+    for (const value of [null, undefined, 5, {}, { device: 5 }]) {
+      expect(readPlan('office', value)).toBeUndefined();
+      expect(readPlan('office', { plan: value })).toBeUndefined();
+    }
   });
 });
 

@@ -323,6 +323,32 @@ desktopSuite('NetworkManager', () => {
     await connected({ client: { lines: inline } });
   });
 
+  itOurs('recovers in a second or two when the host gets another address', async () => {
+    await lab().server({ lines: [...pushed, 'keepalive 10 60'] });
+    const host = await connected();
+    const spare = `${address.clientSpare4}/24`;
+    await host.nmcli('connection', 'modify', 'outer0', 'ipv4.addresses', spare);
+    await host.nmcli('device', 'reapply', 'outer0');
+    expect((await host.state()).addresses.join()).toContain(`outer0 inet ${spare}`);
+    const beganMs = performance.now();
+    await eventually('traffic again', () => pings(lab().net.client, tunnel.server4, { count: 1 }), 10_000);
+    expect(performance.now() - beganMs).toBeLessThan(5000);
+    expect(await host.active()).toContain('office:activated');
+  });
+
+  itOurs('leaves of its journal at most an empty file, which the next connection removes', async () => {
+    await lab().server();
+    const host = await withOffice(await desktopUnderTest(lab()));
+    for (let round = 0; round < 3; round += 1) {
+      await host.nmcli('connection', 'up', 'office');
+      await eventually('the tunnel', () => host.messages().filter((line) => up.test(line)).length > round);
+      await host.nmcli('connection', 'down', 'office');
+      await gone(host);
+    }
+    const { stdout } = await host.run(['find', '/var/lib/sallyport', '-type', 'f', '-printf', '%s\n']);
+    expect(stdout).toMatch(/^(0\n)?$/);
+  });
+
   itOurs('asks for the version without starting Node', async () => {
     const host = await desktop(await desktopUnderTest(lab()));
     const { stdout } = await host.run(['env', '-i', '/usr/sbin/openvpn', '--version']);
