@@ -21,10 +21,7 @@ import {
 import type { Config, Source } from './config/config.ts';
 import type { ExternalSigner } from './control/tls-engine.ts';
 import { openWrappedKey } from './crypto/wrapped-key.ts';
-<<<<<<< HEAD
-=======
 import { handedPorts, hostOfHanded } from './handed-device.ts';
->>>>>>> main
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';

@@ -18,8 +18,8 @@ const SERVER_HELLO = 2;
 /** record header(5) | type(1) length(3) version(2) | random(32) */
 const RANDOM_AT = 11;
 
-/** Of a session that is established. */
 export interface AlertFacts {
+  readonly role: 'client' | 'server';
   /** `TLSv1.2` or `TLSv1.3`. */
   readonly version: string;
   /** Standard name of the cipher suite. */
@@ -72,7 +72,7 @@ export class LastWord {
   }
 
   /** The record of a fatal alert, or undefined where it can't be made (a suite with CBC, for instance). */
-  seal(alert: number, { version, cipher }: AlertFacts): Uint8Array | undefined {
+  seal(alert: number, { version, cipher }: Omit<AlertFacts, 'role'>): Uint8Array | undefined {
     const secret = this.#secret;
     const suite = suiteOf(cipher);
     if (secret === undefined || suite === undefined || this.#over) return undefined;

@@ -25,7 +25,7 @@ import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
 import { judgeChain, type RevocationCheck } from './peer-chain.ts';
 import { findRevoked } from './revocation.ts';
-import { type AlertFacts, LastWord } from './tls-alert.ts';
+import { LastWord } from './tls-alert.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { describeTlsFailure, nameOfAlert, sentAlert } from './tls-words.ts';
 
@@ -153,11 +153,7 @@ type Output =
 export type ListenerFor<Info> = Omit<TlsListener, 'established'> & { established(info: Info): void };
 
 /** `describe`: what `established` tells; undefined where the peer's certificate can't be read. */
-<<<<<<< HEAD
-function createEngine<Info>(
-=======
 function createEngine<Info extends Pick<HandshakeFacts, 'version' | 'cipher'>>(
->>>>>>> main
   role: 'client' | 'server',
   listener: ListenerFor<Info>,
   describe: (socket: TLSSocket) => Info | undefined,
@@ -179,11 +175,7 @@ function createEngine<Info extends Pick<HandshakeFacts, 'version' | 'cipher'>>(
   let alerted: string | undefined;
   /** The alert with which the peer is refused. */
   let refusing: number | undefined;
-<<<<<<< HEAD
-  let facts: AlertFacts | undefined;
-=======
   let facts: Info | undefined;
->>>>>>> main
   const lastWord = new LastWord(role);
 
   const wire = new Duplex({
@@ -223,7 +215,7 @@ function createEngine<Info extends Pick<HandshakeFacts, 'version' | 'cipher'>>(
       const info = describe(secured);
       if (info === undefined) fail(describeTlsFailure('PEER_CERTIFICATE_UNREADABLE', ''));
       else {
-        facts = { version: secured.getProtocol() ?? '', cipher: secured.getCipher().standardName };
+        facts = info;
         emit({ type: 'established', info, socket: secured });
       }
     },
