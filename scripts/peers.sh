@@ -27,7 +27,7 @@ fail() { echo "peers: $*" >&2; exit 1; }
 # command and the Debian package that has it
 tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
   ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server
-  dbus-daemon:dbus-daemon)
+  dbus-daemon:dbus-daemon zsh:zsh fish:fish)
 
 install_tools() {
   local missing=() pair

@@ -36,7 +36,7 @@ export async function readRouteFacts(look: RouteLook, io: CommandIo): Promise<Ro
   };
 }
 
-/** The parts that count of the answer to GET /plan. */
+/** The parts that count of the answer of the control socket to GET /plan. */
 export function readPlan(name: string, answer: unknown): TunnelSeen | undefined {
   const { device, routes, ipv6Leak } = fieldsOf(fieldsOf(answer).plan);
   if (typeof device !== 'string') return undefined;

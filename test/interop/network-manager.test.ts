@@ -194,7 +194,9 @@ desktopSuite('NetworkManager', () => {
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     expect(await host.state('office')).toEqual(before);
     expect(await clientOf(host)).toBe(client);
-    expect(host.messages().filter((line) => /Cannot|ERROR|fail(ed|ure)\b/i.test(line) && !line.includes('BF-CBC'))).toEqual([]);
+    expect(
+      host.messages().filter((line) => /Cannot|ERROR|fail(ed|ure)\b/i.test(line) && !line.includes('BF-CBC')),
+    ).toEqual([]);
   };
 
   it('has a client that connects again as that user: after SIGUSR1, and after the server was away', async () => {
@@ -319,6 +321,32 @@ desktopSuite('NetworkManager', () => {
     await lab().server({ lines: [`tls-crypt ${shared}`] });
     const inline = ['<tls-crypt>', (await readFile(shared, 'utf8')).trim(), '</tls-crypt>'];
     await connected({ client: { lines: inline } });
+  });
+
+  itOurs('recovers in a second or two when the host gets another address', async () => {
+    await lab().server({ lines: [...pushed, 'keepalive 10 60'] });
+    const host = await connected();
+    const spare = `${address.clientSpare4}/24`;
+    await host.nmcli('connection', 'modify', 'outer0', 'ipv4.addresses', spare);
+    await host.nmcli('device', 'reapply', 'outer0');
+    expect((await host.state()).addresses.join()).toContain(`outer0 inet ${spare}`);
+    const beganMs = performance.now();
+    await eventually('traffic again', () => pings(lab().net.client, tunnel.server4, { count: 1 }), 10_000);
+    expect(performance.now() - beganMs).toBeLessThan(5000);
+    expect(await host.active()).toContain('office:activated');
+  });
+
+  itOurs('leaves of its journal at most an empty file, which the next connection removes', async () => {
+    await lab().server();
+    const host = await withOffice(await desktopUnderTest(lab()));
+    for (let round = 0; round < 3; round += 1) {
+      await host.nmcli('connection', 'up', 'office');
+      await eventually('the tunnel', () => host.messages().filter((line) => up.test(line)).length > round);
+      await host.nmcli('connection', 'down', 'office');
+      await gone(host);
+    }
+    const { stdout } = await host.run(['find', '/var/lib/sallyport', '-type', 'f', '-printf', '%s\n']);
+    expect(stdout).toMatch(/^(0\n)?$/);
   });
 
   itOurs('asks for the version without starting Node', async () => {
