@@ -72,7 +72,7 @@ function tunnelKind(device: string): string | undefined {
   return TUNNEL_TYPES.get((hostFiles.read(`${folder}/type`) ?? '').trim());
 }
 
-export async function readResolverFacts(): Promise<ResolverFacts> {
+export async function readResolverFacts(uid: number): Promise<ResolverFacts> {
   const resolvConf = parseResolvConf(hostFiles.read('/etc/resolv.conf') ?? '');
   return {
     sources: parseNsswitch(hostFiles.read('/etc/nsswitch.conf')),
@@ -80,7 +80,7 @@ export async function readResolverFacts(): Promise<ResolverFacts> {
     hostName: hostname(),
     resolvConf,
     resolved: await readResolved().catch(() => undefined),
-    dnsmasq: readDnsmasq(resolvConf.servers),
+    dnsmasq: readDnsmasq(resolvConf.servers, uid),
   };
 }
 
@@ -171,10 +171,11 @@ function deviceNames(): ReadonlyMap<number, string> {
 }
 
 /** The dnsmasq of this network that programs here may ask. */
-function readDnsmasq(resolvServers: readonly string[]): ResolverFacts['dnsmasq'] {
+function readDnsmasq(resolvServers: readonly string[], uid: number): ResolverFacts['dnsmasq'] {
   const here = hostFiles.linkTarget('/proc/self/ns/net');
   for (const pid of hostFiles.names('/proc')) {
     if (!/^\d+$/.test(pid) || hostFiles.read(`/proc/${pid}/comm`)?.trim() !== 'dnsmasq') continue;
+    if (!isTrusted(hostFiles.read(`/proc/${pid}/status`) ?? '', uid)) continue;
     // Of another user's process the namespace is not to be seen.
     if ((hostFiles.linkTarget(`/proc/${pid}/ns/net`) ?? here) !== here) continue;
     const command = hostFiles.read(`/proc/${pid}/cmdline`) ?? '';
@@ -192,6 +193,15 @@ function readDnsmasq(resolvServers: readonly string[]): ResolverFacts['dnsmasq']
     };
   }
   return undefined;
+}
+
+const NOBODY = 65_534;
+const FIRST_PERSON = 1000;
+
+/** Whether a process, by its /proc status, is the system's or one's own: others could call themselves anything. */
+export function isTrusted(status: string, uid: number): boolean {
+  const owner = Number(/^Uid:\t(\d{1,10})\t/m.exec(status)?.[1] ?? Number.NaN);
+  return owner < FIRST_PERSON || owner === NOBODY || owner === uid;
 }
 
 const lineList = (path: string): readonly string[] =>

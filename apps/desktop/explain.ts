@@ -43,7 +43,7 @@ async function find(query: string, io: CommandIo): Promise<Explanation> {
     if (parseAddress(query) !== undefined) {
       return { query, name: undefined, problem: undefined, destinations: [way(query)] };
     }
-    const decision = decideName(query, await readResolverFacts());
+    const decision = decideName(query, await readResolverFacts(io.uid));
     const { addresses, problem } = await addressesOf(query);
     const servers = decision.kind === 'servers' ? decision.servers : [];
     const serverRoutes = servers.flatMap(({ address }) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseDnsmasq, parseHosts, parseNsswitch, parseResolvConf } from '../../apps/desktop/explain-files.ts';
-import { readManager, readPlan } from '../../apps/desktop/explain-host.ts';
+import { isTrusted, readManager, readPlan } from '../../apps/desktop/explain-host.ts';
 import { decideName, type ResolvedScope, type ResolverFacts } from '../../apps/desktop/explain-name.ts';
 import {
   decidingRule,
@@ -420,6 +420,18 @@ describe('what others tell', () => {
       fallback: ['1.1.1.1'],
     });
     expect(readManager({}, () => false, new Map())).toEqual({ scopes: [], fallback: [] });
+  });
+
+  it.each([
+    [0, 0, true],
+    [113, 1000, true],
+    [65534, 1000, true],
+    [1000, 1000, true],
+    [1000, 0, false],
+    [1001, 1000, false],
+  ])('a dnsmasq of user %d, asked about by %d: %s', (owner, uid, trusted) => {
+    expect(isTrusted(`Name:\tdnsmasq\nUid:\t${owner}\t${owner}\t${owner}\t${owner}\n`, uid)).toBe(trusted);
+    expect(isTrusted('', uid)).toBe(false);
   });
 
   it('the control socket: a plan, or nothing that can be used', () => {
