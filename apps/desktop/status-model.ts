@@ -76,8 +76,7 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     state: state?.phase ?? 'starting',
     sinceUnix: facts.sinceUnix,
     server: remote === undefined ? (state?.phase === 'resolving' ? state.host : null) : serverText(remote),
-    // The signal of a person has no words.
-    reason: state?.phase === 'reconnecting' ? state.reason || 'asked for' : null,
+    reason: state?.phase === 'reconnecting' ? whyOf(state) : null,
     device: plan?.device ?? null,
     mtuBytes: plan?.mtuBytes ?? null,
     addresses: plan === undefined ? [] : addressesOf(plan),
@@ -95,6 +94,17 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     traffic: { receivedBytes: counted?.linkReadBytes ?? 0, sentBytes: counted?.linkWriteBytes ?? 0 },
   };
 }
+
+/** Where nothing went wrong at this end. */
+const WHY: Readonly<Record<string, string>> = {
+  // The signal of a person has no words.
+  '': 'asked for',
+  'network-changed': 'the network has changed',
+  'remote-exit': 'the server ended it',
+};
+
+const whyOf = ({ error, reason }: ClientState & { phase: 'reconnecting' }): string =>
+  error?.message ?? WHY[reason] ?? reason;
 
 /** The name servers that stand on the host, if any. */
 export const dnsApplied = (changes: readonly JournalEntry[]): DnsApplied | undefined => {

@@ -10,7 +10,7 @@ import {
   statusOf,
   type TunnelFacts,
 } from '../../apps/desktop/status-model.ts';
-import type { ClientState, DnsApplied, TunnelPlan } from '../../src/command.ts';
+import { type ClientState, type DnsApplied, SallyportError, type TunnelPlan } from '../../src/command.ts';
 
 const names = { name: 'office', profile: '/p', pid: 7 };
 const facts: TunnelFacts = { state: undefined, sinceUnix: 100, statistics: undefined, changes: [] };
@@ -88,6 +88,19 @@ describe('status', () => {
     [
       { phase: 'reconnecting', reason: 'ping-restart', pauseSeconds: 1 },
       'office is not connected (ping-restart); it tries again.',
+    ],
+    [
+      { phase: 'reconnecting', reason: 'network-changed', pauseSeconds: 1 },
+      'office is not connected (the network has changed); it tries again.',
+    ],
+    [
+      {
+        phase: 'reconnecting',
+        reason: 'connection-failed',
+        pauseSeconds: 1,
+        error: new SallyportError('The server is not there', { code: 'SALLYPORT_REFUSED', blame: 'network' }),
+      },
+      'office is not connected (The server is not there); it tries again.',
     ],
     [{ phase: 'ended' }, 'office has ended.'],
   ] as const)('%j is told as: %s', (state, text) => {
