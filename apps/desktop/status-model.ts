@@ -167,6 +167,12 @@ export function ipv6Line({ ipv6 }: TunnelStatus): string | undefined {
   return ipv6 === 'open' ? 'IPv6 goes past the tunnel: it takes IPv4 only.' : undefined;
 }
 
+/** What a person has to know of the tunnel's name servers; undefined where there is nothing to know. */
+export function dnsLine({ name, state, dns }: TunnelStatus): string | undefined {
+  if (state !== 'connected' || dns.servers.length === 0 || dns.setBy !== null) return undefined;
+  return `Its name servers are not set by Sallyport: the profile wants it so, or sallyport log ${name} says why.`;
+}
+
 /** The sentence, then a line for each fact that is known. */
 export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (unix: number) => string): string[] {
   const row = (title: string, ...values: readonly string[]): string[] =>

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   bytesText,
+  dnsLine,
   duration,
   sentenceOf,
   statusLines,
@@ -169,6 +170,16 @@ describe('status', () => {
     expect(statusLines(status, 105, String).find((line) => line.startsWith('  dns '))).toBe(
       `  dns       10.8.0.1, 10.8.0.9#5353, ${words}`,
     );
+  });
+  it('names the log where name servers are not set, and says nothing where they are or there are none', () => {
+    const line = (more: Partial<TunnelFacts>) => dnsLine(statusOf(names, { ...facts, state: connected, ...more }));
+    expect(line({})).toBe(
+      'Its name servers are not set by Sallyport: the profile wants it so, or sallyport log office says why.',
+    );
+    expect(line({ changes: set })).toBeUndefined();
+    expect(line({ changes: [{ id: 1, step: hook, outcome: { result: 'changed' } }] })).toBeUndefined();
+    expect(line({ state: { ...connected, plan: { ...plan, dns: { ...plan.dns, servers: [] } } } })).toBeUndefined();
+    expect(line({ state: { phase: 'configuring', remote } })).toBeUndefined();
   });
   it('has the members that docs/CONTROL.md promises, of these types', () => {
     const text = readFileSync(new URL('../../docs/CONTROL.md', import.meta.url), 'utf8');
