@@ -271,6 +271,18 @@ describe('the command line', () => {
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
   });
+  it.each([
+    [['pki', 're'], 'revoke renew'],
+    [['server', 'i'], 'init'],
+    [['check', '--'], '--json'],
+    [['help', 'rec'], 'reconnect recover'],
+    [['help', 'ch'], 'check'],
+    [['status', '--'], '--json --watch'],
+  ])('completes %j with: %s', (typed, offered) => {
+    const script = `${completionFor('bash')}
+      COMP_WORDS=(sallyport "$@"); COMP_CWORD=$#; _sallyport; echo "\${COMPREPLY[*]}"`;
+    expect(spawnSync('bash', ['-c', script, 'bash', ...typed], { cwd: folder }).stdout.toString()).toBe(`${offered}\n`);
+  });
   it('is asked for help of one word, whatever it is', () => {
     expect(asksForHelpOf(['help', 'up'])).toBe(true);
     expect(asksForHelpOf(['help', 'pu'])).toBe(true);
