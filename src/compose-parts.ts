@@ -86,6 +86,7 @@ export function hostPorts(
     devices: {
       open: () => ({ name: 'memory', index: 0, fd: -1, persistent: false }),
       close: nothing,
+      mayOpen: () => true,
     },
     network: {
       setLinkUp: nothing,

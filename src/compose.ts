@@ -20,6 +20,7 @@ import {
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import type { ExternalSigner } from './control/tls-engine.ts';
+import { openWrappedKey } from './crypto/wrapped-key.ts';
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
@@ -95,7 +96,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     );
     const material = {
-      wrapOf: loadWraps(config, readText),
+      wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
       tls:
         signer === undefined
           ? createNodeTlsFactory(tlsMaterial)

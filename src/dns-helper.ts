@@ -51,8 +51,10 @@ async function answer(
     case 'undo': {
       const applied = standing.get(call.applied);
       if (port === undefined || applied === undefined) return { result: 'restored' };
-      standing.delete(call.applied);
-      return port.undo(applied);
+      const undone = await port.undo(applied);
+      // What failed is tried once more when the program is gone.
+      if (undone.result !== 'failed') standing.delete(call.applied);
+      return undone;
     }
     case 'stands': {
       const applied = standing.get(call.applied);

@@ -13,6 +13,8 @@ import type { HostPorts } from './tunnel/host.ts';
 import { HostError } from './tunnel/ports.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
+/** Not /etc: whoever can open a folder can lock it, for as long as he likes. */
+const LOCKED = '/run/sallyport';
 const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 const BUS_MS = 3_000;
 const LOCK_MS = 5_000;
@@ -42,7 +44,10 @@ export const systemDns = (backend: DnsBackendName | 'auto'): DnsPort =>
           throw new HostError((error as NodeJS.ErrnoException).code ?? 'EIO', `SIGHUP to ${pid}: ${String(error)}`);
         }
       },
-      lock: (folder) => lockFolder(folder, LOCK_MS),
+      async lock() {
+        hostFiles.makeFolder(LOCKED);
+        return lockFolder(LOCKED, LOCK_MS);
+      },
       hash: sha256,
     },
   });

@@ -9,7 +9,7 @@ import { catchSignals, type SignalInbox } from './signals.ts';
 
 /** The commands of apps/desktop/command-table.ts, which a start that connects does not load. */
 export const COMMAND_WORDS: ReadonlySet<string> = new Set(
-  'import list show up down reconnect refresh status log delete export recover completion'.split(' '),
+  'import list show up down reconnect refresh status log delete export recover explain completion'.split(' '),
 );
 
 /** Runs the command and ends the process with its exit code. `worker`: a data worker that the launcher started ahead. */

@@ -84,7 +84,7 @@ export function unreadable(path: string, error: unknown): CommandFailure {
   return new CommandFailure(
     code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
     `${path} can't be read: ${reasonOf(error)}`,
-    code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
+    code === 'EACCES' ? 'It belongs to another user: try again with sudo.' : undefined,
   );
 }
 

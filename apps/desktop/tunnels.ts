@@ -124,7 +124,9 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
   for await (const event of jsonLines(await open(io.places, name, 'GET', '/events'))) {
     if (event.type === 'status') {
       const current = event.status as TunnelStatus;
-      io.write(json ? `${JSON.stringify(current)}\n` : text(current, io));
+      if (json) io.write(`${JSON.stringify(current)}\n`);
+      // The end itself follows.
+      else if (current.state !== 'ended') io.write(text(current, io));
     } else if (event.type === 'ended') {
       io.write(json ? `${JSON.stringify(null)}\n` : `${name} has ended.\n`);
       return ExitCode.ok;

@@ -5,6 +5,7 @@
 import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
 import { isSameFile } from './file.ts';
+import { locked } from './locked.ts';
 import type { DnsBackend, DnsFiles, DnsPlatform } from './ports.ts';
 import { withBus } from './resolved.ts';
 
@@ -12,9 +13,12 @@ export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
 
 const NAME = 'uk.org.thekelleys.dnsmasq';
 const ANSWER_MS = 3_000;
-/** What each tunnel wants of the dnsmasq on the bus, which takes all D-Bus servers in one call and tells none. */
+/**
+ * What each tunnel wants of the dnsmasq on the bus, which takes all D-Bus servers in one call and tells none. Not the name of
+ * a tunnel's record, socket or log in this folder.
+ */
 const STATE_FOLDER = '/run/sallyport';
-const STATE = `${STATE_FOLDER}/dnsmasq.json`;
+const STATE = `${STATE_FOLDER}/dnsmasq.servers`;
 
 /** [server, domain …] as `SetServersEx` takes them. */
 type BusServer = readonly string[];
@@ -36,20 +40,11 @@ export function dnsmasqBackend(
 ): DnsBackend<DnsmasqApplied> {
   const { files } = platform;
 
-  const locked = async <T>(folder: string, work: () => Promise<T>): Promise<T> => {
-    const release = await platform.lock(folder);
-    if (release === undefined) throw new Error(`another program has locked ${folder}`);
-    try {
-      return await work();
-    } finally {
-      release();
-    }
-  };
   const tell = async (
     change: (owner: string, before: BusState) => BusState['layers'] | undefined,
   ): Promise<string | undefined> => {
     files.makeFolder(STATE_FOLDER);
-    return locked(STATE_FOLDER, () =>
+    return locked(platform, () =>
       withBus(platform, async (bus) => {
         const owner = await bus.nameOwner(NAME);
         if (owner === undefined) return undefined;
@@ -100,7 +95,7 @@ export function dnsmasqBackend(
           'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
         );
       }
-      return locked(folderOf(path), async () => {
+      return locked(platform, async () => {
         const before = files.look(path);
         if (before.kind === 'link') throw new Error(`${path} is a link`);
         const text = before.kind === 'file' ? before.text : '';
@@ -129,7 +124,8 @@ export function dnsmasqBackend(
         await forget(applied.id);
         return 'restored';
       }
-      return locked(folderOf(applied.path), async () => {
+      return locked(platform, async () => {
+        files.tidy(applied.path);
         const now = files.look(applied.path);
         if (isSameFile(now, applied.before)) return 'restored';
         const text = now.kind === 'file' ? now.text : '';
@@ -153,12 +149,17 @@ export function dnsmasqBackend(
     async clear(_device, id) {
       if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
       const path = findDnsmasq(files)?.serversFile;
+      if (path !== undefined) files.tidy(path);
       const now = path === undefined ? undefined : files.look(path);
-      if (path === undefined || now?.kind !== 'file') return;
-      const block = parseServerBlocks(now.text).find((each) => each.id === id);
-      if (block === undefined) return;
-      const text = now.text.replace(block.text, '');
-      files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...now, text });
+      if (path === undefined || now?.kind !== 'file' || !parseServerBlocks(now.text).some((each) => each.id === id))
+        return;
+      await locked(platform, () => {
+        const file = files.look(path);
+        const block = file.kind === 'file' ? parseServerBlocks(file.text).find((each) => each.id === id) : undefined;
+        if (file.kind !== 'file' || block === undefined) return;
+        const text = file.text.replace(block.text, '');
+        files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...file, text });
+      });
     },
   };
 }
@@ -180,8 +181,6 @@ function without(
   const text = before.kind === 'file' && rest === `${before.text}\n` ? before.text : rest;
   return { ...now, text };
 }
-
-const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/';
 
 function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
   return servers.map(({ address, port }) => [
@@ -209,16 +208,38 @@ function parseBusState(text: string | undefined): BusState | undefined {
   }
 }
 
-/** A dnsmasq in this network, by /proc. */
+/**
+ * The dnsmasq of this network, by /proc: one that has the port of name servers. Any user may call a program so, and give it a
+ * file of the system's as its servers-file; that port is root's to give.
+ */
 export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
   const here = files.linkTarget('/proc/self/ns/net');
+  const sockets = nameServerSockets(files);
+  let found: RunningDnsmasq | undefined;
   for (const name of files.names('/proc')) {
     if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
     if (files.linkTarget(`/proc/${name}/ns/net`) !== here) continue;
+    const fds = files.names(`/proc/${name}/fd`).map((fd) => files.linkTarget(`/proc/${name}/fd/${fd}`) ?? '');
+    if (!fds.some((target) => sockets.has(target))) continue;
     const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
-    return { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
+    const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
+    // Others serve virtual machines beside it.
+    if (running.serversFile !== undefined) return running;
+    found ??= running;
   }
-  return undefined;
+  return found;
+}
+
+/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
+function nameServerSockets(files: DnsFiles): ReadonlySet<string> {
+  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
+  return new Set(
+    lines.flatMap((line) => {
+      // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
+      const words = line.trim().split(/\s+/);
+      return words[1]?.endsWith(':0035') === true && words[9] !== undefined ? [`socket:[${words[9]}]`] : [];
+    }),
+  );
 }
 
 /** `servers-file` of the command line or of the files that it leads to. */

@@ -1,6 +1,7 @@
 // Name servers in a plain /etc/resolv.conf, for several tunnels at once (resolv-conf.ts).
 
 import type { DnsApplied, FileBefore } from '../tunnel/dns-port.ts';
+import { locked } from './locked.ts';
 import type { DnsBackend, DnsPlatform, Restored } from './ports.ts';
 import { layerOf, parseResolvConf, type ResolvState, type TextCodec, writeResolvConf } from './resolv-conf.ts';
 
@@ -19,15 +20,6 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
     files.put(where, { kind: 'file', text, mode, uid, gid });
     return codec.hash(text);
   };
-  const locked = async <T>(where: string, work: () => T): Promise<T> => {
-    const release = await platform.lock(where.slice(0, where.lastIndexOf('/')) || '/');
-    if (release === undefined) throw new Error(`another program has locked the folder of ${where}`);
-    try {
-      return work();
-    } finally {
-      release();
-    }
-  };
   const take = (where: string, id: string): Restored => {
     const state = stateAt(where);
     if (state === undefined || !state.layers.some((layer) => layer.id === id)) {
@@ -40,17 +32,24 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
   };
   return {
     apply: (device, id, setting) =>
-      locked(path, () => {
+      locked(platform, () => {
         const standing = stateAt(path) ?? { before: files.look(path), layers: [] };
-        const layers = [...standing.layers, layerOf(id, device, setting)];
+        const layers = [...standing.layers.filter((layer) => layer.id !== id), layerOf(id, device, setting)];
         const hash = put(path, { before: standing.before, layers });
         return { backend: 'file', device, id, setting, path, before: standing.before, hash };
       }),
     undo: ({ path: where, id, before }) =>
       // A helper, or another look at what a killed process left, may have done it.
-      locked(where, () => (isSameFile(files.look(where), before) ? 'restored' : take(where, id))),
+      locked(platform, () => {
+        files.tidy(where);
+        return isSameFile(files.look(where), before) ? 'restored' : take(where, id);
+      }),
     stands: async ({ path: where, id }) => stateAt(where)?.layers.some((layer) => layer.id === id) === true,
-    clear: (_device, id) => locked(path, () => void take(path, id)),
+    clear: (_device, id) =>
+      locked(platform, () => {
+        files.tidy(path);
+        take(path, id);
+      }),
   };
 }
 

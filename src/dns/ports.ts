@@ -16,6 +16,9 @@ export interface DnsFiles {
    * its own and can't be renamed over.
    */
   put(path: string, what: FileBefore): void;
+  /** Removes what stands beside a path because its `put` was killed half-way. */
+  tidy(path: string): void;
+  /** Makes a folder in which others than its owner see nothing, and looks whether the one that is there is so. */
   makeFolder(path: string): void;
 }
 
@@ -48,8 +51,11 @@ export interface DnsPlatform {
   deviceIndex(device: string): number | undefined;
   /** SIGHUP. Throws HostError. */
   hangUp(pid: number): void;
-  /** One at a time among all processes of this host. Resolves with undefined where it could not be had in time. */
-  lock(folder: string): Promise<(() => void) | undefined>;
+  /**
+   * One at a time among all processes of this host, by something that root alone can lock. Resolves with undefined where it
+   * could not be had in time; rejects where there can be no such thing.
+   */
+  lock(): Promise<(() => void) | undefined>;
   /** SHA-256, hexadecimal. */
   hash(text: string): string;
 }

@@ -28,7 +28,8 @@ const LIMIT_BYTES = 0x10_0000;
 export const hostFiles = {
   look: (path: string): FileBefore => named(() => look(path)),
   put: (path: string, what: FileBefore): void => named(() => put(path, what)),
-  makeFolder: (path: string): void => named(() => void mkdirSync(path, { recursive: true, mode: 0o711 })),
+  tidy: (path: string): void => named(() => rmSync(besideOf(path), { force: true })),
+  makeFolder: (path: string): void => named(() => makeFolder(path)),
   read(path: string): string | undefined {
     try {
       return readBounded(path);
@@ -87,12 +88,24 @@ function readBounded(path: string): string {
   }
 }
 
+const besideOf = (path: string): string => `${path}.sallyport-new`;
+function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o711 });
+  const stat = lstatSync(path);
+  const { uid, mode } = stat;
+  if (!stat.isDirectory()) throw new HostError('ENOTDIR', `${path} is no folder, or a link to one`);
+  if (uid !== (process.geteuid?.() ?? 0)) throw new HostError('EACCES', `${path} belongs to user ${uid}`);
+  if ((mode & 0o022) !== 0) throw new HostError('EACCES', `others may change ${path}`);
+  // Who can open it can lock it.
+  if ((mode & 0o044) !== 0) chmodSync(path, mode & 0o7711);
+}
+
 function put(path: string, what: FileBefore): void {
   if (what.kind === 'absent') {
     rmSync(path, { force: true });
     return;
   }
-  const beside = `${path}.sallyport-new`;
+  const beside = besideOf(path);
   rmSync(beside, { force: true });
   try {
     if (what.kind === 'link') symlinkSync(what.target, beside);

@@ -23,22 +23,24 @@ export async function setDns(
   return { result: 'dns', applied: outcome.applied };
 }
 
-/** `outcome` is undefined where the process died in the middle of it. */
+/** False where they still stand, for the host refused. `outcome` is undefined where the process died in the middle of it. */
 export async function unsetDns(
   { device, id }: SetDns,
   outcome: StepOutcome | undefined,
   port: DnsPort | undefined,
   log: Log,
-): Promise<void> {
-  if (port === undefined) return;
-  if (outcome?.result !== 'dns') {
-    await port.clear({ device, id });
-    return;
-  }
+): Promise<boolean> {
+  if (port === undefined) return true;
+  if (outcome?.result !== 'dns') return (await port.clear({ device, id })).result !== 'failed';
   const undone = await port.undo(outcome.applied);
   if (undone.result === 'restored') log(Level.info, `DNS unset: ${device} (${outcome.applied.backend})`);
   else if (undone.result === 'left') log(Level.warning, `NOTE: DNS is left as it is: ${undone.reason}`);
-  else log(Level.warning, `WARNING: DNS is not restored: ${undone.reason}`);
+  else
+    log(
+      Level.warning,
+      `WARNING: DNS is not restored: ${undone.reason} (the next start or sallyport recover tries again)`,
+    );
+  return undone.result !== 'failed';
 }
 
 /** `10.8.0.1 10.8.0.2#5353 on tun0 (resolved); search office.example; asked for lab.example`. */

@@ -49,7 +49,8 @@ export function planIpv6Leak(
     return { leak: undefined, routes: [] };
   }
   const way = facts.netGateway6;
-  if (rule === 'block' && !facts.serverGateway4?.device.startsWith('clat')) {
+  const carriesUs = facts.serverGateway4?.device.startsWith('clat') && input.server?.includes(':') === false;
+  if (rule === 'block' && !carriesUs) {
     say(
       Level.info,
       'NOTE: IPv6 to the Internet is blocked while the tunnel is up, for the tunnel takes IPv4 only (block-ipv6-leak no leaves it open)',

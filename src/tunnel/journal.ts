@@ -99,6 +99,11 @@ export class Journal {
     this.#keep({ record: 'undone', id });
   }
 
+  /** It could not be undone, and is left to who comes after this process: the record stays. */
+  leave(id: number): void {
+    this.#remove(id);
+  }
+
   /** What has happened counts, even if it can't be written down any more. */
   #keep(record: JournalRecord): void {
     this.#take(record);

@@ -53,26 +53,41 @@ interface Split<T> {
 
 /**
  * Routes that lie in no other one are judged together: 0.0.0.0/1 and 128.0.0.0/1 mean the default route as much as
- * 0.0.0.0/0 does. A network inside of them was named on its own, and stays.
+ * 0.0.0.0/0 does. A network inside of them was named on its own, and stays, unless those inside mean the default route
+ * again.
  */
 function withoutDefault<T extends RouteOption | Route6Option>(
   routes: readonly T[],
-  prefixOf: (route: T) => Prefix | undefined,
+  prefixOf: (route: T) => Prefix | 'everything' | undefined,
   areDefault: (widest: readonly Prefix[]) => boolean,
 ): Split<T> {
-  const found: { readonly route: T; readonly prefix: Prefix }[] = [];
+  const left = new Set<T>();
+  let found: { readonly route: T; readonly prefix: Prefix }[] = [];
   for (const route of routes) {
     const prefix = route.gateway === 'net_gateway' ? undefined : prefixOf(route);
-    if (prefix !== undefined && prefix.length <= WIDE[prefix.address.length === 4 ? 4 : 6])
+    if (prefix === 'everything') left.add(route);
+    else if (prefix !== undefined && prefix.length <= WIDE[prefix.address.length === 4 ? 4 : 6])
       found.push({ route, prefix });
   }
-  const widest = found.filter(
-    ({ prefix }) =>
-      !found.some((other) => other.prefix.length < prefix.length && prefixContains(other.prefix, prefix.address)),
-  );
-  if (!areDefault(widest.map(({ prefix }) => prefix))) return { kept: routes, left: [] };
-  const left = new Set(widest.filter(({ prefix }) => !isPrivate(prefix)).map(({ route }) => route));
-  return { kept: routes.filter((route) => !left.has(route)), left: [...left] };
+  for (;;) {
+    const keys = new Set(found.map(({ prefix }) => keyOf(prefix)));
+    const widest = found.filter(({ prefix }) => !isInside(prefix, keys));
+    if (!areDefault(widest.map(({ prefix }) => prefix))) break;
+    const gone = new Set(widest.filter(({ prefix }) => !isPrivate(prefix)).map(({ route }) => route));
+    if (gone.size === 0) break;
+    for (const route of gone) left.add(route);
+    found = found.filter(({ route }) => !gone.has(route));
+  }
+  if (left.size === 0) return { kept: routes, left: [] };
+  return { kept: routes.filter((route) => !left.has(route)), left: routes.filter((route) => left.has(route)) };
+}
+
+/** Whether a shorter prefix among these contains it. */
+function isInside({ address, length }: Prefix, keys: ReadonlySet<string>): boolean {
+  for (let shorter = 0; shorter < length; shorter++) {
+    if (keys.has(keyOf({ address: networkOf(address, shorter), length: shorter }))) return true;
+  }
+  return false;
 }
 
 /** Only wide prefixes can mean a default route together; what is longer is a network in any case, and not compared. */
@@ -107,11 +122,14 @@ function isPrivate({ address, length }: Prefix): boolean {
   );
 }
 
-function prefix4({ network, netmask }: RouteOption): Prefix | undefined {
+/** A name is a host's: whatever it stands for, with the netmask of a wide network it is none. */
+function prefix4({ network, netmask }: RouteOption): Prefix | 'everything' | undefined {
   const bytes: AddressBytes | undefined = parseAddress(network);
   const mask = netmask === undefined ? undefined : parseAddress(netmask);
   const length = mask?.length === 4 ? netmaskToLength(mask) : undefined;
-  if (bytes?.length !== 4 || length === undefined) return undefined;
+  if (length === undefined) return undefined;
+  if (bytes === undefined) return length <= WIDE[4] ? 'everything' : undefined;
+  if (bytes.length !== 4) return undefined;
   return { address: networkOf(bytes, length), length };
 }
 

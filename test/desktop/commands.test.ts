@@ -1,6 +1,5 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -11,7 +10,9 @@ import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
 import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
+import { ask } from '../../apps/desktop/control-client.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
+import { readPlan } from '../../apps/desktop/explain-host.ts';
 import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
@@ -271,18 +272,6 @@ describe('the command line', () => {
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
   });
-  it.each([
-    [['pki', 're'], 'revoke renew'],
-    [['server', 'i'], 'init'],
-    [['check', '--'], '--json'],
-    [['help', 'rec'], 'reconnect recover'],
-    [['help', 'ch'], 'check'],
-    [['status', '--'], '--json --watch'],
-  ])('completes %j with: %s', (typed, offered) => {
-    const script = `${completionFor('bash')}
-      COMP_WORDS=(sallyport "$@"); COMP_CWORD=$#; _sallyport; echo "\${COMPREPLY[*]}"`;
-    expect(spawnSync('bash', ['-c', script, 'bash', ...typed], { cwd: folder }).stdout.toString()).toBe(`${offered}\n`);
-  });
   it('is asked for help of one word, whatever it is', () => {
     expect(asksForHelpOf(['help', 'up'])).toBe(true);
     expect(asksForHelpOf(['help', 'pu'])).toBe(true);
@@ -299,15 +288,6 @@ describe('the command line', () => {
     if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
     else expect(only).toThrow(/does not work in this version/);
   });
-  it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
-    'gives %s a script that it can read',
-    (shell) => {
-      // As a file: fish 3.6 takes a socket at its standard input for a directory.
-      const script = join(folder, `completion.${shell}`);
-      writeFileSync(script, completionFor(shell) ?? '');
-      expect(spawnSync(shell, ['-n', script]).stderr.toString()).toBe('');
-    },
-  );
 });
 
 describe('the lock on a start', () => {
@@ -400,6 +380,21 @@ describe('the control socket', () => {
     const control = await openControl(order(), () => (process.getuid?.() ?? 0) + 4242);
     expect(await asked(path)).toBe(403);
     expect(await asked('/down', 'POST')).toBe(403);
+    await control.close(end);
+  });
+  it('answers GET /plan with what explain reads of it', async () => {
+    const control = await openControl(order());
+    const routes = [{ prefix: '10.0.0.0/8', origin: 'server' }];
+    const plan = { device: 'tun0', routes, dns: { servers: [], searchDomains: [] } };
+    const remote = { family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 };
+    const places = { ...ioOf().io.places, runtime: folder };
+    expect(await ask(places, 'office', 'GET', '/plan')).toBeNull();
+    control.observer.state({ phase: 'connected', plan, remote, cipher: undefined } as never);
+    expect(readPlan('office', await ask(places, 'office', 'GET', '/plan'))).toMatchObject({
+      name: 'office',
+      device: 'tun0',
+      routes,
+    });
     await control.close(end);
   });
   it('is refused to a second tunnel of the name, and taken over from one that is dead', async () => {

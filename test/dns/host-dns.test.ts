@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DnsApplied } from '../../src/tunnel/dns-port.ts';
 import { DnsRig, wanted } from './rig.ts';
@@ -11,6 +11,10 @@ afterEach(() => rig.end());
 
 const ORIGINAL = '# mine\r\nnameserver 192.0.2.53\nsearch home.example\noptions edns0 \xfc\n\n';
 const CONF = '/etc/resolv.conf';
+const UDP = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  153: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0000000000000000 0
+  217: 0100007F:14E9 00000000:0000 07 00000000:00000000 00:00000000 00000000 12345        0 4712 2 0000000000000000 0
+`;
 
 async function applied(
   backend: Parameters<DnsRig['dns']>[0],
@@ -33,11 +37,13 @@ const hosts: Record<'resolved' | 'resolvconf' | 'file' | 'dnsmasq', () => void> 
   file: () => rig.file(CONF, ORIGINAL, 0o640),
   dnsmasq: () => {
     rig.file(CONF, 'nameserver 127.0.0.1\n');
-    mkdirSync(rig.at('/proc/77/ns'), { recursive: true });
+    for (const folder of ['77/ns', '77/fd', 'net']) mkdirSync(rig.at(`/proc/${folder}`), { recursive: true });
     rig.file('/proc/77/comm', 'dnsmasq\n');
     rig.file('/proc/77/cmdline', 'dnsmasq\0--servers-file=/etc/dnsmasq.servers\0');
     rig.link('/proc/77/ns/net', 'net:[1]');
     rig.link('/proc/self/ns/net', 'net:[1]');
+    rig.file('/proc/net/udp', UDP);
+    rig.link('/proc/77/fd/4', 'socket:[4711]');
     rig.file('/etc/dnsmasq.servers', 'server=9.9.9.9\n');
   },
 };
@@ -277,11 +283,13 @@ describe('dnsmasq', () => {
       ['10.8.0.1', 'lab.example'],
       ['10.9.0.1', 'other.example'],
     ]);
+    // None of these endings: it is no tunnel.
+    expect(readdirSync(rig.at('/run/sallyport')).filter((name) => /\.(sock|json|log)$/.test(name))).toEqual([]);
     await rig.dns('dnsmasq').undo(one);
     expect(told()).toEqual([['10.9.0.1', 'other.example']]);
     await rig.dns('dnsmasq').undo(two);
     expect(told()).toEqual([]);
-    expect(rig.files.look('/run/sallyport/dnsmasq.json')).toEqual({ kind: 'absent' });
+    expect(rig.files.look('/run/sallyport/dnsmasq.servers')).toEqual({ kind: 'absent' });
   });
 
   it('is passed by where every name is to be asked of the tunnel', async () => {
@@ -289,6 +297,30 @@ describe('dnsmasq', () => {
     expect(outcome.backend).toBe('file');
     await rig.dns('auto').undo(outcome);
     expect(rig.files.read(CONF)).toBe('nameserver 127.0.0.1\n');
+  });
+
+  it('without the port of name servers is some program that a user has called so', async () => {
+    rig.file('/etc/shadow', 'root:*:1::::::\n', 0o600);
+    rig.file('/proc/77/cmdline', 'dnsmasq\0--servers-file=/etc/shadow\0--port=5353\0');
+    rmSync(rig.at('/proc/77/fd/4'));
+    rig.link('/proc/77/fd/4', 'socket:[4712]');
+    expect((await applied('auto', 'tun0')).backend).toBe('file');
+    const outcome = await rig
+      .dns('dnsmasq')
+      .apply({ device: 'tun0', id: '1', wanted: wanted('10.8.0.1', [], ['x.example']) });
+    expect(outcome).toEqual({ result: 'failed', reason: 'no dnsmasq runs here' });
+    expect(rig.files.read('/etc/shadow')).toBe('root:*:1::::::\n');
+    expect(rig.hangUps).toEqual([]);
+  });
+
+  it('of virtual machines, which has no servers-file, does not stand for the one that has', async () => {
+    for (const folder of ['ns', 'fd']) mkdirSync(rig.at(`/proc/12/${folder}`), { recursive: true });
+    rig.file('/proc/12/comm', 'dnsmasq\n');
+    rig.file('/proc/12/cmdline', 'dnsmasq\0--conf-file=/var/lib/vm.conf\0');
+    rig.link('/proc/12/ns/net', 'net:[1]');
+    rig.link('/proc/12/fd/4', 'socket:[4711]');
+    await applied('dnsmasq', 'tun0');
+    expect(rig.hangUps).toEqual([77]);
   });
 
   it('in another network is not ours to tell', async () => {

@@ -52,7 +52,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
   let pki: Pki;
   beforeAll(async () => {
     pki = await makePki(join(dir, 'pki'));
-  });
+  }, 60_000);
   afterAll(async () => {
     rmSync(dir, { recursive: true, force: true });
     (await threads).remove();

@@ -81,11 +81,11 @@ describe('IPv6 beside a tunnel', () => {
   });
 
   it('is left where IPv4 itself goes over it, and that is told', () => {
-    const { refusing, said } = planOf([...subnet, DEF1], {
-      facts: { ...facts, serverGateway4: { ...facts.netGateway4!, device: 'clat' } },
-    });
+    const translated = { ...facts, serverGateway4: { ...facts.netGateway4!, device: 'clat' } };
+    const { refusing, said } = planOf([...subnet, DEF1], { facts: translated });
     expect(refusing).toEqual([]);
     expect(said.join()).toMatch(/WARNING: IPv6 is not blocked .*464XLAT/);
+    expect(planOf([...subnet, DEF1], { facts: translated, server: '2001:db8:5::1' }).refusing).toEqual(blocked);
   });
 
   it.each<[boolean | undefined, boolean, boolean, Ipv6LeakRule]>([

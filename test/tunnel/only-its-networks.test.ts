@@ -26,6 +26,18 @@ describe('only its networks', () => {
       ['route 128.0.0.0 128.0.0.0', 'route 64.0.0.0 192.0.0.0', 'route 10.0.0.0 255.0.0.0'],
       ['10.0.0.0'],
     ],
+    [
+      'quarters inside of the halves go with them',
+      [
+        ...['0', '128'].map((n) => `route ${n}.0.0.0 128.0.0.0`),
+        ...['0', '64', '128', '192'].map((n) => `route ${n}.0.0.0 192.0.0.0`),
+        'route 20.0.0.0 255.0.0.0',
+      ],
+      ['20.0.0.0'],
+    ],
+    ['the server with the netmask of everything goes', ['route remote_host 0.0.0.0'], []],
+    ['the server alone stays', ['route remote_host 255.255.255.255'], ['remote_host']],
+    ['eighths inside of 2000::/3 go with it', ['2000::/3', '2000::/4', '3000::/4'].map((p) => `route-ipv6 ${p}`), []],
     ['a way past the tunnel stays', ['route 0.0.0.0 0.0.0.0 net_gateway'], ['0.0.0.0']],
     ['::/0 goes', ['route-ipv6 ::/0', 'route-ipv6 fd00:20::/48'], ['fd00:20::/48']],
     ['2000::/3 goes', ['route-ipv6 2000::/3', 'route-ipv6 2001:db8::/32'], ['2001:db8::/32']],
