@@ -25,11 +25,13 @@ import { gzipSync } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const files = join(root, 'packaging/files');
-const out = resolve(process.argv[2] ?? join(root, 'dist'));
+const words = process.argv.slice(2);
+if (words.length > 1 || words[0]?.startsWith('-')) stop('Usage: node packaging/build-deb.mjs [FOLDER]', 2);
+const out = resolve(words[0] ?? join(root, 'dist'));
 const { version, description } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch];
-if (architecture === undefined) throw new Error(`no package is made for ${process.arch}`);
-if (!existsSync(join(root, 'dist/bin/sallyport.js'))) throw new Error('the tree is not built: npm run build');
+if (architecture === undefined) stop(`no package is made for ${process.arch}`);
+if (!existsSync(join(root, 'dist/bin/sallyport.js'))) stop('the tree is not built: npm ci && npm run build');
 
 const lastCommit = () => execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' }).trim();
 const epoch = process.env.SOURCE_DATE_EPOCH ?? lastCommit();
@@ -49,6 +51,11 @@ try {
   process.stdout.write(`${deb}\n`);
 } finally {
   rmSync(stage, { recursive: true, force: true });
+}
+
+function stop(text, exitCode = 1) {
+  process.stderr.write(`${text}\n`);
+  process.exit(exitCode);
 }
 
 function layOut(tree) {

@@ -5,6 +5,7 @@ import type { Config, Finding } from './config/config.ts';
 import { type ConfigInput, parseConfig } from './config/parse.ts';
 import { messageOf, SallyportError } from './error.ts';
 import { guarded } from './event-feed.ts';
+import { kindOf } from './known-names.ts';
 import { Level, type Log } from './log.ts';
 import { MAX_PROFILE_BYTES, readBoundedFile } from './node/read-file.ts';
 
@@ -13,12 +14,44 @@ export function parseEmbedded(
   input: ConfigInput,
   { directory, checksLogins = false }: { readonly directory: string; readonly checksLogins?: boolean },
 ): Config {
+  if ('text' in input) refuseFileName(input.text);
   const { config, findings } = parseConfig(input, {
     readText: (path) => readBoundedFile(resolve(directory, path), MAX_PROFILE_BYTES).toString('utf8'),
     checksLogins,
   });
   if (config !== undefined) return config;
   throw configurationError(findings);
+}
+
+/** A lone word that ends as files of profiles do is no configuration. */
+function refuseFileName(text: string): void {
+  const name = text.trim();
+  if (!/^[^\s<#;]+\.(?:ovpn|conf)$/i.test(name)) return;
+  throw new SallyportError(`The text of a configuration is wanted, and this is the name of a file: ${name}`, {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+    hint: `Read it first: await readFile(${JSON.stringify(name)}, 'utf8').`,
+  });
+}
+
+/** What a program in JavaScript handed in for a parsed configuration. Throws SallyportError for what is none. */
+export function parsedConfig(given: unknown, call: string): Config {
+  if (typeof given === 'object' && given !== null && 'lines' in given) return given as Config;
+  refuseBytes(given, call);
+  throw new SallyportError(`${call} takes the text of a profile, or a parsed one; this is ${kindOf(given)}`, {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+  });
+}
+
+/** Throws SallyportError for a file's content that was not made text. */
+export function refuseBytes(given: unknown, call: string): void {
+  if (!(given instanceof Uint8Array)) return;
+  throw new SallyportError(`${call} takes the text of a configuration; these are bytes`, {
+    code: 'SALLYPORT_CONFIG',
+    blame: 'config',
+    hint: "Read the file as text: readFile(name, 'utf8').",
+  });
 }
 
 /** All errors among the findings as one. */

@@ -12,7 +12,7 @@ import type {
 } from './client/ports.ts';
 import type { Config } from './config/config.ts';
 import { Connection } from './connection.ts';
-import { asked, guardedLog, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
+import { asked, guardedLog, parsedConfig, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
 import { SallyportError } from './error.ts';
 import { checkNames, type KnownNames } from './known-names.ts';
 import type { Log } from './log.ts';
@@ -107,7 +107,7 @@ const OPTIONS = {
 export async function connect(profile: string | Config, options: ConnectOptions = {}): Promise<Connection> {
   checkNames(options, OPTIONS, 'option', 'connect()');
   options.signal?.throwIfAborted();
-  const stated = typeof profile === 'string' ? parseProfile(profile, options) : profile;
+  const stated = typeof profile === 'string' ? parseProfile(profile, options) : parsedConfig(profile, 'connect()');
   const config = withoutProcessOptions(stated, guardedLog(options.log), 'connect()');
   const device = options.device === 'memory' ? new PacketDevice() : undefined;
   const { composeClient } = await import('./compose.ts');

@@ -31,7 +31,7 @@ function isPlain(given: object): boolean {
 }
 
 /** Never the value itself: it may be a secret in the wrong place. */
-const kindOf = (value: unknown): string => (value === null ? 'null' : `of type ${typeof value}`);
+export const kindOf = (value: unknown): string => (value === null ? 'null' : `of type ${typeof value}`);
 
 const refusal = (message: string): SallyportError =>
   new SallyportError(message, { code: 'SALLYPORT_CONFIG', blame: 'config' });

@@ -121,7 +121,7 @@ function listenLines(listens: readonly ListenSetting[]): string[] {
 
 function serverLine(network: string): string {
   const prefix = parsePrefix(network);
-  if (prefix?.address.length !== 4) {
+  if (prefix?.address.length !== 4 || !network.includes('/')) {
     throw new SallyportError(`network "${network}" is not an IPv4 network`, {
       code: 'SALLYPORT_CONFIG',
       blame: 'config',

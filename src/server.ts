@@ -3,7 +3,7 @@
 // in one process.
 
 import type { Config } from './config/config.ts';
-import { asked, guardedLog, parseEmbedded, untilAborted, withoutProcessOptions } from './embed.ts';
+import { asked, guardedLog, parseEmbedded, refuseBytes, untilAborted, withoutProcessOptions } from './embed.ts';
 import { SallyportError } from './error.ts';
 import { checkNames, type KnownNames } from './known-names.ts';
 import type { Log } from './log.ts';
@@ -119,6 +119,7 @@ function readServer(
   given: string | Config | ServerSettings,
   reading: { readonly directory: string; readonly checksLogins: boolean },
 ): Config {
+  refuseBytes(given, 'createServer()');
   const config =
     typeof given === 'object' && given !== null && 'lines' in given
       ? given

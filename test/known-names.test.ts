@@ -74,6 +74,25 @@ describe('a program without types', () => {
   });
 
   it.each([
+    [undefined, /^connect\(\) takes the text of a profile, or a parsed one; this is of type undefined$/],
+    [null, /this is null$/],
+    [{}, /this is of type object$/],
+    [Buffer.from('client'), /^connect\(\) takes the text of a configuration; these are bytes$/],
+    ['etc/office.ovpn\n', /^The text of a configuration is wanted, and this is the name of a file: etc\/office\.ovpn$/],
+    ['client', /You must define CA file/],
+  ])('learns that a profile is none: %o', async (given, message) => {
+    await expect(connect(given as never)).rejects.toEqual(refusal(message));
+  });
+
+  it.each([
+    [undefined, /^the server's configuration: this has to be an object, and is of type undefined$/],
+    [Buffer.from('server'), /^createServer\(\) takes the text of a configuration; these are bytes$/],
+    ['server.conf', /this is the name of a file: server\.conf$/],
+  ])("learns that a server's configuration is none: %o", async (given, message) => {
+    await expect(createServer(given as never)).rejects.toEqual(refusal(message));
+  });
+
+  it.each([
     [{ username: 'anna' }, /^There is no option "username" of connect\(\); there are signal, credentials, /],
     [{ credentials: { username: 'anna' } }, /^credentials of connect\(\) is of type object/],
   ])('learns of a wrong option of connect: %o', async (options, message) => {

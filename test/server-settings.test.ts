@@ -99,6 +99,6 @@ describe('settings', () => {
   });
 
   it.each(['office', 'fd00::/64', '10.8.0.0/33', '10.8.0.0'])('refuse the network %s', (network) => {
-    expect(() => parse({ network })).toThrow();
+    expect(() => parse({ network })).toThrow(`network "${network}" is not an IPv4 network`);
   });
 });

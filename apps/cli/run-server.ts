@@ -5,6 +5,7 @@ import { composeServer } from '../../src/serve.ts';
 import type { Management } from '../management/management.ts';
 import { ServerCommands } from '../management/server-commands.ts';
 import { clientEnvironment, managedHooks } from '../management/server-side.ts';
+import { tellServing } from '../management/server-state.ts';
 import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
 
@@ -24,7 +25,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   const { server, run, reload } = composed.start({
     listening: () => {
       listening = true;
-      management?.core.state('CONNECTED', 'SUCCESS');
+      if (management !== undefined) tellServing(management.core, config.tunnel);
       service.status('Initialization Sequence Completed');
     },
     connected: (info) => commands?.established(info.id, clientEnvironment(info)),

@@ -6,8 +6,13 @@ import { COMMANDS, type CommandRow } from './command-table.ts';
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** Words that other parts of the program answer. */
-const OTHERS = ['check', 'pki', 'server', 'help'];
+/** Words that other parts of the program answer, and the words that may follow. */
+const FOLLOWING = {
+  check: ['--json'],
+  pki: ['init', 'server', 'client', 'revoke', 'renew', 'list', 'crl'],
+  server: ['init'],
+} as const;
+const OTHERS = [...Object.keys(FOLLOWING), 'help'];
 
 const PROFILES = `sallyport list --json 2>/dev/null | sed -n 's/^ *"name": "\\(.*\\)",$/\\1/p'`;
 
@@ -18,6 +23,10 @@ export function completionFor(shell: string): string | undefined {
 }
 
 const names = (): readonly string[] => [...COMMANDS.map(({ name }) => name), ...OTHERS];
+const followers = (): readonly (readonly [string, readonly string[]])[] => [
+  ...Object.entries(FOLLOWING),
+  ['help', [...COMMANDS.map(({ name }) => name), ...Object.keys(FOLLOWING)]],
+];
 const optionNames = (): readonly string[] => [...OPTIONS.keys()].map((name) => `--${name}`);
 const flags = (row: CommandRow): string =>
   row.options.flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]).join(' ');
@@ -41,6 +50,9 @@ function bash(): string {
     const files = takesFile(row) ? ' files=1' : '';
     return `    ${row.name}) words="${flags(row)} ${words(row)}"${files} ;;`;
   });
+  for (const [name, following] of followers()) {
+    cases.push(`    ${name}) words='${following.join(' ')}'${name === 'help' ? '' : ' files=1'} ;;`);
+  }
   return `# bash completion of sallyport; made by sallyport completion bash
 _sallyport() {
   local word=\${COMP_WORDS[COMP_CWORD]} words='' files=''
@@ -73,6 +85,9 @@ function zsh(): string {
     (row) =>
       `    ${row.name}) compadd -- ${flags(row)} ${words(row).replace(/^\$\(/, '${(f)"$(').replace(/\)$/, ')"}')}${takesFile(row) ? '; _files' : ''} ;;`,
   );
+  for (const [name, following] of followers()) {
+    cases.push(`    ${name}) compadd -- ${following.join(' ')}${name === 'help' ? '' : '; _files'} ;;`);
+  }
   return `#compdef sallyport
 # zsh completion of sallyport; made by sallyport completion zsh
 _sallyport() {
@@ -113,6 +128,9 @@ function fish(): string {
   const options = [...OPTIONS.values()].map(
     ({ name, help }) => `complete -c sallyport -n __fish_use_subcommand -l ${name} -d ${quoted(help)}`,
   );
-  const others = OTHERS.map((name) => `complete -c sallyport -n __fish_use_subcommand -a ${name}`);
+  const others = followers().flatMap(([name, following]) => [
+    `complete -c sallyport -n __fish_use_subcommand -a ${name}`,
+    `complete -c sallyport -n '__fish_seen_subcommand_from ${name}'${name === 'help' ? ' -f' : ''} -a '${following.join(' ')}'`,
+  ]);
   return `# fish completion of sallyport; made by sallyport completion fish\n${[...lines, ...others, ...options].join('\n')}\n`;
 }

@@ -24,6 +24,8 @@ export interface Expectations {
 export async function follow(name: string, options: FollowOptions & Expectations, io: CommandIo): Promise<number> {
   const progress = progressOf(options.json, io);
   let last: TunnelStatus | undefined;
+  // Of the last attempt that failed: the one that is on has none yet.
+  let reason: string | null = null;
   let end: EndReport | undefined;
   let timeUp = false;
   const response = await open(io.places, name, 'GET', '/events').catch(() => undefined);
@@ -51,6 +53,7 @@ export async function follow(name: string, options: FollowOptions & Expectations
         asking = answer(name, event, io, interrupted.signal).catch(() => giveUp());
       } else if (event.type === 'status') {
         last = event.status as TunnelStatus;
+        reason = last.reason ?? reason;
         progress.show(last);
         if (last.state !== 'connected') continue;
         if (options.setsDns) warnOfDns(last, io);
@@ -69,7 +72,7 @@ export async function follow(name: string, options: FollowOptions & Expectations
     process.removeListener('SIGTERM', giveUp);
   }
   if (timeUp) {
-    const why = last?.reason ? `: ${cleanTerminalText(last.reason)}` : '';
+    const why = reason === null ? '' : `: ${cleanTerminalText(reason)}`;
     await endTunnel(name, io);
     if (given) throw new CommandFailure(ExitCode.unknown, `${name}: connecting was given up, and ended`);
     throw new CommandFailure(

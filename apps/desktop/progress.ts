@@ -3,7 +3,7 @@
 
 import { cleanTerminalText } from '../../src/command.ts';
 import type { CommandIo } from './io.ts';
-import { ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
+import { dnsLine, ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
 
 export interface Progress {
   clear(): void;
@@ -35,8 +35,9 @@ export function progressOf(json: boolean, io: CommandIo): Progress {
       clear();
       if (status.state === 'connected') {
         io.write(`${sentence}\n`);
-        const ipv6 = ipv6Line(status);
-        if (ipv6 !== undefined) io.write(`${ipv6}\n`);
+        for (const line of [ipv6Line(status), dnsLine(status)]) {
+          if (line !== undefined) io.write(`${cleanTerminalText(line)}\n`);
+        }
       } else if (live) {
         shown = sentence;
         io.complain(sentence);

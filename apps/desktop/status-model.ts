@@ -78,8 +78,7 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     state: state?.phase ?? 'starting',
     sinceUnix: facts.sinceUnix,
     server: remote === undefined ? (state?.phase === 'resolving' ? state.host : null) : serverText(remote),
-    // The signal of a person has no words.
-    reason: state?.phase === 'reconnecting' ? state.reason || 'asked for' : null,
+    reason: state?.phase === 'reconnecting' ? whyOf(state) : null,
     login: state?.phase === 'login-pending' ? { text: state.text ?? null, url: state.url ?? null } : null,
     device: plan?.device ?? null,
     mtuBytes: plan?.mtuBytes ?? null,
@@ -98,6 +97,17 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     traffic: { receivedBytes: counted?.linkReadBytes ?? 0, sentBytes: counted?.linkWriteBytes ?? 0 },
   };
 }
+
+/** Where nothing went wrong at this end. */
+const WHY: Readonly<Record<string, string>> = {
+  // The signal of a person has no words.
+  '': 'asked for',
+  'network-changed': 'the network has changed',
+  'remote-exit': 'the server ended it',
+};
+
+const whyOf = ({ error, reason }: ClientState & { phase: 'reconnecting' }): string =>
+  error?.message ?? WHY[reason] ?? reason;
 
 /** The name servers that stand on the host, if any. */
 export const dnsApplied = (changes: readonly JournalEntry[]): DnsApplied | undefined => {
@@ -160,6 +170,12 @@ export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
 export function ipv6Line({ ipv6 }: TunnelStatus): string | undefined {
   if (ipv6 === 'blocked') return 'IPv6 to the Internet is blocked meanwhile: the tunnel takes IPv4 only.';
   return ipv6 === 'open' ? 'IPv6 goes past the tunnel: it takes IPv4 only.' : undefined;
+}
+
+/** What a person has to know of the tunnel's name servers; undefined where there is nothing to know. */
+export function dnsLine({ name, state, dns }: TunnelStatus): string | undefined {
+  if (state !== 'connected' || dns.servers.length === 0 || dns.setBy !== null) return undefined;
+  return `Its name servers are not set by Sallyport: the profile wants it so, or sallyport log ${name} says why.`;
 }
 
 /** The sentence, then a line for each fact that is known. */

@@ -29,6 +29,17 @@ export function endOfRefusedStream(whom: 'server' | 'peer', where: string, text:
   return softRestart('connection-failed', { error, connectionFailed: true });
 }
 
+/** No address was found for a name; the log has the resolver's reason. */
+export function endOfUnknownName(host: string): ClientSignal {
+  const error = new SallyportError(`The name ${host} could not be resolved`, {
+    code: 'SALLYPORT_NETWORK',
+    blame: 'network',
+    retry: true,
+    hint: `Check the name and the machine's DNS.`,
+  });
+  return softRestart('Could not determine IPv4/IPv6 protocol', { error });
+}
+
 /** An open stream has ended. */
 export function endOfLostStream(whom: 'server' | 'peer', code: string, text: string, log: Log): ClientSignal {
   tellLost({ code, text }, log);

@@ -16,6 +16,7 @@ import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-po
 import type { TunnelPlan } from '../tunnel/plan.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
+import { endOfUnknownName } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
 import { type AttemptLink, openAttemptLink } from './link.ts';
@@ -249,7 +250,7 @@ export class Client {
       }
       if (!this.#config.pull && step.profile.remote === undefined) return await connect(step.profile, undefined);
       const address = step.address ?? (await this.#resolve(step.profile));
-      if (address === undefined) return this.#takePending() ?? softRestart('Could not determine IPv4/IPv6 protocol');
+      if (address === undefined) return this.#takePending() ?? endOfUnknownName(hopOf(step.profile).host);
       const signal = await connect(step.profile, address);
       return signal;
     } catch (error) {
@@ -420,7 +421,8 @@ export class Client {
 
   async #pause(signal: ClientSignal): Promise<void> {
     const seconds = this.#remotes.pauseSeconds();
-    this.#observer.state({ phase: 'reconnecting', reason: signal.text, pauseSeconds: seconds });
+    const { text: reason, error } = signal;
+    this.#observer.state({ phase: 'reconnecting', reason, pauseSeconds: seconds, error });
     if (this.#pending !== undefined) return;
     if (await this.#hold(seconds)) return;
     if (seconds > 0) this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);

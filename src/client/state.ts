@@ -1,5 +1,6 @@
 // What a connection is doing, as one value, and the attempt's way of telling.
 
+import type { SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import type { PeerFacts } from '../tunnel/host-port.ts';
 import type { TunnelPlan } from '../tunnel/plan.ts';
@@ -18,7 +19,14 @@ export type ClientState =
       /** Of the data channel, by OpenSSL's name. */
       readonly cipher: string | undefined;
     }
-  | { readonly phase: 'reconnecting'; readonly reason: string; readonly pauseSeconds: number }
+  | {
+      readonly phase: 'reconnecting';
+      /** The C program's word for it; empty where a person asked for it. */
+      readonly reason: string;
+      readonly pauseSeconds: number;
+      /** What went wrong, where something did. */
+      readonly error?: SallyportError | undefined;
+    }
   | { readonly phase: 'ended' };
 
 /** Name and password are not enough: somebody is asked, here or elsewhere. */

@@ -59,12 +59,25 @@ describe('remotes', () => {
     }
   });
 
+  it('whose name is not known are told by name', async () => {
+    const lab = new ClientLab('remote vpn.example.net', 'resolv-retry infinite');
+    lab.names.set('vpn.example.net', new Error('Name or service not known'));
+    lab.start();
+    await lab.until(() => lab.phase === 'reconnecting', 'a restart');
+    expect(lab.states.at(-1)).toMatchObject({
+      reason: 'Could not determine IPv4/IPv6 protocol',
+      error: { code: 'SALLYPORT_NETWORK', message: 'The name vpn.example.net could not be resolved' },
+    });
+    lab.signal('SIGTERM');
+    await lab.gone();
+  });
+
   it('that refuse TCP are tried again after the pause', async () => {
     const lab = new ClientLab(REMOTE, 'proto tcp', 'connect-retry 5');
     lab.server.refusesConnections = true;
     lab.start();
     await lab.until(() => lab.phase === 'reconnecting', 'a restart');
-    expect(lab.states.at(-1)).toMatchObject({ pauseSeconds: 5 });
+    expect(lab.states.at(-1)).toMatchObject({ pauseSeconds: 5, error: { code: 'SALLYPORT_REFUSED' } });
     expect(lab.log).toContain('TCP: connect to [AF_INET]198.51.100.1:1194 failed: Connection refused');
     expect(lab.received).toEqual(['SIGUSR1[connection failed(soft),connection-failed] received, process restarting']);
     lab.server.refusesConnections = false;

@@ -68,6 +68,14 @@ describe.each(SHELLS.filter(hasShell))('the completion of %s', (name) => {
     return stdout.split('\n').map((line) => line.split('\t', 1)[0] ?? '');
   };
 
+  it.each([
+    ['pki', ['renew', 'revoke', 'crl']],
+    ['server', ['init']],
+    ['help', ['recover', 'pki']],
+  ])('knows what may follow %s', (word, following) => {
+    expect(offered(word, '')).toEqual(expect.arrayContaining(following));
+  });
+
   it('is read without a complaint', () => {
     const check = name === 'fish' ? '--no-execute' : '-n';
     expect(shell([name, check, `script.${name}`])).toMatchObject({ status: 0, stdout: '', stderr: '' });

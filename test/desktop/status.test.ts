@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   bytesText,
+  dnsLine,
   duration,
   sentenceOf,
   statusLines,
   statusOf,
   type TunnelFacts,
 } from '../../apps/desktop/status-model.ts';
-import type { ClientState, DnsApplied, TunnelPlan } from '../../src/command.ts';
+import { type ClientState, type DnsApplied, SallyportError, type TunnelPlan } from '../../src/command.ts';
 
 const names = { name: 'office', profile: '/p', pid: 7 };
 const facts: TunnelFacts = { state: undefined, sinceUnix: 100, statistics: undefined, changes: [] };
@@ -90,6 +91,19 @@ describe('status', () => {
       'office is not connected (ping-restart); it tries again.',
     ],
     [
+      { phase: 'reconnecting', reason: 'network-changed', pauseSeconds: 1 },
+      'office is not connected (the network has changed); it tries again.',
+    ],
+    [
+      {
+        phase: 'reconnecting',
+        reason: 'connection-failed',
+        pauseSeconds: 1,
+        error: new SallyportError('The server is not there', { code: 'SALLYPORT_REFUSED', blame: 'network' }),
+      },
+      'office is not connected (The server is not there); it tries again.',
+    ],
+    [
       { phase: 'login-pending', needs: 'web-login', text: undefined, url: 'https://x.example', secondsLeft: 60 },
       'office waits for its login; log in at https://x.example',
     ],
@@ -165,6 +179,16 @@ describe('status', () => {
     expect(statusLines(status, 105, String).find((line) => line.startsWith('  dns '))).toBe(
       `  dns       10.8.0.1, 10.8.0.9#5353, ${words}`,
     );
+  });
+  it('names the log where name servers are not set, and says nothing where they are or there are none', () => {
+    const line = (more: Partial<TunnelFacts>) => dnsLine(statusOf(names, { ...facts, state: connected, ...more }));
+    expect(line({})).toBe(
+      'Its name servers are not set by Sallyport: the profile wants it so, or sallyport log office says why.',
+    );
+    expect(line({ changes: set })).toBeUndefined();
+    expect(line({ changes: [{ id: 1, step: hook, outcome: { result: 'changed' } }] })).toBeUndefined();
+    expect(line({ state: { ...connected, plan: { ...plan, dns: { ...plan.dns, servers: [] } } } })).toBeUndefined();
+    expect(line({ state: { phase: 'configuring', remote } })).toBeUndefined();
   });
   it('has the members that docs/CONTROL.md promises, of these types', () => {
     const text = readFileSync(new URL('../../docs/CONTROL.md', import.meta.url), 'utf8');

@@ -38,6 +38,17 @@ labSuite('the Debian package', () => {
     return { status, text: `${stdout}${stderr}` };
   };
 
+  itOurs('is built by a script that takes a folder and nothing else', async () => {
+    for (const words of [['--help'], ['a', 'b']]) {
+      const { status, stderr } = spawnSync(process.execPath, ['packaging/build-deb.mjs', ...words], {
+        cwd: projectRoot,
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([2, 'Usage: node packaging/build-deb.mjs [FOLDER]\n']);
+    }
+    expect(existsSync(join(projectRoot, '--help'))).toBe(false);
+  });
+
   itOurs('is the same to the byte, whenever and under whatever umask it is built', async () => {
     expect(readFileSync(again).equals(readFileSync(deb))).toBe(true);
   });

@@ -6,7 +6,9 @@ import { ManagementCore } from '../../apps/management/core.ts';
 import { LineReader } from '../../apps/management/line-reader.ts';
 import { sameSecret } from '../../apps/management/management.ts';
 import { ServerCommands } from '../../apps/management/server-commands.ts';
+import { tellServing } from '../../apps/management/server-state.ts';
 import type { ManagementSettings } from '../../apps/management/settings.ts';
+import { type Config, parseConfig } from '../../src/command.ts';
 
 const settings: ManagementSettings = {
   at: { path: '/run/m' },
@@ -299,6 +301,20 @@ describe('histories', () => {
     expect(halted).toBe(true);
   });
 
+  it.each([
+    ['server 10.8.0.0 255.255.255.0', ['ASSIGN_IP,,10.8.0.1,,,,', 'CONNECTED,SUCCESS,10.8.0.1,,,,']],
+    [
+      'server 10.8.0.0 255.255.255.0\nserver-ipv6 fd00:8::/64',
+      ['ASSIGN_IP,,10.8.0.1,,,,,fd00:8::1', 'CONNECTED,SUCCESS,10.8.0.1,,,,,fd00:8::1'],
+    ],
+    ['mode server\ntls-server', ['CONNECTED,SUCCESS,,,,,']],
+  ])('states of a server have its addresses in the tunnel: %s', (lines, states) => {
+    const core = coreWith();
+    const text = `dev tun\ntopology subnet\n${lines}\nca a\ncert b\nkey c\ndh none\n`;
+    const { config } = parseConfig({ text, file: 'x' }, { readText: () => '' });
+    tellServing(core, (config as Config).tunnel);
+    expect(answerOf('state all', core)).toBe(`${states.map((state) => `1000,${state}\r\n`).join('')}END\r\n`);
+  });
   it('states have all their fields', () => {
     const core = coreWith();
     core.state('CONNECTING');
