@@ -27,7 +27,7 @@ fail() { echo "peers: $*" >&2; exit 1; }
 # command and the Debian package that has it
 tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
   ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server
-  dbus-daemon:dbus-daemon)
+  dbus-daemon:dbus-daemon zsh:zsh fish:fish)
 
 install_tools() {
   local missing=() pair
@@ -192,7 +192,8 @@ install_tools
 mkdir -p "$cache"
 # Tests run peers as other users, too.
 chmod 755 "$cache"
-fetch_network_manager || fail "NetworkManager could not be fetched"
+fetch_network_manager || { [[ ${CI:-} != true ]] || fail "NetworkManager could not be fetched"
+  say "NetworkManager could not be fetched (its packages are those of Debian 12); its tests are left out"; }
 fetch 2.7 sid || fail "openvpn 2.7 could not be fetched"
 fetch 2.5 bullseye || say "openvpn 2.5 could not be fetched; its cases are left out"
 fetch_source || say "the source of openvpn 2.7 could not be fetched; its own test scripts are left out"

@@ -20,6 +20,8 @@ import {
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import type { ExternalSigner } from './control/tls-engine.ts';
+import { openWrappedKey } from './crypto/wrapped-key.ts';
+import { handedPorts, hostOfHanded } from './handed-device.ts';
 import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
@@ -76,11 +78,12 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   });
   let plugins: Plugins | undefined;
   const { close: closeDns, ...dns } =
-    options.device === undefined
+    options.device === undefined && options.handed === undefined
       ? clientDns(config, { url: new URL('./dns-helper.js', options.workerUrl), output: options.scriptOutput })
       : { close() {} };
   try {
-    const { devices, network } = hostPorts(options.device, 1);
+    const { handed } = options;
+    const { devices, network } = handed === undefined ? hostPorts(options.device, 1) : handedPorts(handed);
     const resolver = createNodeResolver();
     const { signer } = options;
     const tlsMaterial = await loadTlsMaterial(
@@ -95,7 +98,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     );
     const material = {
-      wrapOf: loadWraps(config, readText),
+      wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
       tls:
         signer === undefined
           ? createNodeTlsFactory(tlsMaterial)
@@ -134,7 +137,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             links: createLinkPort(),
             streams: createStreamPort(),
             crypto: createNodeCrypto(),
-            host,
+            host: handed === undefined ? host : hostOfHanded(host, handed),
             scripts: host,
             material,
             credentials: {

@@ -9,7 +9,7 @@ import { catchSignals, type SignalInbox } from './signals.ts';
 
 /** The commands of apps/desktop/command-table.ts, which a start that connects does not load. */
 export const COMMAND_WORDS: ReadonlySet<string> = new Set(
-  'import list show up down reconnect refresh status log delete export recover completion'.split(' '),
+  'import list show up down reconnect refresh status log delete export recover explain completion'.split(' '),
 );
 
 /** Runs the command and ends the process with its exit code. `worker`: a data worker that the launcher started ahead. */
@@ -17,6 +17,10 @@ export async function main(argv: readonly string[], worker?: Worker): Promise<vo
   const signals = catchSignals();
   process.exit(await run(argv, signals, worker));
 }
+
+/** Whether it is `help WORD`; a word that is no command is told so there. */
+export const asksForHelpOf = ([first, word]: readonly string[]): boolean =>
+  first === 'help' && word !== undefined && word !== 'help' && !word.startsWith('-');
 
 async function run(argv: readonly string[], signals: SignalInbox, worker: Worker | undefined): Promise<number> {
   const [first, ...rest] = argv;
@@ -36,7 +40,7 @@ async function run(argv: readonly string[], signals: SignalInbox, worker: Worker
     const { processIo, runPki } = await import('../pki/main.ts');
     return runPki(argv, processIo());
   }
-  if (COMMAND_WORDS.has(first ?? '') || (first === 'help' && COMMAND_WORDS.has(rest[0] ?? ''))) {
+  if (COMMAND_WORDS.has(first ?? '') || asksForHelpOf(argv)) {
     const { processCommandIo, runCommands } = await import('../desktop/main.ts');
     // Nothing of ours is running yet: an interruption is the end, as for any program.
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeAllListeners(name);

@@ -167,6 +167,18 @@ export const COMMANDS: readonly CommandRow[] = [
     completes: 'nothing',
   },
   {
+    name: 'explain',
+    args: 'ADDRESS|NAME',
+    minWords: 1,
+    maxWords: 1,
+    options: [JSON_OPTION],
+    help: 'Says which way an address or a name goes, through which tunnel, and what decides it.',
+    more: [
+      'For a name: which name server would be asked and why, then its addresses. For each address: the route, the interface, and the policy rule. Nothing is changed, and no root is needed; of tunnels that root started only root sees the names.',
+    ],
+    completes: 'nothing',
+  },
+  {
     name: 'completion',
     args: 'SHELL',
     minWords: 1,

@@ -134,7 +134,7 @@ export async function openControl(
     (request, response) => {
       response.on('error', () => {});
       if (!mayControl(uidOf(request.socket), owner))
-        return json(response, 403, { error: 'this tunnel is another user’s' });
+        return json(response, 403, { error: 'it belongs to another user' });
       const path = request.url?.split('?')[0] ?? '';
       const answer = answers[`${request.method} ${path}`];
       if (answer === undefined) return json(response, 404, { error: 'there is no such thing here' });

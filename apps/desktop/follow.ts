@@ -15,8 +15,13 @@ export interface FollowOptions {
   readonly json: boolean;
 }
 
+export interface Expectations {
+  /** Name servers of the tunnel are to be set on this machine. */
+  readonly setsDns: boolean;
+}
+
 /** Shows what happens until the tunnel is up or not to be had. */
-export async function follow(name: string, options: FollowOptions, io: CommandIo): Promise<number> {
+export async function follow(name: string, options: FollowOptions & Expectations, io: CommandIo): Promise<number> {
   const progress = progressOf(options.json, io);
   let last: TunnelStatus | undefined;
   let end: EndReport | undefined;
@@ -47,7 +52,9 @@ export async function follow(name: string, options: FollowOptions, io: CommandIo
       } else if (event.type === 'status') {
         last = event.status as TunnelStatus;
         progress.show(last);
-        if (last.state === 'connected') return ExitCode.ok;
+        if (last.state !== 'connected') continue;
+        if (options.setsDns) warnOfDns(last, io);
+        return ExitCode.ok;
       }
     }
   } catch (error) {
@@ -78,6 +85,13 @@ export async function follow(name: string, options: FollowOptions, io: CommandIo
       cleaned(end.hint),
     );
   }
+  if (end?.exitCode === 0) {
+    throw new CommandFailure(
+      ExitCode.activation,
+      `${name} was ended before it was up`,
+      'Somebody asked for that: sallyport down, or a signal.',
+    );
+  }
   throw end === undefined
     ? new CommandFailure(
         ExitCode.activation,
@@ -85,6 +99,12 @@ export async function follow(name: string, options: FollowOptions, io: CommandIo
         `sallyport log ${name} has what it wrote.`,
       )
     : startFailure(name, io, undefined);
+}
+
+/** A tunnel without its name servers looks as if it worked until a name is looked up. */
+function warnOfDns({ name, dns }: TunnelStatus, io: CommandIo): void {
+  if (dns.servers.length === 0 || dns.setBy !== null) return;
+  io.complain(`WARNING: its name servers are not set on this machine; sallyport log ${name} says why.\n`);
 }
 
 const cleaned = (text: string | null): string | undefined => (text === null ? undefined : cleanTerminalText(text));

@@ -8,7 +8,7 @@ import type { CommandIo } from './io.ts';
 import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
 import { type OwnedFile, readerAs, readOwnedFile } from './owner-rights.ts';
 import { nameOfFile } from './profile-name.ts';
-import { checkName, findProfile, reasonOf, unreadable, writeWhole } from './profiles.ts';
+import { checkName, findProfile, makeImports, reasonOf, unreadable, writeWhole } from './profiles.ts';
 
 export async function importProfile(
   file: string,
@@ -51,6 +51,7 @@ export async function importProfile(
     );
   }
   const target = there?.path ?? join(io.places.imports, `${chosen}.conf`);
+  makeImports(io.places);
   writeWhole(target, Buffer.from(brought.text, 'latin1'), force);
   const runs = verdicts.filter(({ runs }) => runs !== undefined);
   for (const { option, runs: command } of runs) {
@@ -113,10 +114,13 @@ export function bringFiles(
     try {
       content = read(path);
     } catch (error) {
+      const reason = reasonOf(error);
       throw new CommandFailure(
         ExitCode.unknown,
-        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reasonOf(error)}`,
-        'Put a copy beside the profile that its owner may read, or make the profile yours.',
+        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reason}`,
+        reason.startsWith(IS_MISSING)
+          ? 'The profile is not whole without it: whoever gave it to you has the file. Put it where the line says.'
+          : 'Put a copy beside the profile that its owner may read, or make the profile yours.',
       );
     }
     const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
@@ -129,6 +133,9 @@ export function bringFiles(
   });
   return { text: out.join(''), files };
 }
+
+/** In the system's words, of Node and of `cat`. */
+const IS_MISSING = 'No such file';
 
 const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
 

@@ -1,5 +1,5 @@
 // `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `recover`,
-// `completion`: a bundle of its own, which a start that connects never loads.
+// `explain`, `completion`: a bundle of its own, which a start that connects never loads.
 //
 // The path through it: command-table.ts (what there is), up.ts (chosen-profile.ts, background.ts which starts apps/cli,
 // follow.ts), control-server.ts (in that process) and control-client.ts (here) with status-model.ts between them,
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { cleanTerminalText, SallyportError } from '../../src/command.ts';
 import { COMMANDS, type CommandRow, helpOf, usageOf } from './command-table.ts';
 import { completionFor, SHELLS } from './completion.ts';
+import { explain } from './explain.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { importProfile } from './import.ts';
 import type { CommandIo } from './io.ts';
@@ -49,6 +50,7 @@ const RUN: Readonly<Record<string, (words: Words, io: CommandIo) => number | Pro
   delete: (words, io) => remove(words.names[0] ?? '', io),
   export: (words, io) => exportProfile(words.names[0] ?? '', words.names[1], words.has('force'), io),
   recover: (words, io) => recover({ dryRun: words.has('dry-run'), json: words.has('json') }, io),
+  explain: (words, io) => explain(words.names[0] ?? '', words.has('json'), io),
   completion(words, io) {
     const text = completionFor(words.names[0] ?? '');
     if (text === undefined) throw new CommandFailure(ExitCode.usage, `there is completion for ${SHELLS.join(', ')}`);

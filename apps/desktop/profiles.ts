@@ -86,25 +86,23 @@ export function unreadable(path: string, error: unknown): CommandFailure {
   return new CommandFailure(
     code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
     `${path} can't be read: ${reasonOf(error)}`,
-    code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
+    code === 'EACCES' ? 'It belongs to another user: try again with sudo.' : undefined,
   );
 }
 
-/** Writes a whole file, mode 0600. Without `force` nothing that exists is touched. */
+/** Writes a whole file, mode 0600, into a folder that is there. Without `force` nothing that exists is touched. */
 export function writeWhole(path: string, bytes: Uint8Array, force: boolean): void {
   const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const fd = openSync(beside, 'wx', 0o600);
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      fsyncSync(fd);
+      writeAll(fd, bytes);
+      // A link, other than a rename, fails where there is something.
+      if (force) renameSync(beside, path);
+      else linkSync(beside, path);
     } finally {
-      closeSync(fd);
+      rmSync(beside, { force: true });
     }
-    // A link, other than a rename, fails where there is something.
-    if (force) renameSync(beside, path);
-    else linkSync(beside, path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') {
@@ -114,17 +112,40 @@ export function writeWhole(path: string, bytes: Uint8Array, force: boolean): voi
         'Choose another name, or write over it with --force.',
       );
     }
-    throw new CommandFailure(
-      ExitCode.unknown,
-      `${path} can't be written: ${reasonOf(error)}`,
-      code === 'EACCES' || code === 'EROFS'
-        ? 'Try again with sudo, or see whether the file system may be written.'
-        : undefined,
-    );
-  } finally {
-    rmSync(beside, { force: true });
+    throw unwritable(path, error);
   }
 }
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the folder of imported profiles, for its owner alone. */
+export function makeImports({ imports }: Places): void {
+  try {
+    mkdirSync(imports, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unwritable(imports, error);
+  }
+}
+
+function unwritable(path: string, error: unknown): CommandFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  return new CommandFailure(ExitCode.unknown, `${path} can't be written: ${reasonOf(error)}`, UNWRITABLE[code ?? '']);
+}
+
+const NO_RIGHT = 'Try again with sudo, or see whether the file system may be written.';
+const UNWRITABLE: Readonly<Record<string, string>> = {
+  EACCES: NO_RIGHT,
+  EROFS: NO_RIGHT,
+  ENOENT: 'Its folder has to be there.',
+  ENOTDIR: 'Its folder has to be there.',
+};
 
 /** Who could change what root is about to use: undefined when only the owner, root and the person behind sudo could. */
 export function trustProblem(path: string, uid: number, sudoUid: number | undefined): string | undefined {

@@ -36,7 +36,7 @@ export async function recover(
 }
 
 /** Whether nothing is left that could not be put right. */
-export const isWhole = ({ processes, problems }: Recovery): boolean =>
+const isWhole = ({ processes, problems }: Recovery): boolean =>
   problems.length === 0 && !processes.some(({ changes }) => changes.some(({ result }) => result === 'failed'));
 
 function tell({ processes, elsewhere, problems }: Recovery, dryRun: boolean, io: CommandIo): void {

@@ -23,6 +23,8 @@ export interface TunnelStatus {
   readonly sinceUnix: number;
   readonly server: string | null;
   readonly reason: string | null;
+  /** What the login waits for beside the password: a question, or an address to log in at. */
+  readonly login: { readonly text: string | null; readonly url: string | null } | null;
   readonly device: string | null;
   readonly mtuBytes: number | null;
   readonly addresses: readonly string[];
@@ -78,6 +80,7 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     server: remote === undefined ? (state?.phase === 'resolving' ? state.host : null) : serverText(remote),
     // The signal of a person has no words.
     reason: state?.phase === 'reconnecting' ? state.reason || 'asked for' : null,
+    login: state?.phase === 'login-pending' ? { text: state.text ?? null, url: state.url ?? null } : null,
     device: plan?.device ?? null,
     mtuBytes: plan?.mtuBytes ?? null,
     addresses: plan === undefined ? [] : addressesOf(plan),
@@ -134,7 +137,9 @@ export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
     case 'reconnecting':
       return `${name} is not connected (${status.reason}); it tries again.`;
     case 'login-pending':
-      return `${name} waits for its login to be confirmed.`;
+      return status.login?.url
+        ? `${name} waits for its login; log in at ${status.login.url}`
+        : `${name} waits for its login to be confirmed.`;
     case 'resolving':
       return `${name} is connecting: looking up${at}.`;
     case 'connecting':

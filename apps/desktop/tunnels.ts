@@ -12,8 +12,8 @@ import { forgetGone } from './start-lock.ts';
 import { statusLines, type TunnelStatus } from './status-model.ts';
 import { endTunnel } from './tunnel-end.ts';
 
-/** The tunnel that is meant: the named one, or the only one. */
-function chosen(name: string | undefined, io: CommandIo): string {
+/** The tunnel that is meant: the named one, or the only one. `hint`: what there is where none is up. */
+function chosen(name: string | undefined, io: CommandIo, hint?: string): string {
   if (name !== undefined) {
     checkName(name);
     if (!knownTunnels(io.places).includes(name)) {
@@ -24,7 +24,7 @@ function chosen(name: string | undefined, io: CommandIo): string {
   }
   const known = knownTunnels(io.places);
   const [only] = known;
-  if (only === undefined) throw new CommandFailure(ExitCode.notRunning, 'no tunnel is up');
+  if (only === undefined) throw new CommandFailure(ExitCode.notRunning, 'no tunnel is up', hint);
   if (known.length > 1) {
     throw new CommandFailure(ExitCode.usage, `several tunnels are up: ${known.join(', ')}`, 'Say which one.');
   }
@@ -124,7 +124,9 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
   for await (const event of jsonLines(await open(io.places, name, 'GET', '/events'))) {
     if (event.type === 'status') {
       const current = event.status as TunnelStatus;
-      io.write(json ? `${JSON.stringify(current)}\n` : text(current, io));
+      if (json) io.write(`${JSON.stringify(current)}\n`);
+      // The end itself follows.
+      else if (current.state !== 'ended') io.write(text(current, io));
     } else if (event.type === 'ended') {
       io.write(json ? `${JSON.stringify(null)}\n` : `${name} has ended.\n`);
       return ExitCode.ok;
@@ -134,7 +136,7 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
 }
 
 export async function log(word: string | undefined, follow: boolean, io: CommandIo): Promise<number> {
-  const name = word ?? chosen(undefined, io);
+  const name = word ?? chosen(undefined, io, 'sallyport log NAME shows the log of its last run.');
   checkName(name);
   const show = (line: string): void => io.write(`${cleanTerminalText(line)}\n`);
   const response = await open(io.places, name, 'GET', follow ? '/log?follow=1' : '/log').catch((error: unknown) => {

@@ -1,7 +1,7 @@
 // `sallyport up`: starts the ordinary client in the background, answers what it asks, and waits until the tunnel is up.
 
 import { dirname } from 'node:path';
-import { cleanTerminalText, type DaemonStart, hasNetAdmin } from '../../src/command.ts';
+import { type Config, cleanTerminalText, type DaemonStart, dnsSetter, hasNetAdmin } from '../../src/command.ts';
 import { secretsForDaemon } from '../cli/credentials.ts';
 import { argumentsFor, type BackgroundOptions, startInBackground } from './background.ts';
 import { checkTrust, chooseProfile, fileOf, readClientConfig } from './chosen-profile.ts';
@@ -20,13 +20,19 @@ export async function up(word: string, options: BackgroundOptions & FollowOption
   mayMakeTunnels();
   checkTrust(profile, io);
   makeRuntime(io.places, io.uid);
-  const started = await startAlone(profile, options, io);
-  if (!started.ready) throw startFailure(name, io, started.error);
-  return options.waitSeconds === 0 ? ExitCode.ok : follow(name, options, io);
+  const { start, config } = await startAlone(profile, options, io);
+  if (!start.ready) throw startFailure(name, io, start.error);
+  if (options.waitSeconds === 0) return ExitCode.ok;
+  return follow(name, { ...options, setsDns: dnsSetter(config.scripts, true) !== undefined }, io);
+}
+
+interface Started {
+  readonly start: DaemonStart;
+  readonly config: Config;
 }
 
 /** Nobody else starts it meanwhile, who would take the other's socket for one of a dead process. */
-async function startAlone(profile: StoredProfile, options: BackgroundOptions, io: CommandIo): Promise<DaemonStart> {
+async function startAlone(profile: StoredProfile, options: BackgroundOptions, io: CommandIo): Promise<Started> {
   const { name, path } = profile;
   const lock = await lockStart(name, io.places);
   try {
@@ -36,7 +42,8 @@ async function startAlone(profile: StoredProfile, options: BackgroundOptions, io
     const args = argumentsFor(fileOf(profile), options);
     const config = readClientConfig(profile, args);
     const secrets = await secretsForDaemon(config, (text) => io.complain(`${cleanTerminalText(text)}\n`));
-    return await startInBackground(profile, args, { secrets, log: lock.newLog(), places: io.places });
+    const start = await startInBackground(profile, args, { secrets, log: lock.newLog(), places: io.places });
+    return { start, config };
   } finally {
     lock.release();
   }

@@ -300,7 +300,8 @@ export class Client {
     const attempt = await startedOrClosed(opened.link, () => this.#attemptOver(opened, profile, ports));
     this.#attempt = attempt;
     const { network } = this.#ports;
-    if (attempt instanceof Attempt && network !== undefined) this.#watch.attach(attempt.watched(network.rebind));
+    const watched = network && attempt.watched(network.rebind);
+    if (watched !== undefined) this.#watch.attach(watched);
     attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
     if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();

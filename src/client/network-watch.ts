@@ -21,6 +21,8 @@ export interface Watched {
   readonly hop: SocketAddress;
   readonly stream: boolean;
   readonly isUp: boolean;
+  /** How long the peer may take to answer on another way; without it 2.5 seconds. */
+  readonly answerMs?: number;
   /** Takes the address that the host has now. Throws HostError. */
   rebind(): void;
   /** Sends what the peer answers. */
@@ -136,8 +138,10 @@ export class NetworkWatch {
     }
     const startMs = clock.now().monoMs;
     const isAnswered = (): boolean => watched.lastReceivedMs() > startMs;
-    const cancels = ASK_AT_MS.map((afterMs) => clock.at(startMs + afterMs, () => !isAnswered() && watched.ask()));
-    const verdict = clock.at(startMs + ANSWER_MS, () => {
+    const cancels = ASK_AT_MS.filter((afterMs) => afterMs < (watched.answerMs ?? ANSWER_MS)).map((afterMs) =>
+      clock.at(startMs + afterMs, () => !isAnswered() && watched.ask()),
+    );
+    const verdict = clock.at(startMs + (watched.answerMs ?? ANSWER_MS), () => {
       if (isAnswered()) {
         log(Level.info, 'NOTE: the server has answered, the tunnel goes on');
         return;

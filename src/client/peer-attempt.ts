@@ -15,10 +15,12 @@ import type { SessionEvent } from '../session/event.ts';
 import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
 import { createSession } from '../session/session.ts';
 import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
+import { writeInBand } from '../wire/in-band.ts';
 import { isHardReset, parseOpcode } from '../wire/opcode.ts';
 import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { addPeer, mtuTestOf } from './bring-up.ts';
+import type { Watched } from './network-watch.ts';
 import { Contact } from './peer-contact.ts';
 import type { PeerLink } from './peer-link.ts';
 import { signalOfEnd } from './session-end.ts';
@@ -28,6 +30,8 @@ import { type ClientSignal, planeFailure, softExit, softRestart } from './signal
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 /** A newcomer that gets nowhere makes way for another after this time. */
 const NEWCOMER_MS = 10_000;
+/** The C program takes data from another address only in a new session: it is not waited for long. */
+const ANSWER_MS = 1000;
 /** What is still on its way to a peer that there is nothing in common with: it is to know, too. */
 const LAST_WORDS_MS = 1000;
 /** Peer-ids of contacts that have no keys: nobody is told them. */
@@ -78,6 +82,33 @@ export class PeerAttempt {
 
   get peer(): PeerHandle | undefined {
     return this.#contact?.peer;
+  }
+
+  /**
+   * What the watch over the host's network needs of it; undefined where it is not known yet where the peer is. `rebind` gives
+   * the socket another local address; one that serves any address has whichever the kernel chooses.
+   */
+  watched(rebind: (fd: number, remote: SocketAddress) => void): Watched | undefined {
+    const { remote, fd, shared } = this.#link;
+    const hop = this.#link.hop ?? remote;
+    if (hop === undefined || remote === undefined) return undefined;
+    const attempt = this;
+    return {
+      hop,
+      stream: this.#profile.proto.transport !== 'udp' || !sameSocketAddress(hop, remote),
+      get isUp() {
+        return attempt.peer !== undefined && !attempt.#over;
+      },
+      answerMs: ANSWER_MS,
+      rebind: () => {
+        if (!shared) rebind(fd, remote);
+      },
+      ask: () => {
+        const { peer } = this;
+        if (peer !== undefined) this.#ports.plane.sendInBand(peer, writeInBand({ type: 'occ-request' }));
+      },
+      lastReceivedMs: () => this.#contact?.lastReceivedMs ?? 0,
+    };
   }
 
   renegotiate(): void {
@@ -204,12 +235,15 @@ export class PeerAttempt {
   }
 
   /** `calls`: this side speaks first. */
-  #meet(address: SocketAddress, calls: boolean): Contact | undefined {
+  #meet(address: SocketAddress, calls: boolean, first?: Uint8Array): Contact | undefined {
     const { id } = this.#link;
     if (id === undefined) return undefined;
     const { plane, clock, log, crypto, material } = this.#ports;
     const { config, profile } = { config: this.#config, profile: this.#profile };
-    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities);
+    // The key of a peer may be in its first packet: without one there is nobody to talk to yet.
+    const wrap = material.wrapOf(profile, first);
+    if (wrap === undefined) return undefined;
+    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities, undefined, wrap);
     const ports = { crypto, tls: material.tls, log };
     return new Contact(
       {
@@ -258,7 +292,7 @@ export class PeerAttempt {
 
   /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
   #receive(address: SocketAddress, bytes: Uint8Array): void {
-    const contact = this.#meet(address, false);
+    const contact = this.#meet(address, false, bytes);
     if (contact === undefined) return;
     const before = this.#newcomer;
     this.#newcomer = contact;

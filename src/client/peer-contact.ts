@@ -90,6 +90,11 @@ export class Contact {
     this.#leaveLobby();
   }
 
+  /** When anything authentic came last, monotonic milliseconds. */
+  get lastReceivedMs(): number {
+    return this.#traffic().lastReceivedMs;
+  }
+
   /** A message in the data channel that is no payload. */
   handleInBand(bytes: Uint8Array): void {
     if (this.#mtuTest?.handle(bytes) === true) return;

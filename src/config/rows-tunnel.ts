@@ -108,7 +108,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     0,
     'route',
     WORKS,
-    'Answer IPv6 from this machine with unreachable instead of sending it.',
+    'Answer IPv6 from this machine with unreachable instead of sending it; beside a tunnel that takes IPv4 only, too.',
     UPDATE,
   ),
   row('max-routes', 'n', [0, 1], 'any', silently('there has been no limit since OpenVPN 2.4'), 'Ignored.', {

@@ -79,7 +79,7 @@ export function isAeadCipher(cipher: string): boolean {
 }
 
 /** Whether a cipher name is one of CFB or OFB. */
-export const isFeedbackCipher = (cipher: string): boolean => /-(?:CFB[18]?|OFB)$/.test(cipher);
+const isFeedbackCipher = (cipher: string): boolean => /-(?:CFB[18]?|OFB)$/.test(cipher);
 
 /**
  * Installs a key; throws where the library does not know its cipher or digest. The material is not kept. `scratch`: 64

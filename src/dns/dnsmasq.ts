@@ -125,6 +125,7 @@ export function dnsmasqBackend(
         return 'restored';
       }
       return locked(platform, async () => {
+        files.tidy(applied.path);
         const now = files.look(applied.path);
         if (isSameFile(now, applied.before)) return 'restored';
         const text = now.kind === 'file' ? now.text : '';
@@ -148,6 +149,7 @@ export function dnsmasqBackend(
     async clear(_device, id) {
       if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
       const path = findDnsmasq(files)?.serversFile;
+      if (path !== undefined) files.tidy(path);
       const now = path === undefined ? undefined : files.look(path);
       if (path === undefined || now?.kind !== 'file' || !parseServerBlocks(now.text).some((each) => each.id === id))
         return;

@@ -40,9 +40,16 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
       }),
     undo: ({ path: where, id, before }) =>
       // A helper, or another look at what a killed process left, may have done it.
-      locked(platform, () => (isSameFile(files.look(where), before) ? 'restored' : take(where, id))),
+      locked(platform, () => {
+        files.tidy(where);
+        return isSameFile(files.look(where), before) ? 'restored' : take(where, id);
+      }),
     stands: async ({ path: where, id }) => stateAt(where)?.layers.some((layer) => layer.id === id) === true,
-    clear: (_device, id) => locked(platform, () => void take(path, id)),
+    clear: (_device, id) =>
+      locked(platform, () => {
+        files.tidy(path);
+        take(path, id);
+      }),
   };
 }
 

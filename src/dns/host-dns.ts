@@ -7,7 +7,7 @@ import { type DnsAbilities, decideDns } from '../tunnel/dns-table.ts';
 import { chooseBackend } from './choose.ts';
 import { dnsmasqBackend } from './dnsmasq.ts';
 import { fileBackend } from './file.ts';
-import type { DnsPlatform, Restored } from './ports.ts';
+import type { DnsBackend, DnsPlatform } from './ports.ts';
 import type { TextCodec } from './resolv-conf.ts';
 import { resolvconfBackend } from './resolvconf.ts';
 import { resolvedBackend } from './resolved.ts';
@@ -59,7 +59,7 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
     },
     async undo(applied) {
       try {
-        const undone = await undo(backends, applied);
+        const undone = await ask(backends, applied, (backend, one) => backend.undo(one));
         return undone === 'restored' ? { result: 'restored' } : { result: 'left', reason: undone.left };
       } catch (error) {
         return { result: 'failed', reason: messageOf(error) };
@@ -67,7 +67,7 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
     },
     async stands(applied) {
       try {
-        return await stands(backends, applied);
+        return await ask(backends, applied, (backend, one) => backend.stands(one));
       } catch {
         return true;
       }
@@ -93,31 +93,21 @@ interface Backends {
   readonly dnsmasq: ReturnType<typeof dnsmasqBackend>;
 }
 
-function undo(backends: Backends, applied: DnsApplied): Promise<Restored> {
+/** Asks the way by which it was applied. */
+function ask<T>(
+  backends: Backends,
+  applied: DnsApplied,
+  call: <Applied>(backend: DnsBackend<Applied>, applied: Applied) => T,
+): T {
   switch (applied.backend) {
     case 'resolved':
-      return backends.resolved.undo(applied);
+      return call(backends.resolved, applied);
     case 'resolvconf':
-      return backends.resolvconf.undo(applied);
+      return call(backends.resolvconf, applied);
     case 'file':
-      return backends.file.undo(applied);
+      return call(backends.file, applied);
     case 'dnsmasq':
-      return backends.dnsmasq.undo(applied);
-    default:
-      return applied satisfies never;
-  }
-}
-
-function stands(backends: Backends, applied: DnsApplied): Promise<boolean> {
-  switch (applied.backend) {
-    case 'resolved':
-      return backends.resolved.stands(applied);
-    case 'resolvconf':
-      return backends.resolvconf.stands(applied);
-    case 'file':
-      return backends.file.stands(applied);
-    case 'dnsmasq':
-      return backends.dnsmasq.stands(applied);
+      return call(backends.dnsmasq, applied);
     default:
       return applied satisfies never;
   }

@@ -16,6 +16,8 @@ export interface DnsFiles {
    * its own and can't be renamed over.
    */
   put(path: string, what: FileBefore): void;
+  /** Removes what stands beside a path because its `put` was killed half-way. */
+  tidy(path: string): void;
   /** Makes a folder in which others than its owner see nothing, and looks whether the one that is there is so. */
   makeFolder(path: string): void;
 }

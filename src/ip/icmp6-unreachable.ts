@@ -16,7 +16,7 @@ const CODE_NO_ROUTE = 0;
 const FIRST_INFORMATIONAL_TYPE = 128;
 
 /** Where the answer comes from when the tunnel's other end has no address that is known (fe80::7); the C program's. */
-export const UNREACHABLE_FROM: AddressBytes = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7);
+const UNREACHABLE_FROM: AddressBytes = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7);
 
 /**
  * Writes the answer to `packet` (IPv6, elsewhere in the same memory) at `out`, from an address of 16 bytes, and returns its length; 0 when none may be

@@ -252,7 +252,7 @@ const SEND_BYTES = 8_192;
 const DUMP_ATTEMPTS = 3;
 
 /** One request at a time, each with its own sequence number; answers to older ones are passed over. */
-class NetlinkSocket {
+export class NetlinkSocket {
   #fd: number;
   #sequence = 0;
   readonly #sent = nativeBytes(SEND_BYTES);

@@ -28,10 +28,6 @@ const KEY_TYPES = { rsa: 'RSA', ec: 'EC', ed25519: 'ED25519', ed448: 'ED448' } a
 
 type KeyType = (typeof KEY_TYPES)[keyof typeof KEY_TYPES];
 
-/** Whether a certificate with such a key can be used without its private half being here. */
-export const canSignOutside = (asymmetricKeyType: string | undefined): boolean =>
-  asymmetricKeyType !== undefined && Object.hasOwn(KEY_TYPES, asymmetricKeyType);
-
 /**
  * Makes a secure context of node:tls, whose certificate is set, sign with `sign`. `publicKey`: the certificate's, as
  * SubjectPublicKeyInfo. Throws SallyportError when OpenSSL does not take it.

@@ -28,6 +28,7 @@ const LIMIT_BYTES = 0x10_0000;
 export const hostFiles = {
   look: (path: string): FileBefore => named(() => look(path)),
   put: (path: string, what: FileBefore): void => named(() => put(path, what)),
+  tidy: (path: string): void => named(() => rmSync(besideOf(path), { force: true })),
   makeFolder: (path: string): void => named(() => makeFolder(path)),
   read(path: string): string | undefined {
     try {
@@ -87,6 +88,7 @@ function readBounded(path: string): string {
   }
 }
 
+const besideOf = (path: string): string => `${path}.sallyport-new`;
 function makeFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o711 });
   const stat = lstatSync(path);
@@ -103,7 +105,7 @@ function put(path: string, what: FileBefore): void {
     rmSync(path, { force: true });
     return;
   }
-  const beside = `${path}.sallyport-new`;
+  const beside = besideOf(path);
   rmSync(beside, { force: true });
   try {
     if (what.kind === 'link') symlinkSync(what.target, beside);

@@ -1,18 +1,13 @@
 // What a tunnel's name servers are set on the host with: the port, and the plain data that crosses it. An outcome survives
 // JSON, so that another process can undo it after a crash or a reboot.
 
+import type { DnsServerOption } from '../config/config.ts';
+
 /** Ways to set name servers on a host. `none` leaves them alone. */
 export type DnsBackendName = 'resolved' | 'resolvconf' | 'file' | 'dnsmasq';
 
 /** One server as the profile or the server states it (`--dns server n …`, or all `dhcp-option` lines together). */
-export interface DnsServerWanted {
-  readonly priority: number;
-  readonly addresses: readonly { readonly address: string; readonly port: number | undefined }[];
-  readonly resolveDomains: readonly string[];
-  readonly dnssec: 'yes' | 'no' | 'optional' | undefined;
-  readonly transport: 'plain' | 'DoT' | 'DoH' | undefined;
-  readonly sni: string | undefined;
-}
+export type DnsServerWanted = DnsServerOption;
 
 /** What one tunnel wants of the host's resolver. */
 export interface DnsWanted {

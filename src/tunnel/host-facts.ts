@@ -39,7 +39,14 @@ export interface HostFacts {
   readonly defaultRoutes6: readonly HostRoute[];
   /** Every address of the host before the tunnel. */
   readonly addresses: readonly DeviceAddress[];
+  /** Metrics of routes that another tunnel refuses IPv6 with: ours stand beside them, and go alone. */
+  readonly refusingMetrics6: readonly number[];
 }
+
+/** One of those that a tunnel refuses (ipv6-leak.ts). */
+const A_REFUSED_PREFIX = '2000::/4';
+/** Of a route of IPv6 without one. */
+const KERNEL_METRIC6 = 1024;
 
 /** Asks the host for the facts a plan needs, for a server at `server` (address text, undefined when there is none). */
 export function readHostFacts(network: NetworkPort, server: string | undefined, log: Log): HostFacts {
@@ -59,6 +66,9 @@ export function readHostFacts(network: NetworkPort, server: string | undefined, 
     defaultRoutes4,
     defaultRoutes6,
     addresses: attempt(() => network.addresses()) ?? [],
+    refusingMetrics6: (attempt(() => network.routesTo(A_REFUSED_PREFIX)) ?? []).flatMap(({ type, table, metric }) =>
+      type === 'unreachable' && table === undefined ? (metric ?? KERNEL_METRIC6) : [],
+    ),
   };
 }
 

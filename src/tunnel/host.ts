@@ -153,6 +153,12 @@ export class Host implements TunnelHost, ConnectionScripts {
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
       if (this.#standing.pushed === pushed) return this.#keep(this.#standing, request.tunnel);
+      if (this.#dropped && this.#standing.complete && !this.#ports.devices.mayOpen(this.#config.device.node)) {
+        const text =
+          'NOTE: Pulled options changed on restart; rights for another device were given up, so this one gets them.';
+        this.#ports.log(Level.info, text);
+        return this.#update(this.#standing, request);
+      }
       this.#ports.log(
         Level.info,
         'NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.',
@@ -170,14 +176,19 @@ export class Host implements TunnelHost, ConnectionScripts {
   }
 
   async update(stated: TunnelRequest): Promise<OpenTunnel> {
-    const request = this.#scoped(stated);
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
+    return this.#update(standing, this.#scoped(stated));
+  }
+
+  async #update(standing: Standing, request: TunnelRequest): Promise<OpenTunnel> {
     const { log } = this.#ports;
     const { name } = standing.device;
     const ports = this.#stepPorts('init');
     const { plan, steps } = await this.#plan(request, standing.facts);
-    const dnsChanges = JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
+    // A restart has taken them out.
+    const stands = this.#journal.entries.some(({ step }) => setsDns(step));
+    const dnsChanges = !stands || JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
     if (dnsChanges) await this.#unsetDns(ports);
     const update = planUpdate(this.#journal.entries, steps, name);
     const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);

@@ -49,12 +49,14 @@ export function planIpv6Leak(
     return { leak: undefined, routes: [] };
   }
   const way = facts.netGateway6;
-  if (rule === 'block' && !facts.serverGateway4?.device.startsWith('clat')) {
+  const carriesUs = facts.serverGateway4?.device.startsWith('clat') && input.server?.includes(':') === false;
+  if (rule === 'block' && !carriesUs) {
     say(
       Level.info,
       'NOTE: IPv6 to the Internet is blocked while the tunnel is up, for the tunnel takes IPv4 only (block-ipv6-leak no leaves it open)',
     );
-    return { leak: 'blocked', routes: BLOCKED.map(refusing) };
+    const metric = facts.refusingMetrics6.length === 0 ? undefined : Math.max(...facts.refusingMetrics6) + 1;
+    return { leak: 'blocked', routes: BLOCKED.map((prefix) => refusing(prefix, metric)) };
   }
   if (rule === 'block') {
     say(
@@ -81,13 +83,13 @@ function covers(routes: readonly Pick<PlannedRoute, 'prefix' | 'table'>[], text:
   return target !== undefined && prefixesCover(prefixes, target);
 }
 
-const refusing = (prefix: string): PlannedRoute => ({
+const refusing = (prefix: string, metric: number | undefined): PlannedRoute => ({
   prefix,
   gateway: undefined,
   statedGateway: undefined,
   // Where the kernel itself puts what leads nowhere.
   device: 'lo',
-  metric: undefined,
+  metric,
   table: undefined,
   type: 'unreachable',
   origin: 'ipv6-leak',

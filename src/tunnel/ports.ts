@@ -25,6 +25,8 @@ export interface DevicePort {
     txQueueLength: number | undefined;
   }): OpenDevice;
   close(device: OpenDevice): void;
+  /** Whether this process may still open one, as far as files go: rights may have been given up, and the root changed. */
+  mayOpen(node: string | undefined): boolean;
 }
 
 export interface HostRoute {

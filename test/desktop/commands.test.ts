@@ -1,6 +1,5 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -19,11 +18,13 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
 import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
+import { ask } from '../../apps/desktop/control-client.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
+import { readPlan } from '../../apps/desktop/explain-host.ts';
 import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
@@ -206,6 +207,19 @@ describe('import', () => {
       "x.ovpn:2: cert names me.crt, which can't be read: ENOENT",
     );
   });
+  it('says who has a file that is missing, and what to do about one that may not be read', async () => {
+    const { io, said } = ioOf();
+    writeFileSync(join(folder, 'a.ovpn'), 'client\nca none.pem\n');
+    expect(await runCommands(['import', 'a.ovpn'], io)).toBe(1);
+    expect(said.err).toMatch(
+      /a\.ovpn:2: ca names none\.pem, .*No such file.*\n {2}The profile is not whole without it/,
+    );
+    const hint = 'Put a copy beside the profile that its owner may read, or make the profile yours.';
+    const read = (): string => {
+      throw new Error('user 1234, whose profile it is, may not read it');
+    };
+    expect(() => bringFiles('ca a.pem', 'x.ovpn', read)).toThrow(expect.objectContaining({ hint }));
+  });
   it('says of each line what becomes of it, and which programs would run', () => {
     const lines = [
       'client',
@@ -285,9 +299,15 @@ describe('import', () => {
     writeFileSync(join(folder, 'My office.ovpn'), text);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(0);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(1);
-    said.out = '';
+    said.out = said.err = '';
     expect(await runCommands(['export', 'My-office'], io)).toBe(0);
     expect(said.out).toBe(text);
+    for (const path of ['none/x', 'My office.ovpn/x']) {
+      expect(await runCommands(['export', 'My-office', path], io), path).toBe(1);
+      expect(said.err).toMatch(/x can't be written: .*\n {2}Its folder has to be there\.\n$/);
+      said.err = '';
+    }
+    expect(existsSync(join(folder, 'none'))).toBe(false);
     writeFileSync(join(folder, 'bad.ovpn'), 'client\nfrob 1\n');
     expect(await runCommands(['import', 'bad.ovpn'], io)).toBe(1);
     expect(said.err).toMatch(/not imported: .*bad\.ovpn:2: Unrecognized option/);
@@ -314,10 +334,18 @@ describe('the command line', () => {
     [['completion', 'csh'], 2],
     [['delete', 'x'], 10],
     [['help', 'up'], 0],
+    [['help', 'pu'], 2],
   ] as const)('%j ends with %i', async (argv, code) => {
     const { io, said } = ioOf();
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
+  });
+  it('is asked for help of one word, whatever it is', () => {
+    expect(asksForHelpOf(['help', 'up'])).toBe(true);
+    expect(asksForHelpOf(['help', 'pu'])).toBe(true);
+    for (const argv of [[], ['help'], ['help', 'help'], ['help', '--help'], ['up', 'pu']]) {
+      expect(asksForHelpOf(argv), argv.join(' ')).toBe(false);
+    }
   });
   it('of the process in the background has what was asked of up', () => {
     const options = { ask: true, onlyItsNetworks: false, allowIpv6Leak: false, waitSeconds: 1, json: false };
@@ -328,12 +356,6 @@ describe('the command line', () => {
     if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
     else expect(only).toThrow(/does not work in this version/);
   });
-  it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
-    'gives %s a script that it can read',
-    (shell) => {
-      expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
-    },
-  );
 });
 
 describe('the lock on a start', () => {
@@ -426,6 +448,21 @@ describe('the control socket', () => {
     const control = await openControl(order(), () => (process.getuid?.() ?? 0) + 4242);
     expect(await asked(path)).toBe(403);
     expect(await asked('/down', 'POST')).toBe(403);
+    await control.close(end);
+  });
+  it('answers GET /plan with what explain reads of it', async () => {
+    const control = await openControl(order());
+    const routes = [{ prefix: '10.0.0.0/8', origin: 'server' }];
+    const plan = { device: 'tun0', routes, dns: { servers: [], searchDomains: [] } };
+    const remote = { family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 };
+    const places = { ...ioOf().io.places, runtime: folder };
+    expect(await ask(places, 'office', 'GET', '/plan')).toBeNull();
+    control.observer.state({ phase: 'connected', plan, remote, cipher: undefined } as never);
+    expect(readPlan('office', await ask(places, 'office', 'GET', '/plan'))).toMatchObject({
+      name: 'office',
+      device: 'tun0',
+      routes,
+    });
     await control.close(end);
   });
   it('is refused to a second tunnel of the name, and taken over from one that is dead', async () => {

@@ -89,6 +89,14 @@ describe('status', () => {
       { phase: 'reconnecting', reason: 'ping-restart', pauseSeconds: 1 },
       'office is not connected (ping-restart); it tries again.',
     ],
+    [
+      { phase: 'login-pending', needs: 'web-login', text: undefined, url: 'https://x.example', secondsLeft: 60 },
+      'office waits for its login; log in at https://x.example',
+    ],
+    [
+      { phase: 'login-pending', needs: 'response', text: 'Code?', url: undefined, secondsLeft: undefined },
+      'office waits for its login to be confirmed.',
+    ],
     [{ phase: 'ended' }, 'office has ended.'],
   ] as const)('%j is told as: %s', (state, text) => {
     expect(sentenceOf(statusOf(names, { ...facts, state }), 105)).toBe(text);
@@ -112,6 +120,7 @@ describe('status', () => {
       sinceUnix: 100,
       server: '198.51.100.1:1194',
       reason: null,
+      login: null,
       device: 'tun0',
       mtuBytes: 1500,
       addresses: ['10.8.0.2/24'],

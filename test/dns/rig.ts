@@ -50,6 +50,7 @@ export class DnsRig {
   readonly files: DnsFiles = {
     look: (path) => hostFiles.look(this.at(path)),
     put: (path, what) => hostFiles.put(this.at(path), what),
+    tidy: (path) => hostFiles.tidy(this.at(path)),
     makeFolder: (path) => hostFiles.makeFolder(this.at(path)),
     read: (path) => hostFiles.read(this.at(path)),
     linkTarget: (path) => hostFiles.linkTarget(this.at(path)),

@@ -222,6 +222,77 @@ describe.skipIf(!isOurs)('commands', () => {
       management.close();
     });
 
+    it.each(['WEB_AUTH::', 'OPEN_URL:'])('show the address to log in at, of %s', async (kind) => {
+      const management = await loginServer();
+      const credentials = await lab().file('credentials', 'max\ns3cret\n', 0o600);
+      await imported('web', { lines: [`auth-user-pass ${credentials}`] });
+      const up = await lab().client({ kind: 'sallyport', argv: ['up', 'web'], env });
+      const { cid, kid } = await management.event('CONNECT');
+      const url = 'https://login.example.org/?session=1';
+      await management.command(`client-pending-auth ${cid} ${kid} ${kind}${url} 60`);
+      await up.line(new RegExp(`Log in at this address to go on: ${url.replace(/[?.]/g, '\\$&')}`));
+      expect(await status('web')).toMatchObject({ state: 'login-pending', login: { text: null, url } });
+      expect((await sallyport(['status', 'web'])).stdout).toContain(`web waits for its login; log in at ${url}\n`);
+      await management.command(`client-auth-nt ${cid} ${kid}`);
+      expect((await up.exit()).code).toBe(0);
+      expect(up.text).toMatch(/^web is connected/m);
+      management.close();
+    });
+
+    it('print each state as a line of JSON where that is asked for', async () => {
+      await lab().server();
+      await imported('office');
+      const { code, stdout, stderr } = await sallyport(['up', 'office', '--json']);
+      const states = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect([code, stderr]).toEqual([0, '']);
+      expect(states.map(({ name }) => name)).toEqual(states.map(() => 'office'));
+      expect(states.at(-1)).toMatchObject({
+        state: 'connected',
+        device: 'tun0',
+        addresses: ['10.8.0.2/24', 'fd00:8::1000/64'],
+      });
+      expect(states.at(-1)).toEqual({ ...(await status('office')), traffic: expect.anything() });
+      const watch = lab().net.client.watch([...clientCommand('sallyport'), 'status', 'office', '--watch', '--json'], {
+        name: 'status --watch',
+        env,
+      });
+      await watch.line(/"state":"connected"/);
+      const words = lab().net.client.watch([...clientCommand('sallyport'), 'status', '--watch'], {
+        name: 'watch',
+        env,
+      });
+      await words.line(/office is connected/);
+      const from = watch.mark();
+      expect(await sallyport(['reconnect', 'office'])).toMatchObject({ code: 0 });
+      await watch.line(/"state":"reconnecting".*"reason":"asked for"/, { from });
+      await watch.line(/"state":"connected"/, { from });
+      expect(await sallyport(['down'])).toMatchObject({ code: 0 });
+      expect(await watch.exit()).toEqual({ code: 0, signal: null });
+      expect(
+        watch.text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line))
+          .at(-1),
+      ).toBeNull();
+      expect(await words.exit()).toEqual({ code: 0, signal: null });
+      expect(words.text).toMatch(
+        /office is not connected \(asked for\); it tries again\.[\s\S]*sent\noffice has ended\.$/,
+      );
+    });
+
+    it('say that somebody else has ended the attempt', async () => {
+      await imported('dead', { port: 1199 });
+      const up = await lab().client({ kind: 'sallyport', argv: ['up', 'dead'], env });
+      await eventually('the attempt', async () => (await sallyport(['status', 'dead'])).code === 0);
+      expect(await sallyport(['down', 'dead'])).toMatchObject({ code: 0 });
+      expect((await up.exit()).code).toBe(4);
+      expect(up.text).toMatch(/dead was ended before it was up/);
+    });
+
     it('say that the process was killed, and start anew', async () => {
       await lab().server();
       await imported('office');

@@ -3,7 +3,8 @@
 
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useLab } from '../lab/lab.ts';
+import { up, useLab } from '../lab/lab.ts';
+import { Management } from '../lab/management.ts';
 import { address, hostState } from '../lab/net.ts';
 import { eventually } from '../lab/process.ts';
 import { clientCommand, isOurs, labSuite } from '../lab/requirements.ts';
@@ -82,6 +83,48 @@ describe.skipIf(!isOurs)('IPv6 beside a tunnel', () => {
         expect(client.count(/WARNING: IPv6 goes past the tunnel/)).toBe(warnings);
         expect(await client.stop()).toEqual({ code: 0, signal: null });
       }
+    });
+
+    it('is blocked and left again as a live tunnel takes and gives back the default route', async () => {
+      const path = join(lab().dir, 'management.sock');
+      await lab().server({ version: '2.7', lines: [`management ${path} unix`, 'disable-dco'] });
+      const management = await Management.open(path);
+      try {
+        const client = await lab().connect({ lines: block });
+        expect(await reaches(WORLD)).toBe(true);
+        for (const [options, open] of [
+          ['redirect-gateway def1', false],
+          ['-redirect-gateway', true],
+        ] as const) {
+          const mark = client.mark();
+          expect(await management.command(`push-update-broad "${options}"`)).toMatch(/^SUCCESS/);
+          await client.line(up, { from: mark });
+          if (open) expect(await reaches(WORLD)).toBe(true);
+          else await expectRefused();
+        }
+        expect(await client.stop()).toEqual({ code: 0, signal: null });
+      } finally {
+        management.close();
+      }
+    });
+
+    it('stays blocked until the last of two tunnels is gone', async () => {
+      await lab().server({ lines: pushed });
+      const other = 'server 10.9.0.0 255.255.255.0';
+      await lab().server({
+        port: 1195,
+        without: ['server', 'server-ipv6'],
+        lines: [other, 'push "route 0.0.0.0 0.0.0.0"'],
+      });
+      const before = await hostState(lab().net.client);
+      const one = await lab().connect({ lines: block });
+      const two = await lab().connect({ lines: block, port: 1195 });
+      await expectRefused();
+      expect(await one.stop()).toEqual({ code: 0, signal: null });
+      await expectRefused();
+      expect(await two.stop()).toEqual({ code: 0, signal: null });
+      expect(await reaches(WORLD)).toBe(true);
+      expect(await hostState(lab().net.client)).toEqual(before);
     });
 
     it('comes back by the recovery when the client was killed', async () => {

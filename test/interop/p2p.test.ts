@@ -6,11 +6,13 @@ import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, type Lab, type ServerOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address, device } from '../lab/net.ts';
 import { eventually, type WatchedProcess } from '../lab/process.ts';
+import { httpProxy, socksProxy } from '../lab/proxies.ts';
 import {
   type ClientKind,
   clientUnderTest,
   isOurServer,
   isOurs,
+  itOurServer,
   itOurs,
   labSuite,
   type Program,
@@ -72,6 +74,7 @@ labSuite('two equal ends', () => {
       ).toBeGreaterThan(0);
       expect(end.count(/used inconsistently|present in (local|remote) config but missing/)).toBe(0);
     }
+    expect(one.count(/No server certificate verification/), 'a TLS server has no server').toBe(0);
     expect(await other.stop()).toEqual({ code: 0, signal: null });
     expect(await one.stop()).toEqual({ code: 0, signal: null });
     expect(await device(lab().net.server, 'tun0')).toBeUndefined();
@@ -88,6 +91,57 @@ labSuite('two equal ends', () => {
     const ids = await Promise.all([one, other].map(async (end) => result.exec(await end.line(result))?.[1]));
     expect(ids[0]).toBe(ids[1]);
     expect(await pings(lab().net.client, tunnel.server4, { sizeBytes: 1300 })).toBe(true);
+  });
+
+  it.each(pairs)('come under a key of the client’s own (tls-crypt-v2): %s, %s', async (server, client) => {
+    const { v2Client, v2Server } = lab().keys;
+    const fixed = { without: ['nobind'], lines: ['port 1194', `tls-crypt-v2 ${v2Client}`] };
+    const [one, other] = await meet(
+      lab(),
+      passive(server, { lines: [`tls-crypt-v2 ${v2Server}`, 'reneg-sec 2 2'] }),
+      active(client, fixed),
+    );
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    await other.kill();
+    const mark = one.mark();
+    await lab().connect(active(client, fixed));
+    await one.line(up, { from: mark });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  itOurServer('leave a packet unanswered whose key is not under theirs (tls-crypt-v2)', async () => {
+    const { v2Server, v2ForeignClient, shared } = lab().keys;
+    const one = await lab().startServer(passive(serverUnderTest, { lines: [`tls-crypt-v2 ${v2Server}`] }));
+    for (const line of [`tls-crypt-v2 ${v2ForeignClient}`, `tls-crypt ${shared}`]) {
+      const other = await lab().client(active('openvpn', { lines: [line, 'hand-window 3', 'connect-retry-max 1'] }));
+      await other.line(/TLS Error: TLS key negotiation failed/);
+      await other.stop();
+    }
+    expect(one.count(/TLS: Initial packet from/)).toBe(0);
+  });
+
+  it.each([
+    ['an HTTP proxy', 'tcp4', 'http', pairs[0]],
+    ['an HTTP proxy', 'tcp4', 'http', pairs[3]],
+    ['a SOCKS proxy', 'tcp4', 'socks', pairs[3]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[2]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[3]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[4]],
+  ] as const)('meet through %s over %s', async (_what, transport, kind, pair) => {
+    const [server, client] = pair ?? [serverUnderTest, clientUnderTest];
+    if (kind === 'http') await httpProxy(lab());
+    else await socksProxy(lab());
+    const line = kind === 'http' ? `http-proxy ${address.gateway4} 3128` : `socks-proxy ${address.gateway4} 1080`;
+    const [one, other] = await meet(
+      lab(),
+      passive(server, { transport, lines: ['reneg-sec 2 2'] }),
+      active(client, { transport, lines: [line] }),
+    );
+    await one.line(/Peer Connection Initiated with \[AF_INET\](?!192\.0\.2\.2:)/);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    await other.stop();
   });
 
   it.each(fewer)('keep to the fallback with an end that does not negotiate: %s, %s', async (server, client) => {

@@ -193,6 +193,19 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
       },
     );
 
+    it('finds a route of the main table also where a rule leads its address to another table', () => {
+      const narrow = route('192.168.60.0/24', { device: 'tun0' });
+      port.addRoute(narrow);
+      ip('route', 'add', '192.168.0.0/16', 'dev', 'tun0', 'table', '1000');
+      ip('rule', 'add', 'table', '1000', 'priority', '10');
+      try {
+        expect(port.routesTo('192.168.60.0/24')).toMatchObject([{ device: 'tun0' }]);
+      } finally {
+        ip('rule', 'del', 'table', '1000', 'priority', '10');
+      }
+      port.removeRoute(narrow);
+    });
+
     it('refuses a gateway that nothing leads to', () => {
       expect(codeOf(() => port.addRoute(route('192.168.53.0/24', { gateway: '172.20.0.1' })))).toBe('ENETUNREACH');
     });

@@ -37,6 +37,8 @@ export class FakeHost {
     ['lo', 1],
     ['eth0', 2],
   ]);
+  /** Whether another device could be opened. */
+  mayOpen = true;
   readonly calls: string[] = [];
   /** Decides before each call whether it is refused, with an errno name. */
   refuse: (call: string, index: number) => string | undefined = () => undefined;
@@ -64,6 +66,7 @@ export class FakeHost {
       this.devices.set(actual, { up: false, mtuBytes: 1500 });
       return { name: actual, index: 7, fd: 40, persistent: false };
     },
+    mayOpen: () => this.mayOpen,
     close: ({ name }) => {
       this.#call(`close ${name}`);
       this.devices.delete(name);

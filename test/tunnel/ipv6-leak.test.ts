@@ -81,11 +81,11 @@ describe('IPv6 beside a tunnel', () => {
   });
 
   it('is left where IPv4 itself goes over it, and that is told', () => {
-    const { refusing, said } = planOf([...subnet, DEF1], {
-      facts: { ...facts, serverGateway4: { ...facts.netGateway4!, device: 'clat' } },
-    });
+    const translated = { ...facts, serverGateway4: { ...facts.netGateway4!, device: 'clat' } };
+    const { refusing, said } = planOf([...subnet, DEF1], { facts: translated });
     expect(refusing).toEqual([]);
     expect(said.join()).toMatch(/WARNING: IPv6 is not blocked .*464XLAT/);
+    expect(planOf([...subnet, DEF1], { facts: translated, server: '2001:db8:5::1' }).refusing).toEqual(blocked);
   });
 
   it.each<[boolean | undefined, boolean, boolean, Ipv6LeakRule]>([
@@ -127,9 +127,8 @@ describe('block-ipv6-leak', () => {
 });
 
 /** A tunnel on a host in memory, opened and routed. */
-async function opened(lines: readonly string[], pushed: readonly string[]) {
+async function opened(lines: readonly string[], pushed: readonly string[], fake = new FakeHost()) {
   const config = clientConfig('remote 198.51.100.1', ...lines);
-  const fake = new FakeHost();
   const before = fake.state();
   const log: string[] = [];
   const host = new Host(config, {
@@ -187,6 +186,21 @@ describe('IPv6 on a host', () => {
     await update(DEF1);
     expect(refusing()).toEqual(blocked);
     expect(await close()).toBe(true);
+  });
+
+  it('stays blocked until the last of two tunnels is gone, whichever goes first', async () => {
+    const fake = new FakeHost();
+    const one = await opened(['block-ipv6-leak yes'], [...subnet, DEF1], fake);
+    const two = await opened(
+      ['block-ipv6-leak yes', 'dev tun7'],
+      ['topology subnet', 'ifconfig 10.9.0.2 255.255.255.0', 'route-gateway 10.9.0.1', DEF1],
+      fake,
+    );
+    expect(two.refusing()).toEqual([...blocked, ...blocked]);
+    await one.close();
+    expect(two.refusing()).toEqual(blocked);
+    await two.close();
+    expect(two.refusing()).toEqual([]);
   });
 
   it('is blocked by block-ipv6, which a server may push', async () => {

@@ -50,6 +50,7 @@ export const facts: HostFacts = {
     { device: 'eth0', address: '192.0.2.2', prefixLength: 24 },
     { device: 'eth0', address: '2001:db8:1::2', prefixLength: 64 },
   ],
+  refusingMetrics6: [],
 };
 
 /** The facts where the server is on the host's own network. */
