@@ -31,6 +31,7 @@ export interface Recovery {
 }
 
 const LOCK_WAIT_MS = 5000;
+const DAMAGED = 'it is damaged, and goes; look at routes and name servers yourself';
 
 /** Looks at what dead processes left, and undoes what is still theirs. Never rejects. */
 export async function recoverHost(options: { readonly dryRun: boolean; readonly folder?: string }): Promise<Recovery> {
@@ -47,6 +48,9 @@ export async function recoverHost(options: { readonly dryRun: boolean; readonly 
       // Whoever had the lock before may have dealt with some of them.
       const now = readLeftJournals(folder);
       problems.push(...now.refused.map(refusal(folder)));
+      for (const { name, text } of now.journals) {
+        if (text !== '' && parseJournal(text) === undefined) problems.push(refusal(folder)({ name, reason: DAMAGED }));
+      }
       return { ...(await recoverAll(now.journals, dryRun)), problems };
     } finally {
       unlock();

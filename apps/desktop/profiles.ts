@@ -5,9 +5,11 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -155,7 +157,20 @@ export function trustProblem(path: string, uid: number, sudoUid: number | undefi
   if (!trusted(folder.uid)) return 'its folder belongs to another user';
   // In a sticky folder nobody can put another file in its place.
   if ((folder.mode & 0o022) !== 0 && (folder.mode & 0o1000) === 0) return 'others can write to its folder';
-  return undefined;
+  return wayProblem(resolve(path), trusted) ?? wayProblem(realpathSync(path), trusted);
+}
+
+/** Whoever has a folder on the way, or a link, could put another one in its place after the look at it. */
+function wayProblem(path: string, trusted: (owner: number) => boolean): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    const { uid, mode } = lstatSync(at);
+    if (!trusted(uid)) return `${at} belongs to another user`;
+    // Links have all bits. Groups of the system's own, as Debian's staff has /usr/local, are no strangers.
+    if ((mode & 0o002) !== 0 && (mode & 0o1000) === 0 && !lstatSync(at).isSymbolicLink()) {
+      return `others can write to ${at}`;
+    }
+    if (at === dirname(at)) return undefined;
+  }
 }
 
 /** The system's sentence, or what else is known of a failure. */

@@ -204,7 +204,17 @@ function listen(settings: ManagementSettings, accept: (socket: Socket) => void):
         }),
       ),
     );
-    server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port }, () => resolve(server));
+    const bind = (): void =>
+      void server.listen('path' in at ? { path: at.path } : { host: at.host, port: at.port }, () => resolve(server));
+    if (settings.clientUser === undefined && settings.clientGroup === undefined) return bind();
+    // The kernel is asked who is at the other end: the one who may come in need not be who runs this. Bound at once, with no
+    // look at the path afterwards.
+    const before = process.umask(0);
+    try {
+      bind();
+    } finally {
+      process.umask(before);
+    }
   });
 }
 

@@ -92,8 +92,9 @@ export function createNetlinkPort(): NetlinkPort {
       const [message] = socket.request(writeRouteMatch(address), 'Cannot look up a route');
       const reply = message === undefined ? undefined : parseRoute(message.body);
       return reply?.table === MAIN_TABLE && reply.routeType === RTN_UNICAST && reply.prefixLength < prefixLength;
-    } catch {
-      return false;
+    } catch (error) {
+      // No route at all leads there, not even one that refuses.
+      return error instanceof HostError && error.code === 'ENETUNREACH';
     }
   }
 

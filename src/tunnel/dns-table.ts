@@ -84,8 +84,15 @@ export function decideDns(wanted: DnsWanted, abilities: DnsAbilities): DnsDecisi
   };
 }
 
-/** What is not plain ASCII letters, digits, dots, hyphens and underscores never gets near a file of the host. */
-export const isHostDomain = (name: string): boolean => /^[A-Za-z0-9._-]{1,255}$/.test(name);
+/**
+ * What is not plain ASCII letters, digits, dots, hyphens and underscores never gets near a file of the host. Labels have 1 to
+ * 63 bytes (RFC 1035, 2.3.4): a resolver that is told one other name takes none of them.
+ */
+export function isHostDomain(name: string): boolean {
+  if (name === '.') return true;
+  const bare = withoutDots(name);
+  return /^[A-Za-z0-9._-]{1,253}$/.test(bare) && bare.split('.').every((label) => label !== '' && label.length <= 63);
+}
 
 /** A device's name, as the kernel takes them, and as no file, program or line takes harm from. */
 export const isDnsDevice = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name);

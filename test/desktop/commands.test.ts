@@ -1,6 +1,18 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -111,6 +123,62 @@ describe('places', () => {
     if (problem === undefined && own !== 0) expect(trustProblem(path, own + 1, undefined)).toBeDefined();
     chmodSync(folder, 0o700);
   });
+});
+
+describe('the way to a profile that root is to use', () => {
+  const other = 12_345;
+  it.each<[string, () => string, RegExp | undefined]>([
+    ['folders of its own', () => profileIn('a/b'), undefined],
+    [
+      "a folder of somebody else's further up",
+      () => {
+        const path = profileIn('theirs/roots');
+        chownSync(join(folder, 'theirs'), other, other);
+        return path;
+      },
+      /theirs belongs to another user$/,
+    ],
+    [
+      'a folder further up that everybody can write',
+      () => {
+        const path = profileIn('open/roots');
+        chmodSync(join(folder, 'open'), 0o777);
+        return path;
+      },
+      /^others can write to .*open$/,
+    ],
+    [
+      "a link into a folder of somebody else's",
+      () => {
+        const path = profileIn('theirs');
+        chownSync(join(folder, 'theirs'), other, other);
+        symlinkSync(path, join(folder, 'link.conf'));
+        return join(folder, 'link.conf');
+      },
+      /theirs belongs to another user$/,
+    ],
+    [
+      "somebody else's link",
+      () => {
+        symlinkSync(profileIn('a'), join(folder, 'link.conf'));
+        lchownSync(join(folder, 'link.conf'), other, other);
+        return join(folder, 'link.conf');
+      },
+      /link\.conf belongs to another user$/,
+    ],
+  ])('%s', (_, make, problem) => {
+    if (process.getuid?.() !== 0) return;
+    const found = trustProblem(make(), 0, undefined);
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+
+  function profileIn(where: string): string {
+    mkdirSync(join(folder, where), { recursive: true });
+    const path = join(folder, where, 'x.conf');
+    writeFileSync(path, 'client\n', { mode: 0o600 });
+    return path;
+  }
 });
 
 describe('import', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DNS_ABILITIES } from '../../src/dns/host-dns.ts';
 import type { DnsServerWanted, DnsWanted } from '../../src/tunnel/dns-port.ts';
-import { decideDns } from '../../src/tunnel/dns-table.ts';
+import { decideDns, isHostDomain } from '../../src/tunnel/dns-table.ts';
 
 const server = (more: Partial<DnsServerWanted> = {}): DnsServerWanted => ({
   priority: 0,
@@ -80,6 +80,22 @@ describe('what a tunnel gets of the resolver', () => {
       kind: 'none',
       reason: 'setting DNS failed, no compatible server profile',
     });
+  });
+
+  it.each([
+    ['.', true],
+    ['office.example.', true],
+    ['.office.example', true],
+    ['_sip.office.example', true],
+    ['a'.repeat(63), true],
+    ['a'.repeat(64), false],
+    ['a..b', false],
+    ['..', false],
+    ['', false],
+    [`${'b.'.repeat(123)}example`, true],
+    [`${'b.'.repeat(124)}example`, false],
+  ])('%s is a name that a resolver takes: %s', (name, is) => {
+    expect(isHostDomain(name)).toBe(is);
   });
 
   it('keeps names that are none out of the files of the host', () => {

@@ -1,7 +1,7 @@
 // The management interface of the built command beside the C program's: the same dialog with both, answers compared.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -156,6 +156,20 @@ describe('the management interface', () => {
     const talk = await connect();
     await eventually('the end of the session', () => talk.closed() || undefined);
     expect(talk.text()).toBe('');
+  });
+
+  it('lets in the user that it was told, who is not root, and nobody else', { timeout: 30_000 }, async () => {
+    chmodSync(folder, 0o755);
+    start(OURS, '--management', socketPath, 'unix', '--management-client-user', 'nobody');
+    await connect();
+    const script = `require('node:net').connect('${socketPath}').on('data', (d) => { process.stdout.write(d); process.exit(); }).on('error', (e) => { console.log(e.code); process.exit(); }).on('close', () => { console.log('closed'); })`;
+    const as = (uid: number) =>
+      spawnSync('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', process.execPath, '-e', script], {
+        encoding: 'utf8',
+        timeout: 10_000,
+      }).stdout;
+    expect(as(65_534)).toMatch(/^>INFO:/);
+    expect(as(12_345)).toBe('closed\n');
   });
 
   it('goes on beside a client that hangs, and one that says a megabyte', { timeout: 30_000 }, async () => {

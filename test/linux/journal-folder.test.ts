@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHostJournal } from '../../src/host-journal.ts';
 import { createJournalFile, isNetworkGone, processIdentity, readLeftJournals } from '../../src/linux/journal-folder.ts';
+import { recoverHost } from '../../src/recover.ts';
 
 let base: string;
 let folder: string;
@@ -143,6 +144,18 @@ describe('a network namespace', () => {
     } finally {
       process.seteuid?.(0);
     }
+  });
+});
+
+describe('a recovery', () => {
+  it('names a journal that is damaged and takes it away, and says nothing of an empty one', async () => {
+    const path = left();
+    writeFileSync(left('999999998-1.jsonl'), '');
+    const { processes, problems } = await recoverHost({ dryRun: false, folder });
+    expect(processes).toEqual([]);
+    expect(problems).toEqual([expect.stringMatching(/999999999-1\.jsonl is not read: it is damaged/)]);
+    expect(existsSync(path)).toBe(false);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

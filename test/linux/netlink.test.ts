@@ -176,6 +176,23 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
       ip('-6', 'route', 'del', 'prohibit', '2000::/4');
     });
 
+    it.each(['4', '6'])(
+      'is asked by one question for each of many routes without a default route (IPv%s)',
+      (family) => {
+        const prefix = (n: number) => (family === '4' ? `10.${n >> 8}.${n & 255}.0/24` : `fd00:${n.toString(16)}::/32`);
+        const some = Array.from({ length: 1500 }, (_, n) => route(prefix(n + 1), { device: device.name }));
+        port.setLinkUp(device.name, true);
+        const startMs = performance.now();
+        for (const each of some) {
+          expect(port.routesTo(each.prefix)).toEqual([]);
+          port.addRoute(each);
+        }
+        // A walk over all of them for each takes five seconds and more.
+        expect(performance.now() - startMs).toBeLessThan(2500);
+        for (const each of some) port.removeRoute(each);
+      },
+    );
+
     it('finds a route of the main table also where a rule leads its address to another table', () => {
       const narrow = route('192.168.60.0/24', { device: 'tun0' });
       port.addRoute(narrow);
