@@ -4,7 +4,7 @@ import { Level, type Log } from '../../src/command.ts';
 import { composeServer } from '../../src/serve.ts';
 import type { Management } from '../management/management.ts';
 import { ServerCommands } from '../management/server-commands.ts';
-import { clientEnvironment, managedHooks } from '../management/server-side.ts';
+import { managedHooks } from '../management/server-side.ts';
 import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
 
@@ -27,7 +27,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
       management?.core.state('CONNECTED', 'SUCCESS');
       service.status('Initialization Sequence Completed');
     },
-    connected: (info) => commands?.established(info.id, clientEnvironment(info)),
+    connected: (info) => commands?.established(info.id, server.environmentOf(info.id) ?? {}),
   });
 
   let running = config;

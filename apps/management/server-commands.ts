@@ -36,7 +36,7 @@ interface Waiting {
   readonly pending: (extra: string, seconds: number) => boolean;
 }
 
-type Environment = ReadonlyMap<string, string>;
+type Environment = Readonly<Record<string, string>>;
 
 export class ServerCommands {
   readonly #core: ManagementCore;
@@ -83,10 +83,10 @@ export class ServerCommands {
   }
 
   /** An answer to what `client-pending-auth` asked. */
-  response(id: number, base64: string): void {
+  response(id: number, base64: string, environment: Environment): void {
     const cid = this.#cids.get(id);
     if (cid === undefined || !/^[\x20-\x7e]*$/.test(base64)) return;
-    this.#tell(`CR_RESPONSE,${cid},${this.#kids.get(id) ?? 0},${base64}`, new Map());
+    this.#tell(`CR_RESPONSE,${cid},${this.#kids.get(id) ?? 0},${base64}`, environment);
   }
 
   address(id: number, text: string, primary: boolean): void {
@@ -227,7 +227,9 @@ export class ServerCommands {
 
   #tell(head: string, environment: Environment, counted = true): void {
     const level = this.#core.connection?.envFilter ?? 0;
-    const all = [...(counted ? [['n_clients', String(this.#port.clients().length)] as const] : []), ...environment];
+    // The newest first, as the C program has it.
+    const known = Object.entries(environment).reverse();
+    const all = [...(counted ? [['n_clients', String(this.#port.clients().length)] as const] : []), ...known];
     const shown = all.map(([name, value]) => `${name}=${value}`).filter((text) => isShown(text, level));
     this.#core.say(`>CLIENT:${head}`, ...shown.map((text) => `>CLIENT:ENV,${text}`), '>CLIENT:ENV,END');
   }

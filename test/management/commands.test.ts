@@ -285,7 +285,7 @@ describe('a server', () => {
 
   it('asks who may come in, and takes options with it', async () => {
     const { commands, say } = server();
-    const judged = commands.judge(4, false, new Map([['username', 'alice']]), () => true, never);
+    const judged = commands.judge(4, false, { username: 'alice' }, () => true, never);
     expect(sent).toMatch(
       />CLIENT:CONNECT,0,0\r\n>CLIENT:ENV,n_clients=1\r\n>CLIENT:ENV,username=alice\r\n>CLIENT:ENV,END\r\n$/,
     );
@@ -297,7 +297,7 @@ describe('a server', () => {
     expect(say('END')).toBe('SUCCESS: client-auth command succeeded\r\n');
     expect(await judged).toMatchObject({ accept: true, options: 'push "route 10.0.0.0"' });
     expect(say('client-deny 0 0 late')).toBe('ERROR: client-deny command failed\r\n');
-    const again = commands.judge(4, true, new Map(), () => true, never);
+    const again = commands.judge(4, true, {}, () => true, never);
     expect(sent).toContain('>CLIENT:REAUTH,0,1\r\n');
     expect(say('client-deny 0 1 "no more" "go away"')).toBe('SUCCESS: client-deny command succeeded\r\n');
     expect(await again).toMatchObject({ accept: false, reason: 'no more', clientReason: 'go away' });
@@ -305,10 +305,10 @@ describe('a server', () => {
 
   it('never gives a number twice', async () => {
     const { commands } = server();
-    void commands.judge(4, false, new Map(), () => true, never);
-    commands.disconnected(4, new Map());
+    void commands.judge(4, false, {}, () => true, never);
+    commands.disconnected(4, {});
     expect(sent).toContain('>CLIENT:DISCONNECT,0\r\n>CLIENT:ENV,END\r\n');
-    void commands.judge(4, false, new Map(), () => true, never);
+    void commands.judge(4, false, {}, () => true, never);
     expect(sent).toContain('>CLIENT:CONNECT,1,0\r\n');
   });
 
@@ -327,7 +327,7 @@ describe('a server', () => {
 
   it('sends a client away with a message', () => {
     const { commands, say } = server();
-    void commands.judge(4, false, new Map(), () => true, never);
+    void commands.judge(4, false, {}, () => true, never);
     expect(say('client-kill 0 HALT')).toBe('SUCCESS: client-kill command succeeded\r\n');
     expect(kicked).toEqual([[4, 'HALT']]);
   });
