@@ -34,6 +34,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   if (management !== undefined) {
     commands = new ServerCommands(management.core, {
       clients: () => server.clients.map((client) => ({ ...client, ...client.endpoint })),
+      clientIdOf: (id) => server.clientIdOf(id),
       kick: (id, message = 'RESTART') => server.dismiss(id, message),
       pushUpdate: (options, id) => server.pushUpdate(options, id),
     });
@@ -70,7 +71,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   management?.attach({
     signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : signal(name)),
     forgetPasswords: () => {},
-    status: (version) => reports.lines(version === 2 || version === 3 ? version : 1),
+    status: (version) =>
+      version >= 0 && version <= 3 ? reports.lines(version) : ['ERROR: bad status format version number'],
     loadStats() {
       const { linkReadBytes, linkWriteBytes } = server.statistics();
       return { clients: server.clients.length, bytesIn: linkReadBytes, bytesOut: linkWriteBytes };

@@ -61,6 +61,8 @@ export interface Connection {
   tries: number;
   clientVersion: number;
   envFilter: number;
+  /** An answer that is being made: the next line waits for it. */
+  busy: Promise<unknown> | undefined;
   /** Lines after a command that takes several, and what happens at their END. */
   extra: { readonly lines: string[]; readonly done: (lines: readonly string[]) => void } | undefined;
 }
@@ -107,6 +109,7 @@ export class ManagementCore {
       tries: 0,
       clientVersion: 1,
       envFilter: 0,
+      busy: undefined,
       extra: undefined,
     };
     if (this.passwordNeeded) output.send('ENTER PASSWORD:');

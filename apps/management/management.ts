@@ -15,6 +15,7 @@ import {
 } from '../../src/command.ts';
 import { type CommandPorts, handleLine, handleTooLong } from './commands.ts';
 import { ManagementCore } from './core.ts';
+import { LineQueue } from './line-queue.ts';
 import { LineReader } from './line-reader.ts';
 import { type ManagementSettings, managementSettings } from './settings.ts';
 import { openSocket } from './socket.ts';
@@ -81,23 +82,28 @@ export async function openManagement(config: Config, logger: Logger, title: stri
   };
   logger.setTap(({ flags, text, unixSeconds }) => core.logged(unixSeconds, letterOf(flags), text));
   const reader = new LineReader();
+  const queue = new LineQueue((line) => {
+    if (line.kind === 'too-long') handleTooLong(core);
+    else {
+      if (!core.passwordNeeded && line.text !== 'load-stats')
+        log(COMMAND_LEVEL, `MANAGEMENT: CMD '${secretless(line.text)}'`);
+      handleLine(core, { ...now(), ...own }, line.text);
+    }
+    const busy = core.connection?.busy;
+    if (core.connection !== undefined) core.connection.busy = undefined;
+    return busy;
+  });
   const socket = await openSocket(settings, allowedBy(settings), {
     connected(output, description) {
       log(Level.restart, `MANAGEMENT: ${description}`);
       core.connected(output);
     },
     data(bytes) {
-      for (const line of reader.push(bytes)) {
-        if (line.kind === 'too-long') handleTooLong(core);
-        else {
-          if (!core.passwordNeeded && line.text !== 'load-stats')
-            log(COMMAND_LEVEL, `MANAGEMENT: CMD '${secretless(line.text)}'`);
-          handleLine(core, { ...now(), ...own }, line.text);
-        }
-      }
+      for (const line of reader.push(bytes)) if (!queue.push(line)) core.connection?.output.halt();
     },
     disconnected() {
       reader.reset();
+      queue.clear();
       clearInterval(timer);
       const proven = core.disconnected();
       log(Level.restart, 'MANAGEMENT: Client disconnected');

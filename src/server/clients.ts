@@ -140,6 +140,12 @@ export class Clients implements InstanceServer {
     return instance?.phase === 'up' ? instance : undefined;
   }
 
+  /** The number that `status` and management have for a client, counted up and never given twice; also before it is up. */
+  clientIdOf(id: number): number | undefined {
+    const instance = this.#table.ofId(id);
+    return instance && instance.serial - 1;
+  }
+
   /** What a program would see of a client that is up; undefined where there is none of this id. */
   environmentOf(id: number): ScriptEnvironment | undefined {
     const instance = this.ofId(id);

@@ -100,6 +100,11 @@ export class Server {
     return this.#serving?.clients.list ?? [];
   }
 
+  /** The number that `status` has for a client, never given twice; `id` is its peer-id. */
+  clientIdOf(id: number): number | undefined {
+    return this.#serving?.clients.clientIdOf(id);
+  }
+
   /** What a program would see of a client that is up; undefined where there is none of this id. */
   environmentOf(id: number): ScriptEnvironment | undefined {
     return this.#serving?.clients.environmentOf(id);
