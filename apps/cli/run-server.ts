@@ -25,6 +25,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     listening: () => {
       listening = true;
       management?.core.state('CONNECTED', 'SUCCESS');
+      management?.tunnelUp(config.tunnel.ifconfig?.local);
       service.status('Initialization Sequence Completed');
     },
     connected: (info) => commands?.established(info.id, server.environmentOf(info.id) ?? {}),

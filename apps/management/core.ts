@@ -76,6 +76,8 @@ export class ManagementCore {
   connection: Connection | undefined;
   holdFlag: boolean;
   question: Question | undefined;
+  /** The last hold was ended by a signal, not by its release. */
+  heldToTheEnd = false;
   /** While a hold waits, restarts are not taken. */
   ignoresRestarts = false;
   bytecountSeconds = 0;
@@ -254,6 +256,7 @@ export class ManagementCore {
   async hold(pauseSeconds: number, signal: AbortSignal): Promise<boolean> {
     if (!this.wouldHold) return false;
     this.ignoresRestarts = true;
+    this.heldToTheEnd = true;
     if (this.connection === undefined) {
       this.ports.log('Need hold release from management interface, waiting...', 'info');
     }
@@ -261,6 +264,7 @@ export class ManagementCore {
       await this.#wait(`>HOLD:Waiting for hold release:${pauseSeconds}`, signal, (resolve) => {
         this.#release = () => resolve(undefined);
       });
+      this.heldToTheEnd = false;
       return true;
     } finally {
       this.ignoresRestarts = false;

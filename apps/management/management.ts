@@ -9,6 +9,7 @@ import {
   type Logger,
   lookupGroup,
   lookupUser,
+  messageOf,
   prompts,
   readPasswordFile,
   SallyportError,
@@ -18,7 +19,7 @@ import { ManagementCore } from './core.ts';
 import { LineQueue } from './line-queue.ts';
 import { LineReader } from './line-reader.ts';
 import { type ManagementSettings, managementSettings } from './settings.ts';
-import { openSocket } from './socket.ts';
+import { openSocket, type SocketEvents } from './socket.ts';
 
 /** What runs under management now. */
 export type Attached = Pick<
@@ -37,6 +38,9 @@ export interface Management {
   /** Such a signal, from wherever it came. Others than those that end the program mean nothing yet. */
   signalEarly(name: string): void;
   attach(running: Attached | undefined): void;
+  /** The tunnel has this address: `management tunnel` listens there from now on. Nothing otherwise. */
+  tunnelUp(address: string | undefined): void;
+  tunnelDown(): void;
   close(): Promise<void>;
 }
 
@@ -93,7 +97,8 @@ export async function openManagement(config: Config, logger: Logger, title: stri
     if (core.connection !== undefined) core.connection.busy = undefined;
     return busy;
   });
-  const socket = await openSocket(settings, allowedBy(settings), {
+  const allowed = allowedBy(settings);
+  const events: SocketEvents = {
     connected(output, description) {
       log(Level.restart, `MANAGEMENT: ${description}`);
       core.connected(output);
@@ -107,15 +112,28 @@ export async function openManagement(config: Config, logger: Logger, title: stri
       clearInterval(timer);
       const proven = core.disconnected();
       log(Level.restart, 'MANAGEMENT: Client disconnected');
-      if (proven && settings.forgetOnDisconnect) now().forgetPasswords();
-      if (settings.connects) now().signal('SIGTERM');
+      if (proven && settings.forgetOnDisconnect) {
+        log(Level.restart, 'MANAGEMENT: Reset authentication on disconnect');
+        now().forgetPasswords();
+      }
+      if (settings.connects) now().signal('SIGTERM', 'management-exit');
       else if (proven && settings.signalOnDisconnect && !core.ignoresRestarts) {
         log(Level.restart, 'MANAGEMENT: Triggering management signal');
-        now().signal(settings.remapUsr1 ?? 'SIGUSR1');
+        now().signal(settings.remapUsr1 ?? 'SIGUSR1', 'management-disconnect');
       }
     },
     log: (text) => log(Level.restart, text),
-  });
+  };
+  let socket = settings.overTunnel ? undefined : await openSocket(settings, allowed, events);
+  /** Opening and closing, one after the other. */
+  let changing = Promise.resolve();
+  const closeSocket = async (): Promise<void> => {
+    await socket?.close();
+    socket = undefined;
+  };
+  const change = (act: () => Promise<void>): void => {
+    changing = changing.then(act).catch((error: unknown) => log(Level.error, messageOf(error)));
+  };
   core.state('CONNECTING');
   return {
     core,
@@ -125,10 +143,21 @@ export async function openManagement(config: Config, logger: Logger, title: stri
     attach(next) {
       running = next;
     },
+    tunnelUp(address) {
+      const { at } = settings;
+      if (!settings.overTunnel || address === undefined || 'path' in at) return;
+      change(async () => {
+        socket ??= await openSocket({ ...settings, at: { ...at, host: address } }, allowed, events);
+      });
+    },
+    tunnelDown() {
+      if (settings.overTunnel) change(closeSocket);
+    },
     async close() {
       clearInterval(timer);
       logger.setTap(undefined);
-      await socket.close();
+      await changing;
+      await closeSocket();
     },
   };
 }

@@ -13,6 +13,7 @@ import type { ManagementSettings } from '../../apps/management/settings.ts';
 
 const settings: ManagementSettings = {
   at: { path: '/run/m' },
+  overTunnel: false,
   passwordFile: undefined,
   connects: false,
   clientUser: undefined,
