@@ -79,6 +79,9 @@ export function clientObserver(core: ManagementCore, environment: () => Readonly
       if (up) upDown(core, 'DOWN', environment());
       up = false;
       core.forgetRelease();
+      // The server has told that it ends this: its exit notice, or RESTART and HALT.
+      if (text === 'remote-exit') core.say('>NOTIFY:info,remote-exit,EXIT');
+      else if (/^server-pushed-/.test(text)) core.say(`>NOTIFY:info,${text},`);
       const restarts = name === 'SIGUSR1' || name === 'SIGHUP';
       const said = text === '' && core.heldToTheEnd ? 'init_instance' : text;
       if (text !== FATAL) core.state(restarts ? 'RECONNECTING' : 'EXITING', said === '' ? name : said);
