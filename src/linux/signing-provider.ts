@@ -28,10 +28,6 @@ const KEY_TYPES = { rsa: 'RSA', ec: 'EC', ed25519: 'ED25519', ed448: 'ED448' } a
 
 type KeyType = (typeof KEY_TYPES)[keyof typeof KEY_TYPES];
 
-/** Whether a certificate with such a key can be used without its private half being here. */
-export const canSignOutside = (asymmetricKeyType: string | undefined): boolean =>
-  asymmetricKeyType !== undefined && Object.hasOwn(KEY_TYPES, asymmetricKeyType);
-
 /**
  * Makes a secure context of node:tls, whose certificate is set, sign with `sign`. `publicKey`: the certificate's, as
  * SubjectPublicKeyInfo. Throws SallyportError when OpenSSL does not take it.
@@ -41,10 +37,12 @@ export function useSigningKey(
   { asymmetricKeyType, publicKey }: { readonly asymmetricKeyType: string; readonly publicKey: Uint8Array },
   sign: SignNow,
 ): SigningKey {
-  const type = KEY_TYPES[asymmetricKeyType as keyof typeof KEY_TYPES];
+  const type = Object.hasOwn(KEY_TYPES, asymmetricKeyType)
+    ? KEY_TYPES[asymmetricKeyType as keyof typeof KEY_TYPES]
+    : undefined;
   provider ??= createProvider();
   const address = addressOfContext(context);
-  const key = provider.load(type, publicKey, sign, (made) => openssl.contextUse(address, made) === 1);
+  const key = type && provider.load(type, publicKey, sign, (made) => openssl.contextUse(address, made) === 1);
   if (key !== undefined) return key;
   throw new SallyportError('Cannot enable SSL external private key capability', {
     code: 'SALLYPORT_CONFIG',

@@ -20,7 +20,7 @@ import type { TlsMaterial } from './tls-material.ts';
 import { describeTlsFailure } from './tls-words.ts';
 
 /** Bytes of a signature; a key of 16384 bits makes one of 2048. */
-export const MOST_SIGNATURE_BYTES = 4096;
+const MOST_SIGNATURE_BYTES = 4096;
 /** The answer's memory: one word of state, one of length, then the signature. */
 export const ANSWER_HEADER_BYTES = 8;
 export const AnswerState = { waiting: 0, signed: 1, refused: 2 } as const;
