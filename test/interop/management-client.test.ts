@@ -314,8 +314,9 @@ labSuite('the management interface of a client', () => {
         }
         const story = [await overTcp('client', '127.0.0.1', 7505, ['wrong', 'open sesame', 'hold', 'quit'])];
         story.push(await overTcp('client', '127.0.0.1', 7505, ['a', 'b', 'c', 'open sesame']));
-        await overTcp('client', '127.0.0.1', 7505, ['open sesame', 'hold release', 'quit']);
-        await client.line(up);
+        await overTcp('client', '127.0.0.1', 7505, ['open sesame', 'hold release']);
+        // The C program may lose a release that comes in one piece with the password.
+        if (kind === 'sallyport') await client.line(up);
         expect(client.text).not.toContain('open sesame');
         // The C program means to say that a password is bad, and mutes itself; when it holds depends on what it read at once.
         return story.map((text) =>
