@@ -16,7 +16,7 @@ if (!existsSync(join(bundles, 'sallyport.js'))) {
   require(join(bundles, 'version.js')).printVersion();
 } else {
   const own =
-    'check pki server --help -h help import list show up down reconnect status log delete export completion recover explain'.split(
+    'check pki server --help -h help import list show up down reconnect refresh status log delete export completion recover explain'.split(
       ' ',
     );
   // What prints something and ends.

@@ -87,7 +87,10 @@ function layOut(tree) {
   symlinkSync('../sbin/sallyport', join(tree, 'usr/bin/sallyport'));
   if (existsSync(join(root, 'bin/sallyport-nm-service.js'))) {
     put('usr/lib/NetworkManager/sallyport-nm-service', file('sallyport-nm-service'), 0o755);
+    put('usr/share/dbus-1/system.d/sallyport-nm-service.conf', file('sallyport-nm-service.conf'));
+    put('usr/lib/sysusers.d/sallyport.conf', file('sallyport.sysusers'));
   }
+  put('usr/lib/NetworkManager/dispatcher.d/90-sallyport', file('90-sallyport'), 0o755);
   put('usr/sbin/sallyport-nm-switch', file('sallyport-nm-switch'), 0o755);
   for (const end of ['client', 'server'])
     put(`lib/systemd/system/sallyport-${end}@.service`, file(`sallyport-${end}@.service`));

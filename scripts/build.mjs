@@ -1,6 +1,7 @@
 // Builds everything that runs: the library with its declarations by tsc into dist/src, and the command, bundled, into
-// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for helper processes, one for the thread of
-// handshakes whose key is elsewhere, one for `pki` and `server init`, one for the commands of profiles.
+// dist/bin: one file for the command with V8's code cache beside it, one for the data-plane worker, one for each kind of helper
+// process, one for the thread of handshakes whose key is elsewhere, one for `pki` and `server init`, one for the
+// commands of profiles, three for NetworkManager's service.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,6 +28,10 @@ await build({
     desktop: 'apps/desktop/main.ts',
     'data-worker': 'src/linux/data-worker.ts',
     'root-helper': 'src/linux/root-helper.ts',
+    'nm-service': 'apps/networkmanager/main.ts',
+    'nm-client': 'apps/networkmanager/client-main.ts',
+    'nm-read-as-user': 'apps/networkmanager/read-as-user.ts',
+    'dns-helper': 'src/dns-helper.ts',
     'signing-thread': 'src/signing-thread.ts',
   },
   outdir: 'dist/bin',

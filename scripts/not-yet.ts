@@ -8,7 +8,6 @@ const END = '<!-- /not yet -->';
 /** Options that belong together, and what they are called together; an option of no family is called by its name. */
 const FAMILIES: readonly (readonly [options: RegExp, words: string])[] = [
   [/^(?:http|socks)-proxy/, 'HTTP and SOCKS proxies'],
-  [/^(?:dns|dns-updown|dhcp-option)$/, 'applying DNS (`dns`, `dns-updown`, `dhcp-option`)'],
   [/^management/, 'the management interface'],
   [/pkcs11/, 'PKCS#11'],
   [/^(?:plugin|keying-material-exporter)$/, 'plug-ins'],

@@ -5,8 +5,11 @@
 #   openvpn 2.7   from Debian sid, unpacked into a cache directory, not installed
 #   openvpn 2.5   from Debian bullseye, likewise; a peer without TLS exporter keys. Optional: an old release
 #                 leaves the mirrors one day
+#   network-manager  Debian's NetworkManager, its OpenVPN plugin, dnsmasq and the system bus's policy, unpacked, not
+#                 installed, with the libraries that this machine lacks
 #   2.6-deaf      Debian's 2.6 as a copy that cannot find IV_PROTO in a client's peer info, and therefore
 #                 behaves as servers before 2.5 do: PRF keys, DATA_V1, exit notice on the data channel
+#   resolvers     systemd-resolved, dnsmasq, openresolv and Debian's resolvconf, unpacked, not installed
 #   2.7-source    OpenVPN's own test scripts and sample keys, out of Debian's source of 2.7; run, never copied
 #
 # The mirror is the one the machine's apt already uses; apt itself checks signatures, sizes and hashes. Of the source
@@ -24,7 +27,7 @@ fail() { echo "peers: $*" >&2; exit 1; }
 # command and the Debian package that has it
 tools=(openvpn:openvpn ip:iproute2 ping:iputils-ping openssl:openssl tcpdump:tcpdump iperf3:iperf3
   ps:procps mount:mount unshare:util-linux microsocks:microsocks tinyproxy:tinyproxy-bin danted:dante-server
-  dbus-daemon:dbus-daemon)
+  dbus-daemon:dbus-daemon zsh:zsh fish:fish)
 
 install_tools() {
   local missing=() pair
@@ -84,6 +87,41 @@ fetch() {
   say "openvpn $version: $("$wrapper" --version | head -n 1 | cut -d ' ' -f 1,2)"
 }
 
+# What NetworkManager and its OpenVPN plugin are made of, for test/lab/network-manager.ts, which lays it over a private view
+# of /usr. Libraries come along where this machine has not got them installed.
+nm_packages=(network-manager network-manager-openvpn dnsmasq-base dbus-system-bus-common)
+nm_libraries=(libaudit1 libblkid1 libbluetooth3 libbrotli1 libcap-ng0 libcap2 libcom-err2 libcurl3-gnutls libdbus-1-3 libffi8
+  libgcrypt20 libglib2.0-0 libgmp10 libgnutls30 libgpg-error0 libgssapi-krb5-2 libhogweed6 libidn2-0 libjansson4 libk5crypto3
+  libkeyutils1 libkrb5-3 libkrb5support0 libldap-2.5-0 liblz4-1 liblzma5 libmm-glib0 libmnl0 libmount1 libndp0
+  libnetfilter-conntrack3 libnettle8 libnewt0.52 libnfnetlink0 libnftables1 libnftnl11 libnghttp2-14 libnm0 libp11-kit0
+  libpcre2-8-0 libpsl5 libreadline8 librtmp1 libsasl2-2 libselinux1 libssh2-1 libssl3 libsystemd0 libtasn1-6 libteamdctl0
+  libtinfo6 libudev1 libunistring2 libxtables12 libzstd1 zlib1g)
+
+fetch_network_manager() {
+  local home=$cache/network-manager package debs=("${nm_packages[@]}")
+  [[ -e $home/complete ]] && { say "NetworkManager and its OpenVPN plugin are there"; return; }
+  rm -rf "$home"
+  mkdir -p "$home"/{debs,root}
+  for package in "${nm_libraries[@]}"; do
+    [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || debs+=("$package")
+  done
+  say "fetching NetworkManager and its OpenVPN plugin"
+  (cd "$home/debs" && apt-get -qq -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=2 download "${debs[@]}" >/dev/null) ||
+    return 1
+  for package in "$home"/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; done
+  # Some libraries are still packed for the time before /lib and /usr/lib were one.
+  if [[ -d $home/root/lib ]]; then
+    cp -a "$home/root/lib/." "$home/root/usr/lib/"
+    rm -r "$home/root/lib"
+  fi
+  rm -r "$home/debs"
+  local libraries
+  libraries=$(find "$home/root/usr/lib" -maxdepth 1 -type d -name '*-linux-gnu*' | paste -sd :)
+  LD_LIBRARY_PATH=$libraries "$home/root/usr/sbin/NetworkManager" --version >/dev/null || return 1
+  touch "$home/complete"
+  say "NetworkManager and its OpenVPN plugin are there"
+}
+
 # The releases of 2.7 whose source Debian's pool may have, newest first, with the SHA-256 of the archive.
 sources=(
   2.7.8:c070d1d2440b5a6fca6c2c68645c98cd492116ac36ef4f0946177115532c8e36
@@ -118,6 +156,23 @@ fetch_source() {
   return 1
 }
 
+# Resolvers that the machine's own must not be replaced by: Debian's packages, unpacked, each where a test can lay it over
+# a private view of the file system.
+fetch_resolvers() {
+  local home=$cache/resolvers pair
+  [[ -e $home/complete ]] && { say "systemd-resolved, dnsmasq, openresolv and resolvconf are there"; return; }
+  rm -rf "$home"
+  mkdir -p "$home/debs"
+  for pair in systemd-resolved:root libsystemd-shared:root dnsmasq-base:root libnftables1:root libnetfilter-conntrack3:root \
+    libnfnetlink0:root libnftnl11:root libjansson4:root openresolv:openresolv resolvconf:resolvconf; do
+    (cd "$home/debs" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "${pair%%:*}" >/dev/null) || return 1
+    dpkg-deb -x "$home/debs/${pair%%:*}"_*.deb "$home/${pair##*:}"
+  done
+  rm -rf "$home/debs"
+  touch "$home/complete"
+  say "systemd-resolved, dnsmasq, openresolv and resolvconf are there"
+}
+
 # One search string changed to one of the same length: the copy never sees what a client says of its protocol.
 deafen() {
   local wrapper=$cache/openvpn-2.6-deaf original
@@ -137,7 +192,10 @@ install_tools
 mkdir -p "$cache"
 # Tests run peers as other users, too.
 chmod 755 "$cache"
+fetch_network_manager || { [[ ${CI:-} != true ]] || fail "NetworkManager could not be fetched"
+  say "NetworkManager could not be fetched (its packages are those of Debian 12); its tests are left out"; }
 fetch 2.7 sid || fail "openvpn 2.7 could not be fetched"
 fetch 2.5 bullseye || say "openvpn 2.5 could not be fetched; its cases are left out"
 fetch_source || say "the source of openvpn 2.7 could not be fetched; its own test scripts are left out"
+fetch_resolvers || say "resolvers could not be fetched; the tests of DNS against real ones are left out"
 deafen || fail "openvpn 2.6-deaf could not be made"

@@ -7,6 +7,7 @@ import { compatibilityText } from './compatibility.ts';
 import { manPage } from './man-page.ts';
 import { withNotYet } from './not-yet.ts';
 import { formatHistory, HISTORY_FILE, historyNow, readHistory, versionAtWork } from './option-history.ts';
+import { servicePage } from './service-page.ts';
 
 /** The files and what belongs in them, by their paths from the root of the repository. */
 export function writtenDocs(root: URL): Readonly<Record<string, string>> {
@@ -17,6 +18,7 @@ export function writtenDocs(root: URL): Readonly<Record<string, string>> {
     'docs/COMPATIBILITY.md': compatibilityText(history),
     'docs/sallyport.1': commandPage(),
     'docs/sallyport.8': manPage(),
+    'docs/sallyport-nm-service.8': servicePage(),
     'README.md': withNotYet(readFileSync(new URL('README.md', root), 'utf8')),
   };
 }

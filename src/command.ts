@@ -21,6 +21,7 @@ export type { ExternalSigner, SignRequest } from './control/tls-engine.ts';
 export { messageOf, SallyportError } from './error.ts';
 export { formatAddress } from './ip/address.ts';
 export type { SocketAddress } from './ip/socket-address.ts';
+export { lockFolder } from './linux/folder-lock.ts';
 export { openNotifier, type ServiceState } from './linux/notify.ts';
 export { peerCredentials } from './linux/peer-credentials.ts';
 export { hasNetAdmin, lookupGroup, lookupUser } from './linux/privileges.ts';
@@ -28,7 +29,7 @@ export { startTimeOf } from './linux/process-start.ts';
 export { openSyslog, SyslogPriority } from './linux/syslog.ts';
 export { Level, type Log, type LogFlags, Severity } from './log.ts';
 export { parseInlineCredentials, readCredentialsFile, readPasswordFile } from './node/credentials-file.ts';
-export { type DaemonChild, daemonise, receiveDaemon } from './node/daemon.ts';
+export { type DaemonChild, type DaemonStart, daemonise, receiveDaemon } from './node/daemon.ts';
 export {
   createLogger,
   formatLocalTime,
@@ -49,6 +50,9 @@ export {
 export { cleanTerminalText, createTerminal, prompts, reachablePerson, type TerminalPort } from './node/terminal.ts';
 export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
+export type { DnsApplied, DnsBackendName } from './tunnel/dns-port.ts';
+export { dnsSetter } from './tunnel/dns-steps.ts';
+export type { JournalEntry } from './tunnel/journal.ts';
 export type { TunnelPlan } from './tunnel/plan.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

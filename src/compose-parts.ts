@@ -5,6 +5,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
 import type { PlaneListener } from './data/plane.ts';
 import { SallyportError } from './error.ts';
+import type { HandedDevice } from './handed-device.ts';
 import { createHostJournal, type HostJournal } from './host-journal.ts';
 import { startDownRootHelper, startPamHelper } from './linux/helpers.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
@@ -39,6 +40,8 @@ export interface Surroundings {
   readonly worker?: Worker | undefined;
   /** The tunnel ends here and not in a device of the host. */
   readonly device?: PacketDevice | undefined;
+  /** A device that was opened by somebody else, who sets up the host's network, too. */
+  readonly handed?: HandedDevice | undefined;
 }
 
 /** The worker starts at once, beside everything else; who listens to it is known later. */
@@ -86,6 +89,7 @@ export function hostPorts(
     devices: {
       open: () => ({ name: 'memory', index: 0, fd: -1, persistent: false }),
       close: nothing,
+      mayOpen: () => true,
     },
     network: {
       setLinkUp: nothing,
@@ -101,6 +105,7 @@ export function hostPorts(
       linkIndex: () => undefined,
       linkAddressOf: () => undefined,
       addressesOf: () => [],
+      addresses: () => [],
     },
   };
 }
@@ -122,16 +127,22 @@ export function prepareProcess({ providers, auth, process: { nice } }: Config): 
 /** Where this process writes down what it changes on the host; nowhere, where it changes nothing of it. */
 export const hostJournal = ({
   device,
+  handed,
   configFile,
   log,
-}: Pick<Surroundings, 'device' | 'configFile' | 'log'>): HostJournal | undefined =>
-  device === undefined ? createHostJournal({ profile: basename(configFile ?? 'no file'), log }) : undefined;
+}: Pick<Surroundings, 'device' | 'handed' | 'configFile' | 'log'>): HostJournal | undefined =>
+  device === undefined && handed === undefined
+    ? createHostJournal({ profile: basename(configFile ?? 'no file'), log })
+    : undefined;
 
 /** What the tunnel does to the host, with the adapters of this platform. */
 export const composeHost = (
   config: Config,
   { log, configFile, directory }: Pick<Surroundings, 'log' | 'configFile' | 'directory'>,
-  ports: Pick<HostPorts, 'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'keepRecord'>,
+  ports: Pick<
+    HostPorts,
+    'devices' | 'network' | 'scripts' | 'resolver' | 'downRoot' | 'dns' | 'runDnsUpdown' | 'keepRecord'
+  >,
 ): Host =>
   new Host(config, {
     ...ports,

@@ -20,6 +20,9 @@ import {
 } from './compose-parts.ts';
 import type { Config, Source } from './config/config.ts';
 import type { ExternalSigner } from './control/tls-engine.ts';
+import { openWrappedKey } from './crypto/wrapped-key.ts';
+import { handedPorts, hostOfHanded } from './handed-device.ts';
+import { clientDns } from './host-dns.ts';
 import { formatAddress } from './ip/address.ts';
 import { createBootClock } from './linux/clock.ts';
 import { createLinkPort } from './linux/links.ts';
@@ -35,6 +38,7 @@ import { createNodeTlsFactory } from './node/tls-engine.ts';
 import { loadTlsMaterial, nodeMaterialFiles } from './node/tls-material.ts';
 import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
+import type { JournalEntry } from './tunnel/journal.ts';
 import { OPENVPN_VERSION } from './version.ts';
 import { workerCount } from './worker-count.ts';
 
@@ -52,6 +56,8 @@ export interface ComposeOptions extends Surroundings {
 export interface ComposedClient {
   /** What scripts see of the tunnel now. */
   scriptEnvironment(): ScriptEnvironment;
+  /** What stands on the host of what was done to it. */
+  hostChanges(): readonly JournalEntry[];
   start(observer: ClientObserver): { readonly client: Client; run(): Promise<ClientEnd> };
 }
 
@@ -62,14 +68,22 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
+  const inMemory = options.device !== undefined;
+  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
+  if (note !== undefined) log(Level.info, note);
   const plane = startPlane({
     ...options,
-    workers: workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined }),
+    workers,
     measure: config.process.measureDataPath,
   });
   let plugins: Plugins | undefined;
+  const { close: closeDns, ...dns } =
+    options.device === undefined && options.handed === undefined
+      ? clientDns(config, { url: new URL('./dns-helper.js', options.workerUrl), output: options.scriptOutput })
+      : { close() {} };
   try {
-    const { devices, network } = hostPorts(options.device, 1);
+    const { handed } = options;
+    const { devices, network } = handed === undefined ? hostPorts(options.device, 1) : handedPorts(handed);
     const resolver = createNodeResolver();
     const { signer } = options;
     const tlsMaterial = await loadTlsMaterial(
@@ -84,7 +98,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     );
     const material = {
-      wrapOf: loadWraps(config, readText),
+      wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
       tls:
         signer === undefined
           ? createNodeTlsFactory(tlsMaterial)
@@ -107,11 +121,13 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       scripts,
       resolver,
       downRoot: plugins.downRoot,
+      ...dns,
       keepRecord: journal?.keep,
     });
     if (journal !== undefined) await recoverBeforeStart(log);
     return {
       scriptEnvironment: () => host.scriptEnvironment('up'),
+      hostChanges: () => host.changes,
       start(observer) {
         const client = new Client(
           config,
@@ -121,7 +137,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             links: createLinkPort(),
             streams: createStreamPort(),
             crypto: createNodeCrypto(),
-            host,
+            host: handed === undefined ? host : hostOfHanded(host, handed),
             scripts: host,
             material,
             credentials: {
@@ -146,6 +162,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             client.run().finally(() => {
               journal?.end();
               plugins?.close();
+              closeDns();
             }),
         };
       },

@@ -6,6 +6,7 @@ import { createJournalFile, JOURNAL_FOLDER, type JournalFile, processIdentity } 
 import { Level, type Log } from './log.ts';
 import type { JournalRecord } from './tunnel/journal.ts';
 import { writeHeader, writeRecord } from './tunnel/journal-text.ts';
+import type { TunnelStep } from './tunnel/step.ts';
 
 /** What is undone takes its place in the file until so much of it is there. */
 const COMPACT_BYTES = 256 * 1024;
@@ -16,7 +17,7 @@ const spare: JournalFile[] = [];
 export interface HostJournal {
   /** Keeps a record before its step is done. Never throws: what can't be kept is told once, and the tunnel goes on. */
   keep(record: JournalRecord): void;
-  /** Nothing stands any more: the file goes. */
+  /** The file goes; what could not be undone stays in it for the next start. */
   end(): void;
 }
 
@@ -28,6 +29,8 @@ export function createHostJournal(options: {
 }): HostJournal {
   const { profile, log, folder = JOURNAL_FOLDER } = options;
   const standing = new Map<number, string>();
+  /** Those of them that the host wants back. */
+  const taken = new Set<number>();
   let header = '';
   let file: JournalFile | undefined;
   let broken = false;
@@ -44,9 +47,11 @@ export function createHostJournal(options: {
   function write(record: JournalRecord): void {
     if (file === undefined && record.record !== 'begin') return;
     const text = writeRecord(record);
-    const stands = record.record === 'begin' || ['changed', 'opened'].includes(outcomeOf(record));
+    const stands = record.record === 'begin' || ['changed', 'opened', 'dns'].includes(outcomeOf(record));
     if (stands) standing.set(record.id, (standing.get(record.id) ?? '') + text);
     else standing.delete(record.id);
+    if (record.record === 'begin' && isTaken(record.step)) taken.add(record.id);
+    else if (!stands) taken.delete(record.id);
     file ??= open();
     if (standing.size === 0) file.rewrite(header);
     else if (file.sizeBytes > COMPACT_BYTES + compactedBytes) {
@@ -73,21 +78,25 @@ export function createHostJournal(options: {
     end() {
       if (file === undefined) return;
       try {
-        if (!file.remove() && !broken) spare.push(file);
+        if (taken.size > 0 && !broken) file.close();
+        else if (!file.remove() && !broken) spare.push(file);
       } catch {
         // The next start finds nothing of it on the host, and removes it.
       }
       file = undefined;
       standing.clear();
+      taken.clear();
     },
   };
 }
+
+/** Steps in which something of the host's own is taken from it. All else is only added, and mostly goes with the device. */
+const isTaken = ({ kind }: TunnelStep): boolean => kind === 'set-dns' || kind === 'remove-route';
 
 const outcomeOf = (record: JournalRecord): string => (record.record === 'end' ? record.outcome.result : '');
 
 /** What the kernel holds is gone after a loss of power, and so may be what was written about it; a file is not. */
 const outlivesBoot = (record: JournalRecord): boolean => {
-  if (record.record !== 'begin') return false;
-  const kind: string = record.step.kind;
-  return kind === 'set-dns';
+  if (record.record === 'end') return record.outcome.result === 'dns';
+  return record.record === 'begin' && record.step.kind === 'set-dns';
 };

@@ -53,6 +53,7 @@ export const Level = {
   tlsDebug: level(6, 60, Severity.debug),
   linkRw: level(6, 61, Severity.debug),
   tunRw: level(6, 62, Severity.debug),
+  optionsCompared: level(7, 70, Severity.debug),
   reliableDebug: level(7, 70, Severity.debug),
   multiDebug: level(7, 70, Severity.debug),
   tlsStateErrors: level(7, 70, Severity.debug),

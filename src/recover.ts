@@ -1,6 +1,7 @@
 // Puts right what processes left on this host that were killed: for `sallyport recover`, and before every start.
 
 import { messageOf } from './error.ts';
+import { systemDns } from './host-dns.ts';
 import { lockFolder } from './linux/folder-lock.ts';
 import {
   isNetworkGone,
@@ -65,6 +66,7 @@ async function recoverAll(journals: readonly LeftJournal[], dryRun: boolean): Pr
   let elsewhere = 0;
   const here = processIdentity();
   const network = createNetlinkPort();
+  const dns = systemDns('auto');
   try {
     for (const left of journals) {
       const journal = parseJournal(left.text);
@@ -74,7 +76,7 @@ async function recoverAll(journals: readonly LeftJournal[], dryRun: boolean): Pr
         else if (!dryRun) left.remove();
         continue;
       }
-      const changes = journal === undefined ? [] : await recoverSteps(journal, { network, sameBoot, dryRun });
+      const changes = journal === undefined ? [] : await recoverSteps(journal, { network, dns, sameBoot, dryRun });
       if (journal !== undefined && changes.length > 0) {
         processes.push({ pid: journal.owner.pid, profile: journal.owner.profile, changes });
       }

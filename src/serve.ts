@@ -79,7 +79,9 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const workers = workerCount(config, { cores: availableParallelism(), inMemory: options.device !== undefined });
+  const inMemory = options.device !== undefined;
+  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
+  if (note !== undefined) log(Level.info, note);
   const plane = startPlane({
     ...options,
     workers,

@@ -89,6 +89,9 @@ port.on('message', (call: SigningCall) => {
     case 'plaintext':
       engines.get(call.id)?.engine.handlePlaintext(call.bytes);
       return;
+    case 'refuse':
+      engines.get(call.id)?.engine.refuse(call.alert);
+      return;
     case 'close':
       close(call.id);
       return;

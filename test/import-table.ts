@@ -9,6 +9,7 @@ export const PORT_FILES: readonly string[] = [
   'control/wrap-options.ts',
   'data/plane.ts',
   'tunnel/ports.ts',
+  'tunnel/dns-port.ts',
   'tunnel/bus-port.ts',
   'client/ports.ts',
   'server/ports.ts',
@@ -27,6 +28,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   session: ['wire', 'crypto', 'control', 'data'],
   // The plane's port: what kind of thing a device is.
   tunnel: ['config', 'ip', 'data/plane.ts'],
+  // The host's name servers, over ports of its own.
+  dns: ['tunnel', 'ip'],
   // The cipher table is plain facts: the options string states a key size.
   peer: ['session', 'tunnel', 'config', 'ip', 'wire', 'crypto/cipher-table.ts', ...PORT_FILES],
   client: ['peer', 'session', 'tunnel', 'config', 'ip', 'wire', ...PORT_FILES],
@@ -45,5 +48,6 @@ export const PURE_ROOMS: readonly string[] = [
   'data',
   'session',
   'tunnel',
+  'dns',
   'peer',
 ];

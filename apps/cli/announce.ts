@@ -23,7 +23,7 @@ export function announce(config: Config, warnings: readonly string[], log: Log, 
       'WARNING: this configuration may cache passwords in memory -- use the auth-nocache option to prevent this',
     );
   }
-  if (config.mode !== 'server' && !verifiesPeer(config)) {
+  if (config.tls.role === 'client' && !verifiesPeer(config)) {
     log(
       Level.warning,
       'WARNING: No server certificate verification method has been enabled.  See http://openvpn.net/howto.html#mitm for more info.',

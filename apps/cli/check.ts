@@ -1,14 +1,15 @@
 // `sallyport check FILE… [--json]`: reads profiles and says, line by line, what is unknown, refused, ignored, deprecated or
-// unsafe in them. Nothing is connected and nothing is changed.
+// unsafe in them, and in the certificates and keys that they name. Nothing is connected and nothing is changed.
 //
 // Exit code: 0 if every profile can be used (warnings and notices may be there), 1 if one has an error or the command line
 // is wrong. So a script can stop before it installs a profile that does not work, while old options alone don't break it.
 
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { checkMaterial } from '../../src/check-material.ts';
 import { cleanTerminalText, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { type Config, checkProfile, type Finding, inLineOrder } from '../../src/config.ts';
-import { accessProblem, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
+import { accessProblem, adviceOnMissing, type NamedFile, namedFiles, sentenceOf } from './named-files.ts';
 
 export interface CheckIo {
   /** Standard output. */
@@ -26,8 +27,8 @@ interface CheckedFile {
 
 const USAGE = 'Usage: sallyport check FILE… [--json]\n';
 
-/** Checks the files in `argv`; returns the exit code. */
-export function runCheck(argv: readonly string[], io: CheckIo): number {
+/** Checks the files in `argv`; resolves to the exit code. */
+export async function runCheck(argv: readonly string[], io: CheckIo): Promise<number> {
   if (argv.includes('--help') || argv.includes('-h')) {
     io.write(USAGE);
     return 0;
@@ -40,14 +41,15 @@ export function runCheck(argv: readonly string[], io: CheckIo): number {
     io.complain(USAGE);
     return 1;
   }
-  const checked = files.map((file) => checkFile(file, io));
+  const checked: CheckedFile[] = [];
+  for (const file of files) checked.push(await checkFile(file, io));
   io.write(json ? `${JSON.stringify(checked.map(asJson), undefined, 2)}\n` : checked.map(asText).join(''));
   return checked.some(hasErrors) ? 1 : 0;
 }
 
 const hasErrors = ({ findings }: CheckedFile): boolean => findings.some((each) => each.severity === 'error');
 
-function checkFile(file: string, io: CheckIo): CheckedFile {
+async function checkFile(file: string, io: CheckIo): Promise<CheckedFile> {
   const readText = (path: string): string => {
     const target = path === 'stdin' || path === '-' ? 0 : resolve(io.directory, path);
     return textOf(readBoundedFile(target, MAX_PROFILE_BYTES));
@@ -68,7 +70,8 @@ function checkFile(file: string, io: CheckIo): CheckedFile {
   }
   const { config, findings } = checkProfile({ text, file }, { readText });
   const files = namedFiles(config).flatMap((each) => lookAtFile(each, file, config, io));
-  return { file, findings: inLineOrder([...findings, ...files]) };
+  const material = await checkMaterial(config, io.directory, Date.now() / 1000);
+  return { file, findings: inLineOrder([...findings, ...files, ...material]) };
 }
 
 // A file in another encoding would be garbage as UTF-8 without anybody saying so. Bytes above 127 that are not UTF-8 are
@@ -97,7 +100,7 @@ function lookAtFile(named: NamedFile, profile: string, config: Config, io: Check
       'error',
       'invalid',
       `--${option} fails with '${path}': ${problem.sentence}`,
-      'Put the file there, or correct the path.',
+      adviceOnMissing(named, config.tls.role === 'server'),
     );
   }
   if (!secret) return [];

@@ -75,6 +75,23 @@ export function namedFiles(config: Config): readonly NamedFile[] {
   return found;
 }
 
+/** What to do about a file that is not there: of a key of OpenVPN's own, which command makes it. */
+export function adviceOnMissing({ option, path }: NamedFile, isServer: boolean): string {
+  const make = MAKES_KEY[option];
+  if (make === undefined) return 'Put the file there, or correct the path.';
+  if (isServer) return `Put the key there, or make one: sallyport --genkey ${make} ${path}`;
+  return option === 'tls-crypt-v2'
+    ? 'Put the key there that the server’s administrator made for this client (--genkey tls-crypt-v2-client).'
+    : `Put the key there that the server has; where there is none yet, sallyport --genkey ${make} ${path} makes one for both ends.`;
+}
+
+const MAKES_KEY: Readonly<Record<string, string>> = {
+  'tls-auth': 'tls-auth',
+  'tls-crypt': 'tls-crypt',
+  'tls-crypt-v2': 'tls-crypt-v2-server',
+  'auth-gen-token-secret': 'auth-token',
+};
+
 export interface AccessProblem {
   readonly sentence: string;
   readonly errno: number;
@@ -115,7 +132,12 @@ export function missingFileLines(config: Config, directory: string, running?: Co
     return [
       {
         file,
-        line: `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})${placeOf(file)}`,
+        lines: [
+          `Options error: ${what} fails with '${path}': ${problem.sentence} (errno=${problem.errno})${placeOf(file)}`,
+          ...(option in MAKES_KEY && problem.sentence === SENTENCES.ENOENT
+            ? [`  ${adviceOnMissing(file, config.tls.role === 'server')}`]
+            : []),
+        ],
       },
     ];
   });
@@ -123,7 +145,7 @@ export function missingFileLines(config: Config, directory: string, running?: Co
   // The C program looks for scripts one by one, and for all other files together.
   const alone = missing.length === 1 && missing[0]?.file.need === 'run';
   return [
-    ...missing.map(({ line }) => line),
+    ...missing.flatMap(({ lines }) => lines),
     `Options error: Please correct ${alone ? 'this error' : 'these errors'}.`,
   ];
 }

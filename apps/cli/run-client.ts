@@ -103,7 +103,12 @@ export async function runClient(setting: RunSetting): Promise<Running> {
       control?.observer.info(kind, text);
     },
   });
-  control?.attach(client);
+  control?.attach({
+    signal: (name) => client.signal(name),
+    statistics: () => client.statistics(),
+    lookAtHost: () => client.lookAtHost(),
+    changes: () => composed.hostChanges(),
+  });
   const reports = startReports(config, client, logger, setting.directory);
   const linkBytes = (): { bytesIn: number; bytesOut: number } => {
     const { linkReadBytes, linkWriteBytes } = client.statistics().plane;

@@ -59,8 +59,12 @@ function showCiphers(): void {
   const ciphers = [...listCiphers()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const line = ({ name, kind, keyBytes, blockBytes }: (typeof ciphers)[number]): string => {
     const block =
-      kind === 'cbc' ? `${8 * blockBytes} bit block` : STREAM_LIKE.has(name) ? 'stream cipher' : '128 bit block';
-    return `${name}  (${8 * keyBytes} bit key, ${block}${kind === 'aead' ? ', TLS client/server mode only' : ''})`;
+      kind === 'cbc' || kind === 'feedback'
+        ? `${8 * blockBytes} bit block`
+        : STREAM_LIKE.has(name)
+          ? 'stream cipher'
+          : '128 bit block';
+    return `${name}  (${8 * keyBytes} bit key, ${block}${kind !== 'cbc' ? ', TLS client/server mode only' : ''})`;
   };
   print('The following ciphers of the data channel are there, for --data-ciphers.', '');
   print(...ciphers.filter(({ smallBlock }) => !smallBlock).map(line), '');

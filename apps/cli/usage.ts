@@ -6,16 +6,22 @@ import { versionLine } from './version.ts';
 
 /** Prints the usage; the exit code is the C program's for `--help`. */
 export function printUsage(): number {
-  process.stdout.write(`${versionLine()}
+  process.stdout.write(`${versionLine()}\n\n${commands()}\n${usageText()}`);
+  return 1;
+}
 
-Usage:
+/** What `help` says, and a lone `sallyport`: the commands, without the options, which are some hundreds of lines. */
+export function printCommands(): void {
+  process.stdout.write(`${commands()}
+sallyport help COMMAND says more of one; sallyport --help lists every option of a profile.
+`);
+}
+
+const commands = (): string => `Usage:
   sallyport --config FILE [--option value …]   connect, as openvpn does
   sallyport FILE                               the same
   sallyport check FILE… [--json]               what in profiles is unknown, ignored, deprecated or unsafe
   sallyport pki COMMAND                        keys and certificates: a small authority in a folder
   sallyport server init                        a server's configuration for this host
 ${commandLines()}  sallyport --version
-
-${usageText()}`);
-  return 1;
-}
+`;

@@ -39,6 +39,7 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Keeps a profile under a name, and says of each line what becomes of it.',
     more: [
       'Lines are kept as they are. Where one names a file of keys or certificates, what is in the file takes its place as a block, so that the profile needs nothing beside it. Scripts are not brought along; those that would run are shown.',
+      'For root, too, such files are opened with the rights of the owner of the profile: a profile that somebody sent can not name what only root may read.',
     ],
     completes: 'file',
   },
@@ -101,6 +102,18 @@ export const COMMANDS: readonly CommandRow[] = [
     completes: 'profile',
   },
   {
+    name: 'refresh',
+    args: '[NAME]',
+    minWords: 0,
+    maxWords: 1,
+    options: [],
+    help: "Looks at the host's network and name servers again.",
+    more: [
+      'Changes of the network are noticed without it. Where another program has written over the name servers of a tunnel, they are set again. Without a name, for all that are up.',
+    ],
+    completes: 'profile',
+  },
+  {
     name: 'status',
     args: '[NAME]',
     minWords: 0,
@@ -139,6 +152,31 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Writes a profile to a file, or to standard output, byte for byte as it was kept.',
     more: ['Its keys and passwords go with it: the file can be read by its owner only.'],
     completes: 'profile',
+  },
+  {
+    name: 'recover',
+    args: '',
+    minWords: 0,
+    maxWords: 0,
+    options: [{ name: 'dry-run', help: 'Say what would be done, and do nothing.' }, JSON_OPTION],
+    help: 'Takes back what killed processes changed on this machine.',
+    more: [
+      'A process that is killed can put nothing back. What it changed is written down before: routes, addresses, name servers, the default route that a full tunnel took away. What somebody else has changed since stays as that left it, and is named with the reason. Tunnels that run are not touched. Every start does the same.',
+      'The exit code is 1 when something could not be put right.',
+    ],
+    completes: 'nothing',
+  },
+  {
+    name: 'explain',
+    args: 'ADDRESS|NAME',
+    minWords: 1,
+    maxWords: 1,
+    options: [JSON_OPTION],
+    help: 'Says which way an address or a name goes, through which tunnel, and what decides it.',
+    more: [
+      'For a name: which name server would be asked and why, then its addresses. For each address: the route, the interface, and the policy rule. Nothing is changed, and no root is needed; of tunnels that root started only root sees the names.',
+    ],
+    completes: 'nothing',
   },
   {
     name: 'completion',

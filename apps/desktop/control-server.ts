@@ -10,6 +10,7 @@ import {
   type ClientStatistics,
   cleanTerminalText,
   formatLogLine,
+  type JournalEntry,
   type Logger,
   peerCredentials,
   SallyportError,
@@ -17,7 +18,7 @@ import {
   startTimeOf,
   type TerminalPort,
 } from '../../src/command.ts';
-import { statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
+import { dnsApplied, statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
 
 /** What `up` hands over to the process that it starts. */
 export interface ControlOrder {
@@ -29,7 +30,10 @@ export interface ControlOrder {
 
 export interface ControlledClient {
   signal(name: SignalName): void;
+  lookAtHost(): void;
   statistics(): ClientStatistics;
+  /** What stands on the host of what was done to it. */
+  changes(): readonly JournalEntry[];
 }
 
 export interface EndReport {
@@ -69,7 +73,6 @@ export async function openControl(
   const seconds = (): number => Math.floor(Date.now() / 1000);
   let state: ClientState | undefined;
   let sinceUnix = seconds();
-  let cipher: string | undefined;
   let client: ControlledClient | undefined;
   let asked = 0;
   const lines: string[] = [];
@@ -77,7 +80,8 @@ export async function openControl(
   const followers = new Set<ServerResponse>();
   const questions = new Map<number, { readonly event: object; answer(text: string): void }>();
 
-  const status = (): TunnelStatus => statusOf(names, { state, sinceUnix, cipher, statistics: client?.statistics() });
+  const status = (): TunnelStatus =>
+    statusOf(names, { state, sinceUnix, statistics: client?.statistics(), changes: client?.changes() ?? [] });
   const send = (to: Set<ServerResponse>, text: string): void => {
     for (const response of to) {
       // Nobody's slowness may grow this process.
@@ -89,7 +93,7 @@ export async function openControl(
 
   const answers: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>> = {
     'GET /status': (_, response) => json(response, 200, status()),
-    'GET /plan': (_, response) => json(response, 200, state?.phase === 'connected' ? state.plan : null),
+    'GET /plan': (_, response) => json(response, 200, planOf(state, client)),
     'GET /events': (_, response) => {
       stream(response, events);
       response.write(`${JSON.stringify({ type: 'status', status: status() })}\n`);
@@ -110,6 +114,10 @@ export async function openControl(
       json(response, 202, {});
       client?.signal('SIGUSR1');
     },
+    'POST /refresh': (_, response) => {
+      json(response, 202, {});
+      client?.lookAtHost();
+    },
     'POST /answer': (request, response) => {
       void readBody(request).then((body) => {
         const { id, text } = body as { id?: unknown; text?: unknown };
@@ -126,7 +134,7 @@ export async function openControl(
     (request, response) => {
       response.on('error', () => {});
       if (!mayControl(uidOf(request.socket), owner))
-        return json(response, 403, { error: 'this tunnel is another user’s' });
+        return json(response, 403, { error: 'it belongs to another user' });
       const path = request.url?.split('?')[0] ?? '';
       const answer = answers[`${request.method} ${path}`];
       if (answer === undefined) return json(response, 404, { error: 'there is no such thing here' });
@@ -195,11 +203,6 @@ export async function openControl(
         get mute() {
           return logger.mute;
         },
-        log(flags, text) {
-          cipher =
-            /^(?:Outgoing )?Data Channel: (?:using negotiated )?cipher '([^']{1,40})'/i.exec(text)?.[1] ?? cipher;
-          logger.log(flags, text);
-        },
         setSink: (sink) =>
           logger.setSink((line) => {
             sink(line);
@@ -219,6 +222,13 @@ export async function openControl(
       server.closeAllConnections();
     },
   };
+}
+
+/** The plan in force, the steps of it that stand on the host, and the name servers that were set; null while it is not up. */
+function planOf(state: ClientState | undefined, client: ControlledClient | undefined): object | null {
+  if (state?.phase !== 'connected') return null;
+  const journal = client?.changes() ?? [];
+  return { plan: state.plan, journal, dns: dnsApplied(journal) ?? null };
 }
 
 const kernelUid = (socket: Socket): number | undefined => peerCredentials(socket)?.uid;

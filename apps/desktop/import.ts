@@ -1,13 +1,14 @@
 // `sallyport import`: a profile's bytes as they are, but that files it names come along as blocks.
 
 import { dirname, join, resolve } from 'node:path';
-import { cleanTerminalText, lexLine, MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { cleanTerminalText, lexLine } from '../../src/command.ts';
 import { checkProfile, OPTIONS, quoteWord } from '../../src/config.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
+import { type OwnedFile, readerAs, readOwnedFile } from './owner-rights.ts';
 import { nameOfFile } from './profile-name.ts';
-import { checkName, findProfile, readProfile, reasonOf, writeWhole } from './profiles.ts';
+import { checkName, findProfile, makeImports, reasonOf, unreadable, writeWhole } from './profiles.ts';
 
 export async function importProfile(
   file: string,
@@ -25,16 +26,17 @@ export async function importProfile(
       'Choose another --name, or write over it with --force.',
     );
   }
-  const bytes = readProfile(source);
+  const { bytes, uid } = readSource(source);
   const folder = dirname(source);
+  const readNamed = readerAs(uid, io.uid);
   // Byte for byte: Latin-1 gives every byte a character and takes it back.
   const brought = bringFiles(bytes.toString('latin1'), source, (path) =>
-    readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('latin1'),
+    readNamed(resolve(folder, path)).toString('latin1'),
   );
   const text = utf8(brought.text);
   const { findings } = checkProfile(
     { text, file: source },
-    { readText: (path) => readBoundedFile(resolve(folder, path), MAX_PROFILE_BYTES).toString('utf8') },
+    { readText: (path) => readNamed(resolve(folder, path)).toString('utf8') },
   );
   const verdicts = lineVerdicts(text, source, findings);
   io.write(verdicts.map(verdictText).join(''));
@@ -49,6 +51,7 @@ export async function importProfile(
     );
   }
   const target = there?.path ?? join(io.places.imports, `${chosen}.conf`);
+  makeImports(io.places);
   writeWhole(target, Buffer.from(brought.text, 'latin1'), force);
   const runs = verdicts.filter(({ runs }) => runs !== undefined);
   for (const { option, runs: command } of runs) {
@@ -56,6 +59,14 @@ export async function importProfile(
   }
   io.write(`imported as ${chosen}: ${target}\n`);
   return ExitCode.ok;
+}
+
+function readSource(path: string): OwnedFile {
+  try {
+    return readOwnedFile(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
 }
 
 /** `  12 works           remote vpn.example.org 1194`, and below it what there is to say. */
@@ -103,10 +114,13 @@ export function bringFiles(
     try {
       content = read(path);
     } catch (error) {
+      const reason = reasonOf(error);
       throw new CommandFailure(
         ExitCode.unknown,
-        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reasonOf(error)}`,
-        'Put the file beside the profile, or import as somebody who may read it.',
+        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reason}`,
+        reason.startsWith(IS_MISSING)
+          ? 'The profile is not whole without it: whoever gave it to you has the file. Put it where the line says.'
+          : 'Put a copy beside the profile that its owner may read, or make the profile yours.',
       );
     }
     const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
@@ -119,6 +133,9 @@ export function bringFiles(
   });
   return { text: out.join(''), files };
 }
+
+/** In the system's words, of Node and of `cat`. */
+const IS_MISSING = 'No such file';
 
 const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
 

@@ -1,19 +1,22 @@
-// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `status`, `log`, `delete`, `export`, `completion`: a bundle
-// of its own, which a start that connects never loads.
+// `sallyport import`, `list`, `show`, `up`, `down`, `reconnect`, `refresh`, `status`, `log`, `delete`, `export`, `recover`,
+// `explain`, `completion`: a bundle of its own, which a start that connects never loads.
 //
-// The path through it: command-table.ts (what there is), up.ts (starts apps/cli in the background), control-server.ts (in
-// that process) and control-client.ts (here) with status-model.ts between them, profiles.ts and import.ts (the files).
+// The path through it: command-table.ts (what there is), up.ts (chosen-profile.ts, background.ts which starts apps/cli,
+// follow.ts), control-server.ts (in that process) and control-client.ts (here) with status-model.ts between them,
+// profiles.ts and import.ts (the files).
 
 import { parseArgs } from 'node:util';
 import { cleanTerminalText, SallyportError } from '../../src/command.ts';
 import { COMMANDS, type CommandRow, helpOf, usageOf } from './command-table.ts';
 import { completionFor, SHELLS } from './completion.ts';
+import { explain } from './explain.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { importProfile } from './import.ts';
 import type { CommandIo } from './io.ts';
 import { placesOf } from './places.ts';
+import { recover } from './recover.ts';
 import { exportProfile, list, remove, show } from './stored.ts';
-import { down, log, reconnect, status } from './tunnels.ts';
+import { down, log, reconnect, refresh, status } from './tunnels.ts';
 import { up } from './up.ts';
 
 interface Words {
@@ -41,10 +44,13 @@ const RUN: Readonly<Record<string, (words: Words, io: CommandIo) => number | Pro
     ),
   down: (words, io) => down(words.names[0], io),
   reconnect: (words, io) => reconnect(words.names[0], io),
+  refresh: (words, io) => refresh(words.names[0], io),
   status: (words, io) => status(words.names[0], { json: words.has('json'), watch: words.has('watch') }, io),
   log: (words, io) => log(words.names[0], words.has('follow'), io),
   delete: (words, io) => remove(words.names[0] ?? '', io),
   export: (words, io) => exportProfile(words.names[0] ?? '', words.names[1], words.has('force'), io),
+  recover: (words, io) => recover({ dryRun: words.has('dry-run'), json: words.has('json') }, io),
+  explain: (words, io) => explain(words.names[0] ?? '', words.has('json'), io),
   completion(words, io) {
     const text = completionFor(words.names[0] ?? '');
     if (text === undefined) throw new CommandFailure(ExitCode.usage, `there is completion for ${SHELLS.join(', ')}`);

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
+import { sentenceOf } from '../cli/named-files.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { Places } from './places.ts';
 import { nameProblem } from './profile-name.ts';
@@ -73,30 +74,33 @@ export function readProfile(path: string): Buffer {
   try {
     return readBoundedFile(path, MAX_PROFILE_BYTES);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CommandFailure(
-      code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
-      `${path} can't be read: ${reasonOf(error)}`,
-      code === 'EACCES' ? 'It belongs to somebody else: try again with sudo.' : undefined,
-    );
+    throw unreadable(path, error);
   }
 }
 
-/** Writes a whole file, mode 0600. Without `force` nothing that exists is touched. */
+/** The failure of a profile that can't be read. */
+export function unreadable(path: string, error: unknown): CommandFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  return new CommandFailure(
+    code === 'ENOENT' ? ExitCode.notFound : ExitCode.unknown,
+    `${path} can't be read: ${reasonOf(error)}`,
+    code === 'EACCES' ? 'It belongs to another user: try again with sudo.' : undefined,
+  );
+}
+
+/** Writes a whole file, mode 0600, into a folder that is there. Without `force` nothing that exists is touched. */
 export function writeWhole(path: string, bytes: Uint8Array, force: boolean): void {
   const beside = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const fd = openSync(beside, 'wx', 0o600);
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      fsyncSync(fd);
+      writeAll(fd, bytes);
+      // A link, other than a rename, fails where there is something.
+      if (force) renameSync(beside, path);
+      else linkSync(beside, path);
     } finally {
-      closeSync(fd);
+      rmSync(beside, { force: true });
     }
-    // A link, other than a rename, fails where there is something.
-    if (force) renameSync(beside, path);
-    else linkSync(beside, path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') {
@@ -106,17 +110,40 @@ export function writeWhole(path: string, bytes: Uint8Array, force: boolean): voi
         'Choose another name, or write over it with --force.',
       );
     }
-    throw new CommandFailure(
-      ExitCode.unknown,
-      `${path} can't be written: ${reasonOf(error)}`,
-      code === 'EACCES' || code === 'EROFS'
-        ? 'Try again with sudo, or see whether the file system may be written.'
-        : undefined,
-    );
-  } finally {
-    rmSync(beside, { force: true });
+    throw unwritable(path, error);
   }
 }
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the folder of imported profiles, for its owner alone. */
+export function makeImports({ imports }: Places): void {
+  try {
+    mkdirSync(imports, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unwritable(imports, error);
+  }
+}
+
+function unwritable(path: string, error: unknown): CommandFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  return new CommandFailure(ExitCode.unknown, `${path} can't be written: ${reasonOf(error)}`, UNWRITABLE[code ?? '']);
+}
+
+const NO_RIGHT = 'Try again with sudo, or see whether the file system may be written.';
+const UNWRITABLE: Readonly<Record<string, string>> = {
+  EACCES: NO_RIGHT,
+  EROFS: NO_RIGHT,
+  ENOENT: 'Its folder has to be there.',
+  ENOTDIR: 'Its folder has to be there.',
+};
 
 /** Who could change what root is about to use: undefined when only the owner, root and the person behind sudo could. */
 export function trustProblem(path: string, uid: number, sudoUid: number | undefined): string | undefined {
@@ -131,7 +158,8 @@ export function trustProblem(path: string, uid: number, sudoUid: number | undefi
   return undefined;
 }
 
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** The system's sentence, or what else is known of a failure. */
+export const reasonOf = sentenceOf;
 
 function filesIn(folder: string): readonly string[] {
   try {

@@ -1,7 +1,14 @@
 // What is said about a tunnel: one value, made of the client's states, its plan and its counters; and the words for it.
 // Pure: times are arguments. The JSON form is documented in docs/CONTROL.md.
 
-import type { ClientState, ClientStatistics, TunnelPlan } from '../../src/command.ts';
+import type {
+  ClientState,
+  ClientStatistics,
+  DnsApplied,
+  DnsBackendName,
+  JournalEntry,
+  TunnelPlan,
+} from '../../src/command.ts';
 import { formatAddress } from '../../src/command.ts';
 
 export type Phase = ClientState['phase'] | 'starting';
@@ -16,6 +23,8 @@ export interface TunnelStatus {
   readonly sinceUnix: number;
   readonly server: string | null;
   readonly reason: string | null;
+  /** What the login waits for beside the password: a question, or an address to log in at. */
+  readonly login: { readonly text: string | null; readonly url: string | null } | null;
   readonly device: string | null;
   readonly mtuBytes: number | null;
   readonly addresses: readonly string[];
@@ -24,10 +33,24 @@ export interface TunnelStatus {
     readonly gateway: string | null;
     readonly metric: number | null;
   }[];
-  readonly dns: { readonly servers: readonly string[]; readonly searchDomains: readonly string[] };
+  readonly dns: TunnelDns;
   readonly allTraffic: boolean;
+  /** IPv6 while the tunnel takes all IPv4 and no IPv6. */
+  readonly ipv6: 'blocked' | 'open' | null;
   readonly cipher: string | null;
   readonly traffic: { readonly receivedBytes: number; readonly sentBytes: number };
+}
+
+export interface TunnelDns {
+  /** As the server and the profile state them. */
+  readonly servers: readonly string[];
+  readonly searchDomains: readonly string[];
+  /** What set them on this machine: `script` is that of dns-updown; null: nothing did. */
+  readonly setBy: DnsBackendName | 'script' | null;
+  /** Names that are asked here without being tried behind others; `.` is every name. Empty where nothing was set. */
+  readonly routingDomains: readonly string[];
+  /** Whether names that nobody claims are asked here. */
+  readonly everyName: boolean;
 }
 
 /** What stays the same over a process's life. */
@@ -40,8 +63,8 @@ export interface TunnelNames {
 export interface TunnelFacts {
   readonly state: ClientState | undefined;
   readonly sinceUnix: number;
-  readonly cipher: string | undefined;
   readonly statistics: ClientStatistics | undefined;
+  readonly changes: readonly JournalEntry[];
 }
 
 /** Makes the answer. */
@@ -55,24 +78,44 @@ export function statusOf(names: TunnelNames, facts: TunnelFacts): TunnelStatus {
     state: state?.phase ?? 'starting',
     sinceUnix: facts.sinceUnix,
     server: remote === undefined ? (state?.phase === 'resolving' ? state.host : null) : serverText(remote),
-    reason: state?.phase === 'reconnecting' ? state.reason : null,
+    // The signal of a person has no words.
+    reason: state?.phase === 'reconnecting' ? state.reason || 'asked for' : null,
+    login: state?.phase === 'login-pending' ? { text: state.text ?? null, url: state.url ?? null } : null,
     device: plan?.device ?? null,
     mtuBytes: plan?.mtuBytes ?? null,
     addresses: plan === undefined ? [] : addressesOf(plan),
-    routes: (plan?.routes ?? []).map(({ prefix, gateway, metric }) => ({
-      prefix: String(prefix),
-      gateway: gateway ?? null,
-      metric: metric ?? null,
-    })),
-    dns: {
-      servers: (plan?.dns.servers ?? []).flatMap(({ addresses }) =>
-        addresses.map(({ address, port }) => (port === undefined ? address : `${address}#${port}`)),
-      ),
-      searchDomains: plan?.dns.searchDomains ?? [],
-    },
+    routes: (plan?.routes ?? [])
+      .filter(({ origin }) => origin !== 'ipv6-leak')
+      .map(({ prefix, gateway, metric }) => ({
+        prefix: String(prefix),
+        gateway: gateway ?? null,
+        metric: metric ?? null,
+      })),
+    dns: dnsOf(plan, facts.changes),
     allTraffic: plan !== undefined && (plan.redirect4 || plan.redirect6),
-    cipher: plan === undefined ? null : (facts.cipher ?? null),
+    ipv6: plan?.ipv6Leak ?? null,
+    cipher: state?.phase === 'connected' ? (state.cipher ?? null) : null,
     traffic: { receivedBytes: counted?.linkReadBytes ?? 0, sentBytes: counted?.linkWriteBytes ?? 0 },
+  };
+}
+
+/** The name servers that stand on the host, if any. */
+export const dnsApplied = (changes: readonly JournalEntry[]): DnsApplied | undefined => {
+  for (const { outcome } of changes) if (outcome?.result === 'dns') return outcome.applied;
+  return undefined;
+};
+
+function dnsOf(plan: TunnelPlan | undefined, changes: readonly JournalEntry[]): TunnelDns {
+  const applied = dnsApplied(changes);
+  const byScript = changes.some(({ step }) => step.kind === 'hook' && step.onUndo === 'dns-down');
+  return {
+    servers: (plan?.dns.servers ?? []).flatMap(({ addresses }) =>
+      addresses.map(({ address, port }) => (port === undefined ? address : `${address}#${port}`)),
+    ),
+    searchDomains: plan?.dns.searchDomains ?? [],
+    setBy: applied?.backend ?? (byScript ? 'script' : null),
+    routingDomains: applied?.setting.routing ?? [],
+    everyName: applied?.setting.isDefault === true || applied?.setting.routing.includes('.') === true,
   };
 }
 
@@ -92,9 +135,11 @@ export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
     case 'connected':
       return `${name} is connected to${at}, for ${duration(nowUnix - status.sinceUnix)}; ${status.allTraffic ? 'all traffic goes' : 'some networks go'} through it.`;
     case 'reconnecting':
-      return `${name} is not connected (${status.reason || 'no reason known'}); it tries again.`;
+      return `${name} is not connected (${status.reason}); it tries again.`;
     case 'login-pending':
-      return `${name} waits for its login to be confirmed.`;
+      return status.login?.url
+        ? `${name} waits for its login; log in at ${status.login.url}`
+        : `${name} waits for its login to be confirmed.`;
     case 'resolving':
       return `${name} is connecting: looking up${at}.`;
     case 'connecting':
@@ -111,11 +156,22 @@ export function sentenceOf(status: TunnelStatus, nowUnix: number): string {
   }
 }
 
+/** What a person has to know of IPv6; undefined where there is nothing to know. */
+export function ipv6Line({ ipv6 }: TunnelStatus): string | undefined {
+  if (ipv6 === 'blocked') return 'IPv6 to the Internet is blocked meanwhile: the tunnel takes IPv4 only.';
+  return ipv6 === 'open' ? 'IPv6 goes past the tunnel: it takes IPv4 only.' : undefined;
+}
+
 /** The sentence, then a line for each fact that is known. */
 export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (unix: number) => string): string[] {
   const row = (title: string, ...values: readonly string[]): string[] =>
     values.map((value, at) => `  ${(at === 0 ? title : '').padEnd(10)}${value}`);
   const { traffic, dns } = status;
+  // As resolvectl shows them.
+  const domains = [
+    ...dns.searchDomains,
+    ...dns.routingDomains.filter((name) => name !== '.').map((name) => `~${name}`),
+  ];
   return [
     sentenceOf(status, nowUnix),
     ...(status.addresses.length > 0 ? row('address', `${status.addresses.join(', ')} on ${status.device}`) : []),
@@ -125,11 +181,26 @@ export function statusLines(status: TunnelStatus, nowUnix: number, timeText: (un
       'routes',
       ...status.routes.map(({ prefix, gateway }) => (gateway === null ? prefix : `${prefix} via ${gateway}`)),
     ),
-    ...(dns.servers.length > 0 ? row('dns', dns.servers.join(', ')) : []),
-    ...(dns.searchDomains.length > 0 ? row('domains', dns.searchDomains.join(', ')) : []),
+    ...(dns.servers.length > 0 ? row('dns', dnsText(dns)) : []),
+    ...(domains.length > 0 ? row('domains', domains.join(', ')) : []),
+    ...(status.ipv6 === null ? [] : row('ipv6', status.ipv6 === 'blocked' ? 'blocked' : 'past the tunnel')),
     ...(status.cipher === null ? [] : row('cipher', status.cipher)),
     ...row('traffic', `${bytesText(traffic.receivedBytes)} received, ${bytesText(traffic.sentBytes)} sent`),
   ];
+}
+
+const SET_BY: Readonly<Record<DnsBackendName | 'script', string>> = {
+  resolved: 'systemd-resolved',
+  resolvconf: 'resolvconf',
+  file: 'resolv.conf',
+  dnsmasq: 'dnsmasq',
+  script: 'the program of dns-updown',
+};
+
+/** `10.8.0.1, by systemd-resolved, for every name`. */
+function dnsText({ servers, setBy, everyName }: TunnelDns): string {
+  const by = setBy === null ? 'not set on this machine' : `by ${SET_BY[setBy]}`;
+  return `${servers.join(', ')}, ${by}${everyName ? ', for every name' : ''}`;
 }
 
 /** `45 s`, `3 min`, `2 h 05 min`, `4 d 3 h`. */

@@ -2,16 +2,18 @@
 
 import { readFileSync } from 'node:fs';
 import { cleanTerminalText, formatLocalTime } from '../../src/command.ts';
-import { ask, forget, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
+import { ask, jsonLines, knownTunnels, linesOf, open, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { logPath } from './places.ts';
 import { checkName, findProfile, needProfile } from './profiles.ts';
+import { recover } from './recover.ts';
+import { forgetGone } from './start-lock.ts';
 import { statusLines, type TunnelStatus } from './status-model.ts';
-import { endTunnel } from './up.ts';
+import { endTunnel } from './tunnel-end.ts';
 
-/** The tunnel that is meant: the named one, or the only one. */
-function chosen(name: string | undefined, io: CommandIo): string {
+/** The tunnel that is meant: the named one, or the only one. `hint`: what there is where none is up. */
+function chosen(name: string | undefined, io: CommandIo, hint?: string): string {
   if (name !== undefined) {
     checkName(name);
     if (!knownTunnels(io.places).includes(name)) {
@@ -22,7 +24,7 @@ function chosen(name: string | undefined, io: CommandIo): string {
   }
   const known = knownTunnels(io.places);
   const [only] = known;
-  if (only === undefined) throw new CommandFailure(ExitCode.notRunning, 'no tunnel is up');
+  if (only === undefined) throw new CommandFailure(ExitCode.notRunning, 'no tunnel is up', hint);
   if (known.length > 1) {
     throw new CommandFailure(ExitCode.usage, `several tunnels are up: ${known.join(', ')}`, 'Say which one.');
   }
@@ -32,8 +34,9 @@ function chosen(name: string | undefined, io: CommandIo): string {
 export async function down(word: string | undefined, io: CommandIo): Promise<number> {
   const name = chosen(word, io);
   const presence = await presenceOf(io.places, name);
+  if (presence.kind === 'killed') return downKilled(name, presence.pid, io);
   if (presence.kind !== 'up') {
-    forget(io.places, name);
+    await forgetGone(io.places, name);
     throw killed(name, presence);
   }
   if (!(await endTunnel(name, io))) {
@@ -47,12 +50,20 @@ export async function down(word: string | undefined, io: CommandIo): Promise<num
   return ExitCode.ok;
 }
 
+/** What a killed process could not put back is put back for it. */
+async function downKilled(name: string, pid: number, io: CommandIo): Promise<number> {
+  io.write(`The process (${pid}) of ${name} was killed.\n`);
+  const code = await recover({ dryRun: false, json: false }, io);
+  io.write(`${name} is down.\n`);
+  return code;
+}
+
 const killed = (name: string, presence: { kind: string; pid?: number }): CommandFailure =>
   presence.kind === 'killed'
     ? new CommandFailure(
         ExitCode.notRunning,
         `${name} is not up: its process (${presence.pid}) was killed and could put nothing back`,
-        'sallyport recover restores what it changed on this machine; so does the next up.',
+        `sallyport down ${name} puts back what it changed on this machine; so do sallyport recover and the next up.`,
       )
     : new CommandFailure(ExitCode.notRunning, `${name} is not up`);
 
@@ -62,6 +73,17 @@ export async function reconnect(word: string | undefined, io: CommandIo): Promis
   if (presence.kind !== 'up') throw killed(name, presence);
   await ask(io.places, name, 'POST', '/reconnect');
   io.write(`${name} connects again.\n`);
+  return ExitCode.ok;
+}
+
+/** All tunnels that are up, where none is named. */
+export async function refresh(word: string | undefined, io: CommandIo): Promise<number> {
+  const names = word === undefined ? knownTunnels(io.places) : [chosen(word, io)];
+  for (const name of names) {
+    const presence = await presenceOf(io.places, name);
+    if (presence.kind === 'up') await ask(io.places, name, 'POST', '/refresh');
+    else if (word !== undefined) throw killed(name, presence);
+  }
   return ExitCode.ok;
 }
 
@@ -102,7 +124,9 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
   for await (const event of jsonLines(await open(io.places, name, 'GET', '/events'))) {
     if (event.type === 'status') {
       const current = event.status as TunnelStatus;
-      io.write(json ? `${JSON.stringify(current)}\n` : text(current, io));
+      if (json) io.write(`${JSON.stringify(current)}\n`);
+      // The end itself follows.
+      else if (current.state !== 'ended') io.write(text(current, io));
     } else if (event.type === 'ended') {
       io.write(json ? `${JSON.stringify(null)}\n` : `${name} has ended.\n`);
       return ExitCode.ok;
@@ -112,7 +136,7 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
 }
 
 export async function log(word: string | undefined, follow: boolean, io: CommandIo): Promise<number> {
-  const name = word ?? chosen(undefined, io);
+  const name = word ?? chosen(undefined, io, 'sallyport log NAME shows the log of its last run.');
   checkName(name);
   const show = (line: string): void => io.write(`${cleanTerminalText(line)}\n`);
   const response = await open(io.places, name, 'GET', follow ? '/log?follow=1' : '/log').catch((error: unknown) => {

@@ -33,7 +33,7 @@ const EXTRA_LINES = 4096;
 /** Takes one line; what it answers goes to the client that is connected. */
 export function handleLine(core: ManagementCore, ports: CommandPorts, line: string): void {
   const { connection } = core;
-  if (connection === undefined) return;
+  if (connection === undefined || connection.halted) return;
   if (core.passwordNeeded) {
     core.checkPassword(line);
     return;
@@ -42,10 +42,16 @@ export function handleLine(core: ManagementCore, ports: CommandPorts, line: stri
     const { extra } = connection;
     if (line !== 'END') {
       if (extra.lines.length < EXTRA_LINES) extra.lines.push(line);
+      else extra.spoilt = true;
       return;
     }
     connection.extra = undefined;
-    extra.done(extra.lines);
+    if (extra.spoilt !== true) extra.done(extra.lines);
+    else {
+      core.say(
+        `ERROR: more than ${EXTRA_LINES} lines, or one of more than 1024 bytes, before END: nothing of it was taken`,
+      );
+    }
     return;
   }
   const lexed = lexLine(line, 'TCP:0');
@@ -60,7 +66,10 @@ export function handleLine(core: ManagementCore, ports: CommandPorts, line: stri
 
 /** A line that was longer than any command. */
 export function handleTooLong(core: ManagementCore): void {
+  const { connection } = core;
+  if (connection === undefined || connection.halted) return;
   if (core.passwordNeeded) core.checkPassword('');
+  else if (connection.extra !== undefined) connection.extra.spoilt = true;
   else core.say('ERROR: the line is too long, it was left out (1024 bytes are the most)');
 }
 

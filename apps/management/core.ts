@@ -12,6 +12,8 @@ export const MANAGEMENT_VERSION = 6;
 const ECHO_ENTRIES = 100;
 const STATE_ENTRIES = 100;
 const PASSWORD_TRIES = 3;
+/** What a peer may have put into a text must not begin a line of its own. */
+const OTHER_LINES = /[\0\r\n]/g;
 
 /** What the core does to the connection that its client has. */
 export interface ManagementOutput {
@@ -64,7 +66,16 @@ export interface Connection {
   /** An answer that is being made: the next line waits for it. */
   busy: Promise<unknown> | undefined;
   /** Lines after a command that takes several, and what happens at their END. */
-  extra: { readonly lines: string[]; readonly done: (lines: readonly string[]) => void } | undefined;
+  extra: Extra | undefined;
+  /** It has ended: what it sent in the same breath is not obeyed. */
+  halted: boolean;
+}
+
+interface Extra {
+  readonly lines: string[];
+  readonly done: (lines: readonly string[]) => void;
+  /** A line is missing. */
+  spoilt?: boolean;
 }
 
 export class ManagementCore {
@@ -102,8 +113,15 @@ export class ManagementCore {
   }
 
   connected(output: ManagementOutput): void {
-    this.connection = {
-      output,
+    const connection: Connection = {
+      output: {
+        send: (text) => output.send(text),
+        halt() {
+          connection.halted = true;
+          output.halt();
+        },
+      },
+      halted: false,
       logOn: false,
       stateOn: false,
       echoOn: false,
@@ -114,6 +132,7 @@ export class ManagementCore {
       busy: undefined,
       extra: undefined,
     };
+    this.connection = connection;
     if (this.passwordNeeded) output.send('ENTER PASSWORD:');
     else this.#welcome();
   }
@@ -145,7 +164,7 @@ export class ManagementCore {
   /** Lines to the client, if one is there that may see them. */
   say(...lines: readonly string[]): void {
     if (this.connection === undefined || this.passwordNeeded || lines.length === 0) return;
-    this.connection.output.send(lines.map((line) => `${line}\r\n`).join(''));
+    this.connection.output.send(lines.map((line) => `${line.replace(OTHER_LINES, '_')}\r\n`).join(''));
   }
 
   /** A line of the program's log. A fatal one is the last thing that a client hears. */

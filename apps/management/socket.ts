@@ -100,7 +100,7 @@ class Clients {
     socket.on('error', () => {});
     if (!this.#isAllowed(socket)) {
       socket.destroy();
-      throw new SallyportError(`MANAGEMENT: connect to ${addressOf(at)} failed: it is another user's`, {
+      throw new SallyportError(`MANAGEMENT: connect to ${addressOf(at)} failed: it belongs to another user`, {
         code: 'SALLYPORT_CONFIG',
         blame: 'config',
         hint: 'Check management-client-user and management-client-group.',

@@ -19,7 +19,7 @@ export interface Words {
 
 /** Reads a command's words; `count` names belong to it. Refuses what the table does not have. */
 export function readWords(argv: readonly string[], table: OptionTable, count: 0 | 1, usage: string): Words {
-  const help = `Usage: ${usage}`;
+  const help = `Usage: ${usage}; with --help it tells of its options.`;
   const options = Object.fromEntries(
     Object.entries(table).map(([name, kind]) => [
       name,

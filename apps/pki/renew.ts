@@ -20,7 +20,7 @@ import {
   SECRET,
   whileLocked,
 } from './folder.ts';
-import { type IndexEntry, markRevoked } from './index-file.ts';
+import { type IndexEntry, markRevoked, nameOf } from './index-file.ts';
 import type { PkiIo } from './io.ts';
 import { finishInterrupted, nextKeyFile, type ProfileOptions, planProfile, writeProfile } from './issue.ts';
 import { isEncryptedKey, type KeyKind, likeAuthority, makeKey, readKey, writeKey } from './keys.ts';
@@ -88,17 +88,13 @@ function currentOf(folder: PkiFolder, name: string): { pem: string; role: Role; 
   const entries = readIndex(folder);
   const entry = entries.find(({ serial }) => serial === facts?.serial);
   if (pem === undefined || facts === undefined || entry === undefined) {
+    refuseRevoked(folder, name, entries.filter((one) => nameOf(one) === name).at(-1));
     return refuse(
       `there is no certificate ${clean(name)} to renew`,
       'Make one with `sallyport pki server` or `client`.',
     );
   }
-  if (entry.state === 'revoked') {
-    return refuse(
-      `the certificate of ${name} is revoked`,
-      'A revoked one has no successor: make a new one under this name.',
-    );
-  }
+  refuseRevoked(folder, name, entry);
   if (facts.isServer === facts.isClient) {
     return refuse(
       `the certificate of ${name} is ${facts.isServer ? 'for servers and clients at once' : 'neither for servers nor for clients'}`,
@@ -106,6 +102,17 @@ function currentOf(folder: PkiFolder, name: string): { pem: string; role: Role; 
     );
   }
   return { pem, role: facts.isServer ? 'server' : 'client', entry };
+}
+
+/** `latest`: what the name had last. The files of a revoked one lie in the archive. */
+function refuseRevoked(folder: PkiFolder, name: string, latest: IndexEntry | undefined): void {
+  if (latest?.state !== 'revoked') return;
+  const old = readCertificate(folder.read('revoked', 'certs_by_serial', `${latest.serial}.crt`) ?? '');
+  const role = old?.isServer === true && !old.isClient ? 'server' : 'client';
+  refuse(
+    `the certificate of ${clean(name)} is revoked`,
+    `A revoked one has no successor; a new one under this name: sallyport pki ${role} ${clean(name)}${role === 'client' ? ' --force' : ''}`,
+  );
 }
 
 async function nextKey(folder: PkiFolder, name: string, kind: KeyKind): Promise<KeyObject> {

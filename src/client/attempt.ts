@@ -8,7 +8,7 @@ import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
-import { MtuTest } from '../peer/mtu-test.ts';
+import type { MtuTest } from '../peer/mtu-test.ts';
 import { linkErrorLine } from '../peer/path-mtu.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
@@ -18,7 +18,7 @@ import type { PeerFacts } from '../tunnel/host-port.ts';
 import { writeInBand } from '../wire/in-band.ts';
 import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { type BringUpContext, bringUp, type UpTunnel } from './bring-up.ts';
+import { type BringUpContext, bringUp, mtuTestOf, type UpTunnel } from './bring-up.ts';
 import type { AttemptLink } from './link.ts';
 import { updateTunnel } from './live-update.ts';
 import type { Watched } from './network-watch.ts';
@@ -351,7 +351,7 @@ export class Attempt {
 
   async #bringUp(pushed: readonly string[]): Promise<void> {
     if (this.#tunnel !== undefined) return;
-    this.#ports.observer.configuring();
+    this.#ports.observer.configuring(this.#link.remote);
     await bringUp(pushed, this.#bringUpContext());
     if (this.#over || this.#tunnel === undefined) return;
     this.#up = true;
@@ -385,7 +385,7 @@ export class Attempt {
         this.#tunnel = tunnel;
         this.#peer = tunnel.peer;
         this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
-        this.#mtuTest = this.#createMtuTest(tunnel);
+        this.#mtuTest = mtuTestOf(tunnel, this.#profile, this.#ports);
         const { push } = tunnel;
         if (push.authToken !== undefined) {
           this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
@@ -396,18 +396,6 @@ export class Attempt {
       stillWanted: () => !this.#over,
       failed: (signal) => this.#end(signal),
     };
-  }
-
-  #createMtuTest({ peer, packetSizes }: UpTunnel): MtuTest {
-    const { clock, log, plane } = this.#ports;
-    return new MtuTest({
-      clock,
-      log,
-      sizes: packetSizes,
-      statistics: () => plane.peerStatistics(peer),
-      send: (bytes) => plane.sendInBand(peer, bytes),
-      isLossy: this.#profile.proto.transport === 'udp' && this.#profile.fragment === undefined,
-    });
   }
 
   #traffic(): Traffic {

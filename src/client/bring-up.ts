@@ -6,6 +6,7 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
+import { MtuTest } from '../peer/mtu-test.ts';
 import { fitPathMtu } from '../peer/path-mtu.ts';
 import {
   fragmentBytesOf,
@@ -38,6 +39,8 @@ export interface UpTunnel {
   packetSizes(): { readonly overheadBytes: number; readonly tunMtuBytes: number } | undefined;
   /** The path takes packets of so many bytes only, headers of IP and transport included. */
   fitPath(pathMtuBytes: number): void;
+  /** Of the data channel; undefined before there is a key. */
+  readonly cipher: string | undefined;
   /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
   keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
 }
@@ -74,7 +77,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   ports.host.dropPrivileges();
   ports.log(Level.info, 'Initialization Sequence Completed');
   logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
-  ports.observer.connected(link.remote, opened.plan);
+  ports.observer.connected(link.remote, opened.plan, up.cipher);
 }
 
 /** What the host is asked for. */
@@ -163,11 +166,29 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
       plane.setPeer(peer, { fragmentBytes: fragmentBytesOf(sizes, link.hop.family) });
       clampMss();
     },
+    get cipher() {
+      return key?.cipher;
+    },
     keyed({ cipher, digest, format }) {
       key = { cipher, digest, format };
       clampMss();
     },
   };
+}
+
+/** What measures the path of a tunnel, and answers a peer that does. */
+export function mtuTestOf(
+  { peer, packetSizes }: UpTunnel,
+  { proto, fragment }: ConnectionProfile,
+  { clock, log, plane }: Pick<AttemptPorts, 'clock' | 'log' | 'plane'>,
+): MtuTest {
+  return new MtuTest({
+    ...{ clock, log },
+    sizes: packetSizes,
+    statistics: () => plane.peerStatistics(peer),
+    send: (bytes) => plane.sendInBand(peer, bytes),
+    isLossy: proto.transport === 'udp' && fragment === undefined,
+  });
 }
 
 const transportOf = ({ proto }: ConnectionProfile): 'udp' | 'tcp' => (proto.transport === 'udp' ? 'udp' : 'tcp');

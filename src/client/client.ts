@@ -200,6 +200,12 @@ export class Client {
     } else this.#attempt.stop(signal);
   }
 
+  /** The host's network or its name servers have changed, or may have. Safe at any time. */
+  lookAtHost(): void {
+    this.#watch.look();
+    void this.#ports.host.refreshDns();
+  }
+
   renegotiate(): void {
     this.#attempt?.renegotiate();
   }
@@ -295,7 +301,8 @@ export class Client {
     const attempt = await startedOrClosed(opened.link, () => this.#attemptOver(opened, profile, ports));
     this.#attempt = attempt;
     const { network } = this.#ports;
-    if (attempt instanceof Attempt && network !== undefined) this.#watch.attach(attempt.watched(network.rebind));
+    const watched = network && attempt.watched(network.rebind);
+    if (watched !== undefined) this.#watch.attach(watched);
     attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
     if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
     const waiting = this.#takePending();
@@ -375,10 +382,10 @@ export class Client {
       handshaking: (remote) => observer.state({ phase: 'authenticating', remote }),
       peerConnected: (peer) => observer.peerConnected(peer),
       loginPending: (state) => observer.state(state),
-      configuring: () => observer.state({ phase: 'configuring' }),
-      connected: (remote, plan) => {
+      configuring: (remote) => observer.state({ phase: 'configuring', remote }),
+      connected: (remote, plan, cipher) => {
         this.#remotes.succeeded();
-        observer.state({ phase: 'connected', remote, plan });
+        observer.state({ phase: 'connected', remote, plan, cipher });
       },
       renegotiated: () => {},
       info: (kind, text) => observer.info(kind, text),

@@ -45,10 +45,12 @@ export function openAttemptLink(
 ): AttemptLink {
   const { log, links, plane } = context;
   log(Level.info, `TCP/UDP: Preserving recently used remote address: ${formatLogAddress(remote)}`);
-  const opened = links.open({
-    ...linkRequest(profile, remote, local, context),
-    remote: profile.proto.transport === 'udp' && profile.float ? undefined : remote,
-  });
+  const request = linkRequest(profile, remote, local, context);
+  const anywhere = profile.proto.transport === 'udp' && profile.float;
+  // A socket that is not connected has its family by the address it is bound to.
+  const opened = links.open(
+    anywhere ? { ...request, remote: undefined, local: request.local ?? anyOf(remote) } : request,
+  );
   logOpened(log, opened);
   if (opened.connecting) log(Level.info, `Attempting to establish TCP connection with ${formatLogAddress(remote)}`);
   const id = plane.addLink({
@@ -113,8 +115,11 @@ export function linkRequest<Remote extends SocketAddress | undefined>(
 /** Bound to any address and the profile's port, unless `nobind` leaves both to the system. */
 function unboundLocal(profile: ConnectionProfile, remote: SocketAddress): SocketAddress | undefined {
   if (!profile.bindLocal) return undefined;
-  const port = Number(profile.localPort);
-  return { family: remote.family, address: new Uint8Array(remote.family === 4 ? 4 : 16), port, scopeId: 0 };
+  return anyOf(remote, Number(profile.localPort));
+}
+
+function anyOf({ family }: SocketAddress, port = 0): SocketAddress {
+  return { family, address: new Uint8Array(family === 4 ? 4 : 16), port, scopeId: 0 };
 }
 
 function localText(profile: ConnectionProfile, local: SocketAddress | undefined): string {

@@ -21,6 +21,8 @@ export interface Watched {
   readonly hop: SocketAddress;
   readonly stream: boolean;
   readonly isUp: boolean;
+  /** How long the peer may take to answer on another way; without it 2.5 seconds. */
+  readonly answerMs?: number;
   /** Takes the address that the host has now. Throws HostError. */
   rebind(): void;
   /** Sends what the peer answers. */
@@ -57,7 +59,7 @@ export class NetworkWatch {
   start(): void {
     const { network, log } = this.#ports;
     try {
-      this.#stop = network?.watch(() => this.#changed()) ?? this.#stop;
+      this.#stop = network?.watch(() => this.look()) ?? this.#stop;
     } catch (error) {
       log(Level.low, `NOTE: changes of the network are not noticed: ${messageOf(error)}`);
     }
@@ -81,7 +83,8 @@ export class NetworkWatch {
     this.#cancelProbe();
   }
 
-  #changed(): void {
+  /** Something has changed, or may have: looks at it soon. */
+  look(): void {
     if (this.#looking || this.#hop === undefined) return;
     this.#looking = true;
     const { clock } = this.#ports;
@@ -135,8 +138,10 @@ export class NetworkWatch {
     }
     const startMs = clock.now().monoMs;
     const isAnswered = (): boolean => watched.lastReceivedMs() > startMs;
-    const cancels = ASK_AT_MS.map((afterMs) => clock.at(startMs + afterMs, () => !isAnswered() && watched.ask()));
-    const verdict = clock.at(startMs + ANSWER_MS, () => {
+    const cancels = ASK_AT_MS.filter((afterMs) => afterMs < (watched.answerMs ?? ANSWER_MS)).map((afterMs) =>
+      clock.at(startMs + afterMs, () => !isAnswered() && watched.ask()),
+    );
+    const verdict = clock.at(startMs + (watched.answerMs ?? ANSWER_MS), () => {
       if (isAnswered()) {
         log(Level.info, 'NOTE: the server has answered, the tunnel goes on');
         return;

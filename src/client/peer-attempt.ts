@@ -9,15 +9,18 @@ import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
+import { linkErrorLine } from '../peer/path-mtu.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
 import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
 import { createSession } from '../session/session.ts';
 import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
+import { writeInBand } from '../wire/in-band.ts';
 import { isHardReset, parseOpcode } from '../wire/opcode.ts';
 import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { addPeer } from './bring-up.ts';
+import { addPeer, mtuTestOf } from './bring-up.ts';
+import type { Watched } from './network-watch.ts';
 import { Contact } from './peer-contact.ts';
 import type { PeerLink } from './peer-link.ts';
 import { signalOfEnd } from './session-end.ts';
@@ -27,6 +30,8 @@ import { type ClientSignal, planeFailure, softExit, softRestart } from './signal
 const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 /** A newcomer that gets nowhere makes way for another after this time. */
 const NEWCOMER_MS = 10_000;
+/** The C program takes data from another address only in a new session: it is not waited for long. */
+const ANSWER_MS = 1000;
 /** What is still on its way to a peer that there is nothing in common with: it is to know, too. */
 const LAST_WORDS_MS = 1000;
 /** Peer-ids of contacts that have no keys: nobody is told them. */
@@ -79,6 +84,33 @@ export class PeerAttempt {
     return this.#contact?.peer;
   }
 
+  /**
+   * What the watch over the host's network needs of it; undefined where it is not known yet where the peer is. `rebind` gives
+   * the socket another local address; one that serves any address has whichever the kernel chooses.
+   */
+  watched(rebind: (fd: number, remote: SocketAddress) => void): Watched | undefined {
+    const { remote, fd, shared } = this.#link;
+    const hop = this.#link.hop ?? remote;
+    if (hop === undefined || remote === undefined) return undefined;
+    const attempt = this;
+    return {
+      hop,
+      stream: this.#profile.proto.transport !== 'udp' || !sameSocketAddress(hop, remote),
+      get isUp() {
+        return attempt.peer !== undefined && !attempt.#over;
+      },
+      answerMs: ANSWER_MS,
+      rebind: () => {
+        if (!shared) rebind(fd, remote);
+      },
+      ask: () => {
+        const { peer } = this;
+        if (peer !== undefined) this.#ports.plane.sendInBand(peer, writeInBand({ type: 'occ-request' }));
+      },
+      lastReceivedMs: () => this.#contact?.lastReceivedMs ?? 0,
+    };
+  }
+
   renegotiate(): void {
     const driver = this.#contact?.driver;
     driver?.drive((now) => driver.session.renegotiate(now));
@@ -106,8 +138,7 @@ export class PeerAttempt {
         if (event.link === this.#link.id) this.#handleControl(event.address, event.bytes);
         return;
       case 'in-band':
-        if (event.peer === this.peer)
-          this.#drive((contact, now) => contact.driver.session.handleInBand(event.bytes, now));
+        if (event.peer === this.peer) this.#contact?.handleInBand(event.bytes);
         return;
       case 'key-used-up': {
         const handle = this.#contact?.keys?.sessionHandle(event.key);
@@ -131,12 +162,7 @@ export class PeerAttempt {
         if (event.link === this.#link.id) this.#linkClosed(event);
         return;
       case 'link-error':
-        if (event.link !== this.#link.id) return;
-        log(
-          Level.linkErrors,
-          `read UDP [${event.code}]: ${event.text} (fd=${this.#link.fd},code=${event.errno ?? event.code})`,
-        );
-        this.#contact?.driver.session.handleLinkRefused(event.text);
+        if (event.link === this.#link.id) this.#linkError(event);
         return;
       case 'float-request':
         if (event.peer !== this.peer) return;
@@ -209,12 +235,15 @@ export class PeerAttempt {
   }
 
   /** `calls`: this side speaks first. */
-  #meet(address: SocketAddress, calls: boolean): Contact | undefined {
+  #meet(address: SocketAddress, calls: boolean, first?: Uint8Array): Contact | undefined {
     const { id } = this.#link;
     if (id === undefined) return undefined;
     const { plane, clock, log, crypto, material } = this.#ports;
     const { config, profile } = { config: this.#config, profile: this.#profile };
-    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities);
+    // The key of a peer may be in its first packet: without one there is nobody to talk to yet.
+    const wrap = material.wrapOf(profile, first);
+    if (wrap === undefined) return undefined;
+    const options = sessionOptionsOf(config, profile, address, material, plane.capabilities, undefined, wrap);
     const ports = { crypto, tls: material.tls, log };
     return new Contact(
       {
@@ -263,7 +292,7 @@ export class PeerAttempt {
 
   /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
   #receive(address: SocketAddress, bytes: Uint8Array): void {
-    const contact = this.#meet(address, false);
+    const contact = this.#meet(address, false, bytes);
     if (contact === undefined) return;
     const before = this.#newcomer;
     this.#newcomer = contact;
@@ -367,7 +396,7 @@ export class PeerAttempt {
 
   async #bringUp(contact: Contact, agreed: PeerAgreement & { readonly cipher: string }): Promise<void> {
     const { observer, log } = this.#ports;
-    observer.configuring();
+    observer.configuring(contact.address);
     if (this.#opened === undefined) await this.#openDevice();
     const { id } = this.#link;
     if (this.#over || this.#contact !== contact || this.#opened === undefined || this.#device === undefined) return;
@@ -392,12 +421,14 @@ export class PeerAttempt {
       link,
       ports: this.#ports,
     });
-    contact.joined(up);
+    const mtuTest = mtuTestOf(up, this.#profile, this.#ports);
+    contact.joined(up, mtuTest);
     contact.driver.drive((now) => contact.driver.session.applyPush(up.push, now));
     if (this.#over) return;
+    if (this.#config.mtuTest) mtuTest.start();
     log(Level.info, 'Initialization Sequence Completed');
     logResults(tunnel, this.#profile.explicitExitNotify, log);
-    observer.connected(contact.address, this.#opened.plan);
+    observer.connected(contact.address, this.#opened.plan, up.cipher);
   }
 
   #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {
@@ -422,6 +453,18 @@ export class PeerAttempt {
     const { log, scripts } = this.#ports;
     log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
     this.#onHost(scripts.ipChange(address, this.#facts));
+  }
+
+  /** The path takes smaller packets only, or nobody is there. */
+  #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
+    const contact = this.#contact;
+    const { address, pathMtuBytes } = event;
+    const family = (address ?? contact?.address ?? this.#link.remote)?.family;
+    this.#ports.log(Level.linkErrors, linkErrorLine(event, family === 6 ? 'UDPv6' : 'UDPv4', this.#link.fd));
+    if (contact === undefined) return;
+    if (pathMtuBytes === undefined) contact.driver.session.handleLinkRefused(event.text);
+    else if (address === undefined || sameSocketAddress(address, contact.address))
+      contact.tunnel?.fitPath(pathMtuBytes);
   }
 
   #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {

@@ -4,6 +4,7 @@
 import type { DataPlane, DeviceId, LinkId, PeerHandle } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import type { Log } from '../log.ts';
+import type { MtuTest } from '../peer/mtu-test.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import type { ClockPort } from '../ports.ts';
 import type { SessionEvent } from '../session/event.ts';
@@ -38,6 +39,7 @@ export class Contact {
   /** Set once the tunnel is up with it. */
   tunnel: UpTunnel | undefined;
   keys: PeerKeys | undefined;
+  #mtuTest: MtuTest | undefined;
   readonly #ports: ContactPorts;
   #waiting: PeerHandle | undefined;
 
@@ -81,13 +83,26 @@ export class Contact {
   }
 
   /** The tunnel is up with it: what it needs of the plane is its peer there from now on. */
-  joined(tunnel: UpTunnel): void {
+  joined(tunnel: UpTunnel, mtuTest: MtuTest): void {
     this.tunnel = tunnel;
+    this.#mtuTest = mtuTest;
     this.keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
     this.#leaveLobby();
   }
 
+  /** When anything authentic came last, monotonic milliseconds. */
+  get lastReceivedMs(): number {
+    return this.#traffic().lastReceivedMs;
+  }
+
+  /** A message in the data channel that is no payload. */
+  handleInBand(bytes: Uint8Array): void {
+    if (this.#mtuTest?.handle(bytes) === true) return;
+    this.driver.drive((now) => this.driver.session.handleInBand(bytes, now));
+  }
+
   close(): void {
+    this.#mtuTest?.close();
     this.driver.close();
     this.#leaveLobby();
     if (this.tunnel !== undefined) this.#ports.plane.removePeer(this.tunnel.peer);

@@ -18,12 +18,12 @@ export function createPlaneDevice(plane: DataPlane): PlaneDevice {
     get id() {
       return id;
     },
-    attach({ endpoint, layer, mtuBytes, blockIpv6, kept }) {
+    attach({ endpoint, layer, mtuBytes, blockIpv6, unreachableFrom, kept }) {
       if (kept && id !== undefined) {
-        plane.setDevice(id, { mtuBytes, blockIpv6 });
+        plane.setDevice(id, { mtuBytes, blockIpv6, unreachableFrom });
         return id;
       }
-      id = plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6 });
+      id = plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6, unreachableFrom });
       return id;
     },
     async release() {

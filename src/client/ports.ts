@@ -69,7 +69,11 @@ export interface ChallengePort {
 
 /** Key material that was read and checked at start. */
 export interface ClientMaterial {
-  wrapOf(profile: ConnectionProfile): WrapOptions;
+  /**
+   * `first`: the peer's first packet, which may bring the key that it comes under (tls-crypt-v2 at the TLS server of equal
+   * ends); undefined when it does not open, and where there is none yet.
+   */
+  wrapOf(profile: ConnectionProfile, first?: Uint8Array): WrapOptions | undefined;
   readonly tls: TlsEngineFactory;
   readonly peerInfo: PeerInfoFacts;
 }

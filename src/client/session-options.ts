@@ -2,6 +2,7 @@
 // judged.
 
 import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { WrapOptions } from '../control/wrap-options.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
@@ -22,11 +23,12 @@ export function sessionOptionsOf(
   material: ClientMaterial,
   capabilities: PlaneCapabilities,
   challenges?: ChallengePort | undefined,
+  wrap: WrapOptions = material.wrapOf(profile) ?? { kind: 'none' },
 ): SessionOptions {
   return {
     ...commonSessionOptions(config, profile, config.tls.role ?? 'client', capabilities),
     pull: config.pull,
-    wrap: material.wrapOf(profile),
+    wrap,
     peerInfo: [
       ...peerInfoOf(config, profile, remote, material.peerInfo, capabilities),
       ...(config.pull ? loginMethods(config, challenges) : []),

@@ -10,8 +10,14 @@ export type ClientState =
   | { readonly phase: 'connecting'; readonly remote: SocketAddress }
   | { readonly phase: 'authenticating'; readonly remote: SocketAddress }
   | LoginPending
-  | { readonly phase: 'configuring' }
-  | { readonly phase: 'connected'; readonly remote: SocketAddress; readonly plan: TunnelPlan }
+  | { readonly phase: 'configuring'; readonly remote: SocketAddress }
+  | {
+      readonly phase: 'connected';
+      readonly remote: SocketAddress;
+      readonly plan: TunnelPlan;
+      /** Of the data channel, by OpenSSL's name. */
+      readonly cipher: string | undefined;
+    }
   | { readonly phase: 'reconnecting'; readonly reason: string; readonly pauseSeconds: number }
   | { readonly phase: 'ended' };
 
@@ -33,9 +39,9 @@ export interface AttemptObserver {
   handshaking(remote: SocketAddress): void;
   peerConnected(peer: PeerFacts): void;
   loginPending(state: LoginPending): void;
-  configuring(): void;
+  configuring(remote: SocketAddress): void;
   /** `plan` is in force; what was pushed stands behind it. */
-  connected(remote: SocketAddress, plan: TunnelPlan): void;
+  connected(remote: SocketAddress, plan: TunnelPlan, cipher: string | undefined): void;
   renegotiated(keyId: number): void;
   info(kind: string, text: string): void;
   /** The server refused the login; its reason, or an empty text. */

@@ -27,6 +27,8 @@ export const emptyGeneral = (): GeneralDraft => ({
   ifconfigNowarn: false,
   routeNoexec: false,
   routeNopull: false,
+  onlyItsNetworks: false,
+  blockIpv6Leak: undefined,
   pullFilters: [],
   allowPullFqdn: false,
   allowRecursiveRouting: false,
@@ -67,6 +69,7 @@ type Flag =
   | 'ifconfigNowarn'
   | 'routeNoexec'
   | 'routeNopull'
+  | 'onlyItsNetworks'
   | 'allowPullFqdn'
   | 'allowRecursiveRouting'
   | 'authNocache'
@@ -97,6 +100,11 @@ export const GENERAL_READERS: Readers<GeneralDraft> = {
   'ifconfig-nowarn': on('ifconfigNowarn'),
   'route-noexec': on('routeNoexec'),
   'route-nopull': on('routeNopull'),
+  'only-its-networks': on('onlyItsNetworks'),
+  'block-ipv6-leak': (draft, [word = ''], say) => {
+    if (word === 'yes' || word === 'no') draft.blockIpv6Leak = word === 'yes';
+    else say.error(`Bad --block-ipv6-leak parameter: ${shown(word)}`, 'Write yes or no.');
+  },
   'allow-pull-fqdn': on('allowPullFqdn'),
   'allow-recursive-routing': on('allowRecursiveRouting'),
   'auth-nocache': on('authNocache'),

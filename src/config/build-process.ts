@@ -43,6 +43,8 @@ export const emptyProcess = (): ProcessDraft => ({
   persistLocalIp: false,
 });
 
+const DNS_BACKENDS = ['auto', 'resolved', 'resolvconf', 'file', 'dnsmasq', 'none'] as const;
+
 export const emptyScripts = (): ScriptDraft => ({
   security: 1,
   up: undefined,
@@ -54,6 +56,7 @@ export const emptyScripts = (): ScriptDraft => ({
   exportCertificates: undefined,
   plugins: [],
   dnsUpdown: undefined,
+  dnsBackend: 'auto',
   downPre: false,
   upDelay: false,
   upRestart: false,
@@ -179,6 +182,11 @@ export const SCRIPT_READERS: Readers<ScriptDraft> = {
     if (what === 'disable') draft.dnsUpdown = 'disable';
     else if (what === 'force') draft.dnsUpdown = Array.isArray(draft.dnsUpdown) ? draft.dnsUpdown : 'force';
     else draft.dnsUpdown = argvOf(what, 'dns-updown', say);
+  },
+  'dns-backend': (draft, [what = ''], say) => {
+    const known = DNS_BACKENDS.find((name) => name === what);
+    if (known === undefined) say.error(`dns-backend '${shown(what)}': write one of ${DNS_BACKENDS.join(', ')}`);
+    else draft.dnsBackend = known;
   },
   'down-pre': (draft) => {
     draft.downPre = true;

@@ -203,6 +203,28 @@ function lookAtTheWhole(config: Config, findings: Findings): void {
       'Write persist-tun.',
     );
   }
+  const redirect = line('redirect-gateway');
+  if (redirect !== undefined && config.onlyItsNetworks) {
+    findings.add(
+      'warning',
+      'ignored',
+      redirect.origin,
+      redirect.option,
+      'only-its-networks stands in the profile, too: the default route stays as it is.',
+      'Remove the one that is not meant.',
+    );
+  }
+  const leak = line('block-ipv6-leak');
+  if (leak !== undefined && config.blockIpv6Leak && config.routeNoexec) {
+    findings.add(
+      'warning',
+      'ignored',
+      leak.origin,
+      leak.option,
+      'Under route-noexec routes are set by others, and so is what would block IPv6.',
+      'Remove it, or route-noexec.',
+    );
+  }
   const login = line('auth-user-pass');
   if (login !== undefined && !config.authNocache && login.inline === undefined) {
     findings.add(

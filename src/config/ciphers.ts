@@ -6,27 +6,15 @@ import { shown } from './values.ts';
 /** Offered when the profile names none. */
 export const DEFAULT_DATA_CIPHERS: readonly string[] = ['AES-256-GCM', 'AES-128-GCM', 'CHACHA20-POLY1305'];
 
-const KNOWN: readonly string[] = [
-  'AES-128-GCM',
-  'AES-192-GCM',
-  'AES-256-GCM',
-  'CHACHA20-POLY1305',
-  'AES-128-CBC',
-  'AES-192-CBC',
-  'AES-256-CBC',
-  'CAMELLIA-128-CBC',
-  'CAMELLIA-192-CBC',
-  'CAMELLIA-256-CBC',
-  'ARIA-128-CBC',
-  'ARIA-192-CBC',
-  'ARIA-256-CBC',
-  'SEED-CBC',
-  'SM4-CBC',
-  'none',
-];
+/** What a complaint proposes. */
+const PROPOSED = 'AES-256-GCM:AES-192-GCM:AES-128-GCM:CHACHA20-POLY1305:AES-256-CBC:AES-128-CBC';
+
+/** Every cipher with blocks of 128 bits, and the stream cipher; crypto/cipher-table.ts has their lengths. */
+const KNOWN =
+  /^(?:(?:AES|CAMELLIA|ARIA)-(?:128|192|256)-(?:CBC|OFB|CFB[18]?)|(?:AES|ARIA)-(?:128|192|256)-GCM|(?:SEED|SM4)-(?:CBC|OFB|CFB)|SM4-GCM|CHACHA20-POLY1305|none)$/;
 
 /** Blocks of 64 bits: after some gigabytes under one key, repeated blocks give plaintext away (SWEET32). */
-const SHORT_BLOCK: readonly string[] = ['BF-CBC', 'CAST5-CBC', 'DES-CBC', 'DES-EDE3-CBC', 'DES-EDE-CBC'];
+const SHORT_BLOCK = /^(?:(?:BF|CAST5|DES|DES-EDE3?)-(?:CBC|OFB|CFB)|(?:DES|DES-EDE3)-CFB[18])$/;
 
 /** Bytes of a list of ciphers. */
 const LIST_BYTES_LIMIT = 127;
@@ -35,13 +23,13 @@ export type CipherVerdict = 'known' | 'short-block' | 'unknown';
 
 /** Whether a cipher can be used; `name` in OpenVPN's spelling, upper case. */
 export function cipherVerdict(name: string, providers: readonly string[]): CipherVerdict {
-  if (KNOWN.includes(name)) return 'known';
-  if (SHORT_BLOCK.includes(name)) return providers.includes('legacy') ? 'known' : 'short-block';
+  if (KNOWN.test(name)) return 'known';
+  if (SHORT_BLOCK.test(name)) return providers.includes('legacy') ? 'known' : 'short-block';
   return 'unknown';
 }
 
 /** Whether a known cipher has blocks of 64 bits. */
-export const hasShortBlocks = (name: string): boolean => SHORT_BLOCK.includes(name);
+export const hasShortBlocks = (name: string): boolean => SHORT_BLOCK.test(name);
 
 /** What to do about a cipher with 64-bit blocks. */
 export const SHORT_BLOCK_ADVICE =
@@ -76,7 +64,7 @@ export function cipherList(text: string, providers: readonly string[], say: Say)
   if (bad.length > 0 || names.length === 0 || names.join(':').length > LIST_BYTES_LIMIT) {
     say.error(
       `--data-ciphers list contains unsupported ciphers or is too long.${bad.length > 0 ? ` (${bad.map(shown).join(', ')})` : ''}`,
-      short ? SHORT_BLOCK_ADVICE : `Choose among ${KNOWN.slice(0, 7).join(':')}.`,
+      short ? SHORT_BLOCK_ADVICE : `Choose among ${PROPOSED}.`,
     );
     return undefined;
   }

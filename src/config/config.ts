@@ -221,6 +221,8 @@ export interface ScriptOptions {
   /** The directory of `tls-export-cert`. */
   readonly exportCertificates: string | undefined;
   readonly dnsUpdown: readonly string[] | 'disable' | 'force' | undefined;
+  /** How name servers are set where no script of the profile does it; `auto`: what the host uses. */
+  readonly dnsBackend: 'auto' | 'resolved' | 'resolvconf' | 'file' | 'dnsmasq' | 'none';
   readonly downPre: boolean;
   readonly upDelay: boolean;
   readonly upRestart: boolean;
@@ -286,6 +288,10 @@ export interface Config {
   readonly ifconfigNowarn: boolean;
   readonly routeNoexec: boolean;
   readonly routeNopull: boolean;
+  /** `only-its-networks`: default routes and DNS for every name are not taken (tunnel/only-its-networks.ts). */
+  readonly onlyItsNetworks: boolean;
+  /** `block-ipv6-leak`: whether IPv6 that would go past the tunnel is blocked (tunnel/ipv6-leak.ts); undefined: not stated. */
+  readonly blockIpv6Leak: boolean | undefined;
   readonly pullFilters: readonly PullFilter[];
   readonly allowPullFqdn: boolean;
   readonly allowRecursiveRouting: boolean;

@@ -66,6 +66,8 @@ export function finishConfig(read: ReadConfig): Config {
     ifconfigNowarn: general.ifconfigNowarn,
     routeNoexec: general.routeNoexec,
     routeNopull: general.routeNopull,
+    onlyItsNetworks: general.onlyItsNetworks,
+    blockIpv6Leak: general.blockIpv6Leak,
     pullFilters: general.pullFilters,
     allowPullFqdn: general.allowPullFqdn,
     allowRecursiveRouting: general.allowRecursiveRouting,

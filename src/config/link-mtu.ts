@@ -4,6 +4,8 @@
 
 const OPCODE_BYTES = 1;
 const PACKET_ID_BYTES = 4;
+/** CFB and OFB: within the IV, and counted once more. */
+const TIMED_PACKET_ID_BYTES = 8;
 const STREAM_LENGTH_BYTES = 2;
 const AES_BLOCK_BYTES = 16;
 const AEAD_IV_BYTES = 12;
@@ -24,7 +26,7 @@ function cryptoBytes(cipher: string, digest: number): number {
   if (cipher.endsWith('-GCM')) return PACKET_ID_BYTES + AEAD_IV_BYTES + AES_BLOCK_BYTES + AEAD_TAG_BYTES;
   if (cipher === 'CHACHA20-POLY1305') return PACKET_ID_BYTES + AEAD_IV_BYTES + 1 + AEAD_TAG_BYTES;
   if (cipher === 'none' || cipher === 'BF-CBC') return PACKET_ID_BYTES + digest;
-  return 2 * AES_BLOCK_BYTES + digest;
+  return 2 * AES_BLOCK_BYTES + (cipher.endsWith('-CBC') ? 0 : TIMED_PACKET_ID_BYTES) + digest;
 }
 
 function digestBytes(digest: string): number {

@@ -147,9 +147,6 @@ export const silently = (reason: string): OptionStatus => ({
 
 export const refused = (reason: string, advice: string): OptionStatus => ({ kind: 'refused', reason, advice });
 
-/** Not yet, but a configuration with it works apart from that. */
-export const laterWithout = (reason: string): OptionStatus => ({ kind: 'not-yet', reason, blocking: false });
-
 interface More {
   readonly side?: OptionSide;
   readonly contexts?: readonly OptionContext[];

@@ -193,6 +193,6 @@ export const GENERAL_ROWS: readonly OptionRow[] = [
     0,
     'general',
     WORKS,
-    'Seal and open packets of every length with cipher and auth, and exit: 0 if all came back.',
+    'Seal and open packets of every length under the --cipher and --auth beside it, and exit: 0 if all came back. Without --cipher that is BF-CBC, which needs --providers legacy default.',
   ),
 ];

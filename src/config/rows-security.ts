@@ -36,7 +36,9 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
       contexts: ['ccd'],
     },
   ),
-  row('auth', 'digest|none', 1, 'general', WORKS, 'Digest of CBC data packets and of tls-auth.', { default: 'SHA1' }),
+  row('auth', 'digest|none', 1, 'general', WORKS, 'Digest of CBC, CFB and OFB data packets and of tls-auth.', {
+    default: 'SHA1',
+  }),
   row('replay-window', 'ids [seconds]', [0, 2], 'general', WORKS, 'How far packets may be out of order.', {
     default: '64 15',
   }),

@@ -1,8 +1,7 @@
 // Option rows: the device, its addresses, routes and names.
 
-import { laterWithout, MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
+import { MANY, noEffect, type OptionRow, row, silently, WORKS } from './option-row.ts';
 
-const DNS = 'the resolver of this machine is not changed yet; scripts get the values in their environment';
 const UPDATE = { contexts: ['push-update'] } as const;
 
 export const TUNNEL_ROWS: readonly OptionRow[] = [
@@ -68,6 +67,24 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   row('route-noexec', '', 0, 'script', WORKS, 'Do not set routes; only tell the scripts.'),
   row('route-nopull', '', 0, 'general', WORKS, 'Do not take routes and DNS from the server.', { side: 'client' }),
   row(
+    'only-its-networks',
+    '',
+    0,
+    'general',
+    WORKS,
+    'Sallyport only: use the tunnel for its own networks and names; default routes and DNS for everything are left out.',
+    { side: 'client' },
+  ),
+  row(
+    'block-ipv6-leak',
+    'yes|no',
+    1,
+    'general',
+    WORKS,
+    'Sallyport only: block IPv6 to the Internet while the tunnel takes all IPv4 and no IPv6; no leaves it open without a warning. block-ipv6 means yes, too.',
+    { side: 'client' },
+  ),
+  row(
     'redirect-gateway',
     '[flags…]',
     [0, MANY],
@@ -91,7 +108,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     0,
     'route',
     WORKS,
-    'Answer IPv6 from this machine with unreachable instead of sending it.',
+    'Answer IPv6 from this machine with unreachable instead of sending it; beside a tunnel that takes IPv4 only, too.',
     UPDATE,
   ),
   row('max-routes', 'n', [0, 1], 'any', silently('there has been no limit since OpenVPN 2.4'), 'Ignored.', {
@@ -117,23 +134,24 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     WORKS,
     'Do not drop packets to the server that come out of the tunnel.',
   ),
-  row('dns', 'search-domains …|server n …', [1, MANY], 'dhcpdns', laterWithout(DNS), 'DNS servers and domains.', {
+  row('dns', 'search-domains …|server n …', [1, MANY], 'dhcpdns', WORKS, 'DNS servers and domains.', {
     ...UPDATE,
     side: 'client',
   }),
-  row('dns-updown', 'cmd|disable|force', 1, 'script', laterWithout(DNS), 'Program that sets up DNS.', {
+  row('dns-updown', 'cmd|disable|force', 1, 'script', WORKS, 'Program that sets up DNS in the place of ours.', {
     side: 'client',
   }),
   row(
-    'dhcp-option',
-    'type [value]',
-    [1, 2],
-    'dhcpdns',
-    laterWithout(DNS),
-    'DNS and other settings, as DHCP names them.',
-    {
-      ...UPDATE,
-      side: 'client',
-    },
+    'dns-backend',
+    'auto|resolved|resolvconf|file|dnsmasq|none',
+    1,
+    'general',
+    WORKS,
+    'How name servers are set on this host. Not an option of the C program.',
+    { side: 'client', default: 'auto, what the host uses' },
   ),
+  row('dhcp-option', 'type [value]', [1, 2], 'dhcpdns', WORKS, 'DNS and other settings, as DHCP names them.', {
+    ...UPDATE,
+    side: 'client',
+  }),
 ];

@@ -300,10 +300,4 @@ function verifyEqualServer(config: Config, at: Lines): void {
       'Remove pull, and write ifconfig and the routes that this side needs.',
     );
   }
-  if (config.connections.some((each) => each.wrap?.kind === 'tls-crypt-v2')) {
-    at.say('tls-crypt-v2').error(
-      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
-      'Write tls-crypt with one key for both ends.',
-    );
-  }
 }

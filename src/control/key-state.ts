@@ -159,6 +159,11 @@ export class KeyState {
     return this.#engine.exportKeyingMaterial(lengthBytes, label);
   }
 
+  /** Ends TLS with a fatal alert; a `failed` event follows. Only after `established`. */
+  refuse(alert: number): void {
+    this.#engine?.refuse(alert);
+  }
+
   close(): void {
     this.#closed = true;
     this.#engine?.close();

@@ -87,6 +87,11 @@ export interface TlsEngine {
   handlePlaintext(bytes: Uint8Array): void;
   /** Exporter of RFC 5705 / RFC 8446 with no context. Only after `established`. */
   exportKeyingMaterial(lengthBytes: number, label: string): Uint8Array;
+  /**
+   * Ends an established session with a fatal alert (its number), where the engine can make one and nothing was said inside
+   * yet; `failed` follows in any case.
+   */
+  refuse(alert: number): void;
   /** Ends the engine; the listener is not called afterwards. */
   close(): void;
 }

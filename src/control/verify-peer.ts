@@ -373,3 +373,36 @@ function formatUtc(unixSeconds: number): string {
 function hex4(bits: number): string {
   return bits.toString(16).padStart(4, '0');
 }
+
+/** By OpenSSL's names of the verdict; RFC 8446, section 6.2. */
+const CHAIN_ALERTS: Readonly<Record<string, number>> = {
+  CERT_HAS_EXPIRED: 45,
+  CRL_HAS_EXPIRED: 45,
+  CERT_REVOKED: 44,
+  CERT_NOT_YET_VALID: 42,
+  CRL_NOT_YET_VALID: 42,
+  CERT_REJECTED: 42,
+  CERT_UNTRUSTED: 42,
+  EE_KEY_TOO_SMALL: 42,
+  CERT_SIGNATURE_FAILURE: 51,
+  CRL_SIGNATURE_FAILURE: 51,
+  INVALID_PURPOSE: 43,
+  INVALID_CA: 48,
+  CA_KEY_TOO_SMALL: 48,
+  CA_MD_TOO_WEAK: 48,
+  CERT_CHAIN_TOO_LONG: 48,
+  DEPTH_ZERO_SELF_SIGNED_CERT: 48,
+  SELF_SIGNED_CERT_IN_CHAIN: 48,
+  UNABLE_TO_GET_ISSUER_CERT: 48,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 48,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 48,
+};
+const CERTIFICATE_UNKNOWN = 46;
+const CERTIFICATE_REQUIRED = 116;
+
+/** The TLS alert that tells a refused peer why, as the C program's library chooses it. */
+export function refusalAlert({ chain, verdict }: TlsEstablished, { withoutCa }: Pick<PeerChecks, 'withoutCa'>): number {
+  if (chain.length === 0) return CERTIFICATE_REQUIRED;
+  if (verdict.trusted || withoutCa) return CERTIFICATE_UNKNOWN;
+  return CHAIN_ALERTS[verdict.code] ?? CERTIFICATE_UNKNOWN;
+}

@@ -4,7 +4,8 @@
 // derive-data-keys for the data channel's, cipher-table for how much of it an algorithm takes. provider.ts is the port
 // to the cryptographic library.
 
-export type CipherKind = 'aead' | 'cbc' | 'none';
+/** `feedback`: CFB and OFB, which make a stream of the block cipher. */
+export type CipherKind = 'aead' | 'cbc' | 'feedback' | 'none';
 
 export interface CipherFacts {
   /** The name as OpenVPN writes it. */
@@ -33,9 +34,9 @@ const aead = (name: string, keyBytes: number): CipherFacts => ({
   limitBytes: 0,
 });
 
-const cbc = (name: string, keyBytes: number, blockBytes: number): CipherFacts => ({
+const block = (kind: 'cbc' | 'feedback', name: string, keyBytes: number, blockBytes: number): CipherFacts => ({
   name,
-  kind: 'cbc',
+  kind,
   keyBytes,
   ivBytes: blockBytes,
   blockBytes,
@@ -43,27 +44,44 @@ const cbc = (name: string, keyBytes: number, blockBytes: number): CipherFacts =>
   limitBytes: blockBytes === 8 ? SMALL_BLOCK_LIMIT_BYTES : 0,
 });
 
+const FEEDBACKS = ['CFB', 'OFB'];
+/** Feedback of 8 bits and of one, which some libraries have for some ciphers. */
+const NARROW_FEEDBACKS = ['CFB8', 'CFB1'];
+
+const inModes = (
+  family: string,
+  keyBytes: number,
+  blockBytes: number,
+  feedbacks: readonly string[],
+): readonly CipherFacts[] => [
+  block('cbc', `${family}-CBC`, keyBytes, blockBytes),
+  ...feedbacks.map((mode) => block('feedback', `${family}-${mode}`, keyBytes, blockBytes)),
+];
+
+const inKeyLengths = (family: string): readonly CipherFacts[] =>
+  [16, 24, 32].flatMap((keyBytes) =>
+    inModes(`${family}-${8 * keyBytes}`, keyBytes, 16, [...FEEDBACKS, ...NARROW_FEEDBACKS]),
+  );
+
 const TABLE: readonly CipherFacts[] = [
   aead('AES-128-GCM', 16),
   aead('AES-192-GCM', 24),
   aead('AES-256-GCM', 32),
   aead('CHACHA20-POLY1305', 32),
-  cbc('AES-128-CBC', 16, 16),
-  cbc('AES-192-CBC', 24, 16),
-  cbc('AES-256-CBC', 32, 16),
-  cbc('CAMELLIA-128-CBC', 16, 16),
-  cbc('CAMELLIA-192-CBC', 24, 16),
-  cbc('CAMELLIA-256-CBC', 32, 16),
-  cbc('ARIA-128-CBC', 16, 16),
-  cbc('ARIA-192-CBC', 24, 16),
-  cbc('ARIA-256-CBC', 32, 16),
-  cbc('SEED-CBC', 16, 16),
-  cbc('SM4-CBC', 16, 16),
-  cbc('BF-CBC', 16, 8),
-  cbc('CAST5-CBC', 16, 8),
-  cbc('DES-EDE3-CBC', 24, 8),
-  cbc('DES-EDE-CBC', 16, 8),
-  cbc('DES-CBC', 8, 8),
+  aead('ARIA-128-GCM', 16),
+  aead('ARIA-192-GCM', 24),
+  aead('ARIA-256-GCM', 32),
+  aead('SM4-GCM', 16),
+  ...inKeyLengths('AES'),
+  ...inKeyLengths('CAMELLIA'),
+  ...inKeyLengths('ARIA'),
+  ...inModes('SEED', 16, 16, FEEDBACKS),
+  ...inModes('SM4', 16, 16, FEEDBACKS),
+  ...inModes('BF', 16, 8, FEEDBACKS),
+  ...inModes('CAST5', 16, 8, FEEDBACKS),
+  ...inModes('DES-EDE3', 24, 8, [...FEEDBACKS, ...NARROW_FEEDBACKS]),
+  ...inModes('DES-EDE', 16, 8, FEEDBACKS),
+  ...inModes('DES', 8, 8, [...FEEDBACKS, ...NARROW_FEEDBACKS]),
   { name: 'none', kind: 'none', keyBytes: 0, ivBytes: 0, blockBytes: 1, smallBlock: false, limitBytes: 0 },
 ];
 

@@ -43,6 +43,14 @@ export interface CbcKey {
   close(): void;
 }
 
+/** A CFB or OFB key in one direction: a stream, so that the length stays. */
+export interface FeedbackKey {
+  readonly ivBytes: number;
+  /** Encrypts or decrypts `length` bytes at `text` in place. */
+  apply(iv: number, text: number, length: number): void;
+  close(): void;
+}
+
 /** An HMAC key; writes the full digest. */
 export interface MacKey {
   readonly lengthBytes: number;
@@ -56,10 +64,12 @@ export interface MacKey {
 /** Packet cryptography on one arena: no allocation for a packet, offsets as plain numbers. */
 export interface PacketCrypto {
   readonly arena: Arena;
-  /** `cipher` is an OpenVPN AEAD name (AES-128-GCM, AES-192-GCM, AES-256-GCM, CHACHA20-POLY1305). */
+  /** `cipher` is an OpenVPN AEAD name (AES-256-GCM, ARIA-128-GCM, CHACHA20-POLY1305 …). */
   aeadKey(cipher: string, direction: 'seal' | 'open', key: Uint8Array): AeadKey;
   /** `cipher` is an OpenVPN CBC name (AES-256-CBC, BF-CBC …). */
   cbcKey(cipher: string, direction: 'seal' | 'open', key: Uint8Array): CbcKey;
+  /** `cipher` is an OpenVPN name of a CFB or OFB cipher (AES-256-CFB, CAMELLIA-128-OFB …). */
+  feedbackKey(cipher: string, direction: 'seal' | 'open', key: Uint8Array): FeedbackKey;
   macKey(digest: DigestName, key: Uint8Array): MacKey;
   /** Fills `length` bytes at `start` with random bytes. */
   random(start: number, length: number): void;

@@ -1,7 +1,7 @@
 // One installed data-channel key, both directions: the library's key objects, the packet-id to come, the replay window,
 // and where the text of a packet starts, which is fixed for a key and a header.
 
-import type { AeadKey, CbcKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
+import type { AeadKey, CbcKey, FeedbackKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
 import { closeEpochKey, createEpochKey, EPOCH_TAG_BYTES, type EpochDataKey } from './epoch-key.ts';
 import type { KeyHandle, KeyOptions } from './plane.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -47,6 +47,22 @@ export interface CbcDataKey extends CountedKey {
   readonly macBytes: number;
 }
 
+/** CFB and OFB. */
+export interface FeedbackDataKey extends CountedKey {
+  readonly kind: 'feedback';
+  readonly seal: FeedbackKey;
+  readonly open: FeedbackKey;
+  readonly sealMac: MacKey | undefined;
+  readonly openMac: MacKey | undefined;
+  readonly ivBytes: number;
+  readonly macBytes: number;
+  /** Unix seconds beside our packet-ids, and the latest beside the peer's, whose ids begin anew with a later one. */
+  readonly sealSeconds: number;
+  windowSeconds: number;
+  /** Those of the last packet that was authentic. */
+  openedSeconds: number;
+}
+
 /** Cipher `none`: nothing is hidden, the HMAC (if any) still protects. */
 export interface NullDataKey extends CountedKey {
   readonly kind: 'null';
@@ -55,12 +71,15 @@ export interface NullDataKey extends CountedKey {
   readonly macBytes: number;
 }
 
-export type DataKey = AeadDataKey | CbcDataKey | NullDataKey | EpochDataKey;
+export type DataKey = AeadDataKey | CbcDataKey | FeedbackDataKey | NullDataKey | EpochDataKey;
 
 /** Whether a cipher name is one of the AEAD ciphers of the protocol. */
 export function isAeadCipher(cipher: string): boolean {
   return cipher.endsWith('-GCM') || cipher === 'CHACHA20-POLY1305';
 }
+
+/** Whether a cipher name is one of CFB or OFB. */
+const isFeedbackCipher = (cipher: string): boolean => /-(?:CFB[18]?|OFB)$/.test(cipher);
 
 /**
  * Installs a key; throws where the library does not know its cipher or digest. The material is not kept. `scratch`: 64
@@ -104,6 +123,14 @@ export function createDataKey(
   const macBytes = sealMac?.lengthBytes ?? 0;
   if (cipher === 'none') {
     return { ...state, kind: 'null', overheadBytes: macBytes + PACKET_ID_BYTES, sealMac, openMac, macBytes };
+  }
+  if (isFeedbackCipher(cipher)) {
+    const seal = crypto.feedbackKey(cipher, 'seal', material.seal.cipher);
+    const open = crypto.feedbackKey(cipher, 'open', material.open.cipher);
+    const { ivBytes } = seal;
+    const macs = { sealMac, openMac, macBytes, overheadBytes: macBytes + ivBytes };
+    const times = { sealSeconds: options.madeSeconds ?? 1, windowSeconds: 0, openedSeconds: 0 };
+    return { ...state, kind: 'feedback', seal, open, ivBytes, ...macs, ...times };
   }
   const seal = crypto.cbcKey(cipher, 'seal', material.seal.cipher);
   const open = crypto.cbcKey(cipher, 'open', material.open.cipher);

@@ -12,6 +12,7 @@ import { DeviceQueue } from './device-queue.ts';
 import { type LaneCapacity, takesRoom } from './event-lanes.ts';
 import type {
   DataPlane,
+  DeviceChange,
   DeviceId,
   DeviceOptions,
   KeyHandle,
@@ -133,7 +134,7 @@ class Plane implements MemoryPlane {
     return id;
   }
 
-  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+  setDevice(device: DeviceId, change: DeviceChange): void {
     this.#core.setDevice(device, change);
   }
 

@@ -7,6 +7,7 @@ import {
   type AeadDataKey,
   type CbcDataKey,
   type DataKey,
+  type FeedbackDataKey,
   type NullDataKey,
   PACKET_ID_BYTES,
   TAG_BYTES,
@@ -19,6 +20,7 @@ import { dropCode, PASS, type Verdict } from './verdict.ts';
 const SHORT = dropCode('short');
 const BAD_TAG = dropCode('bad-tag');
 const BAD_MAC = dropCode('bad-mac');
+const REPLAY = dropCode('replay');
 const BAD_PADDING = dropCode('bad-padding');
 
 /**
@@ -35,7 +37,9 @@ export function openPacket(
 ): Verdict {
   const verdict = openText(crypto, key, headerBytes, span, nonce);
   if (verdict !== PASS) return verdict;
-  return key.kind === 'epoch' ? acceptEpoch(key, span.length, nowMs) : key.window.accept(key.openedId, nowMs);
+  if (key.kind === 'epoch') return acceptEpoch(key, span.length, nowMs);
+  if (key.kind === 'feedback' && !isOfPresent(key)) return REPLAY;
+  return key.window.accept(key.openedId, nowMs);
 }
 
 function openText(crypto: PacketCrypto, key: DataKey, headerBytes: number, span: PacketSpan, nonce: number): Verdict {
@@ -44,6 +48,8 @@ function openText(crypto: PacketCrypto, key: DataKey, headerBytes: number, span:
       return openAead(crypto.arena.view, key, headerBytes, span, nonce);
     case 'cbc':
       return openCbc(crypto.arena.view, key, headerBytes, span);
+    case 'feedback':
+      return openFeedback(crypto.arena.view, key, headerBytes, span);
     case 'null':
       return openNull(crypto.arena.view, key, headerBytes, span);
     case 'epoch':
@@ -93,6 +99,32 @@ function openCbc(view: DataView, key: CbcDataKey, headerBytes: number, span: Pac
   span.offset = text + PACKET_ID_BYTES;
   span.length = length - PACKET_ID_BYTES;
   return PASS;
+}
+
+function openFeedback(view: DataView, key: FeedbackDataKey, headerBytes: number, span: PacketSpan): Verdict {
+  const mac = span.offset + headerBytes;
+  const iv = mac + key.macBytes;
+  const text = iv + key.ivBytes;
+  const end = span.offset + span.length;
+  if (end <= text) return SHORT;
+  if (key.openMac !== undefined && !key.openMac.verify(iv, end - iv, mac)) return BAD_MAC;
+
+  key.openedId = view.getUint32(iv);
+  key.openedSeconds = view.getUint32(iv + PACKET_ID_BYTES);
+  key.open.apply(iv, text, end - text);
+  span.offset = text;
+  span.length = end - text;
+  return PASS;
+}
+
+/** A later time than any before begins a new count of packet-ids; an earlier one is a packet of a count that is over. */
+function isOfPresent(key: FeedbackDataKey): boolean {
+  if (key.openedSeconds < key.windowSeconds) return false;
+  if (key.openedSeconds > key.windowSeconds) {
+    if (key.windowSeconds !== 0) key.window.restart();
+    key.windowSeconds = key.openedSeconds;
+  }
+  return true;
 }
 
 function openNull(view: DataView, key: NullDataKey, headerBytes: number, span: PacketSpan): Verdict {

@@ -198,7 +198,7 @@ function isRecursive(state: PlaneState, peer: Peer, inner: InnerPacket): boolean
 function answerUnreachable(state: PlaneState, device: Device, offset: number, frameHeader: number): Verdict {
   state.countDrop(IPV6_BLOCKED);
   const { bytes, view } = state.arena;
-  const length = writeIcmp6Unreachable(bytes, view, state.inner, state.staging);
+  const length = writeIcmp6Unreachable(bytes, view, state.inner, state.staging, device.unreachableFrom);
   if (length === 0) return IPV6_BLOCKED;
   const start = state.staging - frameHeader;
   if (frameHeader > 0) {

@@ -6,6 +6,7 @@
 // Packet out reads in packet-out.ts, packet in in packet-in.ts. No call of the packet path allocates.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
+import { type AddressBytes, parseAddress } from '../ip/address.ts';
 import { samePackedAddress, writePackedAddress } from '../ip/packed-address.ts';
 import { type InnerPacket, IpProtocol } from '../ip/packet.ts';
 import { type Prefix, parsePrefix } from '../ip/prefix.ts';
@@ -24,6 +25,7 @@ import { restUntilMs } from './pacing.ts';
 import { answerAddress, discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
 import type {
+  DeviceChange,
   DeviceId,
   DeviceOptions,
   DropCause,
@@ -105,7 +107,7 @@ export interface PlaneCore {
   countDrop(cause: DropCause): void;
 
   addDevice(id: DeviceId, options: CoreDeviceOptions): void;
-  setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
+  setDevice(id: DeviceId, change: DeviceChange): void;
   removeDevice(id: DeviceId): void;
   addLink(id: LinkId, options: CoreLinkOptions): void;
   removeLink(id: LinkId): void;
@@ -129,7 +131,7 @@ export interface PlaneCore {
 }
 
 type CoreLinkOptions = Pick<LinkOptions, 'framing' | 'remote' | 'handshakePacketBytes'>;
-type CoreDeviceOptions = Pick<DeviceOptions, 'layer' | 'mtuBytes' | 'blockIpv6' | 'clientToClient' | 'learnsAddresses'>;
+type CoreDeviceOptions = Omit<DeviceOptions, 'endpoint'>;
 
 /** Keys that a peer may hold at once: two of the session, two of the one before it. */
 const KEYS_MAX = 4;
@@ -215,12 +217,16 @@ class Core implements PlaneCore {
     const prefixes = new PrefixTable();
     const frames = layer === 'tap' && options.learnsAddresses === true ? new FrameSwitch() : undefined;
     const peers: Peer[] = [];
-    this.#state.devices.set(id, { id, layer, mtuBytes, blockIpv6, clientToClient, prefixes, peers, frames, paidMs: 0 });
+    const unreachableFrom = answering(options.unreachableFrom);
+    const settings = { layer, mtuBytes, blockIpv6, unreachableFrom, clientToClient };
+    this.#state.devices.set(id, { id, ...settings, prefixes, peers, frames, paidMs: 0 });
   }
 
-  setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+  setDevice(id: DeviceId, change: DeviceChange): void {
     const device = this.#device(id);
-    Object.assign(device, change);
+    const { unreachableFrom, ...rest } = change;
+    Object.assign(device, rest);
+    if ('unreachableFrom' in change) device.unreachableFrom = answering(unreachableFrom);
     // What is in reassembly was bounded by the old MTU.
     for (const peer of device.peers) peer.reassembly = undefined;
   }
@@ -470,4 +476,10 @@ function expectPrefix(text: string): Prefix {
 function expectKnown<T>(value: T | undefined, kind: string, id: number): T {
   if (value === undefined) throw new RangeError(`the plane has no ${kind} ${id}`);
   return value;
+}
+
+/** The bytes of an IPv6 address; undefined for what is none. */
+function answering(address: string | undefined): AddressBytes | undefined {
+  const bytes = address === undefined ? undefined : parseAddress(address);
+  return bytes?.length === 16 ? bytes : undefined;
 }

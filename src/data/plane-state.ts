@@ -2,6 +2,7 @@
 // read by packet-in.ts and packet-out.ts.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
+import type { AddressBytes } from '../ip/address.ts';
 import type { NatRule } from '../ip/client-nat.ts';
 import {
   copyPackedAddress,
@@ -39,6 +40,7 @@ export interface Device {
   readonly layer: DeviceOptions['layer'];
   mtuBytes: number;
   blockIpv6: boolean;
+  unreachableFrom: AddressBytes | undefined;
   readonly clientToClient: boolean;
   /** Inner addresses to peer handles. */
   readonly prefixes: PrefixTable;

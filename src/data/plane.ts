@@ -76,6 +76,8 @@ export interface DeviceOptions {
   readonly mtuBytes: number;
   /** Answer IPv6 from the device with ICMPv6 unreachable instead of sending it (`--block-ipv6`). */
   readonly blockIpv6: boolean;
+  /** The IPv6 address that those answers come from; fe80::7 when absent. */
+  readonly unreachableFrom?: string | undefined;
   /**
    * What one peer sends to an inner address of another goes straight there, never into the device; multicast goes to all
    * other peers and into the device. Without it everything goes into the device. The same with Ethernet addresses for
@@ -89,6 +91,9 @@ export interface DeviceOptions {
    */
   readonly learnsAddresses?: boolean | undefined;
 }
+
+/** What can be changed of a device. */
+export type DeviceChange = Partial<Pick<DeviceOptions, 'mtuBytes' | 'blockIpv6' | 'unreachableFrom'>>;
 
 /** The other end of a device in memory: what an application or the kernel would be. Bounded both ways; full is a drop. */
 export interface MemoryDeviceEnd {
@@ -189,9 +194,11 @@ export interface KeyOptions {
   readonly cipher: string;
   /** `epoch`: packets of the epoch format, of an AEAD cipher; a plane with `capabilities.epoch` has it. */
   readonly format?: 'epoch' | undefined;
-  /** Digest of CBC and null ciphers; `none` for no HMAC; ignored under AEAD. */
+  /** Digest of CBC, CFB, OFB and null ciphers; `none` for no HMAC; ignored under AEAD. */
   readonly digest: string;
   readonly material: DataKeyMaterial;
+  /** Unix seconds at which the key was made: beside the packet-id on the wire with CFB and OFB, unused else. 1 if it is not given. */
+  readonly madeSeconds?: number | undefined;
   /**
    * `key-used-up` is reported once at these; 0 for no limit. Packet-ids, epochs and what an AES-GCM key may carry are
    * always reported near their end.
@@ -369,7 +376,7 @@ export interface DataPlane {
   readonly capabilities: PlaneCapabilities;
 
   addDevice(options: DeviceOptions): DeviceId;
-  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
+  setDevice(device: DeviceId, change: DeviceChange): void;
   /** The plane stops reading it; closing the fd stays with whoever opened it, after the returned promise. */
   removeDevice(device: DeviceId): Promise<void>;
   /** The other end of a device whose endpoint is `memory`. */

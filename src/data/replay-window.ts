@@ -35,6 +35,12 @@ export class ReplayWindow {
     return this.#highest;
   }
 
+  /** Forgets every id: packet-ids begin anew. */
+  restart(): void {
+    this.#highest = 0;
+    this.#arrivals.fill(UNSEEN);
+  }
+
   /** Takes an authenticated packet's id, or says why not. */
   accept(packetId: number, nowMs: number): Verdict {
     if (packetId === 0) return PACKET_ID_ZERO;

@@ -3,15 +3,17 @@
 //   AEAD  V1  op(1)          packet-id(4) tag(16) ciphertext          associated data: packet-id
 //         V2  op(1) peer(3)  packet-id(4) tag(16) ciphertext          associated data: the first 8 bytes
 //   CBC       op [peer(3)]   HMAC(d) IV(b) CBC(packet-id(4) payload padding)      HMAC over IV and ciphertext
+//   CFB, OFB  op [peer(3)]   HMAC(d) IV(b) CFB(payload)     IV: packet-id(4) Unix seconds(4) zeros; HMAC over IV and ciphertext
 //   none      op [peer(3)]   HMAC(d) packet-id(4) payload                         HMAC over packet-id and payload
 //   epoch     in epoch-key.ts
 
-import type { PacketCrypto } from '../crypto/provider.ts';
+import type { Arena, PacketCrypto } from '../crypto/provider.ts';
 import type { PacketSpan } from './arena.ts';
 import {
   type AeadDataKey,
   type CbcDataKey,
   type DataKey,
+  type FeedbackDataKey,
   type NullDataKey,
   PACKET_ID_BYTES,
   TAG_BYTES,
@@ -73,6 +75,8 @@ function sealText(
       return sealAead(crypto.arena.view, key, v2, start, text, length, nonce);
     case 'cbc':
       return sealCbc(crypto, key, text, length);
+    case 'feedback':
+      return sealFeedback(crypto.arena, key, text, length);
     case 'null':
       return sealNull(crypto.arena.view, key, text, length);
     case 'epoch':
@@ -110,6 +114,16 @@ function sealCbc(crypto: PacketCrypto, key: CbcDataKey, text: number, length: nu
   const end = plain + key.seal.encrypt(iv, plain, PACKET_ID_BYTES + length);
   key.sealMac?.sign(iv, end - iv, iv - key.macBytes);
   return end;
+}
+
+function sealFeedback({ bytes, view }: Arena, key: FeedbackDataKey, text: number, length: number): number {
+  const iv = text - key.ivBytes;
+  bytes.fill(0, iv, text);
+  view.setUint32(iv, key.sealedId);
+  view.setUint32(iv + PACKET_ID_BYTES, key.sealSeconds);
+  key.seal.apply(iv, text, length);
+  key.sealMac?.sign(iv, key.ivBytes + length, iv - key.macBytes);
+  return text + length;
 }
 
 function sealNull(view: DataView, key: NullDataKey, text: number, length: number): number {

@@ -95,4 +95,4 @@ function roundTrip(
 }
 
 const isAuthenticated = (key: DataKey): boolean =>
-  key.kind === 'cbc' || key.kind === 'null' ? key.openMac !== undefined : true;
+  key.kind === 'aead' || key.kind === 'epoch' || key.openMac !== undefined;

@@ -1,8 +1,9 @@
 // The answer to an IPv6 packet that does not get into the tunnel (`--block-ipv6`): ICMPv6 destination unreachable, no
 // route (RFC 4443), so that applications turn to IPv4 at once and do not wait.
 //
-//   IPv6 header 40, source fe80::7 | type 1 | code 0 | checksum 2 | zero 4 | as much of the packet as fits into 1280
+//   IPv6 header 40 | type 1 | code 0 | checksum 2 | zero 4 | as much of the packet as fits into 1280
 
+import type { AddressBytes } from './address.ts';
 import { finishChecksum, sumPseudoHeader, sumWords } from './checksum.ts';
 import { type InnerPacket, IPV6_HEADER_BYTES, IpProtocol } from './packet.ts';
 
@@ -14,11 +15,20 @@ const CODE_NO_ROUTE = 0;
 /** ICMPv6 types from here on are not error messages. */
 const FIRST_INFORMATIONAL_TYPE = 128;
 
+/** Where the answer comes from when the tunnel's other end has no address that is known (fe80::7); the C program's. */
+const UNREACHABLE_FROM: AddressBytes = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7);
+
 /**
- * Writes the answer to `packet` (IPv6, elsewhere in the same memory) at `out` and returns its length; 0 when none may be
+ * Writes the answer to `packet` (IPv6, elsewhere in the same memory) at `out`, from an address of 16 bytes, and returns its length; 0 when none may be
  * sent: to error messages, to multicast and unspecified sources, about multicast destinations.
  */
-export function writeIcmp6Unreachable(bytes: Uint8Array, view: DataView, packet: InnerPacket, out: number): number {
+export function writeIcmp6Unreachable(
+  bytes: Uint8Array,
+  view: DataView,
+  packet: InnerPacket,
+  out: number,
+  from: AddressBytes = UNREACHABLE_FROM,
+): number {
   if (view.getUint8(packet.source) === 0xff || view.getUint8(packet.destination) === 0xff) return 0;
   if (isUnspecified(view, packet.source) || isErrorMessage(view, packet)) return 0;
 
@@ -31,10 +41,7 @@ export function writeIcmp6Unreachable(bytes: Uint8Array, view: DataView, packet:
   view.setUint16(out + 4, icmpLength);
   view.setUint8(out + 6, IpProtocol.icmp6);
   view.setUint8(out + 7, 64);
-  view.setUint32(out + 8, 0xfe800000);
-  view.setUint32(out + 12, 0);
-  view.setUint32(out + 16, 0);
-  view.setUint32(out + 20, 7);
+  bytes.set(from, out + 8);
   bytes.copyWithin(out + 24, packet.source, packet.source + 16);
 
   view.setUint8(icmp, TYPE_UNREACHABLE);

@@ -53,6 +53,18 @@ export function prefixContains(prefix: Prefix, address: AddressBytes): boolean {
   return true;
 }
 
+/** Whether the prefixes together hold every address of `target`. */
+export function prefixesCover(prefixes: readonly Prefix[], target: Prefix): boolean {
+  const { address, length } = target;
+  const same = prefixes.filter((prefix) => prefix.address.length === address.length);
+  if (same.some((prefix) => prefix.length <= length && prefixContains(prefix, address))) return true;
+  const inside = same.filter((prefix) => prefix.length > length && prefixContains(target, prefix.address));
+  if (inside.length < 2 || length === address.length * 8) return false;
+  const upper = Uint8Array.from(address);
+  upper[length >> 3]! |= 0x80 >> (length & 7);
+  return [address, upper].every((half) => prefixesCover(inside, { address: half, length: length + 1 }));
+}
+
 /** The prefix length of a netmask (`255.255.255.0` is 24); undefined when its ones are not contiguous. */
 export function netmaskToLength(mask: AddressBytes): number | undefined {
   let length = 0;

@@ -11,8 +11,8 @@ const LOCK_EXCLUSIVE_NOW = 0x2 | 0x4;
 const RETRY_MS = 50;
 
 /**
- * Locks a folder against others that lock it; waits up to `waitMs` for them. Resolves with the function that lets go, or
- * with undefined when somebody else still has it. Throws where the folder cannot be opened.
+ * Locks a folder, or a file, against others that lock it; waits up to `waitMs` for them. Resolves with the function that lets go, or
+ * with undefined when somebody else still has it. Throws where it cannot be opened.
  */
 export async function lockFolder(path: string, waitMs: number): Promise<(() => void) | undefined> {
   const fd = openSync(path, 'r');

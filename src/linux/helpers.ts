@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { SallyportError } from '../error.ts';
-import type { HelperReport, HelperRole, PamSetup } from './helper-messages.ts';
+import type { DnsAsked, DnsSetup, HelperReport, HelperRole, PamSetup } from './helper-messages.ts';
 import type { PamResult } from './pam.ts';
 
 export interface HelperOptions {
@@ -88,6 +88,43 @@ export async function startDownRootHelper(command: readonly string[], options: H
   };
 }
 
+export interface DnsHelper {
+  /** The helper's answer. Rejects when it is gone. */
+  ask(call: DnsAsked): Promise<unknown>;
+  close(): void;
+}
+
+/** Rejects with SallyportError when it can't be started. */
+export async function startDnsHelper(setup: DnsSetup, options: HelperOptions): Promise<DnsHelper> {
+  const waiting = new Map<number, { settle(result: unknown): void; fail(error: Error): void }>();
+  let nextId = 1;
+  const gone = (): Error => new Error('the helper process for DNS has ended');
+  const helper = await startHelper('dns', [], options, {
+    started: (started) => started.send(setup, () => {}), // what fails here is told by its end
+    heard(report) {
+      if (report.type !== 'dns') return;
+      waiting.get(report.id)?.settle(report.result);
+      waiting.delete(report.id);
+    },
+    lost() {
+      for (const { fail } of waiting.values()) fail(gone());
+      waiting.clear();
+    },
+  });
+  return {
+    ask: (call) =>
+      new Promise((settle, fail) => {
+        if (!helper.connected) return fail(gone());
+        const id = nextId++;
+        waiting.set(id, { settle, fail });
+        helper.send({ ...call, id }, (error) => {
+          if (error !== null && waiting.delete(id)) fail(gone());
+        });
+      }),
+    close: () => end(helper),
+  };
+}
+
 function startHelper(
   role: HelperRole,
   words: readonly string[],
@@ -101,13 +138,16 @@ function startHelper(
     });
     const refuse = (why: string): void =>
       reject(
-        new SallyportError(`the helper process of the plug-in ${role} did not start: ${why}`, {
-          code: 'SALLYPORT_HOST',
-          blame: 'config',
-          ...(role === 'pam'
-            ? { hint: 'The PAM library (libpam.so.0) must be installed, and not in a chroot only.' }
-            : {}),
-        }),
+        new SallyportError(
+          `the helper process of ${role === 'dns' ? 'DNS' : `the plug-in ${role}`} did not start: ${why}`,
+          {
+            code: 'SALLYPORT_HOST',
+            blame: 'config',
+            ...(role === 'pam'
+              ? { hint: 'The PAM library (libpam.so.0) must be installed, and not in a chroot only.' }
+              : {}),
+          },
+        ),
       );
     helper.on('error', (error) => refuse(error.message));
     helper.on('exit', (code, signal) => {

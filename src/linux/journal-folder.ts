@@ -36,6 +36,8 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const SOL_SOCKET = 1;
 /** Since Linux 5.14: a number that no other network namespace of this boot has had. */
 const SO_NETNS_COOKIE = 71;
+/** linux/capability.h */
+const CAP_SYS_PTRACE = 19;
 /** PROC_PID_INIT_INO of linux/proc_ns.h. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
@@ -78,6 +80,7 @@ export function isNetworkGone(network: string): boolean {
   try {
     // In a pid namespace of its own this process does not see everybody who could be in there.
     if (shown === undefined || readlinkSync('/proc/self/ns/pid') !== FIRST_PID_NAMESPACE) return false;
+    if (!seesOthers()) return false;
     if (readFileSync('/proc/self/mountinfo', 'latin1').includes(shown)) return false;
     return !readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && networkOf(pid) === shown);
   } catch {
@@ -91,6 +94,12 @@ function networkOf(pid: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Without CAP_SYS_PTRACE, as in a service that was left few capabilities, nobody is told where the processes of others are. */
+function seesOthers(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/thread-self/status', 'latin1'))?.[1];
+  return effective !== undefined && ((Number.parseInt(effective.slice(-8), 16) >>> CAP_SYS_PTRACE) & 1) === 1;
 }
 
 /** The file of a process that lives, open for as long as it does, also when its rights or its root are gone. */
@@ -131,6 +140,12 @@ export class JournalFile {
     }
     closeSync(this.#fd);
     return true;
+  }
+
+  /** Leaves the file to whoever recovers once this process is gone. */
+  close(): void {
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
   }
 
   #put(text: string, at: number): number {

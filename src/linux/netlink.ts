@@ -23,6 +23,7 @@ import {
   RTN_BLACKHOLE,
   RTN_PROHIBIT,
   RTN_UNICAST,
+  RTN_UNREACHABLE,
   writeAddressAdd,
   writeAddressDump,
   writeAddressRemove,
@@ -81,6 +82,7 @@ export function createNetlinkPort(): NetlinkPort {
       index: route.device === undefined ? undefined : link(route.device).index,
       metric: route.metric,
       table: route.table,
+      routeType: route.type === undefined ? undefined : REFUSALS[route.type],
     };
   }
 
@@ -189,6 +191,7 @@ export function createNetlinkPort(): NetlinkPort {
           device: nameOf(reply.index),
           metric: reply.metric,
           table: reply.table === MAIN_TABLE ? undefined : reply.table,
+          ...refusalOf(reply),
         });
       }
       return found;
@@ -215,6 +218,19 @@ export function createNetlinkPort(): NetlinkPort {
       }
       return found;
     },
+    addresses() {
+      const names = new Map<number, string | undefined>();
+      const found: { device: string; address: string; prefixLength: number }[] = [];
+      for (const { body } of socket.request(writeAddressDump(), 'Cannot list the addresses')) {
+        const reply = parseAddress(body);
+        if (reply === undefined) continue;
+        if (!names.has(reply.index)) names.set(reply.index, nameOf(reply.index));
+        const device = names.get(reply.index);
+        if (device === undefined) continue;
+        found.push({ device, address: formatAddress(reply.address), prefixLength: reply.prefixLength });
+      }
+      return found;
+    },
     close: () => socket.close(),
   };
 }
@@ -235,7 +251,7 @@ const SEND_BYTES = 8_192;
 const DUMP_ATTEMPTS = 3;
 
 /** One request at a time, each with its own sequence number; answers to older ones are passed over. */
-class NetlinkSocket {
+export class NetlinkSocket {
   #fd: number;
   #sequence = 0;
   readonly #sent = nativeBytes(SEND_BYTES);
@@ -307,6 +323,14 @@ class NetlinkSocket {
     if (this.#fd >= 0) libc.close(this.#fd);
     this.#fd = -1;
   }
+}
+
+const REFUSALS = { unreachable: RTN_UNREACHABLE, blackhole: RTN_BLACKHOLE, prohibit: RTN_PROHIBIT } as const;
+
+function refusalOf({ routeType }: RouteReply): Pick<HostRoute, 'type'> {
+  for (const type of ['unreachable', 'blackhole', 'prohibit'] as const)
+    if (REFUSALS[type] === routeType) return { type };
+  return {};
 }
 
 /** IPv4 refuses a look-up with an errno, IPv6 answers with the refusing route. */

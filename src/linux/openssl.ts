@@ -1,7 +1,7 @@
 // Packet cryptography with the OpenSSL that the Node binary carries: one long-lived EVP context for each key and
 // direction, armed anew with a nonce for each packet. All addresses are plain numbers into the arena.
 
-import type { AeadKey, CbcKey, MacKey } from '../crypto/provider.ts';
+import type { AeadKey, CbcKey, FeedbackKey, MacKey } from '../crypto/provider.ts';
 import { declareFunctions, type NativeBytes, nativeBytes, writeAddress } from './libc.ts';
 
 /** Random bytes at a native address. */
@@ -248,6 +248,36 @@ export class OpenSslCbcKey implements CbcKey {
     const written = view.getInt32(0, true);
     if (openssl.cipherFinal(context, at + written, address) !== 1) return -1;
     return written + view.getInt32(0, true);
+  }
+
+  close(): void {
+    if (this.#context !== 0) openssl.contextFree(this.#context);
+    this.#context = 0;
+  }
+}
+
+export class OpenSslFeedbackKey implements FeedbackKey {
+  readonly ivBytes: number;
+  #context: number;
+  readonly #base: number;
+  readonly #outLength = scratch().length.address;
+
+  constructor(base: number, cipher: string, direction: 'seal' | 'open', key: Uint8Array) {
+    if (!/-(?:CFB[18]?|OFB)$/i.test(cipher)) throw new Error(`${cipher} is no CFB or OFB cipher`);
+    const { context, ivBytes } = openContext(cipher, direction, key);
+    this.#context = context;
+    this.#base = base;
+    this.ivBytes = ivBytes;
+  }
+
+  apply(iv: number, text: number, length: number): void {
+    const context = this.#context;
+    if (context === 0) throw new Error('the key is closed');
+    const at = this.#base + text;
+    const ok =
+      openssl.cipherInit(context, 0, 0, 0, this.#base + iv, KEEP_DIRECTION) === 1 &&
+      openssl.cipherUpdate(context, at, this.#outLength, at, length) === 1;
+    if (!ok) throw new Error('OpenSSL could not encrypt or decrypt a packet');
   }
 
   close(): void {

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { AeadKey, PacketCrypto } from '../crypto/provider.ts';
 import type { NativeArena } from './arena.ts';
 import { GnuTlsAeadKey, loadGnuTls } from './gnutls.ts';
-import { OpenSslAeadKey, OpenSslCbcKey, OpenSslMacKey, randomBytesAt } from './openssl.ts';
+import { OpenSslAeadKey, OpenSslCbcKey, OpenSslFeedbackKey, OpenSslMacKey, randomBytesAt } from './openssl.ts';
 
 /** What does AES-GCM: `gnutls` must have been found usable by `aesGcmLibrary`. */
 export type AesGcmLibrary = 'gnutls' | 'openssl';
@@ -21,10 +21,11 @@ export function createPacketCrypto(arena: NativeArena, aesGcm: AesGcmLibrary): P
   return {
     arena,
     aeadKey: (cipher, direction, key): AeadKey =>
-      aesGcm === 'gnutls' && cipher.toUpperCase().endsWith('-GCM')
+      aesGcm === 'gnutls' && /^AES-\d+-GCM$/i.test(cipher)
         ? new GnuTlsAeadKey(base, cipher, key)
         : new OpenSslAeadKey(base, cipher, direction, key),
     cbcKey: (cipher, direction, key) => new OpenSslCbcKey(base, cipher, direction, key),
+    feedbackKey: (cipher, direction, key) => new OpenSslFeedbackKey(base, cipher, direction, key),
     macKey: (digest, key) => new OpenSslMacKey(base, digest, key),
     random: (start, length) => randomBytesAt(base + start, length),
   };

@@ -56,6 +56,7 @@ switch (role as HelperRole) {
   case 'down-root':
     serveCommand(words);
     break;
+  // `dns` is a program of its own.
   default:
     process.exit(1);
 }

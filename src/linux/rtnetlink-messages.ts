@@ -59,9 +59,12 @@ const RTPROT_BOOT = 3;
 /** Kinds of routes: ordinary, and those that refuse. */
 export const RTN_UNICAST = 1;
 export const RTN_BLACKHOLE = 6;
+export const RTN_UNREACHABLE = 7;
 export const RTN_PROHIBIT = 8;
 const RTNH_F_ONLINK = 0x4;
 const RTM_F_CLONED = 0x200;
+/** IPv4 names the main table, whichever it was, where this is not asked for. */
+const RTM_F_LOOKUP_TABLE = 0x1000;
 const RTM_F_FIB_MATCH = 0x2000;
 const USER_HZ = 100;
 
@@ -90,6 +93,8 @@ export interface RouteChange {
   readonly index: number | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** RTN_*; undefined for an ordinary route. */
+  readonly routeType?: number | undefined;
 }
 
 /** A route as the kernel tells it. */
@@ -176,7 +181,14 @@ export function writeAddressDump(): Uint8Array {
 /** Adds a route beside others of its prefix; an identical one is refused with EEXIST. */
 export function writeRouteAdd(route: RouteChange): Uint8Array {
   const scope = route.gateway === undefined ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  return writeRoute(MessageType.newRoute, REQUEST | ACK | CREATE, scope, RTPROT_BOOT, RTN_UNICAST, route);
+  return writeRoute(
+    MessageType.newRoute,
+    REQUEST | ACK | CREATE,
+    scope,
+    RTPROT_BOOT,
+    route.routeType ?? RTN_UNICAST,
+    route,
+  );
 }
 
 /** Removes a route, whoever made it. */
@@ -222,13 +234,18 @@ export function writeRouteLookup(address: Uint8Array): Uint8Array {
 /** Asks which configured route answers for the address, rather than what comes of it. */
 export function writeRouteMatch(address: Uint8Array): Uint8Array {
   const message = writeRouteLookup(address);
-  viewOf(message).setUint32(HEADER_BYTES + 8, RTM_F_FIB_MATCH, true);
+  viewOf(message).setUint32(HEADER_BYTES + 8, RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE, true);
   return message;
 }
 
 /** Asks for all routes of a family. */
 export function writeRouteDump(family: 4 | 6): Uint8Array {
-  const message = new MessageWriter(MessageType.getRoute, REQUEST | DUMP, RTMSG_BYTES);
+  return writeDump(MessageType.getRoute, RTMSG_BYTES, family);
+}
+
+/** Asks for all there is of a kind, of one family. */
+export function writeDump(type: number, fixedBytes: number, family: 4 | 6): Uint8Array {
+  const message = new MessageWriter(type, REQUEST | DUMP, fixedBytes);
   message.bytes[HEADER_BYTES] = family === 4 ? 2 : 10;
   return message.finish();
 }
@@ -345,7 +362,8 @@ export function parseAddress(body: Uint8Array): AddressReply | undefined {
   return { index: viewOf(body).getUint32(4, true), address: own, prefixLength: body[1]! };
 }
 
-function* parseAttributes(body: Uint8Array, start: number): Generator<{ type: number; value: Uint8Array }> {
+/** The attributes behind a fixed part of `start` bytes; stops at the first length that does not fit. */
+export function* parseAttributes(body: Uint8Array, start: number): Generator<{ type: number; value: Uint8Array }> {
   const view = viewOf(body);
   for (let at = start; at + 4 <= body.length; ) {
     const length = view.getUint16(at, true);

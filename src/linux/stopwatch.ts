@@ -46,6 +46,7 @@ export function timedCrypto(crypto: PacketCrypto, counters: Float64Array): Packe
     arena: crypto.arena,
     aeadKey: (...values) => timed(crypto.aeadKey(...values), ['seal', 'open'], counters, place),
     cbcKey: (...values) => timed(crypto.cbcKey(...values), ['encrypt', 'decrypt'], counters, place),
+    feedbackKey: (...values) => timed(crypto.feedbackKey(...values), ['apply'], counters, place),
     macKey: (...values) => timed(crypto.macKey(...values), ['sign', 'verify'], counters, place),
     random: (start, length) => crypto.random(start, length),
   };

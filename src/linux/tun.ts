@@ -3,6 +3,7 @@
 // A tun of our own has a virtio header before each packet and takes and gives super-packets. A persistent device is read
 // packet by packet: what is set by TUNSETOFFLOAD stays when we go, and whoever opens it next may not know of it.
 
+import { accessSync, constants } from 'node:fs';
 import { VIRTIO_HEADER_BYTES } from '../ip/virtio-header.ts';
 import type { DevicePort, OpenDevice } from '../tunnel/ports.ts';
 import { checked, Errno, hostError } from './errno.ts';
@@ -28,6 +29,7 @@ const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
 const TUN_F_CSUM_TSO4_TSO6 = 0x07;
 const TUN_F_USO4_USO6 = 0x60;
+const TUN_NODE = '/dev/net/tun';
 const O_RDWR = 0o2;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -56,18 +58,26 @@ export function createTunPort(queues = 1): TunPort {
   const request = nativeBytes(IFREQ_BYTES);
   return {
     open({ name, layer, node, txQueueLength }) {
-      const path = node ?? '/dev/net/tun';
+      const path = node ?? TUN_NODE;
       const opened = layer === 'tun' ? tryQueues(path, name, txQueueLength) : undefined;
       return opened ?? openWith(path, (fd) => attach(fd, name, layer, txQueueLength, 0));
     },
     openBare({ name, layer, node, txQueueLength }) {
-      return openWith(node ?? '/dev/net/tun', (fd) => attach(fd, name, layer, txQueueLength, 0));
+      return openWith(node ?? TUN_NODE, (fd) => attach(fd, name, layer, txQueueLength, 0));
     },
     setPersistent({ fd, name }, persistent, { uid, gid }) {
       const on = persistent ? 1 : 0;
       checked(libc.ioctl(fd, TUNSETPERSIST, on), `Cannot ioctl TUNSETPERSIST(${on}) ${name}`);
       if (uid !== undefined) checked(libc.ioctl(fd, TUNSETOWNER, uid), `Cannot ioctl TUNSETOWNER(${uid}) ${name}`);
       if (gid !== undefined) checked(libc.ioctl(fd, TUNSETGROUP, gid), `Cannot ioctl TUNSETGROUP(${gid}) ${name}`);
+    },
+    mayOpen(node) {
+      try {
+        accessSync(node ?? TUN_NODE, constants.R_OK | constants.W_OK);
+        return true;
+      } catch {
+        return false;
+      }
     },
     close(device) {
       for (const queue of device.queues ?? []) checked(libc.close(queue), `Cannot close ${device.name}`);

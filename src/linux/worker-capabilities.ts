@@ -1,24 +1,7 @@
-import { ENGINE_CAPABILITIES } from '../data/capabilities.ts';
+import { ENGINE_CAPABILITIES, ENGINE_CIPHERS } from '../data/capabilities.ts';
 import type { PlaneCapabilities } from '../data/plane.ts';
 import { availableCiphers, availableDigests } from './openssl.ts';
 
-// What the protocol knows, strongest first; the library decides which of it is there (64-bit block ciphers need its
-// legacy provider).
-const CIPHERS = [
-  'AES-256-GCM',
-  'AES-192-GCM',
-  'AES-128-GCM',
-  'CHACHA20-POLY1305',
-  'AES-256-CBC',
-  'AES-192-CBC',
-  'AES-128-CBC',
-  'CAMELLIA-256-CBC',
-  'CAMELLIA-192-CBC',
-  'CAMELLIA-128-CBC',
-  'DES-EDE3-CBC',
-  'BF-CBC',
-  'CAST5-CBC',
-];
 const DIGESTS = [
   'SHA1',
   'SHA224',
@@ -36,7 +19,7 @@ const DIGESTS = [
 /** What the worker plane can do with the OpenSSL of this process as it is now. */
 export function workerCapabilities(): PlaneCapabilities {
   return {
-    ciphers: [...availableCiphers(CIPHERS), 'none'],
+    ciphers: [...availableCiphers(ENGINE_CIPHERS), 'none'],
     digests: [...availableDigests(DIGESTS), 'none'],
     ...ENGINE_CAPABILITIES,
   };

@@ -9,6 +9,7 @@
 import type { LaneCapacity } from '../data/event-lanes.ts';
 import type { PeerOwners } from '../data/handover.ts';
 import type {
+  DeviceChange,
   DeviceId,
   DeviceOptions,
   KeyHandle,
@@ -79,7 +80,7 @@ export type LinkPart = 'both' | 'sends' | 'reads' | 'none';
 export interface WorkerCalls {
   /** `reads`: what the device gives is this worker's; any worker may write to it. */
   addDevice(id: DeviceId, options: DeviceOptions, reads: boolean): void;
-  setDevice(id: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void;
+  setDevice(id: DeviceId, change: DeviceChange): void;
   removeDevice(id: DeviceId, ticket: number): void;
   /** A packet from the program at the other end of a device in memory. */
   writeDevice(id: DeviceId, packet: Uint8Array): void;

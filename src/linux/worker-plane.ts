@@ -21,6 +21,7 @@ import { isAeadCipher } from '../data/data-key.ts';
 import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
 import type {
   DataPlane,
+  DeviceChange,
   DeviceId,
   DeviceOptions,
   KeyHandle,
@@ -219,7 +220,7 @@ class WorkerDataPlane implements WorkerPlane {
     return id;
   }
 
-  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+  setDevice(device: DeviceId, change: DeviceChange): void {
     requireLive(this.#devices.has(device), 'device', device);
     this.#callAll(['setDevice', device, change]);
   }

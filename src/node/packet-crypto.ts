@@ -10,7 +10,7 @@ import {
   randomFillSync,
   timingSafeEqual,
 } from 'node:crypto';
-import type { AeadKey, Arena, CbcKey, DigestName, MacKey, PacketCrypto } from '../crypto/provider.ts';
+import type { AeadKey, Arena, CbcKey, DigestName, FeedbackKey, MacKey, PacketCrypto } from '../crypto/provider.ts';
 import { SallyportError } from '../error.ts';
 import { measureDigest } from './crypto-provider.ts';
 
@@ -23,6 +23,7 @@ export function createNodePacketCrypto(arena: Arena): PacketCrypto {
     arena,
     aeadKey: (cipher, direction, key) => aeadKey(arena.bytes, cipher, direction, key),
     cbcKey: (cipher, direction, key) => cbcKey(arena.bytes, cipher, direction, key),
+    feedbackKey: (cipher, direction, key) => feedbackKey(arena.bytes, cipher, direction, key),
     macKey: (digest, key) => macKey(arena.bytes, digest, key),
     random: (start, length) => {
       randomFillSync(arena.bytes, start, length);
@@ -91,6 +92,22 @@ function cbcKey(bytes: Uint8Array, cipher: string, direction: 'seal' | 'open', m
       } catch {
         return -1;
       }
+    },
+    close: secret.wipe,
+  };
+}
+
+function feedbackKey(bytes: Uint8Array, cipher: string, direction: 'seal' | 'open', material: Uint8Array): FeedbackKey {
+  const name = checkCipher(cipher, material, (mode) => mode === 'cfb' || mode === 'ofb');
+  const ivBytes = getCipherInfo(name)?.ivLength ?? 16;
+  const secret = createSecret(material);
+  const create = direction === 'seal' ? createCipheriv : createDecipheriv;
+  return {
+    ivBytes,
+    apply(iv, text, length) {
+      const stream = create(name, secret.use(), bytes.subarray(iv, iv + ivBytes));
+      bytes.set(stream.update(bytes.subarray(text, text + length)), text);
+      stream.final();
     },
     close: secret.wipe,
   };

@@ -46,6 +46,7 @@ export type SigningCall =
       readonly key: { readonly asymmetricKeyType: string; readonly publicKey: Uint8Array } | undefined;
     }
   | { readonly type: 'ciphertext' | 'plaintext'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'refuse'; readonly id: number; readonly alert: number }
   | { readonly type: 'close'; readonly id: number };
 
 export type SigningReport =
@@ -194,6 +195,9 @@ export function createSignedElsewhereFactory(
         if (engine === undefined) return;
         if (engine.exported === undefined) throw misuse('plaintext before the TLS handshake is complete');
         worker.postMessage({ type: 'plaintext', id, bytes } satisfies SigningCall);
+      },
+      refuse(alert) {
+        if (engines.has(id)) worker.postMessage({ type: 'refuse', id, alert } satisfies SigningCall);
       },
       exportKeyingMaterial(lengthBytes, label) {
         const exported = engines.get(id)?.exported;

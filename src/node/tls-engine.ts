@@ -25,8 +25,9 @@ import { decimalOfHex } from '../wire/hex.ts';
 import { nodeTls } from './lazy-tls.ts';
 import { judgeChain, type RevocationCheck } from './peer-chain.ts';
 import { findRevoked } from './revocation.ts';
+import { LastWord } from './tls-alert.ts';
 import type { TlsMaterial } from './tls-material.ts';
-import { describeTlsFailure, sentAlert } from './tls-words.ts';
+import { describeTlsFailure, nameOfAlert, sentAlert } from './tls-words.ts';
 
 export interface NodeTlsFactory extends TlsEngineFactory {
   /** Engines made from now on use this material. */
@@ -85,10 +86,10 @@ export function createNodeTlsFactory(
       refresh();
       const material = current;
       const describe = (socket: TLSSocket) => judgeHandshake(factsOf(socket), role, material);
-      if (role === 'client') return createEngine(listener, describe, (wire) => connect(wire, material.context));
+      if (role === 'client') return createEngine(role, listener, describe, (wire) => connect(wire, material.context));
       server ??= createServer(current, asks);
       const shared = server;
-      return createEngine(listener, describe, (wire, report) => accept(shared, wire, report));
+      return createEngine(role, listener, describe, (wire, report) => accept(shared, wire, report));
     },
   };
 }
@@ -96,6 +97,8 @@ export function createNodeTlsFactory(
 /** What a half reports of its socket. */
 interface Report {
   secure(socket: TLSSocket): void;
+  /** A secret of the session; the line belongs to whoever is told. */
+  keyLog(line: Buffer): void;
   error(error: Error): void;
 }
 
@@ -113,12 +116,15 @@ function connect(wire: Duplex, secureContext: SecureContext): TLSSocket {
 const NO_TIMEOUT_MS = 0x7fffffff;
 
 function createServer(material: TlsMaterial, requestCert: boolean): Server {
-  return nodeTls().createServer({
+  const server = nodeTls().createServer({
     ...material.options,
     requestCert,
     rejectUnauthorized: false,
     handshakeTimeout: NO_TIMEOUT_MS,
   });
+  // node:tls tells secrets only where somebody listens; each connection's go to its own view (see accept).
+  server.on('keylog', () => {});
+  return server;
 }
 
 /**
@@ -131,6 +137,7 @@ function accept(server: Server, wire: Duplex, report: Report): undefined {
   view.emit = (event: string, ...args: unknown[]): boolean => {
     if (event === 'secureConnection') report.secure(args[0] as TLSSocket);
     else if (event === 'tlsClientError') report.error(args[0] as Error);
+    else if (event === 'keylog') report.keyLog(args[0] as Buffer);
     else return false;
     return true;
   };
@@ -146,7 +153,8 @@ type Output =
 export type ListenerFor<Info> = Omit<TlsListener, 'established'> & { established(info: Info): void };
 
 /** `describe`: what `established` tells; undefined where the peer's certificate can't be read. */
-function createEngine<Info>(
+function createEngine<Info extends Pick<HandshakeFacts, 'version' | 'cipher'>>(
+  role: 'client' | 'server',
   listener: ListenerFor<Info>,
   describe: (socket: TLSSocket) => Info | undefined,
   start: (wire: Duplex, report: Report) => TLSSocket | undefined,
@@ -165,12 +173,17 @@ function createEngine<Info>(
   let writing = false;
   /** The fatal alert that went out, if any. */
   let alerted: string | undefined;
+  /** The alert with which the peer is refused. */
+  let refusing: number | undefined;
+  let facts: Info | undefined;
+  const lastWord = new LastWord(role);
 
   const wire = new Duplex({
     read() {},
     write(chunk: Uint8Array, _encoding, done) {
       writing = true;
       alerted = sentAlert(chunk) ?? alerted;
+      lastWord.handleOutput(chunk);
       emit({ type: 'ciphertext', bytes: plain(chunk) });
       done();
     },
@@ -201,8 +214,12 @@ function createEngine<Info>(
       watch(secured);
       const info = describe(secured);
       if (info === undefined) fail(describeTlsFailure('PEER_CERTIFICATE_UNREADABLE', ''));
-      else emit({ type: 'established', info, socket: secured });
+      else {
+        facts = info;
+        emit({ type: 'established', info, socket: secured });
+      }
     },
+    keyLog: (line) => lastWord.handleKeyLog(line),
     error(error) {
       fail(describeTlsFailure((error as NodeJS.ErrnoException).code, error.message));
     },
@@ -220,8 +237,23 @@ function createEngine<Info>(
     writing = false;
     for (let event = output.shift(); event !== undefined && !ended; event = output.shift()) deliver(event);
     if (ended) return;
+    if (refusing !== undefined) {
+      if (wasWriting || output.length > 0) schedule();
+      else sayLastWord(refusing);
+      return;
+    }
     if (!wasWriting) for (const bytes of input.splice(0)) wire.push(bytes);
     if (input.length > 0 || output.length > 0) schedule();
+  }
+
+  /** Everything else is out: the alert is the last record of the session. */
+  function sayLastWord(alert: number): void {
+    const record = facts === undefined ? undefined : lastWord.seal(alert, facts);
+    if (record !== undefined) listener.ciphertext(plain(record));
+    close();
+    const name = nameOfAlert(alert);
+    const failure: TlsFailure = { origin: 'local', code: 'PEER_REFUSED', text: 'the peer was refused' };
+    listener.failed(record === undefined ? failure : { ...failure, alert: { direction: 'sent', name } });
   }
 
   function deliver(event: Event): void {
@@ -273,6 +305,7 @@ function createEngine<Info>(
     input.length = 0;
     output.length = 0;
     messages.length = 0;
+    lastWord.wipe();
     socket?.destroy();
     wire.destroy();
   }
@@ -284,6 +317,7 @@ function createEngine<Info>(
       const client = start(wire, report);
       if (client === undefined) return;
       socket = client;
+      client.on('keylog', report.keyLog);
       client.on('error', report.error);
       client.once('secureConnect', () => {
         client.off('error', report.error);
@@ -297,14 +331,22 @@ function createEngine<Info>(
   return {
     handleCiphertext(bytes) {
       if (ended || bytes.length === 0) return;
+      lastWord.handleInput(bytes);
       input.push(Buffer.from(bytes));
       schedule();
     },
     handlePlaintext(bytes) {
       if (ended) return;
       if (established === undefined) throw misuse('plaintext before the TLS handshake is complete');
+      // The peer was judged: its session goes on, and no alert is made here any more.
+      lastWord.wipe();
       messages.push(Buffer.from(bytes));
       speak();
+    },
+    refuse(alert) {
+      if (ended || failing) return;
+      refusing = alert;
+      schedule();
     },
     exportKeyingMaterial(lengthBytes, label) {
       if (ended || established === undefined) throw misuse('keying material without an established TLS session');
@@ -342,7 +384,7 @@ const factsOf = (socket: TLSSocket): HandshakeFacts => ({
 
 /** A client's engine that tells what it was told, and leaves the judgement to others. */
 export const createFactsEngine = (context: SecureContext, listener: ListenerFor<HandshakeFacts>): TlsEngine =>
-  createEngine(listener, factsOf, (wire) => connect(wire, context));
+  createEngine('client', listener, factsOf, (wire) => connect(wire, context));
 
 /** Undefined where a certificate can't be read. */
 export function judgeHandshake(

@@ -220,7 +220,8 @@ function refreshed(
 // renegotiated inside TLS; OpenVPN's renegotiation is a TLS session of its own. Numbers of OpenSSL 3's ssl.h.
 const SECURE_OPTIONS = 0x4000 | 0x40000000 | 0x20000 | 0x400000;
 
-function readRevocationLists(source: MaterialSource, ports: Pick<MaterialPorts, 'read'>): readonly Uint8Array[] {
+/** DER of the CRLs of a source, at least one. */
+export function readRevocationLists(source: MaterialSource, ports: Pick<MaterialPorts, 'read'>): readonly Uint8Array[] {
   const what = `CRL: cannot read CRL from file ${sourceName(source)}`;
   return readBlocks('crl-verify', what, 'X509 CRL', source, ports).map((block) => {
     const der = pemBytes(block);

@@ -26,6 +26,9 @@ export function sentAlert(record: Uint8Array): string | undefined {
   return ALERT_NAMES.get(record[at + 6] ?? 0);
 }
 
+/** An alert in OpenSSL's words. */
+export const nameOfAlert = (alert: number): string => ALERT_NAMES.get(alert) ?? `alert ${alert}`;
+
 /** As SSL_alert_desc_string_long says it, from a code's words. */
 const alertName = (words: string): string =>
   words.toLowerCase().replaceAll('_', ' ').replace(/ ca$/, ' CA').replace('user cancelled', 'user canceled');

@@ -20,10 +20,10 @@ export function createPeerKeys(plane: DataPlane, peer: PeerHandle, log: Log): Pe
   const planeHandles = new Map<number, KeyHandle>();
   return {
     add(key) {
-      const { keyId, cipher, format, digest, material, limitBytes, limitPackets, limitBlocks } = key;
+      const { keyId, cipher, format, digest, material, madeSeconds, limitBytes, limitPackets, limitBlocks } = key;
       logKey(key, log);
-      const limits = { limitBytes, limitPackets, limitBlocks };
-      planeHandles.set(key.handle, plane.addKey(peer, { keyId, cipher, format, digest, material, ...limits }));
+      const rest = { madeSeconds, limitBytes, limitPackets, limitBlocks };
+      planeHandles.set(key.handle, plane.addKey(peer, { keyId, cipher, format, digest, material, ...rest }));
       wipe(material.seal);
       wipe(material.open);
     },

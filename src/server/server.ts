@@ -239,10 +239,12 @@ export class Server {
       signal,
     });
     if (!opened.kept || this.#device === undefined) {
-      const { endpoint, layer, mtuBytes, blockIpv6 } = opened;
+      const { endpoint, layer, mtuBytes, blockIpv6, unreachableFrom } = opened;
       const { clientToClient } = this.#options;
       const learnsAddresses = layer === 'tap';
-      this.#device = this.#plane.addDevice({ endpoint, layer, mtuBytes, blockIpv6, clientToClient, learnsAddresses });
+      this.#device = this.#plane.addDevice({
+        ...{ endpoint, layer, mtuBytes, blockIpv6, unreachableFrom, clientToClient, learnsAddresses },
+      });
     }
     if (!opened.kept) await host.route();
     const listeners = await openListeners(this.#config, this.#options, this.#listenerPorts(), signal);

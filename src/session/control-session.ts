@@ -77,6 +77,9 @@ export class ControlSession implements Session {
       get peerSessionId() {
         return session.#peer.sessionId;
       },
+      get unixSeconds() {
+        return session.#now.unixSeconds;
+      },
       wake: () => ports.wake(),
       emit: (event) => this.#emit(event),
     });

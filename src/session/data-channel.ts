@@ -72,6 +72,7 @@ export function makeDataKey(
   options: SessionOptions,
   sessionIds: { readonly own: Uint8Array; readonly peer: Uint8Array },
   first: boolean,
+  unixSeconds: number,
 ): Extract<SessionEvent, { type: 'data-key' }> {
   const material = key.exchange.deriveDataKeys({
     useExporter: channel.useExporter,
@@ -91,6 +92,7 @@ export function makeDataKey(
     format: channel.format,
     digest: channel.digest,
     material,
+    madeSeconds: Math.max(1, Math.floor(unixSeconds)),
     ...keyLimits(options, channel.cipher),
     first,
   };

@@ -53,6 +53,7 @@ export type SessionEvent =
       readonly format: 'epoch' | undefined;
       readonly digest: string;
       readonly material: DataKeyMaterial;
+      readonly madeSeconds: number;
       readonly limitBytes: number;
       readonly limitPackets: number;
       readonly limitBlocks: number | undefined;

@@ -3,7 +3,7 @@
 
 import type { KeyStateEvent } from '../control/key-state.ts';
 import type { TlsEstablished } from '../control/tls-engine.ts';
-import { verifyPeer } from '../control/verify-peer.ts';
+import { refusalAlert, verifyPeer } from '../control/verify-peer.ts';
 import { SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
 import { announcesCompression, compareOptionsStrings, compressedOptionsString } from '../wire/options-string.ts';
@@ -48,14 +48,15 @@ export class Handshake {
 
   /** The driver's verdict on the peer of a key that waits for one. */
   acceptPeer(key: SessionKey, verdict: { accept: true } | { accept: false; reason: string }, now: Instants): void {
-    if (key.phase.name !== 'verify') return;
+    if (key.phase.name !== 'verify' || key.refusal !== undefined) return;
     if (!verdict.accept) {
       const error = new SallyportError(`The peer's certificate was refused: ${verdict.reason}`, {
         code: 'SALLYPORT_CERTIFICATE',
         blame: 'peer',
         hint: 'The tls-verify script or the program that embeds Sallyport decides this.',
       });
-      if (!this.#refuseLater(key, key.phase.established, error, now)) this.#failTls(key, error, now);
+      const { established } = key.phase;
+      if (!this.#refuseLater(key, established, error, now)) this.#refuseNow(key, established, error);
       return;
     }
     key.phase = { name: 'credentials', established: key.phase.established };
@@ -97,7 +98,7 @@ export class Handshake {
         return;
       case 'failed':
         if (event.failure.alert !== undefined) this.#host.log(Level.tlsDebugLow, alertLine(event.failure.alert));
-        this.#failTls(key, tlsError(event.failure, this.#host.remoteText), now);
+        this.#failTls(key, this.#refusalOf(key) ?? tlsError(event.failure, this.#host.remoteText), now);
         return;
       default:
         event satisfies never;
@@ -110,7 +111,7 @@ export class Handshake {
     const judgement = verifyPeer(info, options.verify, now.unixSeconds);
     for (const [flags, text] of judgement.lines) log(flags, text);
     if (judgement.error !== undefined) {
-      if (!this.#refuseLater(key, info, judgement.error, now)) this.#failTls(key, judgement.error, now);
+      if (!this.#refuseLater(key, info, judgement.error, now)) this.#refuseNow(key, info, judgement.error);
       return;
     }
     key.phase = { name: 'verify', established: info };
@@ -153,7 +154,7 @@ export class Handshake {
     const stated = (text: string): string => (migrates ? compressedOptionsString(text) : text);
     if (options.tlsRole === 'server' && !this.#sendMessage(key, stated(options.optionsString))) return;
     for (const line of compareOptionsStrings(peer.optionsString, stated(options.expectedOptionsString))) {
-      log(Level.warning, line.replace(/[^\x20-\x7e]/g, '.'));
+      log(Level.optionsCompared, line.replace(/[^\x20-\x7e]/g, '.'));
     }
     if (options.judged !== true) {
       this.#ready(key, established, now);
@@ -190,6 +191,18 @@ export class Handshake {
     key.phase = { name: 'credentials', established };
     this.proceed(key, now);
     return true;
+  }
+
+  /** Ends TLS with the alert that says why; the session fails when that is out. */
+  #refuseNow(key: SessionKey, established: TlsEstablished, error: SallyportError): void {
+    key.refusal = error;
+    key.phase = { name: 'verify', established };
+    key.state.refuse(refusalAlert(established, this.#host.options.verify));
+  }
+
+  /** Why the peer of a session that is not judged by the driver was refused. */
+  #refusalOf(key: SessionKey): SallyportError | undefined {
+    return this.#host.options.judged === true ? undefined : key.refusal;
   }
 
   /** Sends our key method 2; false while credentials are missing. */

@@ -24,6 +24,8 @@ export interface RotationHost {
   readonly wraps: SessionWraps;
   readonly ownSessionId: Uint8Array;
   readonly peerSessionId: Uint8Array | undefined;
+  /** Now. */
+  readonly unixSeconds: number;
   wake(): void;
   emit(event: SessionEvent): void;
 }
@@ -163,13 +165,13 @@ export class KeyRotation {
   }
 
   #install(key: SessionKey, first: boolean): void {
-    const { options, crypto, ownSessionId, peerSessionId } = this.#host;
+    const { options, crypto, ownSessionId, peerSessionId, unixSeconds } = this.#host;
     if (this.#channel === undefined || peerSessionId === undefined || key.phase.name !== 'ready') {
       throw new Error('a data key needs an agreed data channel and a ready key');
     }
     const handle = this.#nextHandle++;
     const ids = { own: ownSessionId, peer: peerSessionId };
-    this.#host.emit(makeDataKey(this.#channel, key, handle, options, ids, first));
+    this.#host.emit(makeDataKey(this.#channel, key, handle, options, ids, first, unixSeconds));
     key.handle = handle;
     key.renegotiateAtMs = renegotiateAtMs(options, key.phase.readyMs, (length) => crypto.randomBytes(length));
     this.handleAcknowledged();

@@ -20,7 +20,7 @@ export interface SessionKey {
   /** The peer asked for it (a renegotiation). */
   readonly byPeer: boolean;
   phase: KeyPhase;
-  /** Why the peer of a judged session will be refused, once that is known. */
+  /** Why the peer is refused, once that is known: after the alert is out, or when the driver of a judged session says so. */
   refusal: SallyportError | undefined;
   /** Plaintext that came before the driver had judged the peer. */
   early: Uint8Array[];

@@ -3,6 +3,8 @@
 
 import { messageOf, SallyportError } from '../error.ts';
 import { Level, type Log } from '../log.ts';
+import { setDns, unsetDns } from './apply-dns.ts';
+import type { DnsPort } from './dns-port.ts';
 import type { Journal, JournalEntry, SeenBefore, StepOutcome } from './journal.ts';
 import { type DevicePort, HostError, type HostRoute, type NetworkPort, type OpenDevice } from './ports.ts';
 import {
@@ -19,6 +21,8 @@ import {
 export interface StepPorts {
   readonly device: DevicePort;
   readonly network: NetworkPort;
+  /** undefined: name servers are left alone. */
+  readonly dns?: DnsPort | undefined;
   /** Runs the script of an occasion, if there is one. Rejects only when the program has to end because of it (`up`, `down`). */
   runHook(hook: ScriptHook, device: string): Promise<void>;
 }
@@ -78,6 +82,9 @@ export async function applyStep(
       case 'say':
         if (step.onApply !== undefined) log(step.onApply.flags, step.onApply.text);
         outcome = { result: 'changed' };
+        break;
+      case 'set-dns':
+        outcome = await setDns(step, ports.dns, log);
         break;
       default:
         outcome = change(step, ports, log);
@@ -242,12 +249,19 @@ export async function undoEntries(
   // Scripts at the very end still want the name of the device that is gone by then.
   const name = deviceName(journal);
   for (const entry of journal.entries.filter(mine).reverse()) {
+    let done = true;
     try {
-      await undoEntry(entry, name, ports, log);
+      done = await undoEntry(entry, name, ports, log);
     } catch (error) {
-      failures++;
+      // What this host had before us is worth another try.
+      done = entry.step.kind !== 'remove-route' || isHostError(error, 'EEXIST');
       const { level, text } = undoFailure(entry.step, error);
       log(level, text);
+      failures++;
+    }
+    if (!done) {
+      journal.leave(entry.id);
+      continue;
     }
     try {
       journal.undone(entry.id);
@@ -259,18 +273,20 @@ export async function undoEntries(
   return failures;
 }
 
-async function undoEntry(entry: JournalEntry, name: string, ports: StepPorts, log: Log): Promise<void> {
+/** False where it still stands and that has been told. */
+async function undoEntry(entry: JournalEntry, name: string, ports: StepPorts, log: Log): Promise<boolean> {
   const { step } = entry;
-  if (step.kind === 'hook' && step.onUndo !== undefined) return ports.runHook(step.onUndo, name);
-  if (step.kind === 'say' && step.onUndo !== undefined) return log(step.onUndo.flags, step.onUndo.text);
+  if (step.kind === 'set-dns') return unsetDns(step, entry.outcome, ports.dns, log);
+  if (step.kind === 'hook' && step.onUndo !== undefined) await ports.runHook(step.onUndo, name);
+  if (step.kind === 'say' && step.onUndo !== undefined) log(step.onUndo.flags, step.onUndo.text);
   const change = inverse(step);
-  if (change === undefined) return;
   try {
-    revert(change, entry, ports, log);
+    if (change !== undefined) revert(change, entry, ports, log);
   } catch (error) {
     // A step that the process died in may not have happened at all.
     if (entry.outcome !== undefined) throw error;
   }
+  return true;
 }
 
 function revert(change: InverseChange, entry: JournalEntry, { device, network }: StepPorts, log: Log): void {

@@ -3,7 +3,9 @@
 import type { TunnelOptions } from '../config/config.ts';
 import type { DnsPlan, DnsServerPlan } from './plan.ts';
 
-const domainWords = new Set(['DOMAIN', 'ADAPTER-DOMAIN-SUFFIX']);
+const domainWords = new Set(['DOMAIN', 'ADAPTER-DOMAIN-SUFFIX', 'ADAPTER_DOMAIN_SUFFIX']);
+/** Addresses of one server. */
+const ADDRESS_LIMIT = 8;
 const addressWords = new Set(['DNS', 'DNS6']);
 const dnsWords = new Set([...domainWords, ...addressWords, 'DOMAIN-SEARCH']);
 
@@ -17,7 +19,11 @@ export function makeDnsPlan(options: TunnelOptions): DnsPlan {
     options.dhcpOptions.flatMap(([word, value]) =>
       word !== undefined && value !== undefined && words.has(word) ? [value] : [],
     );
-  const addresses = values(addressWords).map((address) => ({ address, port: undefined }));
+  // IPv4 first, as the C program has them.
+  const stated = values(addressWords);
+  const addresses = [...stated.filter((each) => !each.includes(':')), ...stated.filter((each) => each.includes(':'))]
+    .slice(0, ADDRESS_LIMIT)
+    .map((address) => ({ address, port: undefined }));
   // The last domain stated is the one; it leads the search list.
   const domain = values(domainWords).at(-1);
   const searched = values(new Set(['DOMAIN-SEARCH']));

@@ -11,6 +11,10 @@ export interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
+export interface DeviceAddress extends InterfaceAddress {
+  readonly device: string;
+}
+
 /** One way out of the host. */
 export interface GatewayFacts {
   /** Undefined when the destination is on the link itself. */
@@ -33,7 +37,16 @@ export interface HostFacts {
   /** The default routes of the main table, kept so that they can be put back exactly. */
   readonly defaultRoutes4: readonly HostRoute[];
   readonly defaultRoutes6: readonly HostRoute[];
+  /** Every address of the host before the tunnel. */
+  readonly addresses: readonly DeviceAddress[];
+  /** Metrics of routes that another tunnel refuses IPv6 with: ours stand beside them, and go alone. */
+  readonly refusingMetrics6: readonly number[];
 }
+
+/** One of those that a tunnel refuses (ipv6-leak.ts). */
+const A_REFUSED_PREFIX = '2000::/4';
+/** Of a route of IPv6 without one. */
+const KERNEL_METRIC6 = 1024;
 
 /** Asks the host for the facts a plan needs, for a server at `server` (address text, undefined when there is none). */
 export function readHostFacts(network: NetworkPort, server: string | undefined, log: Log): HostFacts {
@@ -52,6 +65,10 @@ export function readHostFacts(network: NetworkPort, server: string | undefined, 
     serverGateway6: family === 6 ? toServer : netGateway6,
     defaultRoutes4,
     defaultRoutes6,
+    addresses: attempt(() => network.addresses()) ?? [],
+    refusingMetrics6: (attempt(() => network.routesTo(A_REFUSED_PREFIX)) ?? []).flatMap(({ type, table, metric }) =>
+      type === 'unreachable' && table === undefined ? (metric ?? KERNEL_METRIC6) : [],
+    ),
   };
 }
 
@@ -106,6 +123,18 @@ function sayGateway6(facts: GatewayFacts | undefined, log: Log): void {
   }
   const onLink = facts.gateway === undefined ? ' ON_LINK' : '';
   log(Level.routeChange, `ROUTE6_GATEWAY ${facts.gateway ?? '::'}${onLink} IFACE=${facts.device}`);
+}
+
+/** The C program's note at every TLS server whose way out is in one of the networks that every home router has. */
+export function noteCommonSubnet({ netGateway4 }: HostFacts, log: Log): void {
+  if (netGateway4?.gateway === undefined || netGateway4.prefixLength === undefined) return;
+  const bytes = parseAddress(netGateway4.gateway);
+  const network = bytes === undefined ? '' : formatAddress(networkOf(bytes, netGateway4.prefixLength));
+  if (network !== '192.168.0.0' && network !== '192.168.1.0') return;
+  log(
+    Level.warning,
+    'NOTE: your local LAN uses the extremely common subnet address 192.168.0.x or 192.168.1.x.  Be aware that this might create routing conflicts if you connect to the VPN server from public locations such as internet cafes that use the same subnet.',
+  );
 }
 
 /** A question that the host refuses to answer counts as unknown. */

@@ -22,6 +22,8 @@ export interface TunnelHost {
    * of ours to the server follows the host's default route first.
    */
   follow(server: SocketAddress): string | undefined;
+  /** Sets the host's name servers again where another program has written over them. Never rejects. */
+  refreshDns(): Promise<void>;
   /** What a script of this type would see now. */
   scriptEnvironment(type: string): ScriptEnvironment;
   /** Gives up privileges, once. */
@@ -55,6 +57,8 @@ export interface OpenTunnel {
   readonly layer: DeviceOptions['layer'];
   readonly mtuBytes: number;
   readonly blockIpv6: boolean;
+  /** The other end's IPv6 address, which answers under `blockIpv6`. */
+  readonly unreachableFrom: string | undefined;
   /** Whether it is the very device of the last attempt. */
   readonly kept: boolean;
   readonly name: string;

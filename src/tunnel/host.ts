@@ -8,18 +8,23 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
+import type { DnsApplied, DnsPort } from './dns-port.ts';
+import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
-import { type HostFacts, readHostFacts } from './host-facts.ts';
+import { type HostFacts, noteCommonSubnet, readHostFacts } from './host-facts.ts';
 import type { ConnectionScripts, OpenTunnel, TunnelHost, TunnelRequest } from './host-port.ts';
-import { Journal, type JournalRecord } from './journal.ts';
+import { type Ipv6LeakRule, ipv6LeakRule } from './ipv6-leak.ts';
+import { Journal, type JournalEntry, type JournalRecord } from './journal.ts';
 import { makeTunnelPlan } from './make-plan.ts';
+import { leftOutLine, onlyItsNetworks } from './only-its-networks.ts';
 import type { TunnelPlan } from './plan.ts';
 import { type PlannedSteps, planSteps } from './plan-steps.ts';
 import { namesToResolve } from './planning.ts';
 import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort, OpenDevice, ScriptPort } from './ports.ts';
 import { applyPrivileges, type PrivilegePort, planPrivileges } from './privileges.ts';
 import {
+  dnsEnvironment,
   ipChangeArguments,
   type ScriptFacts,
   scriptArguments,
@@ -34,7 +39,7 @@ import {
   ScriptRunner,
   scriptFor,
 } from './script-plan.ts';
-import type { ScriptHook } from './step.ts';
+import { bindDevice, type ScriptHook } from './step.ts';
 import { trackedCertificate } from './tracked-fields.ts';
 import { type PlacedStep, planUpdate } from './update-steps.ts';
 
@@ -44,6 +49,10 @@ export interface HostPorts {
   readonly scripts: ScriptPort;
   readonly certificateFiles?: CertificateFiles | undefined;
   readonly downRoot?: readonly DownRootPort[];
+  /** Sets name servers of the host; undefined: they are left alone. */
+  readonly dns?: DnsPort | undefined;
+  /** Runs the program of `dns-updown` with the rights that this process began with; undefined: as any other script. */
+  readonly runDnsUpdown?: ((environment: ScriptEnvironment) => ReturnType<ScriptPort['run']>) | undefined;
   readonly privileges: PrivilegePort;
   readonly resolver: ResolverPort;
   /** Keeps each record of the journal where another process finds it, before the step that it announces. */
@@ -76,6 +85,9 @@ export class Host implements TunnelHost, ConnectionScripts {
   #facts: ScriptFacts;
   #standing: Standing | undefined;
   #dropped = false;
+  #dnsCount = 0;
+  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
     this.#config = config;
@@ -135,11 +147,18 @@ export class Host implements TunnelHost, ConnectionScripts {
     await this.#script('ipchange', ipChangeArguments(remote));
   }
 
-  async open(request: TunnelRequest): Promise<OpenTunnel> {
+  async open(stated: TunnelRequest): Promise<OpenTunnel> {
+    const request = this.#scoped(stated);
     const pushed = pushedText(request.tunnel);
     if (this.#standing !== undefined) {
       this.#ports.log(Level.info, `Preserving previous TUN/TAP instance: ${this.#standing.device.name}`);
       if (this.#standing.pushed === pushed) return this.#keep(this.#standing, request.tunnel);
+      if (this.#dropped && this.#standing.complete && !this.#ports.devices.mayOpen(this.#config.device.node)) {
+        const text =
+          'NOTE: Pulled options changed on restart; rights for another device were given up, so this one gets them.';
+        this.#ports.log(Level.info, text);
+        return this.#update(this.#standing, request);
+      }
       this.#ports.log(
         Level.info,
         'NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.',
@@ -147,6 +166,7 @@ export class Host implements TunnelHost, ConnectionScripts {
       await this.#closeDevice(request.letGo);
     }
     const facts = readHostFacts(this.#ports.network, serverOf(request), this.#ports.log);
+    if (this.#config.tls.role === 'server') noteCommonSubnet(facts, this.#ports.log);
     const { plan, steps } = await this.#plan(request, facts);
     this.#facts = { ...this.#facts, options: request.tunnel, plan, redirectGateway: undefined, signal: undefined };
     await applySteps(steps.device, this.#journal, this.#stepPorts('init'), this.#ports.log);
@@ -155,13 +175,21 @@ export class Host implements TunnelHost, ConnectionScripts {
     return this.#opened(this.#standing, false);
   }
 
-  async update(request: TunnelRequest): Promise<OpenTunnel> {
+  async update(stated: TunnelRequest): Promise<OpenTunnel> {
     const standing = this.#standing;
     if (standing === undefined || !standing.complete) throw new Error('no tunnel is up that could be updated');
+    return this.#update(standing, this.#scoped(stated));
+  }
+
+  async #update(standing: Standing, request: TunnelRequest): Promise<OpenTunnel> {
     const { log } = this.#ports;
     const { name } = standing.device;
     const ports = this.#stepPorts('init');
     const { plan, steps } = await this.#plan(request, standing.facts);
+    // A restart has taken them out.
+    const stands = this.#journal.entries.some(({ step }) => setsDns(step));
+    const dnsChanges = !stands || JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
+    if (dnsChanges) await this.#unsetDns(ports);
     const update = planUpdate(this.#journal.entries, steps, name);
     const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);
     const apply = async (placed: readonly PlacedStep[]): Promise<void> => {
@@ -176,6 +204,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     this.#standing = { ...standing, plan, steps, pushed: pushedText(request.tunnel) };
     await apply(update.device);
     if (update.replacedMtu !== undefined) this.#journal.undone(update.replacedMtu);
+    if (dnsChanges) await this.#setDns(steps, name);
     await ports.runHook('up', name);
     if (!this.#config.routeNoexec) this.#facts = { ...this.#facts, redirectGateway: plan.redirect4 };
     await apply(update.routes);
@@ -210,6 +239,29 @@ export class Host implements TunnelHost, ConnectionScripts {
     }
   }
 
+  refreshDns(): Promise<void> {
+    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
+    return this.#dnsTurn;
+  }
+
+  async #refreshDns(): Promise<void> {
+    const [standing, applied, { dns, log }] = [this.#standing, this.#journal.dns, this.#ports];
+    if (!standing?.complete || applied === undefined || (await dns?.stands(applied)) !== false) return;
+    log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
+    await this.#unsetDns(this.#stepPorts('init'));
+    await this.#setDns(standing.steps, standing.device.name);
+  }
+
+  /** The name servers that this tunnel has set on the host, if any. */
+  get dns(): DnsApplied | undefined {
+    return this.#journal.dns;
+  }
+
+  /** What stands on the host of what this tunnel has done to it, oldest first. */
+  get changes(): readonly JournalEntry[] {
+    return this.#journal.entries;
+  }
+
   scriptEnvironment(type: string): ScriptEnvironment {
     return scriptEnvironment(type, this.#facts);
   }
@@ -224,10 +276,12 @@ export class Host implements TunnelHost, ConnectionScripts {
     reason: { signal: string; signalText: string; keep: boolean },
     letGo: () => Promise<void>,
   ): Promise<void> {
+    await this.#dnsTurn;
     const standing = this.#standing;
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
     this.#facts = { ...this.#facts, signal };
+    await this.#unsetDns(this.#stepPorts('init'));
     if (!reason.keep || !standing.complete) {
       await this.#closeDevice(letGo);
       return;
@@ -239,6 +293,7 @@ export class Host implements TunnelHost, ConnectionScripts {
 
   async #keep(standing: Standing, tunnel: TunnelOptions): Promise<OpenTunnel> {
     this.#facts = { ...this.#facts, options: tunnel, signal: undefined };
+    await this.#setDns(standing.steps, standing.device.name);
     if (runsOnRestart('up', this.#config.scripts)) {
       this.#runIn('restart', standing.device.name);
       await this.#script('up', scriptArguments(standing.plan, { device: standing.device.name, context: 'restart' }));
@@ -255,11 +310,21 @@ export class Host implements TunnelHost, ConnectionScripts {
       layer: plan.layer,
       mtuBytes: plan.mtuBytes,
       blockIpv6: plan.blockIpv6,
+      unreachableFrom: plan.address6?.remote,
       kept,
       name: device.name,
       linkAddress: plan.layer === 'tap' && device.fd >= 0 ? this.#linkAddressOf(device.name) : undefined,
       plan: onDevice(plan, device.name),
     };
+  }
+
+  /** Under only-its-networks the tunnel is planned, and scripts are told, without what would make it the way to everything. */
+  #scoped(request: TunnelRequest): TunnelRequest {
+    if (!this.#config.onlyItsNetworks) return request;
+    const { options, leftOut } = onlyItsNetworks(request.tunnel);
+    const line = leftOutLine(leftOut);
+    if (line !== undefined) this.#ports.log(Level.info, line);
+    return { ...request, tunnel: options };
   }
 
   #linkAddressOf(device: string): string | undefined {
@@ -269,6 +334,16 @@ export class Host implements TunnelHost, ConnectionScripts {
       this.#ports.log(Level.warning, `WARNING: the Ethernet address of ${device} is not known: ${messageOf(error)}`);
       return undefined;
     }
+  }
+
+  /** Name servers go first: what asks them would wait for a tunnel that is going. */
+  async #unsetDns(ports: StepPorts): Promise<void> {
+    await undoEntries(this.#journal, ({ step }) => setsDns(step), ports, this.#ports.log);
+  }
+
+  async #setDns({ dns }: PlannedSteps, device: string): Promise<void> {
+    const ports = this.#stepPorts('init');
+    for (const step of dns) await applyStep(bindDevice(step, device), this.#journal, ports, this.#ports.log);
   }
 
   async #closeDevice(letGo: () => Promise<void>): Promise<void> {
@@ -289,11 +364,16 @@ export class Host implements TunnelHost, ConnectionScripts {
       tunMtuBytes: tunnel.tunMtuBytes ?? profile.tunMtuBytes,
       server: serverOf(request),
       ifconfigNowarn: this.#config.ifconfigNowarn,
+      ipv6Leak: this.#ipv6LeakRule(tunnel),
+      namesOverlaps: this.#config.mode !== 'server',
       facts,
       resolved: await this.#resolveNames(tunnel, signal),
     });
     for (const { flags, text } of lines) this.#ports.log(flags, text);
+    const by = dnsSetter(this.#config.scripts, this.#ports.dns !== undefined);
+    const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++this.#dnsCount}`;
     const steps = planSteps(plan, {
+      dns: by === undefined ? undefined : { by, id, onlyItsNetworks: this.#config.onlyItsNetworks },
       node: this.#config.device.node,
       txQueueLength: tunnel.txQueueLength,
       ifconfigNoexec: this.#config.ifconfigNoexec,
@@ -301,6 +381,12 @@ export class Host implements TunnelHost, ConnectionScripts {
       downPre: this.#config.scripts.downPre,
     });
     return { plan, steps };
+  }
+
+  /** A server's own routes are its business. */
+  #ipv6LeakRule({ blockIpv6 }: TunnelOptions): Ipv6LeakRule | undefined {
+    const { mode, blockIpv6Leak, routeNoexec } = this.#config;
+    return mode === 'server' ? undefined : ipv6LeakRule({ blockIpv6Leak, blockIpv6, routeNoexec });
   }
 
   /** Names in routes (allow-pull-fqdn, or the profile's own); one that can't be resolved fails its route alone. */
@@ -321,6 +407,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     return {
       device: this.#ports.devices,
       network: this.#ports.network,
+      dns: this.#ports.dns,
       runHook: (hook, device) => this.#hook(hook, device, context),
     };
   }
@@ -328,9 +415,22 @@ export class Host implements TunnelHost, ConnectionScripts {
   async #hook(hook: ScriptHook, device: string, context: 'init' | 'restart'): Promise<void> {
     const { plan } = this.#facts;
     if (plan === undefined) return;
+    if (hook === 'dns-up' || hook === 'dns-down') return this.#dnsUpdown(hook, device, plan);
     this.#runIn(context, device);
     await this.#askDownRoot(hook);
     await this.#script(hook, hook === 'route-up' ? [] : scriptArguments(plan, { device, context }));
+  }
+
+  async #dnsUpdown(hook: 'dns-up' | 'dns-down', device: string, plan: TunnelPlan): Promise<void> {
+    const { scripts } = this.#config;
+    const { log, runDnsUpdown } = this.#ports;
+    const argv = scripts.dnsUpdown;
+    if (argv === undefined || typeof argv === 'string') return;
+    const environment = dnsEnvironment(hook, device, plan);
+    const run =
+      runDnsUpdown ?? ((all: ScriptEnvironment) => this.#ports.scripts.run(argv, all, { timeoutMs: undefined }));
+    const status = await this.#runner.runDnsUpdown(argv, () => run(environment));
+    log(Level.info, `dns ${hook === 'dns-up' ? 'up' : 'down'} command exited with status ${status}`);
   }
 
   /** Before the script of the same occasion, as plug-ins are. */

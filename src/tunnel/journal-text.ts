@@ -12,6 +12,8 @@
 import { parseAddress } from '../ip/address.ts';
 import { type PrefixText, parsePrefix } from '../ip/prefix.ts';
 import type { JournalRecord, SeenBefore, StepOutcome } from './journal.ts';
+import { readDnsApplied, readSetDns } from './journal-dns.ts';
+import { type Fields, fieldsOf, isCount } from './journal-fields.ts';
 import type { HostRoute } from './ports.ts';
 import type { TunnelStep } from './step.ts';
 
@@ -55,8 +57,6 @@ export function parseJournal(text: string): ReadJournal | undefined {
   }
   return { owner, records };
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 function parseJson(text: string): Fields | undefined {
   try {
@@ -109,6 +109,10 @@ function readOutcome(fields: Fields | undefined): StepOutcome | undefined {
         device: { name: device.name, index: device.index, fd: -1, persistent: device.persistent },
       };
     }
+    case 'dns': {
+      const applied = readDnsApplied(fieldsOf(fields.applied));
+      return applied && { result: 'dns', applied };
+    }
     default:
       return undefined;
   }
@@ -139,6 +143,8 @@ function readStep(fields: Fields | undefined): TunnelStep | undefined {
       const route = readRoute(fieldsOf(fields.route));
       return route && { kind: fields.kind, route };
     }
+    case 'set-dns':
+      return readSetDns(fields);
     case 'open-device':
     case 'set-link-address':
     case 'set-mtu':
@@ -153,18 +159,22 @@ function readStep(fields: Fields | undefined): TunnelStep | undefined {
 
 function readRoute(fields: Fields | undefined): HostRoute | undefined {
   if (fields === undefined) return undefined;
-  const { prefix, gateway, device, metric, table, exact } = fields;
+  const { prefix, gateway, device, metric, table, type, exact } = fields;
   if (!isPrefix(prefix) || !isOptional(gateway, isAddress) || !isOptional(device, isName)) return undefined;
   if (!isOptional(metric, isCount) || !isOptional(table, isCount) || !isOptional(exact, isHex)) return undefined;
-  return { prefix, gateway, device, metric, table, ...(exact === undefined ? {} : { exact }) };
+  if (type !== undefined && type !== 'unreachable') return undefined;
+  return {
+    prefix,
+    gateway,
+    device,
+    metric,
+    table,
+    ...(type === undefined ? {} : { type }),
+    ...(exact === undefined ? {} : { exact }),
+  };
 }
 
-const fieldsOf = (value: unknown): Fields | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
-
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 256;
-const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
 /** Names of devices have at most 15 bytes in the kernel, and neither blanks nor slashes. */
 const isName = (value: unknown): value is string => typeof value === 'string' && /^[^\s/:]{1,15}$/.test(value);
 const isAddress = (value: unknown): value is string => typeof value === 'string' && parseAddress(value) !== undefined;

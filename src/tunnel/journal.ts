@@ -1,6 +1,7 @@
 // What has been done to the host and not yet undone. Each record is handed to `write` before the step it announces, so
 // that a journal on disk lets the next start finish what a killed process left behind.
 
+import type { DnsApplied } from './dns-port.ts';
 import type { OpenDevice } from './ports.ts';
 import type { TunnelStep } from './step.ts';
 
@@ -9,6 +10,7 @@ export type StepOutcome =
   | { readonly result: 'changed' }
   | { readonly result: 'existed' }
   | { readonly result: 'opened'; readonly device: OpenDevice }
+  | { readonly result: 'dns'; readonly applied: DnsApplied }
   | { readonly result: 'failed' };
 
 /** What the host looked like where a step was about to change it: how another process can tell later whose it is. */
@@ -69,6 +71,12 @@ export class Journal {
     return undefined;
   }
 
+  /** The name servers that stand, if any. */
+  get dns(): DnsApplied | undefined {
+    for (const { outcome } of this.#entries) if (outcome?.result === 'dns') return outcome.applied;
+    return undefined;
+  }
+
   /** A step is about to be done: the newest, or one that belongs in front of a standing one. */
   begin(step: TunnelStep, before?: number, seen?: SeenBefore): number {
     const record: JournalRecord = {
@@ -89,6 +97,11 @@ export class Journal {
 
   undone(id: number): void {
     this.#keep({ record: 'undone', id });
+  }
+
+  /** It could not be undone, and is left to who comes after this process: the record stays. */
+  leave(id: number): void {
+    this.#remove(id);
   }
 
   /** What has happened counts, even if it can't be written down any more. */

@@ -7,6 +7,7 @@ import { type AddressBytes, formatAddress, parseAddress } from '../ip/address.ts
 import { lastAddressOf, lengthToNetmask, netmaskToLength, networkOf, prefixContains } from '../ip/prefix.ts';
 import { Level, type LogFlags } from '../log.ts';
 import { makeDnsPlan } from './dns-plan.ts';
+import { warnOfOverlaps } from './overlap.ts';
 import type { TunnelAddress4, TunnelAddress6, TunnelPlan } from './plan.ts';
 import { addresses4, isPointToPoint, type RoutePlanning, type TunnelPlanInput } from './planning.ts';
 import { planRoutes4 } from './routes4.ts';
@@ -41,7 +42,9 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
   const address4 = planAddress4(planning);
   const address6 = planAddress6(options);
   const routes4 = planRoutes4(planning, address4);
-  const routes6 = planRoutes6(planning, address6);
+  const routes6 = planRoutes6(planning, address6, address4 === undefined ? [] : routes4.through);
+  const routes = [...routes4.routes, ...routes6.routes];
+  warnOfOverlaps(planning, { address4, address6, routes: [...routes4.through, ...routes6.routes] });
   const plan: TunnelPlan = {
     device: device.name,
     layer: device.type,
@@ -51,11 +54,12 @@ export function makeTunnelPlan(input: TunnelPlanInput): PlannedTunnel {
     address4,
     address6,
     replacedRoutes: routes4.replaced,
-    routes: [...routes4.routes, ...routes6.routes],
+    routes,
     dns: makeDnsPlan(options),
     redirect4: routes4.redirected,
     redirect6: routes6.redirected,
     blockIpv6: options.blockIpv6,
+    ipv6Leak: routes6.leak,
     vpnGateway4: routes4.vpnGateway,
     vpnGateway6: routes6.vpnGateway,
     netGateway4: facts.netGateway4 === undefined ? undefined : (facts.netGateway4.gateway ?? '0.0.0.0'),

@@ -30,7 +30,7 @@ export interface MssLimit {
 }
 
 interface CipherSizes {
-  readonly kind: 'aead' | 'cbc' | 'none';
+  readonly kind: 'aead' | 'cbc' | 'feedback' | 'none';
   readonly blockBytes: number;
   readonly ivBytes: number;
   readonly tagBytes: number;
@@ -41,6 +41,9 @@ const aead: CipherSizes = { kind: 'aead', blockBytes: 16, ivBytes: 12, tagBytes:
 const chacha: CipherSizes = { ...aead, blockBytes: 1 };
 const cbc128: CipherSizes = { kind: 'cbc', blockBytes: 16, ivBytes: 16, tagBytes: 0 };
 const cbc64: CipherSizes = { kind: 'cbc', blockBytes: 8, ivBytes: 8, tagBytes: 0 };
+/** CFB and OFB: the packet-id with its time is in the IV, and the C program counts it once more. */
+const feedback128: CipherSizes = { ...cbc128, kind: 'feedback' };
+const feedback64: CipherSizes = { ...cbc64, kind: 'feedback' };
 const noCipher: CipherSizes = { kind: 'none', blockBytes: 0, ivBytes: 0, tagBytes: 0 };
 
 const digestBytes: ReadonlyMap<string, number> = new Map([
@@ -76,6 +79,7 @@ const fragmentHeaderBytes = 4;
 /** Without the AEAD epoch format. */
 const packetIdBytes = 4;
 const epochPacketIdBytes = 8;
+const timedPacketIdBytes = 8;
 
 /** The MSS bound of a connection; undefined where `mssfix 0` turns it off or nothing sensible is left. */
 export function mssLimit(shape: PacketShape, options: SizeOptions): MssLimit | undefined {
@@ -108,7 +112,7 @@ export function optionsLinkMtu(
   const sizes = cipherSizes(shape.cipher ?? 'BF-CBC');
   const header =
     1 +
-    packetIdBytes +
+    (sizes.kind === 'feedback' ? timedPacketIdBytes : packetIdBytes) +
     streamBytes(shape) +
     sizes.ivBytes +
     sizes.blockBytes +
@@ -148,9 +152,15 @@ function outerBytes({ outerFamily, transport }: PacketShape): number {
 /** Our own bytes around the encrypted payload. */
 function headerBytes(shape: PacketShape, sizes: CipherSizes): number {
   const opcode = shape.peerId ? 4 : 1;
-  const packetId = sizes.kind === 'cbc' ? 0 : shape.epochFormat ? epochPacketIdBytes : packetIdBytes;
-  const iv = sizes.kind === 'cbc' ? sizes.ivBytes : 0;
-  return opcode + packetId + streamBytes(shape) + iv + authenticationBytes(shape.digest, sizes);
+  const iv = sizes.kind === 'aead' ? 0 : sizes.ivBytes;
+  return opcode + clearIdBytes(shape, sizes) + streamBytes(shape) + iv + authenticationBytes(shape.digest, sizes);
+}
+
+/** A packet-id outside what is encrypted. */
+function clearIdBytes({ epochFormat }: Pick<PacketShape, 'epochFormat'>, { kind }: CipherSizes): number {
+  if (kind === 'cbc') return 0;
+  if (kind === 'feedback') return timedPacketIdBytes;
+  return epochFormat ? epochPacketIdBytes : packetIdBytes;
 }
 
 function authenticationBytes(digest: string, sizes: CipherSizes): number {
@@ -184,6 +194,7 @@ function cipherSizes(name: string): CipherSizes {
   if (upper === 'NONE') return noCipher;
   if (upper === 'CHACHA20-POLY1305') return chacha;
   if (upper.endsWith('-GCM')) return aead;
-  if (/^(AES|CAMELLIA|ARIA|SEED|SM4)-/.test(upper)) return cbc128;
-  return cbc64;
+  const feedback = !upper.endsWith('-CBC');
+  if (/^(AES|CAMELLIA|ARIA|SEED|SM4)-/.test(upper)) return feedback ? feedback128 : cbc128;
+  return feedback ? feedback64 : cbc64;
 }

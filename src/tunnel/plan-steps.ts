@@ -1,10 +1,13 @@
 // A plan as the ordered list of steps that make it so.
 
 import { Level } from '../log.ts';
+import { type DnsContext, dnsSteps } from './dns-steps.ts';
 import type { PlannedRoute, TunnelPlan } from './plan.ts';
 import { TUNNEL_DEVICE, type TunnelStep } from './step.ts';
 
 export interface StepContext {
+  /** Who sets name servers; undefined: nobody. */
+  readonly dns?: DnsContext | undefined;
   readonly node: string | undefined;
   readonly txQueueLength: number | undefined;
   /** `ifconfig-noexec`: a script sets addresses, MTU and link. */
@@ -19,16 +22,19 @@ export interface StepContext {
 export interface PlannedSteps {
   /** Opens and configures the device and runs `up`. */
   readonly device: readonly TunnelStep[];
+  /** Those of `device` that set name servers: they go first at every end, and come back where the device stays. */
+  readonly dns: readonly TunnelStep[];
   /** Adds the routes and runs `route-up`. */
   readonly routes: readonly TunnelStep[];
 }
 
 /** The steps of a plan in the C program's order; undone in reverse they give its order on the way down. */
 export function planSteps(plan: TunnelPlan, context: StepContext): PlannedSteps {
-  return { device: deviceSteps(plan, context), routes: routeSteps(plan, context) };
+  const dns = context.dns === undefined ? [] : dnsSteps(plan, context.dns);
+  return { device: deviceSteps(plan, context, dns), dns, routes: routeSteps(plan, context) };
 }
 
-function deviceSteps(plan: TunnelPlan, context: StepContext): TunnelStep[] {
+function deviceSteps(plan: TunnelPlan, context: StepContext, dns: readonly TunnelStep[]): TunnelStep[] {
   const { node, txQueueLength, downPre } = context;
   const down: TunnelStep = { kind: 'hook', onApply: undefined, onUndo: 'down' };
   return [
@@ -40,6 +46,7 @@ function deviceSteps(plan: TunnelPlan, context: StepContext): TunnelStep[] {
     ...(context.ifconfigNoexec || plan.layer === 'null' ? [] : configureSteps(plan)),
     { kind: 'say', onApply: undefined, onUndo: { flags: Level.close, text: 'Closing TUN/TAP interface' } },
     ...(downPre ? [down] : []),
+    ...dns,
     { kind: 'hook', onApply: 'up', onUndo: undefined },
   ];
 }
@@ -88,8 +95,9 @@ function splitAtDefault(plan: TunnelPlan): [PlannedRoute[], PlannedRoute[]] {
 }
 
 function addRoute(route: PlannedRoute, plan: TunnelPlan): TunnelStep {
-  const { prefix, gateway, metric, table, statedGateway } = route;
+  const { prefix, gateway, metric, table, type, statedGateway } = route;
   const outside = route.origin === 'host-route' || route.origin === 'bypass';
   const device = !outside && route.device === plan.device ? TUNNEL_DEVICE : route.device;
-  return { kind: 'add-route', route: { prefix, gateway, device, metric, table }, shownGateway: statedGateway };
+  const kind = type === undefined ? {} : { type };
+  return { kind: 'add-route', route: { prefix, gateway, device, metric, table, ...kind }, shownGateway: statedGateway };
 }

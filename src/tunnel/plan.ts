@@ -2,6 +2,8 @@
 // configuration and the host's present state.
 
 import type { PrefixText } from '../ip/prefix.ts';
+import type { DnsServerWanted } from './dns-port.ts';
+import type { Ipv6Leak } from './ipv6-leak.ts';
 import type { HostRoute } from './ports.ts';
 
 export interface TunnelAddress4 {
@@ -30,19 +32,22 @@ export interface PlannedRoute {
   readonly device: string | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** A route that refuses what would take it. */
+  readonly type?: 'unreachable' | undefined;
   /** Why it is there, for the log and `explain`. */
-  readonly origin: 'server' | 'client' | 'redirect-gateway' | 'host-route' | 'bypass' | 'topology' | 'block-local';
+  readonly origin:
+    | 'server'
+    | 'client'
+    | 'redirect-gateway'
+    | 'host-route'
+    | 'bypass'
+    | 'topology'
+    | 'block-local'
+    | 'ipv6-leak';
 }
 
 /** DNS as `--dns` and `dhcp-option` state it. */
-export interface DnsServerPlan {
-  readonly priority: number;
-  readonly addresses: readonly { readonly address: string; readonly port: number | undefined }[];
-  readonly resolveDomains: readonly string[];
-  readonly dnssec: 'yes' | 'no' | 'optional' | undefined;
-  readonly transport: 'plain' | 'DoT' | 'DoH' | undefined;
-  readonly sni: string | undefined;
-}
+export type DnsServerPlan = DnsServerWanted;
 
 export interface DnsPlan {
   readonly servers: readonly DnsServerPlan[];
@@ -67,6 +72,8 @@ export interface TunnelPlan {
   readonly redirect4: boolean;
   readonly redirect6: boolean;
   readonly blockIpv6: boolean;
+  /** IPv6 while the tunnel takes all IPv4 and no IPv6. */
+  readonly ipv6Leak: Ipv6Leak;
   /** `route_vpn_gateway`, `route_ipv6_gateway` … resolved. */
   readonly vpnGateway4: string | undefined;
   readonly vpnGateway6: string | undefined;

@@ -4,6 +4,7 @@ import type { Config, RedirectFlags, TunnelOptions } from '../config/config.ts';
 import { type AddressBytes, parseAddress } from '../ip/address.ts';
 import type { LogFlags } from '../log.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { Ipv6LeakRule } from './ipv6-leak.ts';
 
 export interface TunnelPlanInput {
   readonly device: Config['device'];
@@ -16,6 +17,10 @@ export interface TunnelPlanInput {
   readonly server: string | undefined;
   /** `ifconfig-nowarn`: nothing is said about addresses that look like a mistake. */
   readonly ifconfigNowarn?: boolean | undefined;
+  /** What is done about IPv6 that goes past the tunnel; undefined: nothing, and nothing is said. */
+  readonly ipv6Leak?: Ipv6LeakRule | undefined;
+  /** Whether networks that are at both ends are named. */
+  readonly namesOverlaps?: boolean | undefined;
   readonly facts: HostFacts;
   /** Addresses of the names that `namesToResolve` lists; a name without one fails its route alone. */
   readonly resolved: ReadonlyMap<string, readonly string[]>;

@@ -25,6 +25,8 @@ export interface DevicePort {
     txQueueLength: number | undefined;
   }): OpenDevice;
   close(device: OpenDevice): void;
+  /** Whether this process may still open one, as far as files go: rights may have been given up, and the root changed. */
+  mayOpen(node: string | undefined): boolean;
 }
 
 export interface HostRoute {
@@ -33,6 +35,8 @@ export interface HostRoute {
   readonly device: string | undefined;
   readonly metric: number | undefined;
   readonly table: number | undefined;
+  /** A route that refuses; absent for one that leads somewhere. The device of an IPv6 one is `lo`, as the kernel tells it. */
+  readonly type?: 'unreachable' | 'blackhole' | 'prohibit' | undefined;
   /** Only in what `defaultRoutes` returns: all that the kernel says of the route, opaque text; `addRoute` puts exactly that back. */
   readonly exact?: string | undefined;
 }
@@ -75,6 +79,8 @@ export interface NetworkPort {
   linkAddressOf(device: string): string | undefined;
   /** Addresses with prefix length of one device, for redirect-gateway's block-local and overlap tests. */
   addressesOf(device: string): readonly { readonly address: string; readonly prefixLength: number }[];
+  /** Every address of every device. */
+  addresses(): readonly { readonly device: string; readonly address: string; readonly prefixLength: number }[];
 }
 
 /** Where certificates of a peer are put for scripts (`tls-export-cert`). */

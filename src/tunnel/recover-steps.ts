@@ -3,6 +3,7 @@
 // routes; what stays is what was changed elsewhere, and devices that outlive their process.
 
 import { messageOf } from '../error.ts';
+import type { DnsApplied, DnsPort } from './dns-port.ts';
 import { Journal, type JournalEntry, type SeenBefore } from './journal.ts';
 import type { ReadJournal } from './journal-text.ts';
 import type { HostRoute, NetworkPort } from './ports.ts';
@@ -17,12 +18,17 @@ export type Recovered =
   | { readonly result: 'failed'; readonly text: string; readonly reason: string };
 
 /** What to do about a standing step; undefined: there is nothing of it any more. */
-type Judgement =
-  | { readonly verdict: 'undo'; readonly text: string; act(): void | Promise<void> }
-  | { readonly verdict: 'leave'; readonly text: string; readonly reason: string };
+type Judgement = { readonly verdict: 'undo'; readonly text: string; act(): Promise<Leave | undefined> } | Leave;
+
+interface Leave {
+  readonly verdict: 'leave';
+  readonly text: string;
+  readonly reason: string;
+}
 
 export interface RecoverContext {
   readonly network: NetworkPort;
+  readonly dns: DnsPort;
   /** The journal is of the boot that runs: else what the kernel had is gone, and only files are left. */
   readonly sameBoot: boolean;
   /** Say what would be done, and do nothing. */
@@ -46,15 +52,14 @@ async function recoverEntry(entry: JournalEntry, context: RecoverContext): Promi
     const judgement = judge(entry, context);
     if (judgement === undefined) return undefined;
     text = judgement.text;
-    if (judgement.verdict === 'leave') return { result: 'left', text, reason: judgement.reason };
-    if (!context.dryRun) await judgement.act();
-    return { result: 'restored', text };
+    const left = judgement.verdict === 'leave' ? judgement : context.dryRun ? undefined : await judgement.act();
+    return left ? { result: 'left', text: left.text, reason: left.reason } : { result: 'restored', text };
   } catch (error) {
     return { result: 'failed', text, reason: messageOf(error) };
   }
 }
 
-function judge(entry: JournalEntry, { network, sameBoot }: RecoverContext): Judgement | undefined {
+function judge(entry: JournalEntry, { network, dns, sameBoot }: RecoverContext): Judgement | undefined {
   const { step } = entry;
   switch (step.kind) {
     case 'add-address':
@@ -63,9 +68,59 @@ function judge(entry: JournalEntry, { network, sameBoot }: RecoverContext): Judg
       return sameBoot ? judgeAddedRoute(step.route, entry.seen, network) : undefined;
     case 'remove-route':
       return sameBoot ? judgeRemovedRoute(step.route, entry.seen, network) : undefined;
+    case 'set-dns':
+      return entry.outcome?.result === 'dns'
+        ? judgeDns(entry.outcome.applied, dns, sameBoot)
+        : judgeHalfDns(step, dns, sameBoot && network.linkIndex(step.device) === undefined);
     default:
       return undefined;
   }
+}
+
+/** A file outlives a boot; what a resolver was told, or what lay in /run, does not. */
+function judgeDns(applied: DnsApplied, dns: DnsPort, sameBoot: boolean): Judgement | undefined {
+  const inFile = applied.backend === 'file' || (applied.backend === 'dnsmasq' && applied.way === 'servers-file');
+  if (!sameBoot && !inFile) return undefined;
+  const where = 'path' in applied ? applied.path : applied.backend;
+  return {
+    verdict: 'undo',
+    text: `took the name servers of ${applied.device} out of ${where}`,
+    async act() {
+      const undone = await dns.undo(applied);
+      if (undone.result === 'failed') throw new Error(undone.reason);
+      return undone.result === 'left'
+        ? { verdict: 'leave', text: `left the name servers in ${where}`, reason: undone.reason }
+        : undefined;
+    },
+  };
+}
+
+/** It died while it set them. By its device only where no other tunnel can have that by now. */
+function judgeHalfDns(
+  { device, id }: { readonly device: string; readonly id: string },
+  dns: DnsPort,
+  byDevice: boolean,
+): Judgement {
+  return {
+    verdict: 'undo',
+    text: `made sure that no name servers of ${device} are left`,
+    async act() {
+      const undone = await dns.clear({ device: byDevice ? device : undefined, id });
+      if (undone.result === 'failed') throw new Error(undone.reason);
+      return undefined;
+    },
+  };
+}
+
+function undo(text: string, change: () => void): Judgement {
+  return {
+    verdict: 'undo',
+    text,
+    act: async () => {
+      change();
+      return undefined;
+    },
+  };
 }
 
 function judgeAddress(
@@ -78,11 +133,9 @@ function judgeAddress(
   const same = (own: { address: string; prefixLength: number }) =>
     own.address === address && own.prefixLength === prefixLength;
   if (!network.addressesOf(device).some(same)) return undefined;
-  return {
-    verdict: 'undo',
-    text: `removed the address ${address}/${prefixLength} from ${device}`,
-    act: () => network.removeAddress(device, address, prefixLength, remote === undefined ? {} : { remote }),
-  };
+  return undo(`removed the address ${address}/${prefixLength} from ${device}`, () =>
+    network.removeAddress(device, address, prefixLength, remote === undefined ? {} : { remote }),
+  );
 }
 
 function judgeAddedRoute(route: HostRoute, seen: SeenBefore | undefined, network: NetworkPort): Judgement | undefined {
@@ -90,7 +143,7 @@ function judgeAddedRoute(route: HostRoute, seen: SeenBefore | undefined, network
   const ours: HostRoute = { ...route, device: seen.device.name };
   const now = network.routesTo(route.prefix);
   if (now.some((other) => isSameRoute(other, ours))) {
-    return { verdict: 'undo', text: `removed the route ${routeText(ours)}`, act: () => network.removeRoute(ours) };
+    return undo(`removed the route ${routeText(ours)}`, () => network.removeRoute(ours));
   }
   const other = now.find((each) => isSameRoute(placeOf(each), placeOf(ours)));
   if (other === undefined) return undefined;
@@ -124,11 +177,16 @@ function judgeRemovedRoute(
       reason: 'the device that it led to is not there any more',
     };
   }
-  return { verdict: 'undo', text, act: () => network.addRoute(route) };
+  return undo(text, () => network.addRoute(route));
 }
 
 /** What two routes can't both have. */
-const placeOf = (route: HostRoute): HostRoute => ({ ...route, gateway: undefined, device: undefined });
+const placeOf = (route: HostRoute): HostRoute => ({
+  ...route,
+  gateway: undefined,
+  device: undefined,
+  type: undefined,
+});
 
 /** Whether the very device is there that the step was about. */
 function isStillThere(
@@ -138,8 +196,8 @@ function isStillThere(
   return seen?.device !== undefined && network.linkIndex(seen.device.name) === seen.device.index;
 }
 
-function routeText({ prefix, gateway, device, metric }: HostRoute): string {
+function routeText({ prefix, gateway, device, metric, type }: HostRoute): string {
   const via = gateway === undefined ? '' : ` via ${gateway}`;
   const dev = device === undefined ? '' : ` dev ${device}`;
-  return `${prefix}${via}${dev}${metric === undefined || metric <= 0 ? '' : ` metric ${metric}`}`;
+  return `${type === undefined ? '' : `${type} `}${prefix}${via}${dev}${metric === undefined || metric <= 0 ? '' : ` metric ${metric}`}`;
 }

@@ -12,6 +12,8 @@ import type { HostRoute } from './ports.ts';
 
 export interface Routes4 {
   readonly routes: readonly PlannedRoute[];
+  /** Those of them that lead into the tunnel. */
+  readonly through: readonly PlannedRoute[];
   readonly replaced: readonly HostRoute[];
   readonly redirected: boolean;
   readonly vpnGateway: string | undefined;
@@ -41,8 +43,10 @@ export function planRoutes4(planning: RoutePlanning, address: TunnelAddress4 | u
       `WARNING: OpenVPN was configured to add an IPv4 route. However, no IPv4 has been configured for ${input.device.name}, therefore the route installation may fail or may not work as expected.`,
     );
   }
+  const through = [...redirection.routes, ...tunnelled].filter(inside);
   return {
     routes: [...guard, ...redirection.routes, ...tunnelled],
+    through,
     replaced: redirection.replaced,
     redirected: redirection.done,
     vpnGateway,

@@ -4,11 +4,13 @@ import type { Route6Option } from '../config/config.ts';
 import { type AddressBytes, formatAddress, parseAddress } from '../ip/address.ts';
 import { formatPrefix, parsePrefix, prefixContains } from '../ip/prefix.ts';
 import { Level } from '../log.ts';
+import { type Ipv6Leak, planIpv6Leak } from './ipv6-leak.ts';
 import type { PlannedRoute, TunnelAddress6 } from './plan.ts';
 import { isStated, type RoutePlanning, redirectFlag } from './planning.ts';
 
 export interface Routes6 {
   readonly routes: readonly PlannedRoute[];
+  readonly leak: Ipv6Leak;
   readonly redirected: boolean;
   readonly vpnGateway: string | undefined;
 }
@@ -16,8 +18,12 @@ export interface Routes6 {
 /** Global unicast and unique local addresses in four pieces, so that the host's own default route stays. Figures of the C program. */
 const redirectPrefixes = ['::/3', '2000::/4', '3000::/4', 'fc00::/7'];
 
-/** Plans the IPv6 routes. What can't be planned is said and left out. */
-export function planRoutes6(planning: RoutePlanning, address: TunnelAddress6 | undefined): Routes6 {
+/** Plans the IPv6 routes. What can't be planned is said and left out. `through4`: what IPv4 the tunnel takes. */
+export function planRoutes6(
+  planning: RoutePlanning,
+  address: TunnelAddress6 | undefined,
+  through4: readonly PlannedRoute[],
+): Routes6 {
   const { input, say } = planning;
   const { options } = input;
   const vpnGateway = planVpnGateway(planning);
@@ -42,7 +48,9 @@ export function planRoutes6(planning: RoutePlanning, address: TunnelAddress6 | u
       `WARNING: OpenVPN was configured to add an IPv6 route. However, no IPv6 has been configured for ${input.device.name}, therefore the route installation may fail or may not work as expected.`,
     );
   }
-  return { routes: [...guardServer(planning, planned), ...planned], redirected, vpnGateway };
+  const { leak, routes: refusing } = planIpv6Leak(planning, through4, planned);
+  const all = [...planned, ...refusing];
+  return { routes: [...guardServer(planning, all), ...all], leak, redirected, vpnGateway };
 }
 
 /** `route-ipv6-gateway`, else the remote end of `ifconfig-ipv6`. */

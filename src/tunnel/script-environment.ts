@@ -8,7 +8,7 @@ import { lengthToNetmask, parsePrefix } from '../ip/prefix.ts';
 import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts';
 import { foreignOptions, makeDnsPlan } from './dns-plan.ts';
 import { addCertificate, addPeer, type CertificateFacts, Environment, type ScriptEnvironment } from './environment.ts';
-import type { PlannedRoute, TunnelPlan } from './plan.ts';
+import type { DnsPlan, PlannedRoute, TunnelPlan } from './plan.ts';
 
 /** The facts known so far; leave out what is not known yet. */
 export interface ScriptFacts {
@@ -147,11 +147,12 @@ function addPlan(environment: Environment, plan: TunnelPlan, options: TunnelOpti
   addRoutes(environment, plan.routes);
 }
 
-/** IPv4: the stated routes and those of block-local. IPv6: all of them, the redirection's too. */
+/** IPv4: the stated routes and those of block-local. IPv6: all that lead somewhere, the redirection's too. */
 function addRoutes(environment: Environment, routes: readonly PlannedRoute[]): void {
   let count4 = 0;
   let count6 = 0;
   for (const { prefix, statedGateway, metric, origin } of routes) {
+    if (origin === 'ipv6-leak') continue;
     if (prefix.includes(':')) {
       count6++;
       environment.set(`route_ipv6_network_${count6}`, prefix);
@@ -170,11 +171,23 @@ function addRoutes(environment: Environment, routes: readonly PlannedRoute[]): v
   }
 }
 
+/** What `dns-updown` sees, and nothing else: the name servers of the tunnel, by whichever option they were stated. */
+export function dnsEnvironment(type: 'dns-up' | 'dns-down', device: string, { dns }: TunnelPlan): ScriptEnvironment {
+  const environment = new Environment();
+  environment.set('dev', device);
+  environment.set('script_type', type);
+  addDnsPlan(environment, dns);
+  return environment.values(0);
+}
+
 /** What `--dns` states; `dhcp-option` lines have their foreign options. */
 function addDns(environment: Environment, options: TunnelOptions): void {
-  const domains = options.dnsSearchDomains;
-  for (const [index, domain] of domains.entries()) environment.set(`dns_search_domain_${index + 1}`, domain);
   const servers = options.dns.length === 0 ? [] : makeDnsPlan(options).servers;
+  addDnsPlan(environment, { servers, searchDomains: options.dnsSearchDomains });
+}
+
+function addDnsPlan(environment: Environment, { servers, searchDomains: domains }: DnsPlan): void {
+  for (const [index, domain] of domains.entries()) environment.set(`dns_search_domain_${index + 1}`, domain);
   for (const [index, server] of servers.entries()) {
     const name = `dns_server_${index + 1}`;
     for (const [position, { address, port }] of server.addresses.entries()) {

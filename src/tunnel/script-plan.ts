@@ -67,6 +67,19 @@ export class ScriptRunner {
     return this.#refuse(invocation, 'failed', reason);
   }
 
+  /** Its exit status; -1 where it did not run or did not end by itself. A failure is told and no more. */
+  async runDnsUpdown(argv: readonly string[], run: () => ReturnType<ScriptPort['run']>): Promise<number> {
+    this.#log(Level.info, argv.join(' '));
+    if (this.#security < 2) {
+      this.#warn();
+      return -1;
+    }
+    const result = await run();
+    // What can't be started is status 127, as with a shell.
+    if (result.error !== undefined && result.stopped !== true) return 127;
+    return result.exitCode ?? -1;
+  }
+
   #refuse({ occasion, fatal }: ScriptInvocation, verdict: ScriptVerdict, reason: string): ScriptVerdict {
     const message = `WARNING: Failed running command (${nameInLog(occasion)}): ${reason}`;
     if (fatal) {

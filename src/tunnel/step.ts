@@ -2,13 +2,14 @@
 // journal on disk can hold it before it is done: `plan-steps` makes the list, `apply-steps` carries it out and undoes it.
 
 import type { LogFlags } from '../log.ts';
+import type { DnsWanted } from './dns-port.ts';
 import type { HostRoute } from './ports.ts';
 
 /** Stands for the tunnel's device until it is open and its real name is known. Never a device name: those have no colon. */
 export const TUNNEL_DEVICE = ':tunnel';
 
 /** The occasions on which the client runs scripts as part of the host's steps. */
-export type ScriptHook = 'up' | 'down' | 'route-up' | 'route-pre-down';
+export type ScriptHook = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'dns-up' | 'dns-down';
 
 export type TunnelStep =
   | {
@@ -36,6 +37,8 @@ export type TunnelStep =
       /** The next hop as the log states it, also where the route has none of its own. */
       readonly shownGateway: string | undefined;
     }
+  /** Name servers of the host; what has been done stands in the outcome. `id` is unique among all tunnels of the host. */
+  | { readonly kind: 'set-dns'; readonly device: string; readonly id: string; readonly wanted: DnsWanted }
   /** Takes away a route that was there before us; its inverse puts it back exactly. */
   | { readonly kind: 'remove-route'; readonly route: HostRoute }
   /** A place in the order at which scripts run, on the way up, on the way down or both. */
@@ -49,7 +52,7 @@ interface Line {
 }
 
 /** A step that has an effect on the host or says something; hooks are run by `apply-steps` alone. */
-export type HostChange = Exclude<TunnelStep, { kind: 'hook' | 'say' }>;
+export type HostChange = Exclude<TunnelStep, { kind: 'hook' | 'say' | 'set-dns' }>;
 
 /** What undoes a step, as a change of the host. */
 export type InverseChange =
@@ -80,6 +83,8 @@ export function inverse(step: TunnelStep): InverseChange | undefined {
     case 'set-link-address':
     case 'set-mtu':
     case 'link-up':
+    // Undone by what its outcome says (apply-dns).
+    case 'set-dns':
     case 'hook':
     case 'say':
       return undefined;
@@ -94,6 +99,7 @@ export function bindDevice(step: TunnelStep, device: string): TunnelStep {
     case 'set-link-address':
     case 'set-mtu':
     case 'link-up':
+    case 'set-dns':
     case 'add-address':
       return step.device === TUNNEL_DEVICE ? { ...step, device } : step;
     case 'add-route':
@@ -109,16 +115,18 @@ export function routeLine(verb: 'add' | 'del', route: HostRoute): string {
   const unspecified = family === 6 ? '::' : '0.0.0.0';
   const via = route.gateway ?? unspecified;
   const device = route.device ?? '[NULL]';
-  return `net_route_v${family}_${verb}: ${route.prefix} via ${via} dev ${device} table ${route.table ?? 0} metric ${route.metric ?? -1}`;
+  const type = route.type === undefined ? '' : `${route.type} `;
+  return `net_route_v${family}_${verb}: ${type}${route.prefix} via ${via} dev ${device} table ${route.table ?? 0} metric ${route.metric ?? -1}`;
 }
 
 /** The metric that the kernel gives a route of IPv6 without one. */
 const METRIC6_UNSTATED = 1024;
 
-/** Whether the two are one route to the kernel: destination, next hop, device, metric and table. */
+/** Whether the two are one route to the kernel: destination, kind, next hop, device, metric and table. */
 export function isSameRoute(a: HostRoute, b: HostRoute): boolean {
   return (
     a.prefix === b.prefix &&
+    a.type === b.type &&
     a.gateway === b.gateway &&
     a.device === b.device &&
     metricOf(a) === metricOf(b) &&

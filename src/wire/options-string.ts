@@ -66,7 +66,7 @@ export function parseOptionsStringCipher(optionsString: string): string | undefi
 /** Options about which the C program warns no more. */
 const UNWARNED = ['key-method ', 'keydir ', 'proto ', 'tun-ipv6', 'cipher '];
 
-/** The C program's warning lines about differences between what we expected and what the peer has. */
+/** The C program's lines about differences between what we expected and what the peer has; since 2.6 for verb 7 only. */
 export function compareOptionsStrings(actual: string, expected: string): string[] {
   if (actual === expected || actual.slice(0, 2) !== expected.slice(0, 2)) return [];
   const local = `version ${expected}`.split(',');

@@ -144,6 +144,19 @@ describe('two equal ends', () => {
     await lab.until(() => server.lines(/SIGUSR1\[soft,ping-restart\]/).length > 0, 'silence ends it', 30_000);
   });
 
+  it('measure the path under mtu-test, and answer an end that does', async () => {
+    const lab = new PeerLab();
+    const [server, client] = await meet(lab, PASSIVE, [...ACTIVE, 'mtu-test']);
+    await lab.runFor(240_000);
+    const result =
+      /Empirical MTU test completed \[Tried,Actual\] local->remote=\[(\d+),\1\] remote->local=\[(\d+),\2\]/;
+    expect(client.lines(result)).toHaveLength(1);
+    expect(server.lines(/MTU test/)).toEqual([]);
+    for (const end of [client, server]) end.client.signal('SIGTERM');
+    await lab.until(() => client.ended !== undefined && server.ended !== undefined, 'both end');
+    expect(lab.clock.waiting).toBe(0);
+  });
+
   it('take new keys at either’s wish', async () => {
     const lab = new PeerLab();
     const [server, client] = await meet(lab);

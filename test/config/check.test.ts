@@ -87,6 +87,17 @@ describe('a profile under inspection', () => {
     expect(JSON.stringify(findings)).not.toContain('hunter2');
   });
 
+  it.each([
+    [['redirect-gateway def1', 'only-its-networks'], 'redirect-gateway'],
+    [['only-its-networks', 'redirect-gateway'], 'redirect-gateway'],
+    [['block-ipv6-leak yes', 'route-noexec'], 'block-ipv6-leak'],
+    [['block-ipv6-leak no', 'route-noexec'], undefined],
+    [['only-its-networks', 'route 10.20.0.0 255.255.0.0'], undefined],
+  ])('is told of %j that one line takes the effect of another', (lines, option) => {
+    const found = check(...lines).filter((each) => each.severity === 'warning');
+    expect(found.map((each) => [each.kind, each.option])).toEqual(option === undefined ? [] : [['ignored', option]]);
+  });
+
   it('hears of everything in the order of the lines', () => {
     const findings = check('comp-lzo', 'frobnicate', 'fast-io', 'auth none', 'proto sctp');
     expect(findings.map((each) => each.origin.line)).toEqual([7, 7, 8, 9, 10, 11]);

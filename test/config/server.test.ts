@@ -669,10 +669,6 @@ describe('options of a server where nothing is served', () => {
     [['tls-client', 'remote a', 'tls-server'], 'specify only one of --tls-server, --tls-client, or --secret'],
     [['tls-client'], 'a tls-client has to know its peer: it is the one that begins'],
     [['tls-server', 'pull', 'remote a'], 'a tls-server without mode server takes no options from its peer'],
-    [
-      ['tls-server', 'tls-crypt-v2 k'],
-      'tls-crypt-v2 is for a server with many clients: it gives each a key of its own',
-    ],
   ])('are one end or the other of two equal ones: %j', (lines, message) => {
     const errors = errorsOf(parse([...FILES, ...lines]).findings);
     expect(errors.map((each) => each.message)).toContain(message);

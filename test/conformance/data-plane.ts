@@ -13,6 +13,7 @@ import type {
   PeerOptions,
   PlaneEvent,
 } from '../../src/data/plane.ts';
+import { formatAddress } from '../../src/ip/address.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
 import { peerOptions } from '../lab/peer-options.ts';
@@ -392,7 +393,14 @@ export function dataPlaneConformance(
         device.write(ipPacket({ source: 'fd00::2', destination: 'fd00::1' }));
         const answer = await device.read();
         expect(Array.from(answer.slice(40, 42))).toEqual([1, 0]);
-        expect(dropped('ipv6-blocked')).toBe(1);
+        expect(formatAddress(answer.slice(8, 24))).toBe('fe80::7');
+        plane.setDevice(device.id, { unreachableFrom: 'fd00::99' });
+        device.write(ipPacket({ source: 'fd00::2', destination: 'fd00::1' }));
+        expect(formatAddress((await device.read()).slice(8, 24))).toBe('fd00::99');
+        plane.setDevice(device.id, { unreachableFrom: undefined });
+        device.write(ipPacket({ source: 'fd00::2', destination: 'fd00::1' }));
+        expect(formatAddress((await device.read()).slice(8, 24))).toBe('fe80::7');
+        expect(dropped('ipv6-blocked')).toBe(3);
         device.write(outward());
         expect(farKey.open(await far.receive()).payload).toEqual(outward());
       });

@@ -13,7 +13,17 @@ export interface FarKeyOptions {
   readonly format?: 'epoch' | undefined;
 }
 
-const KEY_BYTES: Record<string, number> = { 'AES-128': 16, 'AES-192': 24, 'AES-256': 32, CHACHA20: 32 };
+const isFeedback = (cipher: string) => /-(CFB|OFB)/.test(cipher);
+
+const KEY_BYTES: Record<string, number> = {
+  'AES-128': 16,
+  'AES-192': 24,
+  'AES-256': 32,
+  'ARIA-128': 16,
+  'ARIA-256': 32,
+  'CAMELLIA-192': 24,
+  CHACHA20: 32,
+};
 const DIGEST_BYTES: Record<string, number> = { SHA1: 20, SHA256: 32, SHA512: 64, none: 0 };
 
 const isAead = (cipher: string) => cipher.endsWith('GCM') || cipher.startsWith('CHACHA');
@@ -47,6 +57,8 @@ export class FarKey {
   readonly #options: FarKeyOptions;
   /** The epoch that it seals with, under the epoch format. */
   epoch = 1;
+  /** The Unix seconds that it seals with, under CFB and OFB. */
+  seconds = 1_700_000_000;
   #packetId = 0;
 
   constructor(options: FarKeyOptions, material = randomMaterial(options)) {
@@ -78,7 +90,12 @@ export class FarKey {
       return Uint8Array.from(Buffer.concat([header, id, sealing.getAuthTag(), text]));
     }
     let body = Buffer.concat([id, payload]);
-    if (cipher !== 'none') {
+    if (isFeedback(cipher)) {
+      const iv = Buffer.alloc(16);
+      id.copy(iv);
+      iv.writeUInt32BE(this.seconds, 4);
+      body = Buffer.concat([iv, createCipheriv(cipher.toLowerCase(), open.cipher, iv).update(payload)]);
+    } else if (cipher !== 'none') {
       const iv = randomBytes(16);
       const sealing = createCipheriv(cipher.toLowerCase(), open.cipher, iv);
       body = Buffer.concat([iv, sealing.update(body), sealing.final()]);
@@ -110,6 +127,13 @@ export class FarKey {
     const macBytes = DIGEST_BYTES[digest]!;
     let body = rest.subarray(macBytes);
     if (!mac(digest, seal.hmac, body).equals(rest.subarray(0, macBytes))) throw new Error('the HMAC is wrong');
+    if (isFeedback(cipher)) {
+      const iv = body.subarray(0, 16);
+      if (iv.readUInt32BE(4) === 0) throw new Error('there is no time beside the packet-id');
+      if (!iv.subarray(8).equals(Buffer.alloc(8))) throw new Error('the rest of the IV is not zero');
+      const payload = createDecipheriv(cipher.toLowerCase(), seal.cipher, iv).update(body.subarray(16));
+      return { ...common, payload: Uint8Array.from(payload), packetId: iv.readUInt32BE(0) };
+    }
     if (cipher !== 'none') {
       const opening = createDecipheriv(cipher.toLowerCase(), seal.cipher, body.subarray(0, 16));
       body = Buffer.concat([opening.update(body.subarray(16)), opening.final()]);

@@ -330,6 +330,41 @@ export function tlsEngineConformance(name: string, makeFactory: MakeTlsFactory):
         );
       });
 
+      it.each([
+        ['client', 48, 'unknown CA', /UNKNOWN_CA/, 'does not know the authority'],
+        ['client', 45, 'certificate expired', /CERTIFICATE_EXPIRED/, 'has expired'],
+        ['client', 44, 'certificate revoked', /CERTIFICATE_REVOKED/, 'is revoked'],
+        ['server', 48, 'unknown CA', /UNKNOWN_CA/, 'does not know the authority'],
+        ['server', 46, 'certificate unknown', /CERTIFICATE_UNKNOWN/, 'its log has the reason'],
+      ] as const)(
+        'refuses, as %s, an established peer with alert %i, which the peer is told in words',
+        async (role, alert, name, code, words) => {
+          const joined = await (await pair()).establish();
+          const [refusing, refused] =
+            role === 'client' ? [joined.client, joined.server] : [joined.server, joined.client];
+          refusing.engine.refuse(alert);
+          await joined.until(() => refusing.failure !== undefined && refused.failure !== undefined);
+          expect(refusing.failure).toMatchObject({ origin: 'local', alert: { direction: 'sent', name } });
+          expect(refused.failure).toMatchObject({
+            origin: 'alert',
+            code: expect.stringMatching(code),
+            text: expect.stringContaining(words),
+            alert: { direction: 'received', name },
+          });
+        },
+      );
+
+      it('makes no alert where something was said inside, and fails all the same', async () => {
+        const joined = await (await pair()).establish();
+        joined.client.engine.handlePlaintext(Uint8Array.of(1));
+        await joined.until(() => joined.server.plaintextBytes() > 0);
+        joined.client.engine.refuse(48);
+        await joined.until(() => joined.client.failure !== undefined);
+        expect(joined.client.failure).toMatchObject({ origin: 'local', code: 'PEER_REFUSED' });
+        expect(joined.client.failure?.alert).toBeUndefined();
+        joined.close();
+      });
+
       it('refuses plaintext and export before the handshake is complete', async () => {
         const { client, server } = await pair({}, () => {});
         expect(() => client.engine.handlePlaintext(new Uint8Array(1))).toThrow(/misuse/);
@@ -410,6 +445,7 @@ class End implements TlsListener {
     this.engine = {
       handleCiphertext: (bytes) => this.#guard(() => engine.handleCiphertext(bytes)),
       handlePlaintext: (bytes) => this.#guard(() => engine.handlePlaintext(bytes)),
+      refuse: (alert) => this.#guard(() => engine.refuse(alert)),
       exportKeyingMaterial: (length, label) => this.#guard(() => engine.exportKeyingMaterial(length, label)),
       close: () => this.#guard(() => engine.close()),
     };

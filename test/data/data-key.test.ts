@@ -49,6 +49,7 @@ describe('sealing', () => {
   it.each([
     ['AES-256-GCM', 'none'],
     ['AES-256-CBC', 'SHA512'],
+    ['AES-256-CFB', 'SHA512'],
     ['none', 'SHA512'],
   ])('stays inside the room around a packet: %s %s', (cipher, digest) => {
     const { crypto, seal } = build(cipher, digest);
@@ -66,6 +67,7 @@ describe('sealing', () => {
     ['CHACHA20-POLY1305', 'none'],
     ['AES-256-CBC', 'SHA256'],
     ['AES-256-CBC', 'none'],
+    ['AES-256-OFB', 'SHA256'],
     ['none', 'SHA1'],
   ])('takes as much as payloadCapacity says and no more: %s %s', (cipher, digest) => {
     const { key, seal } = build(cipher, digest);
@@ -110,6 +112,38 @@ describe('opening', () => {
     const sealing = createCipheriv('aes-256-cbc', far.material.open.cipher, iv);
     const text = Buffer.concat([sealing.update(Uint8Array.of(0, 0, 1)), sealing.final()]);
     expect(open(Uint8Array.of(9 << 3, 0, 0, 5, ...iv, ...text))).toBe('short');
+  });
+
+  it('wants a byte behind the IV under CFB, and the IV under its HMAC', () => {
+    const { far, open } = build('AES-256-CFB', 'SHA256');
+    expect(open(far.seal(new Uint8Array(0)))).toBe('short');
+    const packet = far.seal(Uint8Array.of(1));
+    packet[4 + 32 + 3]! ^= 1;
+    expect(open(packet)).toBe('bad-mac');
+  });
+
+  it('takes packet-ids anew with a later time under CFB, and none of an earlier time', () => {
+    const { far, open } = build('AES-256-CFB', 'SHA256');
+    expect(open(far.seal(Uint8Array.of(1), 5))).toBe('pass');
+    expect(open(far.seal(Uint8Array.of(1), 5))).toBe('replay');
+    far.seconds++;
+    expect(open(far.seal(Uint8Array.of(1), 5))).toBe('pass');
+    expect(open(far.seal(Uint8Array.of(1), 5))).toBe('replay');
+    far.seconds--;
+    expect(open(far.seal(Uint8Array.of(1), 9))).toBe('replay');
+    far.seconds++;
+    expect(open(far.seal(Uint8Array.of(1), 6))).toBe('pass');
+  });
+
+  it('does not let a forged time begin the packet-ids anew', () => {
+    const { far, open } = build('AES-256-CFB', 'SHA256');
+    expect(open(far.seal(Uint8Array.of(1), 5))).toBe('pass');
+    far.seconds += 60;
+    const forged = far.seal(Uint8Array.of(1), 5);
+    forged[4]! ^= 1;
+    expect(open(forged)).toBe('bad-mac');
+    far.seconds -= 60;
+    expect(open(far.seal(Uint8Array.of(1), 6))).toBe('pass');
   });
 
   it('wants a whole packet-id without a cipher', () => {

@@ -501,6 +501,7 @@ function idleCrypto(): PacketCrypto {
       decrypt: (_iv, _text, length) => length,
       close: nothing,
     }),
+    feedbackKey: () => ({ ivBytes: 16, apply: nothing, close: nothing }),
     macKey: () => ({ lengthBytes: 20, sign: nothing, verify: () => true, close: nothing }),
     random: nothing,
   };

@@ -24,6 +24,9 @@ describe('the test of a cipher', () => {
     ['CHACHA20-POLY1305', 'SHA256'],
     ['AES-256-CBC', 'SHA512'],
     ['AES-256-CBC', 'none'],
+    ['AES-256-CFB', 'SHA256'],
+    ['CAMELLIA-192-OFB', 'none'],
+    ['ARIA-256-GCM', 'none'],
     ['none', 'SHA1'],
     ['none', 'none'],
   ])('seals and opens packets of every length: %s %s', (cipher, digest) => {

@@ -1,26 +1,31 @@
 // The pure parts of the commands, and the files of profiles in a folder of the test's own.
 
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
+import { argumentsFor } from '../../apps/desktop/background.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
+import { ask } from '../../apps/desktop/control-client.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
+import { readPlan } from '../../apps/desktop/explain-host.ts';
 import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
 import { runCommands } from '../../apps/desktop/main.ts';
-import { placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
+import { readerAs } from '../../apps/desktop/owner-rights.ts';
+import { makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
-import { bytesText, duration, sentenceOf, statusOf } from '../../apps/desktop/status-model.ts';
-import { argumentsFor } from '../../apps/desktop/up.ts';
+import { recover } from '../../apps/desktop/recover.ts';
+import { forgetGone, lockStart } from '../../apps/desktop/start-lock.ts';
+import { hasNetAdmin } from '../../src/command.ts';
 import { checkProfile, OPTIONS } from '../../src/config.ts';
+import type { Recovered } from '../../src/tunnel/recover-steps.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -134,6 +139,19 @@ describe('import', () => {
       "x.ovpn:2: cert names me.crt, which can't be read: ENOENT",
     );
   });
+  it('says who has a file that is missing, and what to do about one that may not be read', async () => {
+    const { io, said } = ioOf();
+    writeFileSync(join(folder, 'a.ovpn'), 'client\nca none.pem\n');
+    expect(await runCommands(['import', 'a.ovpn'], io)).toBe(1);
+    expect(said.err).toMatch(
+      /a\.ovpn:2: ca names none\.pem, .*No such file.*\n {2}The profile is not whole without it/,
+    );
+    const hint = 'Put a copy beside the profile that its owner may read, or make the profile yours.';
+    const read = (): string => {
+      throw new Error('user 1234, whose profile it is, may not read it');
+    };
+    expect(() => bringFiles('ca a.pem', 'x.ovpn', read)).toThrow(expect.objectContaining({ hint }));
+  });
   it('says of each line what becomes of it, and which programs would run', () => {
     const lines = [
       'client',
@@ -171,15 +189,57 @@ describe('import', () => {
     writeWhole(path, Buffer.from('two'), true);
     expect([readFileSync(path, 'utf8'), statSync(path).mode & 0o777]).toEqual(['two', 0o600]);
   });
+  it.skipIf(process.getuid?.() !== 0)('reads as root only what the owner of the profile could read', async () => {
+    const { io, said } = ioOf();
+    chmodSync(folder, 0o755);
+    const make = (path: string, text: string, uid: number, mode: number) => {
+      writeFileSync(join(folder, path), text);
+      chmodSync(join(folder, path), mode);
+      chownSync(join(folder, path), uid, uid);
+    };
+    make('root-only', 'max\ns3cret\n', 0, 0o600);
+    make('open', 'max\ns3cret\n', 0, 0o644);
+    make('own', 'max\ns3cret\n', 1234, 0o600);
+    const profile = (names: string) => `client\nremote a\nauth-user-pass ${names}\n<ca>\nx\n</ca>\n`;
+    for (const [name, file, uid, mode, code] of [
+      ['a', 'root-only', 1234, 0o644, 1],
+      ['b', 'open', 1234, 0o644, 0],
+      ['c', 'own', 1234, 0o600, 0],
+      ['d', 'root-only', 0, 0o600, 0],
+      // Whoever can write to it has no rights of root by that.
+      ['e', 'root-only', 0, 0o666, 1],
+    ] as const) {
+      make(`${name}.ovpn`, profile(join(folder, file)), uid, mode);
+      expect(await runCommands(['import', `${name}.ovpn`], io), name).toBe(code);
+      expect(said.err.includes('may not read it'), name).toBe(code !== 0);
+      said.err = '';
+    }
+    make('f.ovpn', `${profile('open')}config ${join(folder, 'root-only')}\n`, 1234, 0o644);
+    expect(await runCommands(['import', 'f.ovpn'], io)).toBe(1);
+    expect(said.out + said.err).not.toContain('s3cret');
+  });
+  it.skipIf(process.getuid?.() !== 0)('reads as somebody else within bounds', () => {
+    const read = readerAs(65_534, 0);
+    expect(read('/dev/null').toString()).toBe('');
+    expect(() => read('/dev/zero')).toThrow(/longer than/);
+    expect(() => read(join(folder, 'none'))).toThrow(/^No such file or directory|may not read/);
+    expect(() => read('/etc/shadow')).toThrow('user 65534, whose profile it is, may not read it');
+  });
   it('is undone by export, byte for byte, and refuses a profile with errors', async () => {
     const { io, said } = ioOf();
     const text = '# \u00e9\r\nclient\r\nremote vpn.example.org\r\nauth-user-pass\r\n<ca>\nx\n</ca>\n';
     writeFileSync(join(folder, 'My office.ovpn'), text);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(0);
     expect(await runCommands(['import', 'My office.ovpn'], io)).toBe(1);
-    said.out = '';
+    said.out = said.err = '';
     expect(await runCommands(['export', 'My-office'], io)).toBe(0);
     expect(said.out).toBe(text);
+    for (const path of ['none/x', 'My office.ovpn/x']) {
+      expect(await runCommands(['export', 'My-office', path], io), path).toBe(1);
+      expect(said.err).toMatch(/x can't be written: .*\n {2}Its folder has to be there\.\n$/);
+      said.err = '';
+    }
+    expect(existsSync(join(folder, 'none'))).toBe(false);
     writeFileSync(join(folder, 'bad.ovpn'), 'client\nfrob 1\n');
     expect(await runCommands(['import', 'bad.ovpn'], io)).toBe(1);
     expect(said.err).toMatch(/not imported: .*bad\.ovpn:2: Unrecognized option/);
@@ -206,10 +266,18 @@ describe('the command line', () => {
     [['completion', 'csh'], 2],
     [['delete', 'x'], 10],
     [['help', 'up'], 0],
+    [['help', 'pu'], 2],
   ] as const)('%j ends with %i', async (argv, code) => {
     const { io, said } = ioOf();
     expect(await runCommands(argv, io)).toBe(code);
     if (code !== 0) expect(said.err).toMatch(/^sallyport [a-z]+: /);
+  });
+  it('is asked for help of one word, whatever it is', () => {
+    expect(asksForHelpOf(['help', 'up'])).toBe(true);
+    expect(asksForHelpOf(['help', 'pu'])).toBe(true);
+    for (const argv of [[], ['help'], ['help', 'help'], ['help', '--help'], ['up', 'pu']]) {
+      expect(asksForHelpOf(argv), argv.join(' ')).toBe(false);
+    }
   });
   it('of the process in the background has what was asked of up', () => {
     const options = { ask: true, onlyItsNetworks: false, allowIpv6Leak: false, waitSeconds: 1, json: false };
@@ -220,31 +288,56 @@ describe('the command line', () => {
     if (OPTIONS.has('only-its-networks')) expect(only()).toContain('--only-its-networks');
     else expect(only).toThrow(/does not work in this version/);
   });
-  it.each(['bash', 'zsh', 'fish'].filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0))(
-    'gives %s a script that it can read',
-    (shell) => {
-      expect(spawnSync(shell, ['-n'], { input: completionFor(shell) }).stderr.toString()).toBe('');
-    },
-  );
 });
 
-describe('status', () => {
-  const facts = { sinceUnix: 100, cipher: undefined, statistics: undefined };
-  const names = { name: 'office', profile: '/p', pid: 7 };
-  it.each([
-    [undefined, 'office is starting.'],
-    [{ phase: 'resolving', host: 'vpn' }, 'office is connecting: looking up vpn.'],
-    [
-      { phase: 'reconnecting', reason: 'ping-restart', pauseSeconds: 1 },
-      'office is not connected (ping-restart); it tries again.',
-    ],
-    [{ phase: 'ended' }, 'office has ended.'],
-  ] as const)('%j is told as: %s', (state, text) => {
-    expect(sentenceOf(statusOf(names, { ...facts, state }), 105)).toBe(text);
+describe('the lock on a start', () => {
+  it('is had by one at a time, keeps the log until a new one begins, and is let go of', async () => {
+    const { places } = ioOf().io;
+    makeRuntime(places, process.getuid?.() ?? 0);
+    const path = join(places.runtime, 'office.log');
+    writeFileSync(path, 'the last run\n');
+    const first = await lockStart('office', places);
+    await expect(lockStart('office', places)).rejects.toThrow('another sallyport up office is at work');
+    expect(readFileSync(path, 'utf8')).toBe('the last run\n');
+    first.newLog();
+    expect(readFileSync(path, 'utf8')).toBe('');
+    (await lockStart('home', places)).release();
+    writeFileSync(join(places.runtime, 'office.json'), '{}');
+    await forgetGone(places, 'office');
+    expect(existsSync(join(places.runtime, 'office.json'))).toBe(true);
+    first.release();
+    await forgetGone(places, 'office');
+    expect(existsSync(join(places.runtime, 'office.json'))).toBe(false);
   });
-  it('has times and amounts that people read', () => {
-    expect([-1, 59, 60, 3660, 90_000].map(duration)).toEqual(['0 s', '59 s', '1 min', '1 h 01 min', '1 d 1 h']);
-    expect([0, 1023, 1536, 1 << 20].map(bytesText)).toEqual(['0 B', '1023 B', '1.5 KiB', '1.0 MiB']);
+});
+
+describe('recover', () => {
+  const process = (changes: readonly Recovered[]) => ({ pid: 7, profile: 'office.conf', changes });
+  const restored = { result: 'restored', text: 'removed the route 10.0.0.0/8' } as const;
+  const left = { result: 'left', text: 'left /etc/resolv.conf', reason: 'it was changed since' } as const;
+  const failed = { result: 'failed', text: 'put back the route 0.0.0.0/0', reason: 'no such device' } as const;
+  it.skipIf(!hasNetAdmin()).each([
+    [{ processes: [], elsewhere: 0, problems: [] }, 0, 'There is nothing to put right.\n', ''],
+    [
+      { processes: [process([restored, left])], elsewhere: 2, problems: [] },
+      0,
+      'Process 7 (office.conf) was killed.\n  removed the route 10.0.0.0/8\n  left /etc/resolv.conf: it was changed since\n2 of another network namespace: recover there.\n',
+      '',
+    ],
+    [
+      { processes: [process([failed])], elsewhere: 0, problems: [] },
+      1,
+      'Process 7 (office.conf) was killed.\n  could not do this: put back the route 0.0.0.0/0 (no such device)\n',
+      '',
+    ],
+    [{ processes: [], elsewhere: 0, problems: ['x is not read'] }, 1, '', 'sallyport recover: x is not read\n'],
+  ] as const)('tells what was restored, left and why: %j ends with %i', async (recovery, code, out, err) => {
+    const { io, said } = ioOf();
+    expect(await recover({ dryRun: false, json: false }, io, async () => recovery)).toBe(code);
+    expect(said).toEqual({ out, err });
+    said.out = '';
+    expect(await recover({ dryRun: true, json: true }, io, async () => recovery)).toBe(code);
+    expect(JSON.parse(said.out)).toEqual({ dryRun: true, ...recovery });
   });
 });
 
@@ -287,6 +380,21 @@ describe('the control socket', () => {
     const control = await openControl(order(), () => (process.getuid?.() ?? 0) + 4242);
     expect(await asked(path)).toBe(403);
     expect(await asked('/down', 'POST')).toBe(403);
+    await control.close(end);
+  });
+  it('answers GET /plan with what explain reads of it', async () => {
+    const control = await openControl(order());
+    const routes = [{ prefix: '10.0.0.0/8', origin: 'server' }];
+    const plan = { device: 'tun0', routes, dns: { servers: [], searchDomains: [] } };
+    const remote = { family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1194, scopeId: 0 };
+    const places = { ...ioOf().io.places, runtime: folder };
+    expect(await ask(places, 'office', 'GET', '/plan')).toBeNull();
+    control.observer.state({ phase: 'connected', plan, remote, cipher: undefined } as never);
+    expect(readPlan('office', await ask(places, 'office', 'GET', '/plan'))).toMatchObject({
+      name: 'office',
+      device: 'tun0',
+      routes,
+    });
     await control.close(end);
   });
   it('is refused to a second tunnel of the name, and taken over from one that is dead', async () => {

@@ -32,6 +32,10 @@ const forms: readonly Form[] = [
     server: ['providers legacy default', 'data-ciphers BF-CBC'],
     client: ['providers legacy default', 'data-ciphers BF-CBC'],
   },
+  ...['AES-128-OFB', 'AES-192-CFB1', 'CAMELLIA-256-CFB', 'CAMELLIA-128-CBC', 'ARIA-256-CFB8', 'ARIA-192-CBC', 'SM4-OFB']
+    .map((cipher) => [`data-ciphers ${cipher}`, 'auth SHA256'])
+    .concat([['data-ciphers ARIA-128-GCM']], [['data-ciphers AES-256-OFB', 'auth none']])
+    .map((lines) => ({ title: lines.join(', '), server: lines, client: lines })),
   { title: 'replay-window', server: ['replay-window 128 10'], client: ['replay-window 128 10'] },
 ];
 

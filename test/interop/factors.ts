@@ -10,6 +10,7 @@ export const ciphers = {
   'CHACHA20-POLY1305': [],
   'AES-256-CBC': ['auth SHA256'],
   'AES-128-CBC': ['auth SHA1'],
+  'AES-256-CFB': ['auth SHA256'],
 } as const;
 export type Cipher = keyof typeof ciphers;
 

@@ -108,6 +108,32 @@ labSuite('a tunnel whose network changes', () => {
     }
   });
 
+  // The C program takes data from another address in a new session only.
+  ours.each([
+    ['sallyport', []],
+    ['sallyport', ['float']],
+    ['openvpn', []],
+    ['openvpn-2.7', ['float']],
+  ] as const)('between two equal ends goes on where the other one may float: %s %s', async (program, mine) => {
+    const { client: namespace } = lab().net;
+    const equal = ['server', 'server-ipv6', 'topology', 'client'];
+    const theirs = ['tls-server', `ifconfig ${tunnel.server4} ${tunnel.client4}`, 'float'];
+    const other = await lab().startServer({ program, without: equal, lines: theirs });
+    const lines = ['tls-client', `ifconfig ${tunnel.client4} ${tunnel.server4}`, ...mine];
+    const client = await lab().connect({ without: equal, lines });
+    await other.line(/Initialization Sequence Completed/);
+    expect(await pings(namespace, tunnel.server4)).toBe(true);
+    const mark = client.mark();
+    await newAddress(namespace);
+    await client.line(new RegExp(`the way to the server is outer0 .*from ${clientSpare4}`), { from: mark });
+    expect(await backAfter(namespace, tunnel.server4)).toBeLessThan(4000);
+    await client.line(program === 'sallyport' ? /the server has answered/ : /SIGUSR1\[soft,network-changed\]/, {
+      from: mark,
+    });
+    expect(client.count(/Initialization Sequence Completed/)).toBe(program === 'sallyport' ? 1 : 2);
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
   ours('is connected anew at once over TCP', async () => {
     const { client: namespace } = lab().net;
     await lab().server({ transport: 'tcp4' });

@@ -6,10 +6,13 @@ import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, type Lab, type ServerOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address, device } from '../lab/net.ts';
 import { eventually, type WatchedProcess } from '../lab/process.ts';
+import { httpProxy, socksProxy } from '../lab/proxies.ts';
 import {
   type ClientKind,
   clientUnderTest,
   isOurServer,
+  isOurs,
+  itOurServer,
   itOurs,
   labSuite,
   type Program,
@@ -58,7 +61,8 @@ labSuite('two equal ends', () => {
   beforeAll(() => serveTraffic(lab()));
 
   it.each(pairs)('have a healthy tunnel: %s as TLS server, %s as TLS client', async (server, client) => {
-    const [one, other] = await meet(lab(), passive(server), active(client));
+    const told = { lines: ['verb 7'] };
+    const [one, other] = await meet(lab(), passive(server, told), active(client, told));
     expect((await device(lab().net.server, 'tun0'))?.addresses).toEqual([
       `${tunnel.server4} peer ${tunnel.client4}/32`,
       `${tunnel.server6}/64`,
@@ -70,6 +74,7 @@ labSuite('two equal ends', () => {
       ).toBeGreaterThan(0);
       expect(end.count(/used inconsistently|present in (local|remote) config but missing/)).toBe(0);
     }
+    expect(one.count(/No server certificate verification/), 'a TLS server has no server').toBe(0);
     expect(await other.stop()).toEqual({ code: 0, signal: null });
     expect(await one.stop()).toEqual({ code: 0, signal: null });
     expect(await device(lab().net.server, 'tun0')).toBeUndefined();
@@ -86,6 +91,57 @@ labSuite('two equal ends', () => {
     const ids = await Promise.all([one, other].map(async (end) => result.exec(await end.line(result))?.[1]));
     expect(ids[0]).toBe(ids[1]);
     expect(await pings(lab().net.client, tunnel.server4, { sizeBytes: 1300 })).toBe(true);
+  });
+
+  it.each(pairs)('come under a key of the client’s own (tls-crypt-v2): %s, %s', async (server, client) => {
+    const { v2Client, v2Server } = lab().keys;
+    const fixed = { without: ['nobind'], lines: ['port 1194', `tls-crypt-v2 ${v2Client}`] };
+    const [one, other] = await meet(
+      lab(),
+      passive(server, { lines: [`tls-crypt-v2 ${v2Server}`, 'reneg-sec 2 2'] }),
+      active(client, fixed),
+    );
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    await other.kill();
+    const mark = one.mark();
+    await lab().connect(active(client, fixed));
+    await one.line(up, { from: mark });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  itOurServer('leave a packet unanswered whose key is not under theirs (tls-crypt-v2)', async () => {
+    const { v2Server, v2ForeignClient, shared } = lab().keys;
+    const one = await lab().startServer(passive(serverUnderTest, { lines: [`tls-crypt-v2 ${v2Server}`] }));
+    for (const line of [`tls-crypt-v2 ${v2ForeignClient}`, `tls-crypt ${shared}`]) {
+      const other = await lab().client(active('openvpn', { lines: [line, 'hand-window 3', 'connect-retry-max 1'] }));
+      await other.line(/TLS Error: TLS key negotiation failed/);
+      await other.stop();
+    }
+    expect(one.count(/TLS: Initial packet from/)).toBe(0);
+  });
+
+  it.each([
+    ['an HTTP proxy', 'tcp4', 'http', pairs[0]],
+    ['an HTTP proxy', 'tcp4', 'http', pairs[3]],
+    ['a SOCKS proxy', 'tcp4', 'socks', pairs[3]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[2]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[3]],
+    ['a SOCKS proxy', 'udp4', 'socks', pairs[4]],
+  ] as const)('meet through %s over %s', async (_what, transport, kind, pair) => {
+    const [server, client] = pair ?? [serverUnderTest, clientUnderTest];
+    if (kind === 'http') await httpProxy(lab());
+    else await socksProxy(lab());
+    const line = kind === 'http' ? `http-proxy ${address.gateway4} 3128` : `socks-proxy ${address.gateway4} 1080`;
+    const [one, other] = await meet(
+      lab(),
+      passive(server, { transport, lines: ['reneg-sec 2 2'] }),
+      active(client, { transport, lines: [line] }),
+    );
+    await one.line(/Peer Connection Initiated with \[AF_INET\](?!192\.0\.2\.2:)/);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    await expectNoLoss(lab().net.client, tunnel.server4, 2500);
+    await other.stop();
   });
 
   it.each(fewer)('keep to the fallback with an end that does not negotiate: %s, %s', async (server, client) => {
@@ -179,6 +235,28 @@ labSuite('two equal ends', () => {
     await one.line(up, { from: before });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
   });
+
+  // The C program fits mssfix only where there are fragments to fit.
+  it.skipIf(!isOurs).each([...new Set(fewer.map(([server]) => server))])(
+    'fit themselves to a narrow path that ICMP tells of, with a TLS server %s',
+    async (server) => {
+      const { client, router } = lab().net;
+      await router.ip('link set outer1 mtu 1300');
+      try {
+        const lines = ['mtu-disc yes'];
+        const [, other] = await meet(lab(), passive(server), active(clientUnderTest, { lines }));
+        await client.run(['ping', '-n', '-q', '-c', '3', '-i', '0.2', '-W', '1', '-s', '1332', tunnel.server4], {
+          anyCode: true,
+        });
+        await other.line(/UDPv4 \[EMSGSIZE Path-MTU=1300\]: Message too long \(fd=\d+,code=90\)/);
+        await other.line(/Note adjusting 'mssfix 1492 mtu' to 'mssfix 1300 mtu' according to path MTU discovery/);
+        await other.stop();
+      } finally {
+        await router.ip('link set outer1 mtu 1500');
+        await client.ip('route flush cache');
+      }
+    },
+  );
 
   // The C program lets a peer begin anew elsewhere, and does not go along with its data.
   const moving = [pairs[0], pairs[4]].filter((pair) => pair !== undefined);

@@ -3,9 +3,9 @@
 import { mkdir, readdir, readFile, readlink } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { tunnel, up, useLab } from '../lab/lab.ts';
-import { address, hostState } from '../lab/net.ts';
+import { address, device, hostState } from '../lab/net.ts';
 import { eventually, isAlive } from '../lab/process.ts';
-import { labSuite } from '../lab/requirements.ts';
+import { itOurs, labSuite } from '../lab/requirements.ts';
 import { scriptDump } from '../lab/script-dump.ts';
 import { pings } from '../lab/traffic.ts';
 
@@ -39,6 +39,23 @@ labSuite('privileges', () => {
     expect(client.text).toMatch(/GID set to nogroup|setgid/i);
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
     await client.stop();
+  });
+
+  itOurs('do not stand in the way of another address at a restart', async () => {
+    const { client: namespace } = lab().net;
+    const before = await hostState(namespace);
+    const pushed = ['push "redirect-gateway def1"', 'push "route 10.77.0.0 255.255.255.0"'];
+    const first = await lab().server({ lines: ['explicit-exit-notify 1', ...pushed] });
+    const client = await lab().connect({ lines: dropped });
+    const mark = client.mark();
+    await first.stop();
+    await lab().server({ without: ['server'], lines: ['server 10.9.0.0 255.255.255.0', ...pushed] });
+    await client.line(/NOTE: Pulled options changed on restart/, { from: mark });
+    await client.line(up, { from: mark });
+    expect((await device(namespace, 'tun0'))?.addresses).toEqual(['10.9.0.2/24', 'fd00:8::1000/64']);
+    for (const host of ['10.9.0.1', address.office4, address.world4]) expect(await pings(namespace, host)).toBe(true);
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+    expect(await hostState(namespace)).toEqual(before);
   });
 
   it('do not stand in the way of a soft restart: same device, routes, traffic', async () => {

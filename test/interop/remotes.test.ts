@@ -157,6 +157,13 @@ labSuite('remotes', () => {
     expect(performance.now() - began).toBeLessThan(1000);
   });
 
+  it.each(['udp4', 'udp6'] as const)('may answer from anywhere under float: %s', async (transport) => {
+    await lab().server({ transport });
+    const client = await lab().connect({ transport, lines: ['float'] });
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
   it('take the buffer sizes and the path MTU discovery that are asked for', async () => {
     await lab().server();
     const client = await lab().connect({ lines: ['sndbuf 300000', 'rcvbuf 400000', 'mtu-disc yes'] });

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { tunnel, up, useLab } from '../lab/lab.ts';
 import { device } from '../lab/net.ts';
 import type { Credential, Pki } from '../lab/pki.ts';
-import { labSuite } from '../lab/requirements.ts';
+import { labSuite, type PeerVersion } from '../lab/requirements.ts';
 import { isSilent, pings } from '../lab/traffic.ts';
 
 interface CertificateCase {
@@ -142,5 +142,50 @@ labSuite('a certificate of a server', () => {
     expect(await device(lab().net.client, 'tun0')).toBeUndefined();
     expect(await isSilent(lab().net.client, tunnel.server4)).toBe(true);
     expect(server.count(/Peer Connection Initiated|PUSH_REPLY/)).toBe(0);
+  });
+});
+
+interface AlertCase {
+  readonly what: string;
+  readonly server: (pki: Pki) => Credential;
+  readonly lines?: (pki: Pki) => readonly string[];
+  readonly alert: RegExp;
+}
+
+const alerts: readonly AlertCase[] = [
+  { what: 'of a foreign authority', server: (pki) => pki.foreign, alert: /fatal SSL alert: unknown CA/ },
+  { what: 'that has expired', server: (pki) => pki.expired, alert: /fatal SSL alert: certificate expired/ },
+  {
+    what: 'that is revoked',
+    server: (pki) => pki.revoked,
+    lines: (pki) => [`crl-verify ${pki.crl}`],
+    alert: /fatal SSL alert: certificate revoked/,
+  },
+  {
+    what: 'with another name',
+    server: (pki) => pki.server,
+    lines: () => ['verify-x509-name other name'],
+    alert: /fatal SSL alert: certificate unknown/,
+  },
+];
+
+labSuite('a server whose certificate is refused', () => {
+  const lab = useLab();
+
+  it.each(
+    alerts.flatMap((each) =>
+      (['2.6', '2.7'] as const satisfies readonly PeerVersion[]).flatMap((version) =>
+        (['1.2', '1.3'] as const).map((tls) => [each.what, version, tls, each] as const),
+      ),
+    ),
+  )('hears of it by a TLS alert: one %s, OpenVPN %s, TLS %s', async (_what, version, tls, each) => {
+    const { cert, key } = each.server(lab().pki);
+    const server = await lab().server({ version, without: ['cert', 'key'], lines: [`cert ${cert}`, `key ${key}`] });
+    const client = await lab().client({
+      lines: ['connect-retry-max 1', `tls-version-max ${tls}`, ...(each.lines?.(lab().pki) ?? [])],
+    });
+    await server.line(each.alert);
+    await client.line(/TLS Error: TLS handshake failed/);
+    await client.stop();
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatAddress, parseAddress } from '../../src/ip/address.ts';
 import { finishChecksum, sumWords } from '../../src/ip/checksum.ts';
 import { writeIcmp6Unreachable } from '../../src/ip/icmp6-unreachable.ts';
 import { clampMss } from '../../src/ip/mss-clamp.ts';
@@ -155,6 +156,19 @@ describe('ICMPv6 unreachable', () => {
     expect(answer.slice(24, 40)).toEqual(packet.slice(8, 24));
     expect(answer.slice(40, 42)).toEqual(Uint8Array.of(1, 0));
     expect(answer.slice(48)).toEqual(packet);
+    expect(transportChecksum(answer, 40, 58)).toBe(0);
+  });
+
+  it('comes from fe80::7, or from the address that is given', () => {
+    const packet = ipPacket(six);
+    expect(formatAddress(answerTo(packet).slice(8, 24))).toBe('fe80::7');
+    const memory = new Uint8Array(4096);
+    memory.set(packet, 2048);
+    const inner = new InnerPacket();
+    inner.parse(view(memory), 2048, packet.length);
+    const length = writeIcmp6Unreachable(memory, view(memory), inner, 0, parseAddress('fd00::99'));
+    const answer = memory.slice(0, length);
+    expect(formatAddress(answer.slice(8, 24))).toBe('fd00::99');
     expect(transportChecksum(answer, 40, 58)).toBe(0);
   });
 

@@ -8,6 +8,7 @@ import {
   networkOf,
   parsePrefix,
   prefixContains,
+  prefixesCover,
 } from '../../src/ip/prefix.ts';
 
 const address = (text: string) => parseAddress(text)!;
@@ -37,6 +38,21 @@ describe('prefix', () => {
     expect(prefixContains(prefix, address('10.8.7.255'))).toBe(true);
     expect(prefixContains(prefix, address('10.8.8.0'))).toBe(false);
     expect(prefixContains(prefix, address('::10.8.4.0'))).toBe(false);
+  });
+
+  it.each<[string, readonly string[], boolean]>([
+    ['0.0.0.0/0', ['0.0.0.0/1', '128.0.0.0/1'], true],
+    ['0.0.0.0/0', ['0.0.0.0/1', '128.0.0.0/2', '192.0.0.0/2'], true],
+    ['0.0.0.0/0', ['0.0.0.0/1', '128.0.0.0/2', '192.0.0.0/3'], false],
+    ['0.0.0.0/0', ['::/0'], false],
+    ['2000::/3', ['::/0'], true],
+    ['2000::/3', ['2000::/4', '3000::/4'], true],
+    ['2000::/3', ['2000::/4', '2000::/4'], false],
+    ['10.8.0.0/32', ['10.8.0.0/32'], true],
+    ['10.8.0.0/24', [], false],
+  ])('%s is covered by %j: %s', (target, prefixes, covered) => {
+    const parsed = prefixes.map((text) => parsePrefix(text)!);
+    expect(prefixesCover(parsed, parsePrefix(target)!)).toBe(covered);
   });
 
   it('turns every length into a netmask and back', () => {

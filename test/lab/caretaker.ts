@@ -41,6 +41,6 @@ export function startCaretaker(namespaces: readonly string[], directory: string)
   (child.stdin as Socket).on('error', () => {}).unref();
   return async () => {
     child.stdin.end();
-    await eventually('the lab is cleared away', () => ended);
+    await eventually('the lab is cleared away', () => ended, 60_000);
   };
 }

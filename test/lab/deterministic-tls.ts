@@ -142,6 +142,11 @@ class Engine implements TlsEngine {
     return out;
   }
 
+  refuse(): void {
+    this.#record(ALERT, new Uint8Array(0));
+    this.#fail({ origin: 'local', code: 'PEER_REFUSED', text: 'the peer was refused' });
+  }
+
   close(): void {
     this.#over = true;
   }

@@ -3,6 +3,7 @@
 
 import type {
   DataPlane,
+  DeviceChange,
   DeviceId,
   DeviceOptions,
   KeyHandle,
@@ -99,7 +100,7 @@ export class FakePlane implements DataPlane {
     return id;
   }
 
-  setDevice(device: DeviceId, change: { mtuBytes?: number; blockIpv6?: boolean }): void {
+  setDevice(device: DeviceId, change: DeviceChange): void {
     this.calls.push('set device');
     this.devices.set(device, { ...live(this.devices, device, 'device'), ...change });
   }

@@ -81,6 +81,7 @@ export class LabClient {
       layer: 'tun',
       mtuBytes: 1500,
       blockIpv6: false,
+      unreachableFrom: undefined,
     });
     this.#link = this.plane.addLink({
       endpoint: { kind: 'memory' },

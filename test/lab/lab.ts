@@ -1,6 +1,6 @@
 // One lab for a test file: a net, a PKI, keys, a directory; servers and clients started in it end with their test.
 
-import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
@@ -223,7 +223,11 @@ export class Lab {
   async endTest(): Promise<void> {
     await Promise.all([...this.#started].map((process) => process.kill()));
     this.#started.clear();
-    for (const namespace of [this.net.client, this.net.router, this.net.server]) await namespace.killAllButAgent();
+    for (const namespace of [this.net.client, this.net.router, this.net.server]) {
+      await namespace.killAllButAgent();
+      // What a test killed is not to be put right in the next one.
+      await rm(join(namespace.stateFolder, 'journal'), { recursive: true, force: true });
+    }
     await this.net.resetClient();
   }
 

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Agent } from './agent.ts';
 import { startCaretaker } from './caretaker.ts';
 import { eventually, type RunOptions, type RunResult, run, WatchedProcess, type WatchOptions } from './process.ts';
@@ -26,17 +27,25 @@ export const address = {
   world6: 'fd00:99::9',
 } as const;
 
+/** What is written in the machine's place for lasting state, by whoever runs inside, is kept in a folder of the lab. */
+const OWN_STATE = `d=/var/lib/sallyport
+[ -d $d ] || { mount -t tmpfs -o mode=755 tmpfs /var/lib && mkdir $d; } || exit 126
+mount --bind "$0" $d && exec "$@"`;
+
 export class Namespace {
   readonly name: string;
+  /** What stands in /var/lib/sallyport inside. */
+  readonly stateFolder: string;
   #agent: Promise<Agent> | undefined;
 
-  constructor(name: string) {
+  constructor(name: string, stateFolder: string) {
     this.name = name;
+    this.stateFolder = stateFolder;
   }
 
   /** The prefix of a command line that runs inside. */
   get prefix(): readonly string[] {
-    return ['ip', 'netns', 'exec', this.name];
+    return ['ip', 'netns', 'exec', this.name, 'sh', '-c', OWN_STATE, this.stateFolder];
   }
 
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult> {
@@ -103,9 +112,8 @@ let counter = 0;
 export async function createNet(directory: string): Promise<Net> {
   counter += 1;
   const base = `sally-${process.pid.toString(36)}-${counter}`;
-  const client = new Namespace(`${base}-client`);
-  const router = new Namespace(`${base}-router`);
-  const server = new Namespace(`${base}-server`);
+  const made = (role: string): Namespace => new Namespace(`${base}-${role}`, join(directory, `state-${role}`));
+  const [client, router, server] = [made('client'), made('router'), made('server')];
   const all = [client, router, server];
   const close = startCaretaker(
     all.map(({ name }) => name),
@@ -114,6 +122,7 @@ export async function createNet(directory: string): Promise<Net> {
   try {
     for (const namespace of all) {
       await run(['ip', 'netns', 'add', namespace.name]);
+      await mkdir(namespace.stateFolder, { mode: 0o755 });
       // `ip netns exec` lays these files over /etc. The name server answers at once that nobody listens.
       await mkdir(`/etc/netns/${namespace.name}`, { recursive: true });
       await writeFile(

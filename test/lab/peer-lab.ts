@@ -182,6 +182,7 @@ export class PeerEnd {
     const opened: Omit<OpenTunnel, 'plan'> = {
       ...{ endpoint: { kind: 'memory' }, layer: 'tun', mtuBytes: 1500, blockIpv6: false, kept: false, name: 'tun0' },
       linkAddress: undefined,
+      unreachableFrom: undefined,
     };
     return {
       open: async () => {
@@ -194,6 +195,7 @@ export class PeerEnd {
       },
       update: () => Promise.reject(new Error('nothing is pushed')),
       follow: () => undefined,
+      refreshDns: async () => {},
       scriptEnvironment: () => ({}),
       dropPrivileges: () => {},
       close: async (_reason: unknown, letGo: () => Promise<void>) => {

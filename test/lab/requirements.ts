@@ -23,6 +23,12 @@ export function peerProgram(version: PeerVersion): string {
 /** OpenVPN 2.7's own test scripts and sample keys (`tests/`, `sample/`, `VERSION`); may be missing where the mirror has no source of it. */
 export const upstreamDirectory = join(peersDir, '2.7-source');
 
+/** NetworkManager with its OpenVPN plugin, unpacked (scripts/peers.sh). */
+export const networkManagerDirectory = join(peersDir, 'network-manager');
+
+/** Real resolvers, unpacked (scripts/peers.sh); may be missing. */
+export const resolversDirectory = join(peersDir, 'resolvers');
+
 /** Sallyport's command: of this checkout, or of an installed package that SALLYPORT_BIN names. */
 const sallyportBin = process.env.SALLYPORT_BIN ?? join(projectRoot, 'bin/sallyport.js');
 

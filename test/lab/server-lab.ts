@@ -130,6 +130,7 @@ export class ServerLab {
               layer: 'tun',
               mtuBytes: 1500,
               blockIpv6: false,
+              unreachableFrom: undefined,
               kept: false,
               name: 'tun0',
               linkAddress: undefined,
@@ -143,6 +144,7 @@ export class ServerLab {
           },
           update: () => Promise.reject(new Error('a server is pushed nothing')),
           follow: () => undefined,
+          refreshDns: async () => {},
           scriptEnvironment: () => ({ dev: 'tun0' }),
           dropPrivileges: () => void this.hostCalls.push('drop'),
           close: async (_reason, letGo) => {

@@ -3,6 +3,7 @@
 
 import type { WrapOptions } from '../../src/control/wrap-options.ts';
 import type { CryptoProvider } from '../../src/crypto/provider.ts';
+import { verbOf } from '../../src/log.ts';
 import { createNodeCrypto } from '../../src/node/crypto-provider.ts';
 import type { SessionEvent } from '../../src/session/event.ts';
 import type { KeepaliveOptions, SessionOptions, SessionPush } from '../../src/session/options.ts';
@@ -121,6 +122,8 @@ export interface End {
   readonly ring: KeyRing;
   readonly events: SessionEvent[];
   readonly log: string[];
+  /** The verb at which each of them shows. */
+  readonly verbs: number[];
   traffic: Traffic;
   woken: boolean;
 }
@@ -296,19 +299,23 @@ export class SessionPair {
     const wrap = name === 'client' ? options.clientWrap : options.serverWrap;
     const tls = new DeterministicTls({ name, seed, ...(name === 'client' ? options.clientTls : options.serverTls) });
     const log: string[] = [];
+    const verbs: number[] = [];
     const session = createSession(
       sessionOptions(name, { ...(wrap && { wrap }), ...(name === 'client' ? options.client : options.server) }),
       {
         crypto: seededCrypto(seed),
         tls,
-        log: (_flags, text) => log.push(text),
+        log: (flags, text) => {
+          log.push(text);
+          verbs.push(verbOf(flags));
+        },
         wake: () => {
           end.woken = true;
         },
       },
     );
     const traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
-    const end: End = { name, session, tls, ring: new KeyRing(), events: [], log, traffic, woken: false };
+    const end: End = { name, session, tls, ring: new KeyRing(), events: [], log, verbs, traffic, woken: false };
     return end;
   }
 }

@@ -134,6 +134,16 @@ describe('a network namespace', () => {
     const knows = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
     expect(isNetworkGone('cookie-0-77 net:[1]')).toBe(knows);
   });
+
+  it('is not taken for gone by who can not see where the processes of others are', () => {
+    if (process.geteuid?.() !== 0) return;
+    process.seteuid?.(12_345);
+    try {
+      expect(isNetworkGone('cookie-0-77 net:[1]')).toBe(false);
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
 });
 
 describe('the journal of this process', () => {
@@ -157,6 +167,23 @@ describe('the journal of this process', () => {
     ]);
     journal.end();
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('keeps beyond its end what could not be undone', () => {
+    const journal = createHostJournal({ profile: 'p', log: () => {}, folder });
+    const wanted = { servers: [], searchDomains: [], onlyItsNetworks: false };
+    journal.keep({ record: 'begin', id: 1, step: { kind: 'set-dns', device: 'tun0', id: '1', wanted } });
+    journal.keep(begin(2));
+    journal.keep({ record: 'undone', id: 2 });
+    journal.end();
+    const [name = ''] = readdirSync(folder);
+    expect(readFileSync(join(folder, name), 'utf8')).toContain('{"record":"begin","id":1');
+    // Of a process that lives: nobody takes it back from under it.
+    expect(readLeftJournals(folder).journals).toEqual([]);
+    const next = createHostJournal({ profile: 'p', log: () => {}, folder });
+    next.keep(begin(1));
+    expect(readdirSync(folder)).toHaveLength(2);
+    next.end();
   });
 
   it('does not grow with what is done and undone', () => {

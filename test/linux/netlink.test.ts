@@ -127,6 +127,9 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
           { address: 'fd00:8::2', prefixLength: 64 },
         ]),
       );
+      expect(port.addresses()).toEqual(
+        expect.arrayContaining(port.addressesOf('tun0').map((address) => ({ device: 'tun0', ...address }))),
+      );
       port.removeAddress('tun0', '10.9.0.2', 32, { remote: '10.9.0.1' });
       port.removeAddress('tun0', 'fd00:8::2', 64, {});
       expect(ip('addr', 'show', 'tun0')).not.toMatch(/10\.9\.0\.2|fd00:8::2/);
@@ -157,6 +160,33 @@ describe.skipIf(refusal !== undefined)('the host through the kernel', () => {
       for (const each of routes) port.removeRoute(each);
       expect(ip('route') + ip('-6', 'route') + ip('route', 'show', 'table', '1000')).not.toMatch(/192\.168\.5|fd00:51/);
       for (const each of routes) expect(codeOf(() => port.removeRoute(each))).toBe('ESRCH');
+    });
+
+    it('adds a route that refuses, tells it from others, and removes it', () => {
+      const refusing = route('2000::/4', { device: 'lo', type: 'unreachable' });
+      port.addRoute(refusing);
+      expect(ip('-6', 'route')).toMatch(/^unreachable 2000::\/4 dev lo /m);
+      expect(port.routesTo('2000::/4')).toEqual([{ ...refusing, metric: 1024 }]);
+      expect(port.lookup('2001:db8::1')).toBeUndefined();
+      expect(codeOf(() => port.addRoute(refusing))).toBe('EEXIST');
+      port.removeRoute(refusing);
+      expect(port.routesTo('2000::/4')).toEqual([]);
+      ip('-6', 'route', 'add', 'prohibit', '2000::/4');
+      expect(port.routesTo('2000::/4')).toMatchObject([{ type: 'prohibit' }]);
+      ip('-6', 'route', 'del', 'prohibit', '2000::/4');
+    });
+
+    it('finds a route of the main table also where a rule leads its address to another table', () => {
+      const narrow = route('192.168.60.0/24', { device: 'tun0' });
+      port.addRoute(narrow);
+      ip('route', 'add', '192.168.0.0/16', 'dev', 'tun0', 'table', '1000');
+      ip('rule', 'add', 'table', '1000', 'priority', '10');
+      try {
+        expect(port.routesTo('192.168.60.0/24')).toMatchObject([{ device: 'tun0' }]);
+      } finally {
+        ip('rule', 'del', 'table', '1000', 'priority', '10');
+      }
+      port.removeRoute(narrow);
     });
 
     it('refuses a gateway that nothing leads to', () => {

@@ -113,6 +113,33 @@ describe.each(['AES-128-CBC', 'AES-256-CBC'])('%s through FFI', (cipher) => {
   });
 });
 
+describe.each(['AES-256-CFB', 'AES-128-OFB', 'CAMELLIA-192-CFB', 'ARIA-128-CFB8', 'AES-256-CFB1', 'SM4-OFB'])(
+  '%s through FFI',
+  (cipher) => {
+    it('encrypts as node:crypto does, packet after packet on one context, and gives the text back', () => {
+      const key = randomBytes(cipher === 'SM4-OFB' ? 16 : keyBytes(cipher));
+      const seal = openssl.feedbackKey(cipher, 'seal', key);
+      const open = openssl.feedbackKey(cipher, 'open', key);
+      expect(seal.ivBytes).toBe(16);
+      for (const length of [1, 15, 16, 17, 100, 1400]) {
+        const [iv, text] = [randomBytes(16), randomBytes(length)];
+        arena.bytes.set(iv, NONCE);
+        arena.bytes.set(text, TEXT);
+        seal.apply(NONCE, TEXT, length);
+        expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + length))).toEqual(
+          createCipheriv(cipher.toLowerCase(), key, iv).update(text),
+        );
+        open.apply(NONCE, TEXT, length);
+        expect(Buffer.from(arena.bytes.subarray(TEXT, TEXT + length))).toEqual(text);
+      }
+      seal.close();
+      seal.close();
+      open.close();
+      expect(() => seal.apply(NONCE, TEXT, 1)).toThrow('closed');
+    });
+  },
+);
+
 describe('HMAC through FFI', () => {
   it.each(['SHA1', 'SHA256', 'SHA512'])('%s equals node:crypto and verifies in place', (digest) => {
     const key = randomBytes(20);
@@ -140,6 +167,7 @@ describe('packet cryptography', () => {
     );
     expect(() => openssl.aeadKey('AES-256-CBC', 'seal', randomBytes(32))).toThrow('no AEAD cipher');
     expect(() => openssl.cbcKey('AES-256-GCM', 'seal', randomBytes(32))).toThrow('no CBC cipher');
+    expect(() => openssl.feedbackKey('AES-256-CTR', 'seal', randomBytes(32))).toThrow('no CFB or OFB cipher');
     expect(() => openssl.macKey('MD77', randomBytes(16))).toThrow('no digest MD77');
   });
 

@@ -171,6 +171,50 @@ describe('lines in a row', () => {
   });
 });
 
+describe('what is told', () => {
+  it('stays on its line, whatever a peer has put into it', () => {
+    const core = coreWith();
+    core.connected(output);
+    sent = '';
+    core.say('>CLIENT:ENV,username=a\r\n>CLIENT:CONNECT,0,0\nx\0y', '>CLIENT:ENV,END');
+    expect(sent).toBe('>CLIENT:ENV,username=a__>CLIENT:CONNECT,0,0_x_y\r\n>CLIENT:ENV,END\r\n');
+  });
+});
+
+describe('a session that has ended', () => {
+  it('obeys nothing that came in the same breath', () => {
+    const core = coreWith();
+    core.connected(output);
+    for (const line of ['exit', 'signal SIGTERM']) handleLine(core, portsOf(), line);
+    expect(halted).toBe(true);
+    expect(signals).toEqual([]);
+  });
+});
+
+describe('lines behind a command', () => {
+  const spoilt: readonly [string, (core: ManagementCore) => void][] = [
+    [
+      'more lines than are kept',
+      (core) => {
+        for (let n = 0; n < 5000; n++) handleLine(core, portsOf(), 'YQ==');
+      },
+    ],
+    ['a line that was too long', handleTooLong],
+  ];
+  it.each(spoilt)('are not taken in part: %s', async (_, spoil) => {
+    const core = coreWith();
+    core.connected(output);
+    handleLine(core, portsOf(), 'version 5');
+    const asked = core.ask('password', 'Private Key', '', never);
+    handleLine(core, portsOf(), 'password "Private Key"');
+    handleLine(core, portsOf(), 'Zm9v');
+    spoil(core);
+    expect(answerOf('END', core)).toMatch(/^ERROR: [^\n]*nothing of it was taken\r\n$/);
+    handleLine(core, portsOf(), 'password "Private Key" right');
+    expect((await asked).password).toBe('right');
+  });
+});
+
 describe('the password of the interface', () => {
   it('is asked for, and nothing else is answered or told before', () => {
     const core = coreWith('secret');
@@ -192,6 +236,16 @@ describe('the password of the interface', () => {
     handleLine(core, portsOf(), 'secretx');
     expect(halted).toBe(true);
     expect(core.passwordNeeded).toBe(true);
+  });
+
+  it('is not tried again, and nothing is obeyed, by lines behind the third wrong one', () => {
+    const core = coreWith('secret');
+    core.connected(output);
+    for (const word of ['a', 'b', 'c', 'secret', 'signal SIGTERM']) handleLine(core, portsOf(), word);
+    handleTooLong(core);
+    expect(core.passwordNeeded).toBe(true);
+    expect(signals).toEqual([]);
+    expect(sent.match(/bad password/g)).toHaveLength(3);
   });
 
   it.each([

@@ -88,6 +88,19 @@ describe('packet cryptography by node:crypto', () => {
     expect(open.decrypt(0, 64, 16)).toBe(-1);
   });
 
+  it.each(['AES-256-CFB', 'CAMELLIA-256-OFB', 'ARIA-256-CFB8'])('gives the text back with %s', (cipher) => {
+    const arena = makeArena();
+    const crypto = createNodePacketCrypto(arena);
+    const seal = crypto.feedbackKey(cipher, 'seal', filled(32, 5));
+    const open = crypto.feedbackKey(cipher, 'open', filled(32, 5));
+    arena.bytes.set(filled(100, 9), 64);
+    seal.apply(0, 64, 100);
+    expect(arena.bytes.slice(64, 164)).not.toEqual(filled(100, 9));
+    open.apply(0, 64, 100);
+    expect(arena.bytes.slice(64, 164)).toEqual(filled(100, 9));
+    expect(() => crypto.feedbackKey('AES-256-CBC', 'seal', filled(32, 0))).toThrow(/not supported/);
+  });
+
   it('verifies a digest that it signed and refuses a changed one', () => {
     const arena = makeArena();
     const mac = createNodePacketCrypto(arena).macKey('SHA256', filled(32, 1));

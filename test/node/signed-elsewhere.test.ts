@@ -12,41 +12,12 @@ import type {
   TlsEstablished,
   TlsFailure,
 } from '../../src/control/tls-engine.ts';
-import type { MaterialOrigin } from '../../src/node/material-source.ts';
 import { createSignedElsewhereFactory, EXPORTED } from '../../src/node/signed-elsewhere.ts';
 import { createNodeTlsFactory } from '../../src/node/tls-engine.ts';
-import { loadTlsMaterial, nodeMaterialFiles, type TlsMaterialInput } from '../../src/node/tls-material.ts';
 import { type TlsSetup, tlsEngineConformance } from '../conformance/tls-engine.ts';
 import { type Credential, makePki, type Pki } from '../lab/pki.ts';
 import { type BuiltProgram, buildProgram } from '../lab/worker-url.ts';
-
-const origin: MaterialOrigin = { file: 'test.ovpn', line: 1 };
-const file = (path: string | undefined) => (path === undefined ? undefined : ({ kind: 'file', path, origin } as const));
-
-const materialOf = ({ ca, identity, crl, versionMin, versionMax }: TlsSetup, keyIsElsewhere: boolean) => {
-  const input: TlsMaterialInput = {
-    ca: file(ca),
-    caPath: undefined,
-    cert: file(identity?.cert),
-    key: keyIsElsewhere ? undefined : file(identity?.key),
-    pkcs12: undefined,
-    extraCerts: undefined,
-    dh: undefined,
-    crlVerify: crl === undefined ? undefined : { source: file(crl)!, directory: false },
-    versionMin,
-    versionMax,
-    cipherList: undefined,
-    cipherSuites: undefined,
-    groups: undefined,
-    certProfile: undefined,
-    keyIsElsewhere,
-  };
-  return loadTlsMaterial(input, {
-    ...nodeMaterialFiles,
-    passphrase: () => Promise.reject(new Error('no key of this suite is encrypted')),
-    warn: () => {},
-  });
-};
+import { loadSetup } from './tls-setup.ts';
 
 /** As whoever holds the key would sign. */
 function signatureOf({ keyType, padding, digest, message }: SignRequest, identity: Credential): Uint8Array {
@@ -68,9 +39,9 @@ async function factoryOf(setup: TlsSetup, sign?: ExternalSigner): Promise<TlsEng
   thread = await threads;
   const { identity } = setup;
   const signing = sign ?? (async (request: SignRequest) => signatureOf(request, identity!));
-  const elsewhere = createSignedElsewhereFactory(await materialOf(setup, true), thread.url, signing, []);
+  const elsewhere = createSignedElsewhereFactory(await loadSetup(setup, true), thread.url, signing, []);
   // The key is elsewhere for clients; the server at the other end of the suite is the usual one.
-  const usual = createNodeTlsFactory(await materialOf(setup, false));
+  const usual = createNodeTlsFactory(await loadSetup(setup, false));
   return { create: (role, listener) => (role === 'client' ? elsewhere : usual).create(role, listener) };
 }
 
@@ -81,7 +52,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
   let pki: Pki;
   beforeAll(async () => {
     pki = await makePki(join(dir, 'pki'));
-  });
+  }, 60_000);
   afterAll(async () => {
     rmSync(dir, { recursive: true, force: true });
     (await threads).remove();
@@ -137,7 +108,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
     });
     const { told, ends } = await handshake(
       client,
-      createNodeTlsFactory(await materialOf(setup(pki.server, version), false)),
+      createNodeTlsFactory(await loadSetup(setup(pki.server, version), false)),
     );
     await until('the handshake', () => told.client !== undefined && told.server !== undefined);
     expect(told.server).toMatchObject({ verdict: { trusted: true } });
@@ -157,7 +128,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
     const client = await factoryOf(setup(pki.client, '1.3'));
     const { told, ends } = await handshake(
       client,
-      createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)),
+      createNodeTlsFactory(await loadSetup(setup(pki.server, '1.3'), false)),
     );
     await until('the handshake', () => told.client !== undefined && told.server !== undefined);
     for (const { label, length } of EXPORTED) {
@@ -180,7 +151,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
       const client = await factoryOf(setup(pki.client, '1.3'), answer);
       const { told, ends } = await handshake(
         client,
-        createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)),
+        createNodeTlsFactory(await loadSetup(setup(pki.server, '1.3'), false)),
       );
       await until('the end', () => told.client !== undefined && 'origin' in told.client);
       expect((told.client as TlsFailure).text.length).toBeGreaterThan(10);
@@ -201,7 +172,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
         });
       });
     });
-    const server = createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false));
+    const server = createNodeTlsFactory(await loadSetup(setup(pki.server, '1.3'), false));
     const first = await handshake(client, server);
     await until('the question', () => asked === 1);
     first.ends.client?.close();
@@ -223,7 +194,7 @@ describe('a handshake whose signature is asked for elsewhere', () => {
       asked = true;
       return new Promise(() => {});
     });
-    await handshake(client, createNodeTlsFactory(await materialOf(setup(pki.server, '1.3'), false)));
+    await handshake(client, createNodeTlsFactory(await loadSetup(setup(pki.server, '1.3'), false)));
     await until('the question', () => asked);
     expect(asked).toBe(true);
   });

@@ -7,41 +7,12 @@ import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TlsEstablished, TlsFailure } from '../../src/control/tls-engine.ts';
-import type { MaterialOrigin } from '../../src/node/material-source.ts';
 import { judgeChain } from '../../src/node/peer-chain.ts';
 import { createNodeTlsFactory, type NodeTlsFactory } from '../../src/node/tls-engine.ts';
-import type { TlsMaterial, TlsMaterialInput } from '../../src/node/tls-material.ts';
-import { loadTlsMaterial, nodeMaterialFiles } from '../../src/node/tls-material.ts';
 import { describeTlsFailure, describeVerifyCode } from '../../src/node/tls-words.ts';
-import { type TlsSetup, tlsEngineConformance } from '../conformance/tls-engine.ts';
+import { tlsEngineConformance } from '../conformance/tls-engine.ts';
 import { makePki, type Pki } from '../lab/pki.ts';
-
-const origin: MaterialOrigin = { file: 'test.ovpn', line: 1 };
-const file = (path: string | undefined) => (path === undefined ? undefined : ({ kind: 'file', path, origin } as const));
-
-function loadSetup({ ca, identity, crl, versionMin, versionMax }: TlsSetup): Promise<TlsMaterial> {
-  const input: TlsMaterialInput = {
-    ca: file(ca),
-    caPath: undefined,
-    cert: file(identity?.cert),
-    key: file(identity?.key),
-    pkcs12: undefined,
-    extraCerts: undefined,
-    dh: undefined,
-    crlVerify: crl === undefined ? undefined : { source: file(crl)!, directory: false },
-    versionMin,
-    versionMax,
-    cipherList: undefined,
-    cipherSuites: undefined,
-    groups: undefined,
-    certProfile: undefined,
-  };
-  return loadTlsMaterial(input, {
-    ...nodeMaterialFiles,
-    passphrase: () => Promise.reject(new Error('no key of this suite is encrypted')),
-    warn: () => {},
-  });
-}
+import { loadSetup } from './tls-setup.ts';
 
 tlsEngineConformance('node:tls', async (setup) => createNodeTlsFactory(await loadSetup(setup)));
 

@@ -300,7 +300,11 @@ describe('sallyport pki renew', () => {
   it('does not bring back what is revoked', async () => {
     await bench.start('alice');
     await bench.pki('revoke', 'alice');
-    expect(await bench.pki('renew', 'alice', '--force')).toMatchObject({ code: 1 });
+    const { code, err } = await bench.pki('renew', 'alice', '--force');
+    expect(code).toBe(1);
+    expect(err).toContain('the certificate of alice is revoked');
+    expect(err).toContain('a new one under this name: sallyport pki client alice --force');
+    expect(await bench.pki('client', 'alice', '--force')).toMatchObject({ code: 0 });
   });
 
   it('is finished by the next command when it was interrupted between index and files', async () => {

@@ -28,6 +28,16 @@ describe('a handshake between two sessions', () => {
     );
   });
 
+  // A client whose MTU, digest or compression is another than its server's is no news to its user, as in OpenVPN since 2.6.
+  it('tells of options in which the peers differ at verb 7 only', () => {
+    const pair = new SessionPair({ client: { expectedOptionsString: 'V4,dev-type tun,tun-mtu 1420,tls-server' } });
+    expect(pair.connect()).toBe(true);
+    const { log, verbs } = pair.client;
+    const told = verbs.filter((_, index) => log[index]?.includes('used inconsistently'));
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.filter((verb) => verb !== 7)).toEqual([]);
+  });
+
   it('completes over a wire that loses 30 %, repeats, reorders and corrupts, for many seeds', () => {
     for (let seed = 1; seed <= 60; seed++) {
       const pair = new SessionPair({

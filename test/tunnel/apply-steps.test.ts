@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SallyportError } from '../../src/error.ts';
 import { type Log, verbOf } from '../../src/log.ts';
 import { applySteps, type StepPorts, undoSteps } from '../../src/tunnel/apply-steps.ts';
+import type { DnsPort } from '../../src/tunnel/dns-port.ts';
 import { Journal, type JournalRecord } from '../../src/tunnel/journal.ts';
 import { makeTunnelPlan } from '../../src/tunnel/make-plan.ts';
 import { planSteps, type StepContext } from '../../src/tunnel/plan-steps.ts';
@@ -24,10 +25,15 @@ const full = [
   'route 10.9.0.0 255.255.0.0',
   'route-ipv6 fd00:99::/48',
 ];
+/** IPv6 is blocked beside it. */
+const blocking = [...net30, 'redirect-gateway def1'];
 const whole = [...net30, 'redirect-gateway', 'route 10.9.0.0 255.255.0.0 net_gateway 5'];
 
 function stepsOf(lines: readonly string[], over: Partial<StepContext> = {}): TunnelStep[] {
-  const { device, routes } = planSteps(makeTunnelPlan(planInput(lines)).plan, { ...context, ...over });
+  const { device, routes } = planSteps(makeTunnelPlan(planInput(lines, { ipv6Leak: 'block' })).plan, {
+    ...context,
+    ...over,
+  });
   return [...device, ...routes];
 }
 
@@ -174,6 +180,54 @@ describe('applySteps and undoSteps', () => {
     expect(journal.entries).toEqual([]);
   });
 
+  it('leave in the journal what the host had before and does not take back: the default route', async () => {
+    const { host, log, ports } = bench();
+    const records: JournalRecord[] = [];
+    const journal = new Journal((record) => records.push(record));
+    await applySteps(stepsOf(whole), journal, ports, log);
+    host.refuse = (call) => (call === 'route 0.0.0.0/0' ? 'ENETUNREACH' : undefined);
+    expect(await undoSteps(journal, ports, log)).toBe(1);
+    expect(journal.entries).toEqual([]);
+    expect(Journal.replay(records).entries.map(({ step }) => step)).toMatchObject([
+      { kind: 'remove-route', route: { prefix: '0.0.0.0/0', gateway: '192.0.2.1' } },
+    ]);
+  });
+
+  it.each([
+    ['failed', 1],
+    ['left', 0],
+    ['restored', 0],
+  ] as const)('name servers that are %s after all: %i of them for the next start', async (result, left) => {
+    const { lines, log, ports } = bench();
+    const records: JournalRecord[] = [];
+    const journal = new Journal((record) => records.push(record));
+    const step: TunnelStep = {
+      kind: 'set-dns',
+      device: 'tun0',
+      id: '1',
+      wanted: { servers: [], searchDomains: [], onlyItsNetworks: false },
+    };
+    const setting = { servers: [], search: [], routing: [], isDefault: true, overTls: false } as const;
+    const applied = {
+      backend: 'resolved',
+      device: 'tun0',
+      id: '1',
+      ifindex: 7,
+      setting: { ...setting, sni: undefined, dnssec: 'no' },
+    } as const;
+    const dns: DnsPort = {
+      apply: () => Promise.resolve({ result: 'applied', applied, notes: [] }),
+      undo: () => Promise.resolve(result === 'restored' ? { result } : { result, reason: 'it is so' }),
+      stands: () => Promise.resolve(true),
+      clear: () => Promise.resolve({ result: 'restored' }),
+    };
+    await applySteps([step], journal, { ...ports, dns }, log);
+    await undoSteps(journal, { ...ports, dns }, log);
+    expect(journal.dns).toBeUndefined();
+    expect(Journal.replay(records).entries).toHaveLength(left);
+    expect(lines.filter((line) => line.includes('next start'))).toHaveLength(left);
+  });
+
   it('end with the whole default route back, and never leave the host without one on the way to the server', async () => {
     const { host, log, ports } = bench();
     const journal = new Journal();
@@ -259,7 +313,7 @@ describe('applySteps and undoSteps', () => {
 
 describe('Journal', () => {
   it('lets another process undo what a killed one left, from its records alone', async () => {
-    for (const lines of [full, whole]) {
+    for (const lines of [full, whole, blocking]) {
       const { host, log, ports } = bench();
       const before = host.state();
       const moments: { record: string; host: FakeHost }[] = [];

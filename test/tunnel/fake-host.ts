@@ -37,6 +37,8 @@ export class FakeHost {
     ['lo', 1],
     ['eth0', 2],
   ]);
+  /** Whether another device could be opened. */
+  mayOpen = true;
   readonly calls: string[] = [];
   /** Decides before each call whether it is refused, with an errno name. */
   refuse: (call: string, index: number) => string | undefined = () => undefined;
@@ -64,6 +66,7 @@ export class FakeHost {
       this.devices.set(actual, { up: false, mtuBytes: 1500 });
       return { name: actual, index: 7, fd: 40, persistent: false };
     },
+    mayOpen: () => this.mayOpen,
     close: ({ name }) => {
       this.#call(`close ${name}`);
       this.devices.delete(name);
@@ -130,6 +133,7 @@ export class FakeHost {
     routesTo: (prefix) => this.routes.filter((route) => route.prefix === prefix),
     linkIndex: (device) => (this.devices.has(device) ? (this.indexes.get(device) ?? 7) : undefined),
     linkAddressOf: () => '02:00:00:00:00:0a',
+    addresses: () => this.addresses,
     addressesOf: (device) => this.addresses.filter((address) => address.device === device),
   };
 
@@ -158,6 +162,7 @@ export class FakeHost {
       (other) =>
         other.prefix === route.prefix &&
         other.gateway === route.gateway &&
+        other.type === route.type &&
         other.device === route.device &&
         (route.metric === undefined || other.metric === route.metric),
     );

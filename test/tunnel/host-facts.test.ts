@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readHostFacts } from '../../src/tunnel/host-facts.ts';
+import { noteCommonSubnet, readHostFacts } from '../../src/tunnel/host-facts.ts';
 import { HostError } from '../../src/tunnel/ports.ts';
 import { FakeHost } from './fake-host.ts';
 
@@ -39,15 +39,34 @@ describe('readHostFacts', () => {
     expect(facts.serverGateway4).toEqual(facts.netGateway4);
   });
 
+  it.each([
+    ['192.168.0.1', 24, true],
+    ['192.168.1.1', 24, true],
+    ['192.168.1.1', 16, true],
+    ['192.168.2.1', 24, false],
+    ['10.0.0.1', 24, false],
+  ])('notes at a server that its way out %s/%s is in a network of many homes: %s', (gateway, prefixLength, noted) => {
+    const { facts } = factsOf(new FakeHost(), undefined);
+    const lines: string[] = [];
+    const netGateway4 = { ...facts.netGateway4!, gateway, prefixLength };
+    noteCommonSubnet({ ...facts, netGateway4 }, (_, text) => lines.push(text));
+    expect(lines.filter((line) => line.startsWith('NOTE: your local LAN uses'))).toHaveLength(noted ? 1 : 0);
+  });
+
   it('knows nothing of a host that does not answer', () => {
     const host = new FakeHost();
     const silent = () => {
       throw new HostError('EPERM', 'Operation not permitted');
     };
-    const network = { ...host.network, lookup: silent, defaultRoutes: silent, addressesOf: silent };
+    const network = { ...host.network, lookup: silent, defaultRoutes: silent, addressesOf: silent, addresses: silent };
     const lines: string[] = [];
     const facts = readHostFacts(network, '198.51.100.1', (_, text) => lines.push(text));
-    expect(facts).toMatchObject({ netGateway4: undefined, serverGateway4: undefined, defaultRoutes4: [] });
+    expect(facts).toMatchObject({
+      netGateway4: undefined,
+      serverGateway4: undefined,
+      defaultRoutes4: [],
+      addresses: [],
+    });
     expect(lines).toEqual(['ROUTE: default_gateway=UNDEF', 'ROUTE6: default_gateway=UNDEF']);
   });
 });

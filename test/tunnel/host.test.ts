@@ -232,6 +232,33 @@ describe('persist-tun', () => {
     expect(log).toContain('NOTE: Pulled options changed on restart, will need to close and reopen TUN/TAP device.');
   });
 
+  it('changes the kept device where rights for another one were given up', async () => {
+    const { host, fake, open, letGo, clear, log } = bench('persist-tun', 'user nobody');
+    await open();
+    await host.route();
+    host.dropPrivileges();
+    await host.close(RESTART, letGo);
+    fake.mayOpen = false;
+    clear();
+    const other = [...PUSHED.filter((line) => !line.startsWith('ifconfig ')), 'ifconfig 10.9.0.2 255.255.255.0'];
+    expect(await open([...other, 'route 10.30.0.0 255.255.0.0'])).toMatchObject({
+      kept: true,
+      name: 'tun0',
+      plan: { address4: { local: '10.9.0.2' } },
+    });
+    expect(fake.calls).toEqual([
+      'no route 10.20.0.0/16',
+      'no address 10.8.0.2 tun0',
+      'address 10.9.0.2/24 tun0',
+      'route 10.20.0.0/16',
+      'route 10.30.0.0/16',
+    ]);
+    expect(log.join()).toMatch(/rights for another device were given up/);
+    fake.mayOpen = true;
+    await host.close(RESTART, letGo);
+    expect(await open()).toMatchObject({ kept: false });
+  });
+
   it('does not keep a tunnel whose routes were never set', async () => {
     const { host, open, letGo, undone } = bench('persist-tun');
     await open();

@@ -99,6 +99,9 @@ describe('optionsLinkMtu', () => {
     [1581, 'AES-256-GCM', {}, { tunMtuExtraBytes: 32 }],
     [1541, 'DES-EDE3-CBC', {}, {}],
     [1557, 'CAMELLIA-128-CBC', {}, {}],
+    [1561, 'AES-256-CFB', {}, {}],
+    [1573, 'ARIA-128-OFB', { digest: 'SHA256' }, {}],
+    [1549, 'ARIA-256-GCM', {}, {}],
   ])('is %i for %s as the C program says', (linkMtu, cipher, packet, options) => {
     expect(optionsLinkMtu({ ...shape, ...packet, cipher }, { ...sizes, ...options })).toBe(linkMtu);
   });

@@ -46,6 +46,11 @@ export const facts: HostFacts = {
     { prefix: '0.0.0.0/0', gateway: '192.0.2.1', device: 'eth0', metric: 100, table: undefined, exact: '0a' },
   ],
   defaultRoutes6: [],
+  addresses: [
+    { device: 'eth0', address: '192.0.2.2', prefixLength: 24 },
+    { device: 'eth0', address: '2001:db8:1::2', prefixLength: 64 },
+  ],
+  refusingMetrics6: [],
 };
 
 /** The facts where the server is on the host's own network. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { applySteps, undoSteps } from '../../src/tunnel/apply-steps.ts';
+import type { DnsPort } from '../../src/tunnel/dns-port.ts';
 import { Journal, type JournalRecord } from '../../src/tunnel/journal.ts';
 import { parseJournal, writeHeader, writeRecord } from '../../src/tunnel/journal-text.ts';
 import type { HostRoute, OpenDevice } from '../../src/tunnel/ports.ts';
@@ -14,6 +15,7 @@ const DEFAULT: HostRoute = new FakeHost().routes[0]!;
 function route(prefix: `${string}/${number}`, gateway?: string, device: string | undefined = TUNNEL_DEVICE): HostRoute {
   return { prefix, gateway, device: gateway === undefined ? device : undefined, metric: undefined, table: undefined };
 }
+const REFUSING: HostRoute = { ...route('2000::/4', undefined, 'lo'), type: 'unreachable' };
 const add = (added: HostRoute): TunnelStep => ({ kind: 'add-route', route: added, shownGateway: undefined });
 
 const STEPS: readonly TunnelStep[] = [
@@ -34,6 +36,7 @@ const STEPS: readonly TunnelStep[] = [
   add(route('0.0.0.0/0', '10.8.0.1')),
   add(route('10.20.0.0/16')),
   add({ ...route('10.30.0.0/16', '192.0.2.9'), metric: 50 }),
+  add(REFUSING),
 ];
 
 /** A process on the host: every moment of it counts, and at one of them it is killed. */
@@ -92,8 +95,14 @@ function start(host: FakeHost, dieAt: number, device: { persistent: boolean } = 
   };
 }
 
-const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean } = {}) =>
-  recoverSteps(parseJournal(text)!, { network: host.network, sameBoot: true, dryRun: false, ...options });
+const noDns: DnsPort = {
+  apply: () => Promise.reject(new Error('nobody sets name servers here')),
+  undo: () => Promise.reject(new Error('there are no name servers to undo')),
+  stands: () => Promise.resolve(true),
+  clear: () => Promise.reject(new Error('there are no name servers to clear')),
+};
+const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean; dns?: DnsPort } = {}) =>
+  recoverSteps(parseJournal(text)!, { network: host.network, dns: noDns, sameBoot: true, dryRun: false, ...options });
 
 describe('a process that is killed at any moment', () => {
   it.each([
@@ -152,6 +161,7 @@ describe('recovery', () => {
     const before = host.state();
     const said = await recover(host, text, { dryRun: true });
     expect(said.map((each) => each.text)).toEqual([
+      'removed the route unreachable 2000::/4 dev lo',
       'removed the route 10.30.0.0/16 via 192.0.2.9 dev eth0 metric 50',
       'put back the route 0.0.0.0/0 via 192.0.2.1 dev eth0 metric 100',
       'removed the route 198.51.100.1/32 via 192.0.2.1 dev eth0',
@@ -165,9 +175,10 @@ describe('recovery', () => {
     host.routes = host.routes.filter(({ prefix }) => prefix !== SERVER.prefix);
     host.routes.push({ ...SERVER, gateway: '192.0.2.7', device: 'eth0' });
     host.routes.push({ ...DEFAULT, gateway: '192.0.2.8' });
+    host.routes = host.routes.map((each) => (each.type === undefined ? each : { ...each, type: 'prohibit' as const }));
     const before = [...host.routes];
     const said = await recover(host, text);
-    expect(said.filter(({ result }) => result === 'left')).toHaveLength(2);
+    expect(said.filter(({ result }) => result === 'left')).toHaveLength(3);
     expect(host.routes).toEqual(before.filter(({ prefix }) => prefix !== '10.30.0.0/16'));
   });
 
@@ -182,6 +193,7 @@ describe('recovery', () => {
     const { host, text } = await killed({ persistent: true });
     host.indexes.set('tun0', 8);
     host.indexes.set('eth0', 9);
+    host.indexes.set('lo', 10);
     const before = host.state();
     expect((await recover(host, text)).every(({ result }) => result === 'left')).toBe(true);
     expect(host.state()).toBe(before);
@@ -198,7 +210,7 @@ describe('recovery', () => {
     const { host, text } = await killed();
     host.refuse = (call) => (call.startsWith('route 0.0.0.0/0') ? 'ENETUNREACH' : undefined);
     const said = await recover(host, text);
-    expect(said.map(({ result }) => result)).toEqual(['restored', 'failed', 'restored']);
+    expect(said.map(({ result }) => result)).toEqual(['restored', 'restored', 'failed', 'restored']);
   });
 });
 
@@ -223,6 +235,7 @@ describe('the text of a journal', () => {
     ['a gateway that is none', { gateway: 'example.com' }],
     ['a prefix that is none', { prefix: '10.0.0.0/33' }],
     ['a metric that is none', { metric: -1 }],
+    ['a kind that no tunnel sets', { type: 'blackhole' }],
     ['an exact form that is no hexadecimal', { exact: 'zz' }],
   ])('ends where a record has %s', (_title, change) => {
     const bad = { ...record, step: { ...record.step, route: { ...SERVER, device: 'eth0', ...change } } };

@@ -297,3 +297,17 @@ describe('an update of an open tunnel', () => {
     );
   });
 });
+
+describe('only-its-networks on a host', () => {
+  it('leaves default routes out when the tunnel is opened, and when it is changed', async () => {
+    const { fake, update } = await bench(
+      ['only-its-networks'],
+      ['topology subnet', 'ifconfig 10.8.0.2 255.255.255.0', 'route-gateway 10.8.0.1', 'redirect-gateway def1'],
+    );
+    const prefixes = () => fake.routes.map(({ prefix }) => prefix);
+    expect(prefixes()).not.toContain('0.0.0.0/1');
+    await update('route 0.0.0.0 0.0.0.0', 'route 10.20.0.0 255.255.0.0');
+    expect(prefixes()).toContain('10.20.0.0/16');
+    expect(fake.routes.filter(({ prefix, device }) => prefix === '0.0.0.0/0' && device !== 'eth0')).toEqual([]);
+  });
+});

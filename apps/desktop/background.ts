@@ -1,0 +1,56 @@
+// The process in the background that `up` starts: the ordinary client on a profile, with a control socket and a log.
+
+import { type DaemonStart, daemonise } from '../../src/command.ts';
+import { OPTIONS } from '../../src/config.ts';
+import type { ControlOrder } from './control-server.ts';
+import { CommandFailure, ExitCode } from './failure.ts';
+import { CONTROL_ORDER } from './order.ts';
+import { type Places, recordPath, socketPath } from './places.ts';
+import type { StoredProfile } from './profiles.ts';
+
+export interface BackgroundOptions {
+  readonly ask: boolean;
+  readonly onlyItsNetworks: boolean;
+  readonly allowIpv6Leak: boolean;
+}
+
+/** The command line of the process in the background. */
+export function argumentsFor(file: string, options: BackgroundOptions): readonly string[] {
+  const args: string[] = [];
+  const leak = OPTIONS.has('block-ipv6-leak');
+  // Before the profile, which may say otherwise.
+  if (leak && !options.allowIpv6Leak) args.push('--block-ipv6-leak', 'yes');
+  args.push('--config', file);
+  if (leak && options.allowIpv6Leak) args.push('--block-ipv6-leak', 'no');
+  if (options.onlyItsNetworks) {
+    if (!OPTIONS.has('only-its-networks')) {
+      throw new CommandFailure(
+        ExitCode.usage,
+        '--only-its-networks does not work in this version',
+        'Write route-nopull and the routes into the profile.',
+      );
+    }
+    args.push('--only-its-networks');
+  }
+  if (options.ask) args.push('--auth-user-pass');
+  return args;
+}
+
+/** Starts it in the folder that this process is in, with its output to `log`; resolves once it has read everything, or is gone. */
+export function startInBackground(
+  { name, path }: StoredProfile,
+  args: readonly string[],
+  { secrets, log, places }: { secrets: Readonly<Record<string, string>>; log: number; places: Places },
+): Promise<DaemonStart> {
+  const order: ControlOrder = {
+    name,
+    profile: path,
+    socket: socketPath(places, name),
+    record: recordPath(places, name),
+  };
+  return daemonise({
+    args: [...process.execArgv, process.argv[1] ?? '', ...args],
+    secrets: { ...secrets, [CONTROL_ORDER]: JSON.stringify(order) },
+    output: log,
+  });
+}

@@ -1,0 +1,116 @@
+// `up` after the start: what happens is shown and questions are answered until the tunnel is up or not to be had.
+
+import { cleanTerminalText, createTerminal } from '../../src/command.ts';
+import { ask, jsonLines, open } from './control-client.ts';
+import type { EndReport } from './control-server.ts';
+import { CommandFailure, ExitCode } from './failure.ts';
+import type { CommandIo } from './io.ts';
+import { progressOf } from './progress.ts';
+import { startFailure } from './start-failure.ts';
+import type { TunnelStatus } from './status-model.ts';
+import { endTunnel } from './tunnel-end.ts';
+
+export interface FollowOptions {
+  readonly waitSeconds: number;
+  readonly json: boolean;
+}
+
+export interface Expectations {
+  /** Name servers of the tunnel are to be set on this machine. */
+  readonly setsDns: boolean;
+}
+
+/** Shows what happens until the tunnel is up or not to be had. */
+export async function follow(name: string, options: FollowOptions & Expectations, io: CommandIo): Promise<number> {
+  const progress = progressOf(options.json, io);
+  let last: TunnelStatus | undefined;
+  let end: EndReport | undefined;
+  let timeUp = false;
+  const response = await open(io.places, name, 'GET', '/events').catch(() => undefined);
+  const interrupted = new AbortController();
+  const stop = (): void => {
+    timeUp = true;
+    interrupted.abort();
+    response?.destroy();
+  };
+  let given = false;
+  const giveUp = (): void => {
+    given = true;
+    stop();
+  };
+  process.once('SIGINT', giveUp);
+  process.once('SIGTERM', giveUp);
+  const timer = setTimeout(stop, options.waitSeconds * 1000);
+  let asking: Promise<void> = Promise.resolve();
+  try {
+    for await (const event of response === undefined ? [] : jsonLines(response)) {
+      if (event.type === 'ended') end = event as unknown as EndReport;
+      else if (event.type === 'tell') progress.tell(String(event.text));
+      else if (event.type === 'question') {
+        progress.clear();
+        asking = answer(name, event, io, interrupted.signal).catch(() => giveUp());
+      } else if (event.type === 'status') {
+        last = event.status as TunnelStatus;
+        progress.show(last);
+        if (last.state !== 'connected') continue;
+        if (options.setsDns) warnOfDns(last, io);
+        return ExitCode.ok;
+      }
+    }
+  } catch (error) {
+    if (!timeUp) throw error;
+  } finally {
+    clearTimeout(timer);
+    interrupted.abort();
+    progress.clear();
+    response?.destroy();
+    await asking;
+    process.removeListener('SIGINT', giveUp);
+    process.removeListener('SIGTERM', giveUp);
+  }
+  if (timeUp) {
+    const why = last?.reason ? `: ${cleanTerminalText(last.reason)}` : '';
+    await endTunnel(name, io);
+    if (given) throw new CommandFailure(ExitCode.unknown, `${name}: connecting was given up, and ended`);
+    throw new CommandFailure(
+      ExitCode.timeout,
+      `${name} was not up within ${options.waitSeconds} s${why}; it was ended`,
+      `${last?.server ? `The last server tried was ${cleanTerminalText(last.server)}. ` : ''}sallyport log ${name} has more; --wait SECONDS waits longer.`,
+    );
+  }
+  if (end?.message) {
+    throw new CommandFailure(
+      ExitCode.activation,
+      `${name} could not connect: ${cleanTerminalText(end.message)}`,
+      cleaned(end.hint),
+    );
+  }
+  if (end?.exitCode === 0) {
+    throw new CommandFailure(
+      ExitCode.activation,
+      `${name} was ended before it was up`,
+      'Somebody asked for that: sallyport down, or a signal.',
+    );
+  }
+  throw end === undefined
+    ? new CommandFailure(
+        ExitCode.activation,
+        `${name} ended without a word`,
+        `sallyport log ${name} has what it wrote.`,
+      )
+    : startFailure(name, io, undefined);
+}
+
+/** A tunnel without its name servers looks as if it worked until a name is looked up. */
+function warnOfDns({ name, dns }: TunnelStatus, io: CommandIo): void {
+  if (dns.servers.length === 0 || dns.setBy !== null) return;
+  io.complain(`WARNING: its name servers are not set on this machine; sallyport log ${name} says why.\n`);
+}
+
+const cleaned = (text: string | null): string | undefined => (text === null ? undefined : cleanTerminalText(text));
+
+async function answer(name: string, event: Record<string, unknown>, io: CommandIo, signal: AbortSignal): Promise<void> {
+  const question = { prompt: String(event.text), echo: event.echo === true, suffix: String(event.suffix ?? ':') };
+  const text = await createTerminal().ask(question, signal);
+  await ask(io.places, name, 'POST', '/answer', { id: event.id, text });
+}

@@ -1,0 +1,197 @@
+// Passwords of one connection: what is known, what is missing, and how NetworkManager is asked for it. A question reaches
+// the user's dialog as SecretsRequired(message, hints); the hints are names of secrets, and for an answer that is not
+// stored the name has a prefix that agents understand.
+
+import type { NmConnection } from './connection.ts';
+import type { NmSettings } from './settings.ts';
+
+/** What the client asks. Texts are the server's or the profile's, without control characters. */
+export type Question =
+  | { readonly kind: 'login'; readonly of: 'Auth' | 'HTTP Proxy' | 'SOCKS Proxy' }
+  | { readonly kind: 'passphrase' }
+  | { readonly kind: 'challenge'; readonly text: string; readonly echo: boolean };
+
+export type Answer =
+  | { readonly username: string; readonly password: string }
+  | { readonly passphrase: string }
+  | { readonly response: string };
+
+/** What SecretsRequired says. */
+export interface SecretsRequest {
+  readonly message: string;
+  readonly hints: readonly string[];
+}
+
+const MESSAGE_LIMIT = 1024;
+
+/** The secrets of one connection attempt. */
+export class SecretStore {
+  readonly #settings: Pick<NmSettings, 'proxyUsername'>;
+  readonly #hints: ChallengeHints;
+  #username: string | undefined;
+  readonly #secrets = new Map<string, string>();
+  /** Values that were refused, by the name of their secret. */
+  readonly #refused = new Map<string, string>();
+  #proxyAsked = false;
+
+  constructor(
+    settings: Pick<NmSettings, 'username' | 'proxyUsername'>,
+    secrets: ReadonlyMap<string, string>,
+    hints: ChallengeHints = 'prefixed',
+  ) {
+    this.#settings = settings;
+    this.#hints = hints;
+    this.#username = settings.username;
+    this.take(secrets, undefined, undefined);
+  }
+
+  /**
+   * Takes what NetworkManager brings, as an answer to a question where there was one; a secret that is not among it is not
+   * known any more.
+   */
+  take(secrets: ReadonlyMap<string, string>, username: string | undefined, question: Question | undefined): void {
+    const before = this.#secrets.get('password');
+    this.#secrets.clear();
+    for (const [name, value] of secrets) this.#secrets.set(name, value);
+    if (question?.kind === 'challenge' && this.#hints === 'password') {
+      // What was entered is the answer, and the password stays what it was.
+      const entered = this.#secrets.get('password');
+      this.#secrets.delete('password');
+      if (before !== undefined) this.#secrets.set('password', before);
+      if (entered !== undefined) this.#secrets.set('challenge-response', entered);
+    }
+    // An agent that answers by the hint gives the answer under the hint's own name.
+    for (const name of CHALLENGE_HINTS) {
+      const value = this.#secrets.get(name);
+      if (value !== undefined) this.#secrets.set('challenge-response', value);
+    }
+    this.#username = username ?? this.#username;
+  }
+
+  /** The answer, if all of it is known and none of it was refused. An answer to a challenge is used once. */
+  answer(question: Question): Answer | undefined {
+    switch (question.kind) {
+      case 'login': {
+        const proxy = question.of !== 'Auth';
+        const name = secretOf(question);
+        const username = proxy ? this.#settings.proxyUsername : this.#username;
+        const password = this.#usable(name);
+        // Who is asked by the proxy a second time has refused what it was given.
+        if (proxy && this.#proxyAsked && password !== undefined) this.#refused.set(name, password);
+        if (proxy) this.#proxyAsked = true;
+        const given = this.#usable(name);
+        return username === undefined || given === undefined ? undefined : { username, password: given };
+      }
+      case 'passphrase': {
+        const passphrase = this.#usable('cert-pass');
+        return passphrase === undefined ? undefined : { passphrase };
+      }
+      case 'challenge': {
+        const response = this.#secrets.get('challenge-response');
+        this.#secrets.delete('challenge-response');
+        for (const name of CHALLENGE_HINTS) this.#secrets.delete(name);
+        return response === undefined ? undefined : { response };
+      }
+      default:
+        return question satisfies never;
+    }
+  }
+
+  /** What was answered to this question last was refused. */
+  refuse(question: Exclude<Question, { kind: 'challenge' }>): void {
+    const name = secretOf(question);
+    const value = this.#secrets.get(name);
+    if (value !== undefined) this.#refused.set(name, value);
+  }
+
+  /** What was answered is right, as it has turned out. */
+  accept(): void {
+    this.#refused.clear();
+    this.#proxyAsked = false;
+  }
+
+  /** Whether the very value that was refused has been brought again: nobody who was asked has another one. */
+  isRefusedAgain(question: Question): boolean {
+    if (question.kind === 'challenge') return false;
+    const value = this.#secrets.get(secretOf(question));
+    return value !== undefined && value === this.#refused.get(secretOf(question));
+  }
+
+  /** How NetworkManager is asked for what is missing. */
+  request(question: Question): SecretsRequest {
+    switch (question.kind) {
+      case 'login': {
+        if (question.of !== 'Auth') {
+          const message =
+            this.#settings.proxyUsername === undefined
+              ? 'The proxy wants a user name and a password; the user name belongs into the connection.'
+              : 'The proxy wants a password.';
+          return { message, hints: ['http-proxy-password'] };
+        }
+        const again = this.#refused.has('password');
+        const needsName = this.#username === undefined;
+        const what = needsName ? 'user name and password' : 'password';
+        const message = again ? `The server refused the ${what}. Enter it again.` : `The VPN server wants a ${what}.`;
+        return { message, hints: [...(needsName ? ['username'] : []), 'password'] };
+      }
+      case 'passphrase':
+        return {
+          message: this.#refused.has('cert-pass')
+            ? 'The passphrase does not open the private key. Enter it again.'
+            : 'The private key has a passphrase.',
+          hints: ['cert-pass'],
+        };
+      case 'challenge':
+        return {
+          message: question.text.slice(0, MESSAGE_LIMIT),
+          hints: [this.#hints === 'password' ? 'password' : CHALLENGE_HINTS[question.echo ? 1 : 0]],
+        };
+      default:
+        return question satisfies never;
+    }
+  }
+
+  #usable(name: string): string | undefined {
+    const value = this.#secrets.get(name);
+    return value === this.#refused.get(name) ? undefined : value;
+  }
+}
+
+/**
+ * How dialogs are asked for an answer: those of network-manager-openvpn 1.12 and later by names of its own, those before by
+ * the name of the password.
+ */
+export type ChallengeHints = 'prefixed' | 'password';
+
+/** Hidden and shown. */
+const CHALLENGE_HINTS = [
+  'x-dynamic-challenge:challenge-response',
+  'x-dynamic-challenge-echo:challenge-response',
+] as const;
+
+const secretOf = (question: Exclude<Question, { kind: 'challenge' }>): string => {
+  if (question.kind === 'passphrase') return 'cert-pass';
+  return question.of === 'Auth' ? 'password' : 'http-proxy-password';
+};
+
+/** libnm: NM_SETTING_SECRET_FLAG_NOT_REQUIRED. */
+const NOT_REQUIRED = 0x4;
+
+/**
+ * Whether NetworkManager should ask for secrets before it connects. `keyIsEncrypted`: the private key can be read and has a
+ * passphrase.
+ */
+export function needsSecrets(
+  { data, secrets }: Pick<NmConnection, 'data' | 'secrets'>,
+  keyIsEncrypted: boolean,
+): boolean {
+  const type = data.get('connection-type');
+  const missing = (name: string): boolean => {
+    const flags = Number(data.get(`${name}-flags`) ?? '0');
+    return !secrets.has(name) && (flags & NOT_REQUIRED) === 0;
+  };
+  if (keyIsEncrypted && type !== 'password' && missing('cert-pass')) return true;
+  if ((type === 'password' || type === 'password-tls') && missing('password')) return true;
+  const proxyUser = data.get('http-proxy-username');
+  return proxyUser !== undefined && proxyUser !== '' && missing('http-proxy-password');
+}

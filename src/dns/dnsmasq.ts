@@ -1,0 +1,271 @@
+// Name servers given to a running dnsmasq: over its D-Bus (--enable-dbus), or in its servers-file, which it reads again at
+// SIGHUP. Only domains: a server for every name would be one among those of its own configuration, and it asks
+// whichever it likes (observed with 2.90, `/#/` and `/*/` too). Files of its conf-dir are read at its start only, and so no way to tell a running one.
+
+import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
+import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
+import { isSameFile } from './file.ts';
+import { locked } from './locked.ts';
+import type { DnsBackend, DnsFiles, DnsPlatform } from './ports.ts';
+import { withBus } from './resolved.ts';
+
+export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
+
+const NAME = 'uk.org.thekelleys.dnsmasq';
+const ANSWER_MS = 3_000;
+/**
+ * What each tunnel wants of the dnsmasq on the bus, which takes all D-Bus servers in one call and tells none. Not the name of
+ * a tunnel's record, socket or log in this folder.
+ */
+const STATE_FOLDER = '/run/sallyport';
+const STATE = `${STATE_FOLDER}/dnsmasq.servers`;
+
+/** [server, domain …] as `SetServersEx` takes them. */
+type BusServer = readonly string[];
+
+interface BusState {
+  /** The unique name of the dnsmasq that was told: another one knows nothing of it. */
+  readonly owner: string;
+  readonly layers: readonly { readonly id: string; readonly servers: readonly BusServer[] }[];
+}
+
+export interface RunningDnsmasq {
+  readonly pid: number;
+  readonly serversFile: string | undefined;
+}
+
+export function dnsmasqBackend(
+  platform: DnsPlatform,
+  codec: { hash(text: string): string },
+): DnsBackend<DnsmasqApplied> {
+  const { files } = platform;
+
+  const tell = async (
+    change: (owner: string, before: BusState) => BusState['layers'] | undefined,
+  ): Promise<string | undefined> => {
+    files.makeFolder(STATE_FOLDER);
+    return locked(platform, () =>
+      withBus(platform, async (bus) => {
+        const owner = await bus.nameOwner(NAME);
+        if (owner === undefined) return undefined;
+        const known = parseBusState(files.read(STATE));
+        const layers = change(owner, known?.owner === owner ? known : { owner, layers: [] });
+        if (layers === undefined) return undefined;
+        const servers = layers.flatMap((layer) => layer.servers);
+        await bus.call({
+          destination: NAME,
+          path: '/uk/org/thekelleys/dnsmasq',
+          interface: NAME,
+          member: 'SetServersEx',
+          signature: 'aas',
+          body: [servers],
+          timeoutMs: ANSWER_MS,
+        });
+        const text = JSON.stringify({ owner, layers });
+        files.put(
+          STATE,
+          layers.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
+        );
+        return owner;
+      }),
+    );
+  };
+
+  // Another dnsmasq than the one that was told has nothing of ours.
+  const forget = (id: string): Promise<unknown> =>
+    tell((_owner, { layers }) =>
+      layers.some((layer) => layer.id === id) ? layers.filter((layer) => layer.id !== id) : undefined,
+    );
+
+  return {
+    async apply(device, id, setting) {
+      const common = { backend: 'dnsmasq' as const, device, id, setting };
+      const owner = await tell((_owner, { layers }) => [...layers, { id, servers: busServers(setting) }]).catch(
+        (error: unknown) => {
+          if (findDnsmasq(files)?.serversFile === undefined) throw error;
+          return undefined;
+        },
+      );
+      if (owner !== undefined) return { ...common, way: 'bus', owner };
+      const running = findDnsmasq(files);
+      if (running === undefined) throw new Error('no dnsmasq runs here');
+      const { pid, serversFile: path } = running;
+      if (path === undefined) {
+        throw new Error(
+          'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
+        );
+      }
+      return locked(platform, async () => {
+        const before = files.look(path);
+        if (before.kind === 'link') throw new Error(`${path} is a link`);
+        const text = before.kind === 'file' ? before.text : '';
+        const created = before.kind === 'absent' || parseServerBlocks(text).some((block) => block.created);
+        const block = writeServerBlock({ id, device, created }, setting);
+        const { mode, uid, gid } = before.kind === 'file' ? before : { mode: 0o644, uid: 0, gid: 0 };
+        files.put(path, {
+          kind: 'file',
+          text: `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${block}`,
+          mode,
+          uid,
+          gid,
+        });
+        try {
+          platform.hangUp(pid);
+        } catch (error) {
+          files.put(path, before);
+          throw error;
+        }
+        return { ...common, way: 'servers-file', path, pid, before, hash: codec.hash(block) };
+      });
+    },
+
+    async undo(applied) {
+      if (applied.way === 'bus') {
+        await forget(applied.id);
+        return 'restored';
+      }
+      return locked(platform, async () => {
+        files.tidy(applied.path);
+        const now = files.look(applied.path);
+        if (isSameFile(now, applied.before)) return 'restored';
+        const text = now.kind === 'file' ? now.text : '';
+        const block = parseServerBlocks(text).find(({ id }) => id === applied.id);
+        if (now.kind !== 'file' || block === undefined || codec.hash(block.text) !== applied.hash) {
+          return { left: `${applied.path} was changed by another program meanwhile and stays as it is` };
+        }
+        files.put(applied.path, without(now, block, applied));
+        const running = findDnsmasq(files);
+        if (running?.serversFile === applied.path) platform.hangUp(running.pid);
+        return 'restored' as const;
+      });
+    },
+
+    async stands(applied) {
+      if (applied.way === 'bus') return (await withBus(platform, (bus) => bus.nameOwner(NAME))) === applied.owner;
+      const now = files.look(applied.path);
+      return now.kind === 'file' && parseServerBlocks(now.text).some(({ id }) => id === applied.id);
+    },
+
+    async clear(_device, id) {
+      if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
+      const path = findDnsmasq(files)?.serversFile;
+      if (path !== undefined) files.tidy(path);
+      const now = path === undefined ? undefined : files.look(path);
+      if (path === undefined || now?.kind !== 'file' || !parseServerBlocks(now.text).some((each) => each.id === id))
+        return;
+      await locked(platform, () => {
+        const file = files.look(path);
+        const block = file.kind === 'file' ? parseServerBlocks(file.text).find((each) => each.id === id) : undefined;
+        if (file.kind !== 'file' || block === undefined) return;
+        const text = file.text.replace(block.text, '');
+        files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...file, text });
+      });
+    },
+  };
+}
+
+/** The file without the block; a line end that was added for it goes as well. */
+function without(
+  now: {
+    readonly kind: 'file';
+    readonly text: string;
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+  },
+  block: ServerBlock,
+  { before }: Extract<DnsmasqApplied, { way: 'servers-file' }>,
+) {
+  const rest = now.text.replace(block.text, '');
+  if (rest === '' && block.created) return { kind: 'absent' } as const;
+  const text = before.kind === 'file' && rest === `${before.text}\n` ? before.text : rest;
+  return { ...now, text };
+}
+
+function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
+  return servers.map(({ address, port }) => [
+    port === undefined ? address : `${address}#${port}`,
+    ...search,
+    ...routing,
+  ]);
+}
+
+function parseBusState(text: string | undefined): BusState | undefined {
+  try {
+    const value = JSON.parse(text ?? '') as Partial<BusState> | null;
+    if (typeof value?.owner !== 'string' || !Array.isArray(value.layers)) return undefined;
+    const whole = value.layers.every(
+      (layer: unknown) =>
+        typeof (layer as { id?: unknown } | null)?.id === 'string' &&
+        Array.isArray((layer as { servers?: unknown }).servers) &&
+        (layer as { servers: unknown[] }).servers.every(
+          (server) => Array.isArray(server) && server.every((word) => typeof word === 'string'),
+        ),
+    );
+    return whole ? (value as BusState) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The dnsmasq of this network, by /proc: one that has the port of name servers. Any user may call a program so, and give it a
+ * file of the system's as its servers-file; that port is root's to give.
+ */
+export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
+  const here = files.linkTarget('/proc/self/ns/net');
+  const sockets = nameServerSockets(files);
+  let found: RunningDnsmasq | undefined;
+  for (const name of files.names('/proc')) {
+    if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
+    if (files.linkTarget(`/proc/${name}/ns/net`) !== here) continue;
+    const fds = files.names(`/proc/${name}/fd`).map((fd) => files.linkTarget(`/proc/${name}/fd/${fd}`) ?? '');
+    if (!fds.some((target) => sockets.has(target))) continue;
+    const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
+    const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
+    // Others serve virtual machines beside it.
+    if (running.serversFile !== undefined) return running;
+    found ??= running;
+  }
+  return found;
+}
+
+/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
+function nameServerSockets(files: DnsFiles): ReadonlySet<string> {
+  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
+  return new Set(
+    lines.flatMap((line) => {
+      // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
+      const words = line.trim().split(/\s+/);
+      return words[1]?.endsWith(':0035') === true && words[9] !== undefined ? [`socket:[${words[9]}]`] : [];
+    }),
+  );
+}
+
+/** `servers-file` of the command line or of the files that it leads to. */
+function serversFileOf(words: readonly string[], files: DnsFiles): string | undefined {
+  const option = (long: string, short: string | undefined, list: readonly string[]): string | undefined => {
+    for (const [index, word] of list.entries()) {
+      if (word.startsWith(`--${long}=`)) return word.slice(long.length + 3);
+      if (short === undefined || !word.startsWith(short)) continue;
+      return word.length > short.length ? word.slice(short.length) : list[index + 1];
+    }
+    return undefined;
+  };
+  const direct = option('servers-file', undefined, words);
+  if (direct !== undefined) return absolute(direct);
+  const main = option('conf-file', '-C', words) ?? '/etc/dnsmasq.conf';
+  const texts = [files.read(main) ?? ''];
+  const folder = option('conf-dir', '-7', words) ?? lineOf(texts[0] ?? '', 'conf-dir');
+  const path = folder?.split(',')[0] ?? '';
+  if (path.startsWith('/')) for (const name of files.names(path)) texts.push(files.read(`${path}/${name}`) ?? '');
+  for (const text of texts) {
+    const found = lineOf(text, 'servers-file');
+    if (found !== undefined) return absolute(found);
+  }
+  return undefined;
+}
+
+const lineOf = (text: string, name: string): string | undefined =>
+  new RegExp(`^[ \\t]*${name}[ \\t]*=[ \\t]*([^\\s#]+)`, 'm').exec(text)?.[1];
+const absolute = (path: string): string | undefined => (path.startsWith('/') ? path : undefined);
