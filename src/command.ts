@@ -18,7 +18,7 @@ export { parseConfig } from './config/parse.ts';
 export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';
 export type { ExternalSigner, SignRequest } from './control/tls-engine.ts';
-export { SallyportError } from './error.ts';
+export { messageOf, SallyportError } from './error.ts';
 export { formatAddress } from './ip/address.ts';
 export type { SocketAddress } from './ip/socket-address.ts';
 export { lockFolder } from './linux/folder-lock.ts';

@@ -12,7 +12,7 @@ import {
   managedSteering,
   protocolOf,
 } from '../management/client-side.ts';
-import type { Management } from '../management/management.ts';
+import type { Attached, Management } from '../management/management.ts';
 import type { CommandCredentials } from './credentials.ts';
 import { startReports } from './reports.ts';
 import type { Service } from './service.ts';
@@ -58,6 +58,7 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     if (!isReady) setting.ready();
     isReady = true;
   };
+  management?.attach(heldClient(setting.config, management));
   const stated = management === undefined ? setting.config : await heldStart(setting.config, management, ready);
   // `auth-retry` can be changed by management while the client runs.
   let authRetry = stated.authRetry;
@@ -69,7 +70,13 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     ...setting,
     log: logger.log,
     challenges: managed ?? credentials.challenges(),
-    passphrase: () => credentials.passphrase(),
+    async passphrase() {
+      if (management?.settings.queryPasswords === true) {
+        ready();
+        await management.core.hold(0, management.early);
+      }
+      return credentials.passphrase();
+    },
     signer: management?.settings.externalKey && managedSigner(management.core, management.settings.externalKey),
     steering: management && observer && managedSteering(management.core, (profile) => observer.begins(profile)),
   });
@@ -77,6 +84,7 @@ export async function runClient(setting: RunSetting): Promise<Running> {
   const { client, run } = composed.start({
     ...observer,
     state(state) {
+      if (state.phase === 'connected') management?.tunnelUp(state.plan.address4?.local);
       if (state.phase === 'connected') service.status('Initialization Sequence Completed');
       else if (state.phase === 'reconnecting') service.status('Not connected, trying again');
       observer?.state(state);
@@ -85,6 +93,10 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     peerConnected(peer) {
       observer?.peerConnected();
       control?.observer.peerConnected(peer);
+    },
+    signalled(signal) {
+      observer?.signalled(signal);
+      management?.tunnelDown();
     },
     info(kind, text) {
       observer?.info(kind, text);
@@ -103,12 +115,12 @@ export async function runClient(setting: RunSetting): Promise<Running> {
     return { bytesIn: linkReadBytes, bytesOut: linkWriteBytes };
   };
   management?.attach({
-    signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name)),
+    signal: (name, why) => (name === 'SIGUSR2' ? reports.toLog() : client.signal(name, why)),
     forgetPasswords: () => client.forgetPasswords(),
     status: () => reports.lines(),
     loadStats: () => ({ clients: 0, ...linkBytes() }),
     crResponse: (base64) => managed?.handleResponse(base64) ?? false,
-    remotes: config.connections.map((each) => `${each.remote ?? ''},${each.remotePort},${protocolOf(each)},enabled`),
+    remotes: remotesOf(config),
     server: undefined,
     authRetry: {
       get: () => authRetry,
@@ -132,15 +144,31 @@ export async function runClient(setting: RunSetting): Promise<Running> {
   };
 }
 
+const remotesOf = ({ connections }: Config): readonly string[] =>
+  connections.map((each) => `${each.remote ?? ''},${each.remotePort},${protocolOf(each)},enabled`);
+
+/** What management sees of a client that is not there yet, because a key or certificate is asked for. */
+const heldClient = (config: Config, { signalEarly }: Management): Attached => ({
+  signal: signalEarly,
+  forgetPasswords: () => {},
+  status: () => undefined,
+  loadStats: () => ({ clients: 0, bytesIn: 0, bytesOut: 0 }),
+  crResponse: () => false,
+  remotes: remotesOf(config),
+  server: undefined,
+  authRetry: { get: () => config.authRetry, set: () => {} },
+  traffic: () => [],
+});
+
 /**
  * What comes before keys are read, as with the C program: a hold, and the question for the certificate. Whoever waits for
  * this process to be ready does not wait for answers of a management client.
  */
 async function heldStart(config: Config, { core, settings, early }: Management, ready: () => void): Promise<Config> {
-  const { hold, queryPasswords, externalCert } = settings;
-  if (hold || queryPasswords || externalCert !== undefined) ready();
-  await core.hold(0, early);
+  const { externalCert } = settings;
   if (externalCert === undefined) return config;
+  ready();
+  await core.hold(0, early);
   const text = await managedCertificate(core, externalCert, early);
   const origin = { file: '[MANAGEMENT]', line: 1 };
   return { ...config, tls: { ...config.tls, cert: { kind: 'inline', text, origin } } };

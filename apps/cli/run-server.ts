@@ -4,7 +4,7 @@ import { Level, type Log } from '../../src/command.ts';
 import { composeServer } from '../../src/serve.ts';
 import type { Management } from '../management/management.ts';
 import { ServerCommands } from '../management/server-commands.ts';
-import { clientEnvironment, managedHooks } from '../management/server-side.ts';
+import { managedHooks } from '../management/server-side.ts';
 import { tellServing } from '../management/server-state.ts';
 import { startServerReports } from './reports.ts';
 import type { Running, RunSetting } from './run-client.ts';
@@ -26,15 +26,17 @@ export async function runServer(setting: RunSetting): Promise<Running> {
     listening: () => {
       listening = true;
       if (management !== undefined) tellServing(management.core, config.tunnel);
+      management?.tunnelUp(config.tunnel.ifconfig?.local);
       service.status('Initialization Sequence Completed');
     },
-    connected: (info) => commands?.established(info.id, clientEnvironment(info)),
+    connected: (info) => commands?.established(info.id, server.environmentOf(info.id) ?? {}),
   });
 
   let running = config;
   if (management !== undefined) {
     commands = new ServerCommands(management.core, {
       clients: () => server.clients.map((client) => ({ ...client, ...client.endpoint })),
+      clientIdOf: (id) => server.clientIdOf(id),
       kick: (id, message = 'RESTART') => server.dismiss(id, message),
       pushUpdate: (options, id) => server.pushUpdate(options, id),
     });
@@ -71,7 +73,8 @@ export async function runServer(setting: RunSetting): Promise<Running> {
   management?.attach({
     signal: (name) => (name === 'SIGUSR2' ? reports.toLog() : signal(name)),
     forgetPasswords: () => {},
-    status: (version) => reports.lines(version === 2 || version === 3 ? version : 1),
+    status: (version) =>
+      version >= 0 && version <= 3 ? reports.lines(version) : ['ERROR: bad status format version number'],
     loadStats() {
       const { linkReadBytes, linkWriteBytes } = server.statistics();
       return { clients: server.clients.length, bytesIn: linkReadBytes, bytesOut: linkWriteBytes };

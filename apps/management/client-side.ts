@@ -14,6 +14,7 @@ import {
   type Steering,
   type TunnelPlan,
 } from '../../src/command.ts';
+import { integerOf } from './commands.ts';
 import type { ManagementCore } from './core.ts';
 import { type ExternalKeyFlag, signingQuestion } from './external-key.ts';
 import { withinSignal } from './within-signal.ts';
@@ -65,7 +66,9 @@ export function clientObserver(core: ManagementCore, environment: () => Readonly
     assigned(plan: TunnelPlan): void {
       const { address4, address6 } = plan;
       core.state('ASSIGN_IP', '', `${address4?.local ?? ''},,,,${address6 === undefined ? '' : `,${address6.local}`}`);
-      core.state('ADD_ROUTES');
+      const isRoute = ({ prefix, origin }: TunnelPlan['routes'][number]): boolean =>
+        !prefix.includes(':') && (origin === 'server' || origin === 'client');
+      if (plan.routes.some(isRoute)) core.state('ADD_ROUTES');
     },
     echo: (text: string): void => core.echo(text),
     loginRefused(reason: string): void {
@@ -76,8 +79,12 @@ export function clientObserver(core: ManagementCore, environment: () => Readonly
       if (up) upDown(core, 'DOWN', environment());
       up = false;
       core.forgetRelease();
+      // The server has told that it ends this: its exit notice, or RESTART and HALT.
+      if (text === 'remote-exit') core.say('>NOTIFY:info,remote-exit,EXIT');
+      else if (/^server-pushed-/.test(text)) core.say(`>NOTIFY:info,${text},`);
       const restarts = name === 'SIGUSR1' || name === 'SIGHUP';
-      if (text !== FATAL) core.state(restarts ? 'RECONNECTING' : 'EXITING', text === '' ? name : text);
+      const said = text === '' && core.heldToTheEnd ? 'init_instance' : text;
+      if (text !== FATAL) core.state(restarts ? 'RECONNECTING' : 'EXITING', said === '' ? name : said);
     },
   };
 }
@@ -173,15 +180,23 @@ export const managedSigner =
 /** Holds, and asks about remotes and proxies, where the configuration says so. */
 export function managedSteering(core: ManagementCore, begins: (profile: ConnectionProfile) => void): Steering {
   const { queryRemote, queryProxy } = core.settings;
+  /** Remotes that are left out unasked: `remote SKIP 3` has answered for them. */
+  let skips = 0;
   const choose = async (
     profile: ConnectionProfile,
     index: number,
     signal: AbortSignal,
   ): Promise<ConnectionProfile | undefined> => {
+    if (skips > 0) {
+      skips--;
+      return undefined;
+    }
     if (queryRemote) {
       const message = `>REMOTE:${profile.remote ?? ''},${profile.remotePort},${protocolOf(profile)}`;
       const answer = await core.steer(message, signal, (words) => chosenRemote(profile, words));
-      return answer === 'skip' ? undefined : answer;
+      if (!('skip' in answer)) return answer;
+      skips = answer.skip - 1;
+      return undefined;
     }
     if (!queryProxy) return profile;
     const kind = profile.proto.transport === 'udp' ? 'UDP' : 'TCP';
@@ -200,15 +215,17 @@ export function managedSteering(core: ManagementCore, begins: (profile: Connecti
 }
 
 const HOST_LENGTH = 255;
+/** There are no more remotes in any profile. */
+const MOST_SKIPS = 1000;
 const isPort = (text: string): boolean => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
 
 function chosenRemote(
   profile: ConnectionProfile,
   [command, what, host = '', port = '']: readonly string[],
-): ConnectionProfile | 'skip' | undefined {
+): ConnectionProfile | { readonly skip: number } | undefined {
   if (command !== 'remote') return undefined;
   if (what === 'ACCEPT') return profile;
-  if (what === 'SKIP') return 'skip';
+  if (what === 'SKIP') return { skip: Math.min(Math.max(1, integerOf(host || '1')), MOST_SKIPS) };
   if (what !== 'MOD' || host === '' || host.length > HOST_LENGTH || !isPort(port)) return undefined;
   return { ...profile, remote: host, remotePort: port };
 }

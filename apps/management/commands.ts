@@ -14,7 +14,8 @@ export interface CommandPorts {
   readonly verb: { get(): number; set(value: number): void };
   readonly mute: { get(): number; set(value: number): void };
   readonly authRetry: { get(): string; set(value: 'none' | 'nointeract' | 'interact'): void };
-  signal(name: 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT' | 'SIGUSR2'): void;
+  /** `why`: what it is in the log, where no command asked for it. */
+  signal(name: 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT' | 'SIGUSR2', why?: string): void;
   forgetPasswords(): void;
   status(version: number): readonly string[] | undefined;
   bytecount(seconds: number): void;
@@ -110,10 +111,6 @@ const lines = (kind: 'signature' | 'certificate'): Command => ({
     if (!core.beginLines(kind)) say(`ERROR: The ${name} command is not currently available`);
   },
 });
-
-const pkcs11: Command = {
-  run: ({ say }, _, name) => say(`ERROR: The '${name}' command is not supported: this program has no PKCS#11`),
-};
 
 /** Commands that a server alone has. */
 const ofServer = (needs: number, atLeast: boolean, run: (server: ServerCommands, words: Words) => void): Command => ({
@@ -216,8 +213,6 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'rsa-sig': lines('signature'),
   'pk-sig': lines('signature'),
   certificate: lines('certificate'),
-  'pkcs11-id-count': pkcs11,
-  'pkcs11-id-get': pkcs11,
   'remote-entry-count': {
     run(context, _, name) {
       const { remotes } = context.ports;

@@ -63,6 +63,8 @@ export interface Connection {
   tries: number;
   clientVersion: number;
   envFilter: number;
+  /** An answer that is being made: the next line waits for it. */
+  busy: Promise<unknown> | undefined;
   /** Lines after a command that takes several, and what happens at their END. */
   extra: Extra | undefined;
   /** It has ended: what it sent in the same breath is not obeyed. */
@@ -85,6 +87,8 @@ export class ManagementCore {
   connection: Connection | undefined;
   holdFlag: boolean;
   question: Question | undefined;
+  /** The last hold was ended by a signal, not by its release. */
+  heldToTheEnd = false;
   /** While a hold waits, restarts are not taken. */
   ignoresRestarts = false;
   bytecountSeconds = 0;
@@ -125,6 +129,7 @@ export class ManagementCore {
       tries: 0,
       clientVersion: 1,
       envFilter: 0,
+      busy: undefined,
       extra: undefined,
     };
     this.connection = connection;
@@ -270,6 +275,7 @@ export class ManagementCore {
   async hold(pauseSeconds: number, signal: AbortSignal): Promise<boolean> {
     if (!this.wouldHold) return false;
     this.ignoresRestarts = true;
+    this.heldToTheEnd = true;
     if (this.connection === undefined) {
       this.ports.log('Need hold release from management interface, waiting...', 'info');
     }
@@ -277,6 +283,7 @@ export class ManagementCore {
       await this.#wait(`>HOLD:Waiting for hold release:${pauseSeconds}`, signal, (resolve) => {
         this.#release = () => resolve(undefined);
       });
+      this.heldToTheEnd = false;
       return true;
     } finally {
       this.ignoresRestarts = false;

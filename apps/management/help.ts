@@ -32,7 +32,7 @@ export const HELP: readonly string[] = [
   'proxy NONE|HTTP|SOCKS [HOST PORT [nct]] : Answer >PROXY.',
   'push-update-broad OPTIONS: Change options of all clients.',
   'push-update-cid CID OPTIONS : Change options of one client.',
-  'remote ACCEPT|SKIP|MOD [HOST PORT] : Answer >REMOTE.',
+  'remote ACCEPT|SKIP [N]|MOD HOST PORT : Answer >REMOTE.',
   'remote-entry-count       : How many remotes there are.',
   'remote-entry-get N|all [M] : Show remotes N to M-1.',
   'signal NAME              : SIGHUP, SIGTERM, SIGUSR1 or SIGUSR2.',

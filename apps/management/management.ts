@@ -9,15 +9,17 @@ import {
   type Logger,
   lookupGroup,
   lookupUser,
+  messageOf,
   prompts,
   readPasswordFile,
   SallyportError,
 } from '../../src/command.ts';
 import { type CommandPorts, handleLine, handleTooLong } from './commands.ts';
 import { ManagementCore } from './core.ts';
+import { LineQueue } from './line-queue.ts';
 import { LineReader } from './line-reader.ts';
 import { type ManagementSettings, managementSettings } from './settings.ts';
-import { openSocket } from './socket.ts';
+import { openSocket, type SocketEvents } from './socket.ts';
 
 /** What runs under management now. */
 export type Attached = Pick<
@@ -36,6 +38,9 @@ export interface Management {
   /** Such a signal, from wherever it came. Others than those that end the program mean nothing yet. */
   signalEarly(name: string): void;
   attach(running: Attached | undefined): void;
+  /** The tunnel has this address: `management tunnel` listens there from now on. Nothing otherwise. */
+  tunnelUp(address: string | undefined): void;
+  tunnelDown(): void;
   close(): Promise<void>;
 }
 
@@ -81,35 +86,54 @@ export async function openManagement(config: Config, logger: Logger, title: stri
   };
   logger.setTap(({ flags, text, unixSeconds }) => core.logged(unixSeconds, letterOf(flags), text));
   const reader = new LineReader();
-  const socket = await openSocket(settings, allowedBy(settings), {
+  const queue = new LineQueue((line) => {
+    if (line.kind === 'too-long') handleTooLong(core);
+    else {
+      if (!core.passwordNeeded && line.text !== 'load-stats')
+        log(COMMAND_LEVEL, `MANAGEMENT: CMD '${secretless(line.text)}'`);
+      handleLine(core, { ...now(), ...own }, line.text);
+    }
+    const busy = core.connection?.busy;
+    if (core.connection !== undefined) core.connection.busy = undefined;
+    return busy;
+  });
+  const allowed = allowedBy(settings);
+  const events: SocketEvents = {
     connected(output, description) {
       log(Level.restart, `MANAGEMENT: ${description}`);
       core.connected(output);
     },
     data(bytes) {
-      for (const line of reader.push(bytes)) {
-        if (line.kind === 'too-long') handleTooLong(core);
-        else {
-          if (!core.passwordNeeded && line.text !== 'load-stats')
-            log(COMMAND_LEVEL, `MANAGEMENT: CMD '${secretless(line.text)}'`);
-          handleLine(core, { ...now(), ...own }, line.text);
-        }
-      }
+      for (const line of reader.push(bytes)) if (!queue.push(line)) core.connection?.output.halt();
     },
     disconnected() {
       reader.reset();
+      queue.clear();
       clearInterval(timer);
       const proven = core.disconnected();
       log(Level.restart, 'MANAGEMENT: Client disconnected');
-      if (proven && settings.forgetOnDisconnect) now().forgetPasswords();
-      if (settings.connects) now().signal('SIGTERM');
+      if (proven && settings.forgetOnDisconnect) {
+        log(Level.restart, 'MANAGEMENT: Reset authentication on disconnect');
+        now().forgetPasswords();
+      }
+      if (settings.connects) now().signal('SIGTERM', 'management-exit');
       else if (proven && settings.signalOnDisconnect && !core.ignoresRestarts) {
         log(Level.restart, 'MANAGEMENT: Triggering management signal');
-        now().signal(settings.remapUsr1 ?? 'SIGUSR1');
+        now().signal(settings.remapUsr1 ?? 'SIGUSR1', 'management-disconnect');
       }
     },
     log: (text) => log(Level.restart, text),
-  });
+  };
+  let socket = settings.overTunnel ? undefined : await openSocket(settings, allowed, events);
+  /** Opening and closing, one after the other. */
+  let changing = Promise.resolve();
+  const closeSocket = async (): Promise<void> => {
+    await socket?.close();
+    socket = undefined;
+  };
+  const change = (act: () => Promise<void>): void => {
+    changing = changing.then(act).catch((error: unknown) => log(Level.error, messageOf(error)));
+  };
   core.state('CONNECTING');
   return {
     core,
@@ -119,10 +143,21 @@ export async function openManagement(config: Config, logger: Logger, title: stri
     attach(next) {
       running = next;
     },
+    tunnelUp(address) {
+      const { at } = settings;
+      if (!settings.overTunnel || address === undefined || 'path' in at) return;
+      change(async () => {
+        socket ??= await openSocket({ ...settings, at: { ...at, host: address } }, allowed, events);
+      });
+    },
+    tunnelDown() {
+      if (settings.overTunnel) change(closeSocket);
+    },
     async close() {
       clearInterval(timer);
       logger.setTap(undefined);
-      await socket.close();
+      await changing;
+      await closeSocket();
     },
   };
 }

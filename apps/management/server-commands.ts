@@ -1,5 +1,5 @@
-// What a management client says to a server: who comes in, who goes, what changes. Clients have ids (CID) of their own
-// here, counted up and never given twice while a server runs; a client's keys are counted as well (KID). Pure.
+// What a management client says to a server: who comes in, who goes, what changes. A client's id here (CID) is the one that
+// `status` has, counted up and never given twice while a server runs; a client's keys are counted as well (KID). Pure.
 
 import { integerOf } from './commands.ts';
 import type { ManagementCore } from './core.ts';
@@ -18,6 +18,8 @@ export interface ServedClient {
 
 export interface ServedPort {
   clients(): readonly ServedClient[];
+  /** The CID of a client that is in, or comes in; by its peer-id, which is given again. */
+  clientIdOf(id: number): number | undefined;
   kick(id: number, message: string | undefined): Promise<boolean>;
   pushUpdate(options: readonly string[], id: number | undefined): Promise<readonly number[]>;
 }
@@ -36,17 +38,16 @@ interface Waiting {
   readonly pending: (extra: string, seconds: number) => boolean;
 }
 
-type Environment = ReadonlyMap<string, string>;
+type Environment = Readonly<Record<string, string>>;
 
 export class ServerCommands {
   readonly #core: ManagementCore;
   readonly #port: ServedPort;
   /** Those who wait for a word, by CID. */
   readonly #waiting = new Map<number, Waiting>();
-  /** CIDs by the server's own ids, which are given again. */
+  /** CIDs of those that were told of, by peer-id. */
   readonly #cids = new Map<number, number>();
   readonly #kids = new Map<number, number>();
-  #nextCid = 0;
 
   constructor(core: ManagementCore, port: ServedPort) {
     this.#core = core;
@@ -62,7 +63,7 @@ export class ServerCommands {
     signal: AbortSignal,
   ): Promise<Judgement> {
     if (!renegotiation) {
-      this.#cids.set(id, this.#nextCid++);
+      this.#cids.set(id, this.#port.clientIdOf(id) ?? 0);
       this.#kids.delete(id);
     }
     const cid = this.#cids.get(id) ?? 0;
@@ -71,22 +72,22 @@ export class ServerCommands {
     const answer = withinSignal<Judgement>(signal, (resolve) => {
       this.#waiting.set(cid, { kid, decide: resolve, pending });
     });
-    this.#tell(`${renegotiation ? 'REAUTH' : 'CONNECT'},${cid},${kid}`, environment);
+    this.#tell(`${renegotiation ? 'REAUTH' : 'CONNECT'},${cid},${kid}`, environment, { asks: true });
     return answer.finally(() => {
       if (this.#waiting.get(cid)?.kid === kid) this.#waiting.delete(cid);
     });
   }
 
   established(id: number, environment: Environment): void {
-    const cid = this.#cids.get(id);
+    const cid = this.#port.clientIdOf(id);
     if (cid !== undefined) this.#tell(`ESTABLISHED,${cid}`, environment);
   }
 
   /** An answer to what `client-pending-auth` asked. */
-  response(id: number, base64: string): void {
+  response(id: number, base64: string, environment: Environment): void {
     const cid = this.#cids.get(id);
     if (cid === undefined || !/^[\x20-\x7e]*$/.test(base64)) return;
-    this.#tell(`CR_RESPONSE,${cid},${this.#kids.get(id) ?? 0},${base64}`, new Map());
+    this.#tell(`CR_RESPONSE,${cid},${this.#kids.get(id) ?? 0},${base64}`, environment);
   }
 
   address(id: number, text: string, primary: boolean): void {
@@ -99,12 +100,12 @@ export class ServerCommands {
     if (cid === undefined) return;
     this.#cids.delete(id);
     this.#kids.delete(id);
-    this.#tell(`DISCONNECT,${cid}`, environment, false);
+    this.#tell(`DISCONNECT,${cid}`, environment, { counted: false });
   }
 
   traffic(): readonly string[] {
     return this.#port.clients().flatMap(({ id, bytesReceived, bytesSent }) => {
-      const cid = this.#cidOf(id);
+      const cid = this.#port.clientIdOf(id);
       return cid === undefined ? [] : [`>BYTECOUNT_CLI:${cid},${bytesReceived},${bytesSent}`];
     });
   }
@@ -147,7 +148,7 @@ export class ServerCommands {
     const cid = this.#cid(cidText);
     if (cid === undefined) return;
     const id = this.#idOf(cid);
-    const there = id !== undefined && this.#port.clients().some((client) => client.id === id);
+    const there = id !== undefined;
     if (there) void this.#port.kick(id, message).catch(() => {});
     this.#report(there, 'client-kill');
   }
@@ -179,15 +180,15 @@ export class ServerCommands {
     const id = cid === undefined ? undefined : this.#idOf(cid);
     const list = options.split(',').map((option) => option.trim());
     const update = cid !== undefined && id === undefined ? Promise.resolve([]) : this.#port.pushUpdate(list, id);
-    update.then(
-      (told) =>
-        this.#core.say(
-          told.length > 0 || cid === undefined
-            ? 'SUCCESS: push-update command succeeded'
-            : 'ERROR: push-update command failed',
-        ),
-      () => this.#core.say('ERROR: push-update command failed'),
+    const report = (count: number): void =>
+      count > 0
+        ? this.#core.say(`SUCCESS: ${count} client(s) updated`, 'SUCCESS: push-update command succeeded')
+        : this.#core.say('ERROR: no client updated', 'ERROR: push-update command failed');
+    const done = update.then(
+      (told) => report(told.length),
+      () => report(0),
     );
+    if (this.#core.connection !== undefined) this.#core.connection.busy = done;
   }
 
   #killAddress(proto: string, host: string, portText: string): void {
@@ -225,10 +226,15 @@ export class ServerCommands {
     return true;
   }
 
-  #tell(head: string, environment: Environment, counted = true): void {
+  /** `asks`: what a client says of itself is shown whatever the filter; `counted`: how many are in is told, too. */
+  #tell(head: string, environment: Environment, { counted = true, asks = false } = {}): void {
     const level = this.#core.connection?.envFilter ?? 0;
-    const all = [...(counted ? [['n_clients', String(this.#port.clients().length)] as const] : []), ...environment];
-    const shown = all.map(([name, value]) => `${name}=${value}`).filter((text) => isShown(text, level));
+    // The newest first, as the C program has it.
+    const known = Object.entries(environment).reverse();
+    const all = [...(counted ? [['n_clients', String(this.#port.clients().length)] as const] : []), ...known];
+    const shown = all
+      .map(([name, value]) => `${name}=${value}`)
+      .filter((text) => isShown(text, level) || (asks && /^(IV|UV)_/.test(text)));
     this.#core.say(`>CLIENT:${head}`, ...shown.map((text) => `>CLIENT:ENV,${text}`), '>CLIENT:ENV,END');
   }
 
@@ -253,13 +259,7 @@ export class ServerCommands {
   }
 
   #idOf(cid: number): number | undefined {
-    // Without client-auth nobody has told a CID: the server's own ids count.
-    if (!this.#core.settings.clientAuth) return cid;
-    return [...this.#cids].find(([, each]) => each === cid)?.[0];
-  }
-
-  #cidOf(id: number): number | undefined {
-    return this.#core.settings.clientAuth ? this.#cids.get(id) : id;
+    return this.#port.clients().find(({ id }) => this.#port.clientIdOf(id) === cid)?.id;
   }
 }
 

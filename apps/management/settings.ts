@@ -4,8 +4,10 @@ import type { Config } from '../../src/command.ts';
 import type { ExternalKeyFlag } from './external-key.ts';
 
 export interface ManagementSettings {
-  /** A path of a unix socket, or host and port. `tunnel` as host: the tunnel's own address. */
+  /** A path of a unix socket, or host and port. */
   readonly at: { readonly path: string } | { readonly host: string; readonly port: number };
+  /** It listens at the tunnel's own address, while there is one: nobody can be waited for or asked before. */
+  readonly overTunnel: boolean;
   /** `stdin` for a question on the terminal; undefined: no password. */
   readonly passwordFile: string | undefined;
   /** We connect, and end when the other side goes. */
@@ -36,16 +38,18 @@ export function managementSettings(config: Config): ManagementSettings | undefin
   const words = last('management');
   if (words === undefined) return undefined;
   const [address = '', port = '', passwordFile] = words;
+  const overTunnel = address === 'tunnel' && port !== 'unix' && !has('management-client');
   return {
+    overTunnel,
     at: port === 'unix' ? { path: address } : { host: address, port: Number(port) },
     passwordFile,
     connects: has('management-client'),
     clientUser: last('management-client-user')?.[0],
     clientGroup: last('management-client-group')?.[0],
-    hold: has('management-hold'),
-    queryPasswords: has('management-query-passwords'),
-    queryRemote: has('management-query-remote'),
-    queryProxy: has('management-query-proxy'),
+    hold: has('management-hold') && !overTunnel,
+    queryPasswords: has('management-query-passwords') && !overTunnel,
+    queryRemote: has('management-query-remote') && !overTunnel,
+    queryProxy: has('management-query-proxy') && !overTunnel,
     forgetOnDisconnect: has('management-forget-disconnect'),
     signalOnDisconnect: has('management-signal'),
     upDown: has('management-up-down'),

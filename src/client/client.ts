@@ -174,9 +174,10 @@ export class Client {
     return { kind: 'exit', exitCode: signal.exitCode, error: signal.error, signal };
   }
 
-  /** A signal from outside. Safe at any time and any number of times. */
-  signal(name: SignalName): void {
-    const signal = this.#remapped(hardSignal(name));
+  /** A signal from outside; `why`: of something other than the system, in the log's words. Safe at any time and any number of times. */
+  signal(name: SignalName, why?: string): void {
+    const hard = hardSignal(name);
+    const signal = this.#remapped(why === undefined ? hard : { ...hard, source: 'soft', text: why });
     if (this.#pending !== undefined && isStronger(this.#pending, signal)) return;
     this.#pending = signal;
     this.#interrupt.abort();

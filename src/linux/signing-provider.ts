@@ -37,10 +37,12 @@ export function useSigningKey(
   { asymmetricKeyType, publicKey }: { readonly asymmetricKeyType: string; readonly publicKey: Uint8Array },
   sign: SignNow,
 ): SigningKey {
-  const type = KEY_TYPES[asymmetricKeyType as keyof typeof KEY_TYPES];
+  const type = Object.hasOwn(KEY_TYPES, asymmetricKeyType)
+    ? KEY_TYPES[asymmetricKeyType as keyof typeof KEY_TYPES]
+    : undefined;
   provider ??= createProvider();
   const address = addressOfContext(context);
-  const key = provider.load(type, publicKey, sign, (made) => openssl.contextUse(address, made) === 1);
+  const key = type && provider.load(type, publicKey, sign, (made) => openssl.contextUse(address, made) === 1);
   if (key !== undefined) return key;
   throw new SallyportError('Cannot enable SSL external private key capability', {
     code: 'SALLYPORT_CONFIG',

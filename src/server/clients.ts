@@ -13,6 +13,7 @@ import { linkErrorLine } from '../peer/path-mtu.ts';
 import { fragmentBytesOf } from '../peer/payload-limits.ts';
 import { protocolName } from '../peer/protocol-name.ts';
 import { createSession, type Session, type SessionPorts } from '../session/session.ts';
+import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import { type Arrival, Arrivals } from './arrivals.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Connector, Grant } from './connect.ts';
@@ -137,6 +138,18 @@ export class Clients implements InstanceServer {
   ofId(id: number): Instance | undefined {
     const instance = this.#table.ofId(id);
     return instance?.phase === 'up' ? instance : undefined;
+  }
+
+  /** The number that `status` and management have for a client, counted up and never given twice; also before it is up. */
+  clientIdOf(id: number): number | undefined {
+    const instance = this.#table.ofId(id);
+    return instance && instance.serial - 1;
+  }
+
+  /** What a program would see of a client that is up; undefined where there is none of this id. */
+  environmentOf(id: number): ScriptEnvironment | undefined {
+    const instance = this.ofId(id);
+    return instance && this.#options.scripts.environment(instance.facts);
   }
 
   handlePlaneEvent(event: PlaneEvent): void {
@@ -278,7 +291,8 @@ export class Clients implements InstanceServer {
   }
 
   crResponse(instance: Instance, base64: string): void {
-    this.#options.ports.hooks.onResponse?.(instance.facts.id, base64);
+    const { ports, scripts } = this.#options;
+    ports.hooks.onResponse?.(instance.facts.id, base64, () => scripts.environment(instance.facts));
     this.#farewells.add(this.#options.scripts.crResponse(instance.facts, base64));
   }
 
@@ -300,11 +314,12 @@ export class Clients implements InstanceServer {
     }
     const traffic = { bytesReceived: statistics.linkReadBytes, bytesSent: statistics.linkWriteBytes };
     // Its address is somebody else's only when programs have heard of its end.
-    const told = scripts
-      .disconnect(instance.facts, traffic, this.clock.now().unixSeconds)
-      .finally(() => connector.release(instance));
+    const now = this.clock.now().unixSeconds;
+    const durationSeconds = Math.max(0, now - (instance.facts.connectedUnixSeconds || now));
+    const environment = () => scripts.environment(instance.facts, { ended: { ...traffic, durationSeconds } });
+    const told = scripts.disconnect(instance.facts, traffic, now).finally(() => connector.release(instance));
     this.#farewells.add(told, instance.name);
-    this.#farewells.add((async () => ports.hooks.onDisconnect?.(info, reason))());
+    this.#farewells.add((async () => ports.hooks.onDisconnect?.(info, reason, environment))());
   }
 
   /** By stream, or by address and session id; whatever belongs to no session is a stranger's. */

@@ -17,7 +17,7 @@ export interface DialogHost {
   extend(seconds: number): void;
 }
 
-export class Dialog implements AuthenticateContext {
+export class Dialog implements Omit<AuthenticateContext, 'environment'> {
   readonly signal: AbortSignal;
   readonly #host: DialogHost;
   readonly #aborter = new AbortController();
@@ -31,7 +31,7 @@ export class Dialog implements AuthenticateContext {
   }
 
   /** As a hook has it: its functions stand alone. */
-  get context(): AuthenticateContext {
+  get context(): Omit<AuthenticateContext, 'environment'> {
     return {
       signal: this.signal,
       ask: (text, options) => this.ask(text, options),

@@ -32,9 +32,14 @@ export interface ClientIdentity {
   readonly renegotiation: boolean;
 }
 
+/** Names and values, as the environment of scripts has them. */
+export type HookEnvironment = Readonly<Record<string, string>>;
+
 /** What a hook may do while it makes up its mind. */
 export interface AuthenticateContext {
   readonly signal: AbortSignal;
+  /** What a program of the configuration (`auth-user-pass-verify`) would see of the client. */
+  environment(): HookEnvironment;
   /** Asks the person at the client (CR_TEXT); resolves with the answer, rejects when the time is over. */
   ask(text: string, options?: { readonly echo?: boolean; readonly timeoutSeconds?: number }): Promise<string>;
   /** Sends the person to a web page (WEB_AUTH) and gives the decision this long. Ask for `IV_SSO` with webauth first. */
@@ -128,7 +133,9 @@ export interface ServerHooks {
       ) => ConnectDecision | Promise<ConnectDecision>)
     | undefined;
   /** A client answered a question (`pending`); base64, as it came. */
-  readonly onResponse?: ((id: number, base64: string) => void) | undefined;
-  readonly onDisconnect?: ((client: ClientInfo, reason: string) => void | Promise<void>) | undefined;
+  readonly onResponse?: ((id: number, base64: string, environment: () => HookEnvironment) => void) | undefined;
+  readonly onDisconnect?:
+    | ((client: ClientInfo, reason: string, environment: () => HookEnvironment) => void | Promise<void>)
+    | undefined;
   readonly onAddress?: ((change: AddressChange) => void | Promise<void>) | undefined;
 }

@@ -126,7 +126,10 @@ export class Judge {
     let name = this.#options.usernameAsCommonName ? username : event.established.chain[0]?.commonName;
     if (token?.accepted !== true && hooks.onAuthenticate !== undefined) {
       const identity = clientIdentity(instance, event);
-      const decision = await hooks.onAuthenticate(identity, dialog.context);
+      const decision = await hooks.onAuthenticate(identity, {
+        ...dialog.context,
+        environment: () => scripts.environment(instance.facts, { password: event.password }),
+      });
       dialog.signal.throwIfAborted();
       const refused = refusalOf(decision, identity, log);
       if (refused !== undefined) return refused;

@@ -20,7 +20,14 @@ import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
 import type { PasswordPlugin, ServerFiles } from './ports.ts';
 import { ProgramLane } from './program-lane.ts';
-import type { PasswordVerdict, ScriptOutput, ServerScripts, TokenSession, Traffic } from './scripts.ts';
+import type {
+  EnvironmentExtras,
+  PasswordVerdict,
+  ScriptOutput,
+  ServerScripts,
+  TokenSession,
+  Traffic,
+} from './scripts.ts';
 import {
   type ClientScriptFacts,
   cleanCredential,
@@ -58,6 +65,8 @@ const POLL_MS = 1000;
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 const OUTPUT_LIMIT_BYTES = 1024 * 1024;
 const DEFERRED = 2;
+/** The level of `script-security` from which passwords are in an environment. */
+const PASSWORDS_SEEN = 3;
 
 /** How a program is run. */
 interface RunManner {
@@ -290,6 +299,17 @@ export class ScriptCalls implements ServerScripts {
     await this.#run(client, '--client-disconnect', command, this.#environment('client-disconnect', client, { ended }));
   }
 
+  environment(client: ClientFacts, { password, ended }: EnvironmentExtras = {}): ScriptEnvironment {
+    return this.#environment(undefined, client, {
+      password,
+      ended: ended && {
+        receivedBytes: ended.bytesReceived,
+        sentBytes: ended.bytesSent,
+        durationSeconds: ended.durationSeconds,
+      },
+    });
+  }
+
   async learnAddress(
     type: 'add' | 'update' | 'delete',
     prefix: string,
@@ -338,7 +358,12 @@ export class ScriptCalls implements ServerScripts {
     this.#ports.files.remove(path);
   }
 
-  #environment(type: ServerScriptType, client: ClientFacts, more: Partial<ClientScriptFacts>): ScriptEnvironment {
+  /** `type` undefined: for no script; whoever asks may see passwords. */
+  #environment(
+    type: ServerScriptType | undefined,
+    client: ClientFacts,
+    more: Partial<ClientScriptFacts>,
+  ): ScriptEnvironment {
     const { localTime, base } = this.#ports;
     const introduced = client.connectedUnixSeconds !== 0;
     const facts: ClientScriptFacts = {
@@ -359,7 +384,8 @@ export class ScriptCalls implements ServerScripts {
     };
     const { tracked } = this.#config.tls;
     const certificates = facts.certificates.map((certificate) => trackedCertificate(certificate, tracked));
-    return clientEnvironment(type, base(), { ...facts, certificates }, this.#config.scripts.security);
+    const security = type === undefined ? PASSWORDS_SEEN : this.#config.scripts.security;
+    return clientEnvironment(type, base(), { ...facts, certificates }, security);
   }
 
   #remember(client: ClientFacts, facts: Partial<ClientScriptFacts>): void {

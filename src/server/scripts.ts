@@ -3,6 +3,7 @@
 
 import type { PeerCertificate } from '../control/tls-engine.ts';
 import type { Log } from '../log.ts';
+import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import type { WrappedMetadata } from '../wire/tls-crypt-v2.ts';
 import type { ClientFacts } from './client-facts.ts';
 import type { Dialog } from './dialog.ts';
@@ -17,6 +18,11 @@ export interface PasswordVerdict {
 export interface Traffic {
   readonly bytesReceived: number;
   readonly bytesSent: number;
+}
+
+export interface EnvironmentExtras {
+  readonly password?: string | undefined;
+  readonly ended?: Traffic & { readonly durationSeconds: number };
 }
 
 export interface ServerScripts {
@@ -43,6 +49,8 @@ export interface ServerScripts {
   disconnect(client: ClientFacts, traffic: Traffic, nowUnixSeconds: number): Promise<void>;
   /** `learn-address`; false: the address is not to be used. */
   learnAddress(type: 'add' | 'update' | 'delete', prefix: string, client: ClientFacts | undefined): Promise<boolean>;
+  /** What a program would see of the client now. `more`: its password, or how much it moved, at its end. */
+  environment(client: ClientFacts, more?: EnvironmentExtras): ScriptEnvironment;
   /** `client-crresponse`. */
   crResponse(client: ClientFacts, base64: string): Promise<void>;
   /** The server ends: files of programs that still run go now. */

@@ -81,9 +81,12 @@ export type ServerScriptType =
   | 'client-crresponse'
   | 'learn-address';
 
-/** The whole environment for a script about a client. `base`: from `serverBase`; `security`: of `script-security`. */
+/**
+ * The whole environment for a script about a client; `type` undefined: for somebody who is no script. `base`: from
+ * `serverBase`; `security`: of `script-security`.
+ */
 export function clientEnvironment(
-  type: ServerScriptType,
+  type: ServerScriptType | undefined,
   base: ScriptEnvironment,
   facts: ClientScriptFacts,
   security: number,
@@ -100,7 +103,7 @@ export function clientEnvironment(
   };
   set('common_name', facts.commonName);
   set('username', facts.username);
-  if (type === 'user-pass-verify') set('password', facts.password);
+  if (type === 'user-pass-verify' || type === undefined) set('password', facts.password);
   set('session_id', facts.session?.sessionId);
   set('session_state', facts.session?.sessionState);
   set('auth_control_file', facts.authFiles?.control);
@@ -116,8 +119,9 @@ export function clientEnvironment(
   set('bytes_received', facts.ended?.receivedBytes);
   set('bytes_sent', facts.ended?.sentBytes);
   set('time_duration', facts.ended?.durationSeconds);
-  environment.set('script_type', type);
-  return environment.values(security);
+  if (type !== undefined) environment.set('script_type', type);
+  const { script_type, ...rest } = environment.values(security);
+  return type === undefined ? rest : { ...rest, script_type: script_type ?? type };
 }
 
 /** The server's own part: what its `up` script sees, with a variable for each socket. */

@@ -12,6 +12,7 @@ import { messageOf, SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
 import { closing } from '../peer/closing.ts';
 import { wait } from '../peer/wait.ts';
+import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { AuthTokens } from './auth-token.ts';
 import { Clients, type ClientsObserver } from './clients.ts';
@@ -97,6 +98,16 @@ export class Server {
   /** Clients that are up. */
   get clients(): readonly ClientInfo[] {
     return this.#serving?.clients.list ?? [];
+  }
+
+  /** The number that `status` has for a client, never given twice; `id` is its peer-id. */
+  clientIdOf(id: number): number | undefined {
+    return this.#serving?.clients.clientIdOf(id);
+  }
+
+  /** What a program would see of a client that is up; undefined where there is none of this id. */
+  environmentOf(id: number): ScriptEnvironment | undefined {
+    return this.#serving?.clients.environmentOf(id);
   }
 
   /** What `status` and SIGUSR2 tell. Between restarts there are no clients. */

@@ -1,9 +1,12 @@
 // The management interface without a socket: lines in, answers out.
 
+import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { ManagedChallenges } from '../../apps/management/client-side.ts';
 import { type CommandPorts, handleLine, handleTooLong } from '../../apps/management/commands.ts';
 import { ManagementCore } from '../../apps/management/core.ts';
-import { LineReader } from '../../apps/management/line-reader.ts';
+import { LineQueue } from '../../apps/management/line-queue.ts';
+import { LineReader, type ReadLine } from '../../apps/management/line-reader.ts';
 import { sameSecret } from '../../apps/management/management.ts';
 import { ServerCommands } from '../../apps/management/server-commands.ts';
 import { tellServing } from '../../apps/management/server-state.ts';
@@ -12,6 +15,7 @@ import { type Config, parseConfig } from '../../src/command.ts';
 
 const settings: ManagementSettings = {
   at: { path: '/run/m' },
+  overTunnel: false,
   passwordFile: undefined,
   connects: false,
   clientUser: undefined,
@@ -136,6 +140,36 @@ describe('lines', () => {
     expect([...reader.push(Uint8Array.of(0, 1, 0x70, 7, 0x69, 0x1b, 0x64, 0x0a))]).toEqual([
       { kind: 'line', text: 'pid' },
     ]);
+  });
+});
+
+describe('lines in a row', () => {
+  const line = (text: string): ReadLine => ({ kind: 'line', text });
+
+  it('wait for an answer that takes time, and are nobody’s when their client is gone', async () => {
+    const taken: string[] = [];
+    let finish = (): void => {};
+    const queue = new LineQueue((each) => {
+      taken.push(each.kind === 'line' ? each.text : '');
+      return taken.at(-1) !== 'slow' ? undefined : new Promise<void>((resolve) => (finish = resolve));
+    });
+    for (const text of ['a', 'slow', 'b', 'slow', 'c']) queue.push(line(text));
+    expect(taken).toEqual(['a', 'slow']);
+    finish();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(taken).toEqual(['a', 'slow', 'b', 'slow']);
+    queue.clear();
+    finish();
+    await Promise.resolve();
+    queue.push(line('next client'));
+    expect(taken).toEqual(['a', 'slow', 'b', 'slow', 'next client']);
+  });
+
+  it('are bounded while one takes for ever', () => {
+    const queue = new LineQueue(() => new Promise(() => {}));
+    for (let i = 0; i < 4097; i++) expect(queue.push(line('x'))).toBe(true);
+    expect(queue.push(line('x'))).toBe(false);
   });
 });
 
@@ -282,6 +316,90 @@ describe('questions', () => {
   });
 });
 
+describe('a wait that a long signal could end', () => {
+  it.each([
+    [
+      'a question',
+      (core: ManagementCore, signal: AbortSignal) => core.ask('password', 'Auth', '', signal),
+      'password Auth x',
+    ],
+    ['a hold', (core: ManagementCore, signal: AbortSignal) => core.hold(0, signal), 'hold release'],
+    [
+      'a remote',
+      (core: ManagementCore, signal: AbortSignal) => core.steer('>REMOTE:a', signal, () => 'taken'),
+      'remote ACCEPT',
+    ],
+    [
+      'a signature',
+      (core: ManagementCore, signal: AbortSignal) => core.askLines('signature', '>PK_SIGN:', 'pk-sign', signal),
+      'pk-sig\nEND',
+    ],
+  ] as const)('leaves nothing on it: %s', async (_, wait, lines) => {
+    const core = coreWith();
+    core.connected(output);
+    const { signal } = new AbortController();
+    const waited = wait(core, signal);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    for (const text of lines.split('\n')) answerOf(text, core);
+    await waited;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('leaves nothing on it: the answer to a pending login', async () => {
+    const challenges = new ManagedChallenges();
+    const { signal } = new AbortController();
+    const challenge = { kind: 'pending', text: '?', echo: true, responseRequired: true, secondsLeft: 5 } as const;
+    const answer = challenges.respond(challenge, signal);
+    expect(challenges.handleResponse('!')).toBe(false);
+    expect(challenges.handleResponse('eA==')).toBe(true);
+    expect(await answer).toBe('x');
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect(challenges.handleResponse('eA==')).toBe(false);
+  });
+});
+
+describe('an answer of several lines', () => {
+  it('is taken by the command that was asked for, and its success told', async () => {
+    const core = coreWith();
+    core.connected(output);
+    const asked = core.askLines('certificate', '>NEED-CERTIFICATE:x', 'certificate', never);
+    expect(sent).toMatch(/>NEED-CERTIFICATE:x\r\n$/);
+    expect(answerOf('pk-sig', core)).toBe('ERROR: The pk-sig command is not currently available\r\n');
+    expect(answerOf('certificate', core)).toBe('');
+    answerOf('-----BEGIN', core);
+    answerOf('END', core);
+    expect(await asked).toEqual(['-----BEGIN']);
+    expect(sent).toBe('SUCCESS: certificate command succeeded\r\n');
+  });
+
+  it('fails when nobody waits for it any more, and the next line is a command again', async () => {
+    const core = coreWith();
+    core.connected(output);
+    const aborter = new AbortController();
+    const asked = core.askLines('signature', '>PK_SIGN:x', 'pk-sign', aborter.signal);
+    answerOf('pk-sig', core);
+    answerOf('half', core);
+    aborter.abort(new Error('over'));
+    await expect(asked).rejects.toThrow('over');
+    expect(sent).toBe('ERROR: pk-sign command failed\r\n');
+    expect(answerOf('pid', core)).toBe('SUCCESS: pid=77\r\n');
+  });
+
+  it('can be begun anew by the next client', async () => {
+    const core = coreWith();
+    core.connected(output);
+    const asked = core.askLines('signature', '>PK_SIGN:x', 'pk-sign', never);
+    answerOf('pk-sig', core);
+    core.disconnected();
+    core.connected(output);
+    expect(sent).toMatch(/>PK_SIGN:x\r\n$/);
+    answerOf('pk-sig', core);
+    answerOf('YQ==', core);
+    answerOf('END', core);
+    expect(await asked).toEqual(['YQ==']);
+  });
+});
+
 describe('histories', () => {
   it('keep the newest, and end with END', () => {
     const core = coreWith();
@@ -337,13 +455,16 @@ describe('a server', () => {
     bytesSent: 20,
   } as const;
   let kicked: [number, string | undefined][];
+  let cid: number;
 
   function server() {
     const core = coreWith();
     core.connected(output);
     kicked = [];
+    cid = 0;
     const commands = new ServerCommands(core, {
       clients: () => [client],
+      clientIdOf: (id) => (id === client.id ? cid : undefined),
       kick: async (id, message) => {
         kicked.push([id, message]);
         return true;
@@ -355,7 +476,7 @@ describe('a server', () => {
 
   it('asks who may come in, and takes options with it', async () => {
     const { commands, say } = server();
-    const judged = commands.judge(4, false, new Map([['username', 'alice']]), () => true, never);
+    const judged = commands.judge(4, false, { username: 'alice' }, () => true, never);
     expect(sent).toMatch(
       />CLIENT:CONNECT,0,0\r\n>CLIENT:ENV,n_clients=1\r\n>CLIENT:ENV,username=alice\r\n>CLIENT:ENV,END\r\n$/,
     );
@@ -367,18 +488,19 @@ describe('a server', () => {
     expect(say('END')).toBe('SUCCESS: client-auth command succeeded\r\n');
     expect(await judged).toMatchObject({ accept: true, options: 'push "route 10.0.0.0"' });
     expect(say('client-deny 0 0 late')).toBe('ERROR: client-deny command failed\r\n');
-    const again = commands.judge(4, true, new Map(), () => true, never);
+    const again = commands.judge(4, true, {}, () => true, never);
     expect(sent).toContain('>CLIENT:REAUTH,0,1\r\n');
     expect(say('client-deny 0 1 "no more" "go away"')).toBe('SUCCESS: client-deny command succeeded\r\n');
     expect(await again).toMatchObject({ accept: false, reason: 'no more', clientReason: 'go away' });
   });
 
-  it('never gives a number twice', async () => {
+  it('names a client by the number that status has', async () => {
     const { commands } = server();
-    void commands.judge(4, false, new Map(), () => true, never);
-    commands.disconnected(4, new Map());
+    void commands.judge(4, false, {}, () => true, never);
+    commands.disconnected(4, {});
     expect(sent).toContain('>CLIENT:DISCONNECT,0\r\n>CLIENT:ENV,END\r\n');
-    void commands.judge(4, false, new Map(), () => true, never);
+    cid = 1;
+    void commands.judge(4, false, {}, () => true, never);
     expect(sent).toContain('>CLIENT:CONNECT,1,0\r\n');
   });
 
@@ -397,7 +519,7 @@ describe('a server', () => {
 
   it('sends a client away with a message', () => {
     const { commands, say } = server();
-    void commands.judge(4, false, new Map(), () => true, never);
+    void commands.judge(4, false, {}, () => true, never);
     expect(say('client-kill 0 HALT')).toBe('SUCCESS: client-kill command succeeded\r\n');
     expect(kicked).toEqual([[4, 'HALT']]);
   });
