@@ -3,7 +3,7 @@
 
 import { hostname } from 'node:os';
 import { formatAddress } from '../../src/command.ts';
-import { hostFiles, type PolicyRule, type RouteLook } from '../../src/look.ts';
+import { DNSMASQ_STATE, hostFiles, type PolicyRule, type RouteLook } from '../../src/look.ts';
 import { ask, knownTunnels } from './control-client.ts';
 import { type DnsmasqServer, parseDnsmasq, parseHosts, parseNsswitch, parseResolvConf } from './explain-files.ts';
 import type { ResolvedScope, ResolverFacts } from './explain-name.ts';
@@ -13,7 +13,6 @@ import type { CommandIo } from './io.ts';
 const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 const BUS_MS = 3000;
 const RESOLVED = 'org.freedesktop.resolve1';
-const DNSMASQ_STATE = '/run/sallyport/dnsmasq.json';
 const MAX_LINKS = 64;
 
 export async function readRouteFacts(look: RouteLook, io: CommandIo): Promise<RouteFacts> {

@@ -18,7 +18,7 @@ const ANSWER_MS = 3_000;
  * a tunnel's record, socket or log in this folder.
  */
 const STATE_FOLDER = '/run/sallyport';
-const STATE = `${STATE_FOLDER}/dnsmasq.servers`;
+export const DNSMASQ_STATE = `${STATE_FOLDER}/dnsmasq.servers`;
 
 /** [server, domain …] as `SetServersEx` takes them. */
 type BusServer = readonly string[];
@@ -48,7 +48,7 @@ export function dnsmasqBackend(
       withBus(platform, async (bus) => {
         const owner = await bus.nameOwner(NAME);
         if (owner === undefined) return undefined;
-        const known = parseBusState(files.read(STATE));
+        const known = parseBusState(files.read(DNSMASQ_STATE));
         const layers = change(owner, known?.owner === owner ? known : { owner, layers: [] });
         if (layers === undefined) return undefined;
         const servers = layers.flatMap((layer) => layer.servers);
@@ -63,7 +63,7 @@ export function dnsmasqBackend(
         });
         const text = JSON.stringify({ owner, layers });
         files.put(
-          STATE,
+          DNSMASQ_STATE,
           layers.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
         );
         return owner;
@@ -147,7 +147,7 @@ export function dnsmasqBackend(
     },
 
     async clear(_device, id) {
-      if (files.read(STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
+      if (files.read(DNSMASQ_STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
       const path = findDnsmasq(files)?.serversFile;
       if (path !== undefined) files.tidy(path);
       const now = path === undefined ? undefined : files.look(path);
