@@ -18,13 +18,19 @@ const SUBJECTS: readonly (readonly [pattern: RegExp, subject: string])[] = [
     'ciphers, control channel wraps, transports, new keys',
   ],
   [/^(authentication|challenges|certificate|plugin|pam)/, 'logins, challenges and certificates of a client'],
-  [/^(push-update|routes|network|host|mtu|socket|dns|gateway)/, 'addresses, routes, MTU and what is pushed'],
+  [/^(push-update|routes|network-options|host|mtu|socket|gateway)/, 'addresses, routes, MTU and what is pushed'],
   [/^(tap|bridge|p2p|peer-to-peer|proxy|proxies|http|socks)/, 'TAP, two equal ends, proxies'],
   [
     /^(life|endings|failures|remotes|scripts|privileges|output|words|system-log|steps)/,
     'a connection from start to end: words, signals, scripts, privileges',
   ],
   [/^(config-verdicts|genkey|pki|tools|deprecated)/, 'configurations, keys and tools'],
+  [/^management/, 'the management interface, of a client and of a server'],
+  [/^(network-manager|nm-service)/, 'NetworkManager: its own OpenVPN service with Sallyport in it, and ours'],
+  [
+    /^(dns|split|ipv6-leak|explain|desktop|commands|killed-host|network-changes|packaging|persistent)/,
+    'the desktop: name servers, split tunnels, profiles, recovery, changes of network, the package',
+  ],
   [/^upstream/, "OpenVPN's own test scripts"],
 ];
 const OTHER = 'other';
