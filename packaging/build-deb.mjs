@@ -117,7 +117,8 @@ function layOut(tree) {
   put('usr/share/doc/sallyport/copyright', file('copyright'));
   for (const { name, path } of licences()) copy(path, `usr/share/doc/sallyport/licences/${name}`);
   put('usr/share/doc/sallyport/changelog.gz', gzipSync(readFileSync(join(root, 'CHANGELOG.md')), { level: 9 }));
-  copy(join(root, 'docs/COMPATIBILITY.md'), 'usr/share/doc/sallyport/COMPATIBILITY.md');
+  for (const page of ['COMPATIBILITY', 'CONTROL', 'DNS', 'NETWORKMANAGER', 'SPLIT'])
+    copy(join(root, `docs/${page}.md`), `usr/share/doc/sallyport/${page}.md`);
 }
 
 /** The licence of every package that may be in a bundle. */

@@ -17,8 +17,8 @@ import {
 } from './messages.ts';
 import type { NmSettings, ReadLine } from './settings.ts';
 
-/** network-manager-openvpn's, the package's own, and who owns nothing. */
-const ACCOUNTS = ['nm-openvpn', 'sallyport', 'nobody'];
+/** network-manager-openvpn's, and the package's own. Not nobody: other services are that, too, and could look into the client. */
+const ACCOUNTS = ['nm-openvpn', 'sallyport'];
 /** The exit notice takes a second. */
 const STOP_MS = 3_000;
 
@@ -42,8 +42,13 @@ export interface ClientProcess {
   stop(): Promise<void>;
 }
 
-/** `url`: the built client. Throws HostError where there can be no device. */
-export function startClient(order: ClientOrder, url: URL, events: ClientEvents): ClientProcess {
+/** `url`: the built client. It runs as the first of `accounts` that exists. Throws HostError where there can be no device. */
+export function startClient(
+  order: ClientOrder,
+  url: URL,
+  events: ClientEvents,
+  accounts: readonly string[] = ACCOUNTS,
+): ClientProcess {
   const { device, close } = openHandedDevice(order.settings.device.name, order.settings.device.layer);
   let child: ChildProcess;
   try {
@@ -52,7 +57,7 @@ export function startClient(order: ClientOrder, url: URL, events: ClientEvents):
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       // A crash is told where the service's own is.
       stdio: ['ignore', 'ignore', 'inherit', 'pipe', device.fd],
-      ...unprivileged(),
+      ...unprivileged(accounts),
     });
   } finally {
     // The client alone has it from here: the device goes when the client goes.
@@ -62,13 +67,15 @@ export function startClient(order: ClientOrder, url: URL, events: ClientEvents):
 }
 
 /** Nothing where this process has no rights to give up. */
-function unprivileged(): { uid?: number; gid?: number } {
+function unprivileged(accounts: readonly string[]): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
-  for (const name of ACCOUNTS) {
+  for (const name of accounts) {
     const account = lookupUser(name);
     if (account !== undefined) return { uid: account.uid, gid: account.gid };
   }
-  throw new Error(`none of the users ${ACCOUNTS.join(', ')} exists: the client does not run as root`);
+  throw new Error(
+    `neither user exists (${accounts.join(', ')}), and the client does not run as root: useradd --system ${accounts.at(-1)}`,
+  );
 }
 
 class Running implements ClientProcess {

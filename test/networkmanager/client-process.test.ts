@@ -26,6 +26,9 @@ afterEach(async () => {
 });
 afterAll(() => program.remove());
 
+/** The package's own is not on every machine that tests. */
+const ACCOUNTS = ['nobody'];
+
 const links = (): string => execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' });
 
 function start(name: string) {
@@ -36,6 +39,7 @@ function start(name: string) {
       { name, settings: { device: { name: 'odd0', layer: 'tun' }, blocksIpv6Leak: true }, lines: [], verb: 1 },
       program.url,
       { message: (message) => messages.push(JSON.stringify(message)), ended: resolve },
+      ACCOUNTS,
     );
   });
   if (client === undefined) throw new Error('it was not started');
@@ -71,6 +75,18 @@ describe.skipIf(refusal !== undefined)('a client process', () => {
     expect(Object.keys(env)).toEqual(['PATH']);
   });
 
+  it('is not started as root, nor as a user that other services are, where it has no user of its own', () => {
+    const order = {
+      name: 'x',
+      settings: { device: { name: 'odd0', layer: 'tun' }, blocksIpv6Leak: true },
+      lines: [],
+      verb: 1,
+    } as const;
+    const events = { message: () => {}, ended: () => {} };
+    expect(() => startClient(order, program.url, events, ['no-such-user'])).toThrow(/useradd --system no-such-user/);
+    expect(links()).not.toContain('odd0');
+  });
+
   it('that can not be started is told', async () => {
     const ended = await new Promise<ClientProblem | undefined>((resolve) => {
       started.push(
@@ -78,6 +94,7 @@ describe.skipIf(refusal !== undefined)('a client process', () => {
           { name: 'x', settings: { device: { name: 'odd0', layer: 'tun' }, blocksIpv6Leak: true }, lines: [], verb: 1 },
           new URL('file:///nonexistent/client.js'),
           { message: () => {}, ended: resolve },
+          ACCOUNTS,
         ),
       );
     });

@@ -1,7 +1,7 @@
 // Who reads the files that a connection names: CVE-2025-9615 is a plugin that read any user's files as root.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,6 +38,18 @@ const read = (name: string, users: readonly string[]) =>
     (contents) => Buffer.from(contents.get('key') ?? []).toString(),
     (error: Error) => error.message,
   );
+
+describe('a file that a connection names', () => {
+  it('is read to a limit, whatever size it says to have', () => {
+    writeFileSync(join(folder, 'large'), '');
+    truncateSync(join(folder, 'large'), (32 << 20) + 1);
+    expect(readNamedFile(bytes('large'))).toEqual({ problem: 'it is longer than 33554432 bytes' });
+    truncateSync(join(folder, 'large'), 32 << 20);
+    expect(readNamedFile(bytes('large'))).toMatchObject({ bytes: { length: 32 << 20 } });
+    // It says to have none.
+    expect(readNamedFile(Buffer.from('/proc/self/status'))).toMatchObject({ bytes: expect.anything() });
+  });
+});
 
 describe.skipIf(!isRoot)('a connection that is private to a user', () => {
   it("does not get root's file, by name or by a link, and gets its own", async () => {
