@@ -53,7 +53,7 @@ suite('a tunnel in the life of a host', () => {
     return { host, before };
   }
 
-  it.each(HOSTS)('goes by import, up, status and down, with %s', async (resolver) => {
+  it.each(HOSTS)('goes by import, up, status, explain and down, with %s', async (resolver) => {
     const { host, before } = await begin(resolver);
     expect(await sallyport('up', 'office')).toMatchObject({ code: 0, stderr: '' });
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
@@ -61,9 +61,13 @@ suite('a tunnel in the life of a host', () => {
     const said = (await sallyport('status', 'office')).stdout;
     expect(said).toMatch(/^office is connected to .*all traffic/m);
     expect(said).toMatch(/ dns +10\.8\.0\.1/);
+    const explained = async () => JSON.parse((await sallyport('explain', 'any.example', '--json')).stdout);
+    const inTunnel = { way: { verdict: 'tunnel', tunnel: { name: 'office' } } };
+    expect((await explained()).name.servers).toMatchObject([inTunnel]);
     expect(await sallyport('down', 'office')).toMatchObject({ code: 0 });
     expect(await state()).toEqual(before);
     expect(await host.asks('any.example')).toBe('local');
+    expect((await explained()).name.servers).not.toMatchObject([inTunnel]);
   });
 
   it.each(HOSTS)('with %s, only its networks and names go through it where one says so', async (resolver) => {
