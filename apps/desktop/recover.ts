@@ -41,7 +41,7 @@ const isWhole = ({ processes, problems }: Recovery): boolean =>
 
 function tell({ processes, elsewhere, problems }: Recovery, dryRun: boolean, io: CommandIo): void {
   for (const { pid, profile, changes } of processes) {
-    io.write(`Process ${pid} (${profile}) was killed.${dryRun ? ' This would be done:' : ''}\n`);
+    io.write(`Process ${pid} (${profile}) was killed.${dryRun ? ' What recover would have done:' : ''}\n`);
     for (const change of changes) io.write(`  ${recoveredLine(change)}\n`);
   }
   if (processes.length === 0 && problems.length === 0) io.write('There is nothing to put right.\n');
