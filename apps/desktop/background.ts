@@ -12,6 +12,8 @@ export interface BackgroundOptions {
   readonly ask: boolean;
   readonly onlyItsNetworks: boolean;
   readonly allowIpv6Leak: boolean;
+  /** Somebody is at a terminal: a refused login is asked for again. */
+  readonly asksAgain?: boolean;
 }
 
 /** The command line of the process in the background. */
@@ -20,6 +22,7 @@ export function argumentsFor(file: string, options: BackgroundOptions): readonly
   const leak = OPTIONS.has('block-ipv6-leak');
   // Before the profile, which may say otherwise.
   if (leak && !options.allowIpv6Leak) args.push('--block-ipv6-leak', 'yes');
+  if (options.asksAgain) args.push('--auth-retry', 'interact');
   args.push('--config', file);
   if (leak && options.allowIpv6Leak) args.push('--block-ipv6-leak', 'no');
   if (options.onlyItsNetworks) {

@@ -27,6 +27,7 @@ export async function follow(name: string, options: FollowOptions & Expectations
   // Of the last attempt that failed: the one that is on has none yet.
   let reason: string | null = null;
   let end: EndReport | undefined;
+  let told: string | null = null;
   let timeUp = false;
   const response = await open(io.places, name, 'GET', '/events').catch(() => undefined);
   const interrupted = new AbortController();
@@ -49,6 +50,9 @@ export async function follow(name: string, options: FollowOptions & Expectations
       if (event.type === 'ended') end = event as unknown as EndReport;
       else if (event.type === 'tell') progress.tell(String(event.text));
       else if (event.type === 'question') {
+        // Why it is asked again, once.
+        if (reason !== null && reason !== told) progress.tell(reason);
+        told = reason;
         progress.clear();
         asking = answer(name, event, io, interrupted.signal).catch(() => giveUp());
       } else if (event.type === 'status') {

@@ -20,7 +20,8 @@ export async function up(word: string, options: BackgroundOptions & FollowOption
   mayMakeTunnels();
   checkTrust(profile, io);
   makeRuntime(io.places, io.uid);
-  const { start, config } = await startAlone(profile, options, io);
+  const asksAgain = io.terminal.error && options.waitSeconds > 0;
+  const { start, config } = await startAlone(profile, { ...options, asksAgain }, io);
   if (!start.ready) throw startFailure(name, io, start.error);
   if (options.waitSeconds === 0) return ExitCode.ok;
   return follow(name, { ...options, setsDns: dnsSetter(config.scripts, true) !== undefined }, io);
