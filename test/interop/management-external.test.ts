@@ -5,21 +5,17 @@ import { execFileSync } from 'node:child_process';
 import { constants, createPrivateKey, privateEncrypt, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { tunnel, up, useLab } from '../lab/lab.ts';
-import { comparable, Talk } from '../lab/management-talk.ts';
+import { comparable, Talk, useTalks } from '../lab/management-talk.ts';
 import type { Credential } from '../lab/pki.ts';
 import { type ClientKind, clientUnderTest, isOurs, itOurs, labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
 labSuite('a key that the management client has', () => {
   const lab = useLab();
-  let talks: Talk[] = [];
+  const talks = useTalks();
   let sockets = 0;
-  afterEach(() => {
-    for (const talk of talks) talk.close();
-    talks = [];
-  });
 
   async function start(certificate: Credential, kind: ClientKind, lines: readonly string[]) {
     const path = join(lab().dir, `external-${sockets++}.sock`);

@@ -1,9 +1,9 @@
 // The management interface of a server, beside the C program's: the same story with both, and what is told of it.
 
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { type ClientOptions, up, useLab } from '../lab/lab.ts';
-import { comparable, Talk } from '../lab/management-talk.ts';
+import { comparable, Talk, useTalks } from '../lab/management-talk.ts';
 import type { WatchedProcess } from '../lab/process.ts';
 import { isOurServer, labSuite, type Program, serverUnderTest } from '../lab/requirements.ts';
 
@@ -40,12 +40,8 @@ function valuesOf({ environment }: Told): Readonly<Record<string, string>> {
 
 labSuite('the management interface of a server', () => {
   const lab = useLab();
-  let talks: Talk[] = [];
+  const talks = useTalks();
   let sockets = 0;
-  afterEach(() => {
-    for (const talk of talks) talk.close();
-    talks = [];
-  });
 
   async function open(program: Program, lines: readonly string[], clientAuth = true): Promise<Talk> {
     const path = join(lab().dir, `server-${sockets++}.sock`);

@@ -1,6 +1,7 @@
 // A management client that says lines and waits for others; all that it heard is kept, to be compared.
 
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { afterEach } from 'vitest';
 import { eventually } from './process.ts';
 
 const WAIT_MS = 20_000;
@@ -101,3 +102,12 @@ export const comparable = (text: string): string =>
     .replace(/\b1[789]\d{8}\b/g, 'TIME')
     .replace(/Interface Version \d/g, 'Interface Version N')
     .replace(/pid=\d+/g, 'pid=N');
+
+/** The talks of one test, closed after it. */
+export function useTalks(): Talk[] {
+  const talks: Talk[] = [];
+  afterEach(() => {
+    for (const talk of talks.splice(0)) talk.close();
+  });
+  return talks;
+}

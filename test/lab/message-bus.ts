@@ -1,9 +1,12 @@
 // A dbus-daemon of a test's own, on a socket in a directory of its own, with a policy that lets everybody do everything.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { openBus } from '../../src/node/bus.ts';
+import type { Bus, BusOptions } from '../../src/tunnel/bus-port.ts';
 
 export interface MessageBus {
   readonly address: string;
@@ -43,6 +46,32 @@ export async function startMessageBus(): Promise<MessageBus> {
       daemon.kill('SIGKILL');
       await ended;
       rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** There is no dbus-daemon here: the tests that need one are left out, and that is said. In CI there has to be one. */
+export const noDaemon = spawnSync('dbus-daemon', ['--version']).status !== 0;
+
+/** One daemon for the tests of a file; what `cleanUps` collects is run after each of them, the newest first. */
+export function useMessageBus() {
+  if (noDaemon && process.env.CI === 'true') throw new Error('CI=true: the tests need dbus-daemon');
+  if (noDaemon) console.log('skipping tests on a real bus: dbus-daemon is not there');
+  let daemon: MessageBus | undefined;
+  const cleanUps: (() => unknown)[] = [];
+  beforeAll(async () => {
+    if (!noDaemon) daemon = await startMessageBus();
+  });
+  afterEach(async () => {
+    for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+  });
+  afterAll(() => daemon?.stop());
+  return {
+    cleanUps,
+    async open(options: Partial<BusOptions> = {}, address = daemon?.address ?? ''): Promise<Bus> {
+      const bus = await openBus(address, { timeoutMs: 5000, onLost: () => {}, ...options });
+      cleanUps.push(() => bus.close());
+      return bus;
     },
   };
 }

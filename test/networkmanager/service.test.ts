@@ -1,38 +1,16 @@
-// The service on a real bus of the test's own, with a NetworkManager that this test plays, and a client that it plays, too.
-
-import { spawnSync } from 'node:child_process';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createAuthorise } from '../../apps/networkmanager/callers.ts';
 import type { ClientEvents, ClientOrder } from '../../apps/networkmanager/client-process.ts';
 import { PLUGIN_INTERFACE, PLUGIN_PATH, SIGNALS } from '../../apps/networkmanager/interface.ts';
 import type { ToClient } from '../../apps/networkmanager/messages.ts';
 import { Plugin, type PluginOptions, type PluginPorts } from '../../apps/networkmanager/plugin.ts';
 import type { TunnelFacts } from '../../apps/networkmanager/tunnel-facts.ts';
-import { openBus } from '../../src/node/bus.ts';
 import { type Bus, BusError, BusVariant } from '../../src/tunnel/bus-port.ts';
-import { type MessageBus, startMessageBus } from '../lab/message-bus.ts';
+import { noDaemon, useMessageBus } from '../lab/message-bus.ts';
 import { connectionOf } from './connections.ts';
 
 const NAME = 'org.freedesktop.NetworkManager.openvpn.Connection_1';
-const noDaemon = spawnSync('dbus-daemon', ['--version']).status !== 0;
-if (noDaemon && process.env.CI === 'true') throw new Error('CI=true: the tests need dbus-daemon');
-if (noDaemon) console.log('skipping tests on a real bus: dbus-daemon is not there');
-let daemon: MessageBus | undefined;
-const cleanUps: (() => unknown)[] = [];
-
-beforeAll(async () => {
-  if (!noDaemon) daemon = await startMessageBus();
-});
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-afterAll(() => daemon?.stop());
-
-async function open(): Promise<Bus> {
-  const bus = await openBus(daemon?.address ?? '', { timeoutMs: 5000, onLost: () => {} });
-  cleanUps.push(() => bus.close());
-  return bus;
-}
+const { cleanUps, open } = useMessageBus();
 
 const facts: TunnelFacts = {
   remote: '203.0.113.1',

@@ -1,38 +1,19 @@
 // The D-Bus port against a real dbus-daemon, and against sockets that misbehave.
 
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openBus, parseBusAddress } from '../../src/node/bus.ts';
 import { completeTypes } from '../../src/node/bus-objects.ts';
 import { type Bus, BusError, type BusInterface, type BusOptions, BusVariant } from '../../src/tunnel/bus-port.ts';
-import { type MessageBus, startMessageBus } from '../lab/message-bus.ts';
+import { noDaemon, startMessageBus, useMessageBus } from '../lab/message-bus.ts';
 
 const PATH = '/org/example/Thing';
 const NAME = 'org.example.Thing';
-const noDaemon = spawnSync('dbus-daemon', ['--version']).status !== 0;
-if (noDaemon && process.env.CI === 'true') throw new Error('CI=true: the tests need dbus-daemon');
-if (noDaemon) console.log('skipping tests on a real bus: dbus-daemon is not there');
-let daemon: MessageBus | undefined;
-const cleanUps: (() => unknown)[] = [];
-
-beforeAll(async () => {
-  if (!noDaemon) daemon = await startMessageBus();
-});
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
-afterAll(() => daemon?.stop());
-
-async function open(options: Partial<BusOptions> = {}, address = daemon?.address ?? ''): Promise<Bus> {
-  const bus = await openBus(address, { timeoutMs: 5000, onLost: () => {}, ...options });
-  cleanUps.push(() => bus.close());
-  return bus;
-}
+const { cleanUps, open } = useMessageBus();
 
 const thing = (methods: BusInterface['methods']): BusInterface => ({
   methods,
