@@ -118,7 +118,7 @@ exit 1
     expect(far.count(/AUTH_FAILED/)).toBeGreaterThan(0);
     expect(host.messages().some((line) => line.includes('AUTH: Received control message: AUTH_FAILED'))).toBe(true);
     await eventually('the client has ended', async () => (await host.clients()).length === 0);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
   });
 
   it('and gives up a server that does not answer when NetworkManager does', async () => {
@@ -129,7 +129,7 @@ exit 1
     expect(code).toBe(4);
     expect(stderr).toContain('timed out');
     await eventually('the client has ended', async () => (await host.clients()).length === 0, 2500);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
   });
 
   it('with the passphrase of a key', async () => {

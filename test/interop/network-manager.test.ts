@@ -134,7 +134,7 @@ desktopSuite('NetworkManager', () => {
     expect(await pings(lab().net.client, story.target ?? tunnel.server4)).toBe(true);
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
     const servers = host.messages().flatMap((line) => /dnsmasq\[\d+\]: (using .*)$/.exec(line)?.[1] ?? []);
     return { connected, signals: signals(), servers: [...new Set(servers)].sort() };
   };
@@ -238,7 +238,7 @@ desktopSuite('NetworkManager', () => {
     await eventually('the connection is given up', async () => (await host.active()).join() === 'outer0:activated');
     expect(host.messages().at(-1)).toContain('Exiting due to fatal error');
     await gone(host);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
   });
 
   it('hears of a client that ends because nothing was sent for a while', async () => {
@@ -249,7 +249,7 @@ desktopSuite('NetworkManager', () => {
     await eventually('the connection is over', async () => (await host.active()).join() === 'outer0:activated');
     expect(host.messages().some((line) => line.includes('Inactivity timeout (--inactive), exiting'))).toBe(true);
     await gone(host);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
   });
 
   it('has two connections at once, and ends one of them', async () => {
@@ -283,7 +283,7 @@ desktopSuite('NetworkManager', () => {
     process.kill(await clientOf(host), 'SIGKILL');
     await eventually('the connection is given up', async () => (await host.active()).join() === 'outer0:activated');
     await eventually('the plugin has ended', async () => (await host.pidsOf('nm-openvpn-service')).length === 0);
-    expect(await host.state()).toEqual(before);
+    await host.comesBackTo(before);
   });
 
   const killService = async (host: NetworkManagerHost): Promise<void> => {

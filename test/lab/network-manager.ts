@@ -12,7 +12,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect } from 'vitest';
 import type { Lab } from './lab.ts';
 import { address, type Namespace } from './net.ts';
 import { eventually, type RunOptions, type RunResult, run, type WatchedProcess } from './process.ts';
@@ -26,6 +27,9 @@ import {
   projectRoot,
 } from './requirements.ts';
 import { openSystemLog, type SystemLog } from './system-log.ts';
+
+/** Between two looks at a host. */
+const REST_MS = 150;
 
 export interface DesktopOptions {
   /** What `program=` of nm-openvpn-service.name names: a service; the plugin's own by default. An absolute path. */
@@ -178,7 +182,19 @@ export class NetworkManagerHost {
   }
 
   /** What two runs can be compared by: nmcli's view of a connection, links, addresses, routes, rules, name servers. */
+  /** Once it is the same twice: NetworkManager and the kernel do much a little later than they say. */
   async state(connection?: string): Promise<DesktopState> {
+    let last = await this.#look(connection);
+    return eventually('a host at rest', async () => {
+      await delay(REST_MS);
+      const next = await this.#look(connection);
+      const rests = JSON.stringify(next) === JSON.stringify(last);
+      last = next;
+      return rests && next;
+    });
+  }
+
+  async #look(connection: string | undefined): Promise<DesktopState> {
     const lines = async (...argv: readonly string[]) =>
       (await this.run(argv)).stdout
         .split('\n')
@@ -202,6 +218,11 @@ export class NetworkManagerHost {
       resolvConf: (await this.run(['cat', '/etc/resolv.conf'])).stdout,
       resolvConfFile: (await this.run(['stat', '-c', '%F %N %a %u %g', '/etc/resolv.conf'])).stdout.trim(),
     };
+  }
+
+  /** NetworkManager takes back the last of a connection after it has said that it is down. */
+  async comesBackTo(before: DesktopState): Promise<void> {
+    await expect.poll(() => this.state(), { timeout: 15_000, interval: 100 }).toEqual(before);
   }
 
   /** Ends everything of this host at once. */
