@@ -304,7 +304,9 @@ function setupArgs(folder: string, options: DesktopOptions): readonly string[] {
 const SETUP = `set -e
 folder=$1 root=$2 openvpn=$3 chroot=$4
 umount -l /etc/resolv.conf /etc/hosts 2>/dev/null || true
-cp -a /etc/. "$folder/etc/"
+# Not netns, where other tests come and go.
+find /etc -mindepth 1 -maxdepth 1 ! -name netns -exec cp -a -t "$folder/etc" {} +
+chmod --reference=/etc "$folder/etc"
 mount --bind "$folder/etc" /etc
 rm -rf /etc/resolv.conf /etc/NetworkManager
 echo '127.0.0.1 localhost' >/etc/hosts
