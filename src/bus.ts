@@ -1,5 +1,8 @@
 // D-Bus for the apps: the port and what opens it. Loaded only by who speaks on a bus.
 
+/** Where the system's own listens. */
+export const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
+
 export { openBus } from './node/bus.ts';
 export {
   type Bus,

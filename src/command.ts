@@ -52,7 +52,7 @@ export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
 export type { DnsApplied, DnsBackendName } from './tunnel/dns-port.ts';
 export { dnsSetter } from './tunnel/dns-steps.ts';
-export type { JournalEntry } from './tunnel/journal.ts';
+export { type JournalEntry, standingDns } from './tunnel/journal.ts';
 export type { TunnelPlan } from './tunnel/plan.ts';
 export { planPrivileges } from './tunnel/privileges.ts';
 export { scriptSecurityNote } from './tunnel/script-plan.ts';

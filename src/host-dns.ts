@@ -15,7 +15,6 @@ import { HostError } from './tunnel/ports.ts';
 const RESOLV_CONF = '/etc/resolv.conf';
 /** Not /etc: whoever can open a folder can lock it, for as long as he likes. */
 const LOCKED = '/run/sallyport';
-const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 const BUS_MS = 3_000;
 const LOCK_MS = 5_000;
 
@@ -95,7 +94,7 @@ export function clientDns(
 }
 
 async function openSystemBus(): Promise<DnsBus> {
-  const { openBus } = await import('./bus.ts');
+  const { openBus, SYSTEM_BUS } = await import('./bus.ts');
   return openBus(SYSTEM_BUS, { timeoutMs: BUS_MS, onLost() {} });
 }
 

@@ -1,9 +1,7 @@
 // The process in the background that `up` starts: the ordinary client on a profile, with a control socket and a log.
 
 import { type DaemonStart, daemonise } from '../../src/command.ts';
-import { OPTIONS } from '../../src/config.ts';
 import type { ControlOrder } from './control-server.ts';
-import { CommandFailure, ExitCode } from './failure.ts';
 import { CONTROL_ORDER } from './order.ts';
 import { type Places, recordPath, socketPath } from './places.ts';
 import type { StoredProfile } from './profiles.ts';
@@ -19,22 +17,12 @@ export interface BackgroundOptions {
 /** The command line of the process in the background. */
 export function argumentsFor(file: string, options: BackgroundOptions): readonly string[] {
   const args: string[] = [];
-  const leak = OPTIONS.has('block-ipv6-leak');
   // Before the profile, which may say otherwise.
-  if (leak && !options.allowIpv6Leak) args.push('--block-ipv6-leak', 'yes');
+  if (!options.allowIpv6Leak) args.push('--block-ipv6-leak', 'yes');
   if (options.asksAgain) args.push('--auth-retry', 'interact');
   args.push('--config', file);
-  if (leak && options.allowIpv6Leak) args.push('--block-ipv6-leak', 'no');
-  if (options.onlyItsNetworks) {
-    if (!OPTIONS.has('only-its-networks')) {
-      throw new CommandFailure(
-        ExitCode.usage,
-        '--only-its-networks does not work in this version',
-        'Write route-nopull and the routes into the profile.',
-      );
-    }
-    args.push('--only-its-networks');
-  }
+  if (options.allowIpv6Leak) args.push('--block-ipv6-leak', 'no');
+  if (options.onlyItsNetworks) args.push('--only-its-networks');
   if (options.ask) args.push('--auth-user-pass');
   return args;
 }

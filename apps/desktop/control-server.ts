@@ -15,10 +15,11 @@ import {
   peerCredentials,
   SallyportError,
   type SignalName,
+  standingDns,
   startTimeOf,
   type TerminalPort,
 } from '../../src/command.ts';
-import { dnsApplied, statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
+import { statusOf, type TunnelNames, type TunnelStatus } from './status-model.ts';
 
 /** What `up` hands over to the process that it starts. */
 export interface ControlOrder {
@@ -228,7 +229,7 @@ export async function openControl(
 function planOf(state: ClientState | undefined, client: ControlledClient | undefined): object | null {
   if (state?.phase !== 'connected') return null;
   const journal = client?.changes() ?? [];
-  return { plan: state.plan, journal, dns: dnsApplied(journal) ?? null };
+  return { plan: state.plan, journal, dns: standingDns(journal) ?? null };
 }
 
 const kernelUid = (socket: Socket): number | undefined => peerCredentials(socket)?.uid;

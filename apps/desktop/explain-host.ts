@@ -10,7 +10,6 @@ import type { ResolvedScope, ResolverFacts } from './explain-name.ts';
 import type { RouteFacts, TunnelSeen } from './explain-route.ts';
 import type { CommandIo } from './io.ts';
 
-const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 const BUS_MS = 3000;
 const RESOLVED = 'org.freedesktop.resolve1';
 const MAX_LINKS = 64;
@@ -84,7 +83,7 @@ export async function readResolverFacts(uid: number): Promise<ResolverFacts> {
 }
 
 async function readResolved(): Promise<ResolverFacts['resolved']> {
-  const { openBus } = await import('../../src/bus.ts');
+  const { openBus, SYSTEM_BUS } = await import('../../src/bus.ts');
   const bus = await openBus(SYSTEM_BUS, { timeoutMs: BUS_MS, onLost() {} });
   const properties = async (path: string, name: string): Promise<Readonly<Record<string, unknown>>> => {
     const [all] = await bus.call({

@@ -1,15 +1,15 @@
 // What is said about a tunnel: one value, made of the client's states, its plan and its counters; and the words for it.
 // Pure: times are arguments. The JSON form is documented in docs/CONTROL.md.
 
-import type {
-  ClientState,
-  ClientStatistics,
-  DnsApplied,
-  DnsBackendName,
-  JournalEntry,
-  TunnelPlan,
+import {
+  type ClientState,
+  type ClientStatistics,
+  type DnsBackendName,
+  formatAddress,
+  type JournalEntry,
+  standingDns,
+  type TunnelPlan,
 } from '../../src/command.ts';
-import { formatAddress } from '../../src/command.ts';
 
 export type Phase = ClientState['phase'] | 'starting';
 
@@ -109,14 +109,8 @@ const WHY: Readonly<Record<string, string>> = {
 const whyOf = ({ error, reason }: ClientState & { phase: 'reconnecting' }): string =>
   error?.message ?? WHY[reason] ?? reason;
 
-/** The name servers that stand on the host, if any. */
-export const dnsApplied = (changes: readonly JournalEntry[]): DnsApplied | undefined => {
-  for (const { outcome } of changes) if (outcome?.result === 'dns') return outcome.applied;
-  return undefined;
-};
-
 function dnsOf(plan: TunnelPlan | undefined, changes: readonly JournalEntry[]): TunnelDns {
-  const applied = dnsApplied(changes);
+  const applied = standingDns(changes);
   const byScript = changes.some(({ step }) => step.kind === 'hook' && step.onUndo === 'dns-down');
   return {
     servers: (plan?.dns.servers ?? []).flatMap(({ addresses }) =>

@@ -1,7 +1,7 @@
 // The life of the service's process: a name on the system bus, one connection, and the end. A bundle of its own
 // (dist/bin/nm-service.js), which bin/sallyport-nm-service.js runs.
 
-import { type Bus, openBus } from '../../src/bus.ts';
+import { type Bus, openBus, SYSTEM_BUS } from '../../src/bus.ts';
 import { messageOf } from '../../src/error.ts';
 import { SALLYPORT_VERSION } from '../../src/version.ts';
 import { readArguments, type ServiceOptions, usage } from './arguments.ts';
@@ -12,7 +12,6 @@ import { readNamedFiles } from './named-files.ts';
 import { Plugin } from './plugin.ts';
 import { openServiceLog, type ServiceLog } from './service-log.ts';
 
-const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
 const BUS_MS = 5_000;
 
 /** Resolves to the exit code, when everything that was begun has ended. */

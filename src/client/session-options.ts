@@ -23,8 +23,10 @@ export function sessionOptionsOf(
   material: ClientMaterial,
   capabilities: PlaneCapabilities,
   challenges?: ChallengePort | undefined,
-  wrap: WrapOptions = material.wrapOf(profile) ?? { kind: 'none' },
+  wrap: WrapOptions | undefined = material.wrapOf(profile),
 ): SessionOptions {
+  // Never without the keys that the profile asks for.
+  if (wrap === undefined) throw new Error('a session whose key nobody has brought yet');
   return {
     ...commonSessionOptions(config, profile, config.tls.role ?? 'client', capabilities),
     pull: config.pull,

@@ -8,7 +8,7 @@ import { type SocketAddress, unmapSocketAddress } from '../ip/socket-address.ts'
 import { Level, type Log } from '../log.ts';
 import type { ResolverPort } from '../ports.ts';
 import { applyStep, applySteps, type StepPorts, undoEntries, undoSteps } from './apply-steps.ts';
-import type { DnsApplied, DnsPort } from './dns-port.ts';
+import type { DnsPort } from './dns-port.ts';
 import { dnsSetter, setsDns } from './dns-steps.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
 import { followUplink } from './follow-uplink.ts';
@@ -250,11 +250,6 @@ export class Host implements TunnelHost, ConnectionScripts {
     log(Level.info, 'NOTE: another program has written over the name servers of this tunnel: they are set again');
     await this.#unsetDns(this.#stepPorts('init'));
     await this.#setDns(standing.steps, standing.device.name);
-  }
-
-  /** The name servers that this tunnel has set on the host, if any. */
-  get dns(): DnsApplied | undefined {
-    return this.#journal.dns;
   }
 
   /** What stands on the host of what this tunnel has done to it, oldest first. */

@@ -41,6 +41,12 @@ export interface JournalEntry {
   readonly seen?: SeenBefore | undefined;
 }
 
+/** The name servers that stand among these steps, if any. */
+export function standingDns(entries: readonly JournalEntry[]): DnsApplied | undefined {
+  for (const { outcome } of entries) if (outcome?.result === 'dns') return outcome.applied;
+  return undefined;
+}
+
 /** The list of standing steps, oldest first, and the stream of records that rebuilds it. */
 export class Journal {
   readonly #entries: JournalEntry[] = [];
@@ -73,8 +79,7 @@ export class Journal {
 
   /** The name servers that stand, if any. */
   get dns(): DnsApplied | undefined {
-    for (const { outcome } of this.#entries) if (outcome?.result === 'dns') return outcome.applied;
-    return undefined;
+    return standingDns(this.#entries);
   }
 
   /** A step is about to be done: the newest, or one that belongs in front of a standing one. */

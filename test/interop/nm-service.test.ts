@@ -49,18 +49,6 @@ labSuite("NetworkManager with Sallyport's service", () => {
   }
   const storedPassword = (password: string) => ['+vpn.data', 'password-flags=0', 'vpn.secrets', `password=${password}`];
 
-  /** All of it is as it was; the device goes a second later, with the exit notice. */
-  const expectRestored = (host: NetworkManagerHost, before: unknown) =>
-    eventually('the host is as it was', async () => {
-      const now = await host.state();
-      try {
-        expect(now).toEqual(before);
-        return true;
-      } catch {
-        return undefined;
-      }
-    }).catch(async () => expect(await host.state()).toEqual(before));
-
   const upOrWhy = (host: NetworkManagerHost, name = 'office') =>
     host.nmcli('connection', 'up', name).catch((error: unknown) => {
       throw new Error(`${error}\n${host.log.tail()}\n${host.messages().join('\n')}`);
@@ -111,7 +99,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(status).toMatch(/^Uid:\t992\t992\t992\t992$/m);
     expect(status).toMatch(/^CapEff:\t0{16}$/m);
     await host.nmcli('connection', 'down', 'office');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
     await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
   });
 
@@ -160,7 +148,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const { code, stderr } = await host.try('connection', 'up', 'office', 'passwd-file', file);
     expect(code).toBe(4);
     expect(stderr).toMatch(/: Invalid secrets/);
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
   });
 
   it('says of a certificate that the server refuses that the login failed', async () => {
@@ -180,7 +168,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const { code, stderr } = await host.try('connection', 'up', 'office');
     expect(code).toBe(4);
     expect(stderr).toMatch(/timed out/);
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
   });
 
   it('says of a certificate of the server that is another one that the connection failed, without waiting', async () => {
@@ -268,7 +256,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await host.nmcli('connection', 'down', 'office');
     expect(await pings(lab().net.client, '10.9.0.1')).toBe(true);
     await host.nmcli('connection', 'down', 'branch');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
   });
 
   it('is used for its own networks only where the connection says never-default', async () => {
@@ -304,7 +292,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(host.messages().join('\n')).toMatch(/IPv6 is blocked as long as the tunnel is up/);
     expect(await reaches()).toMatch(/unreachable|No route/i);
     await host.nmcli('connection', 'down', 'office');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
     await host.nmcli('connection', 'modify', 'office', '+vpn.data', 'block-ipv6-leak=no');
     await upOrWhy(host);
     expect(await reaches()).toMatch(/1 received/);
@@ -321,7 +309,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await upOrWhy(host);
     const [pid = 0] = await host.pidsOf(word);
     process.kill(pid, 'SIGKILL');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
     await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
     await upOrWhy(host);
     await isUp(host);
@@ -366,7 +354,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
       ...['domains', 'corp.example', '~lab.example', 'interface', 'tun0'],
     ]);
     await host.nmcli('connection', 'down', 'office');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
   });
 
   it('ends with the bus, and leaves no device', async () => {
@@ -398,7 +386,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await management.command(`client-kill ${second.cid}`);
     const third = await management.event('CONNECT');
     await management.command(`client-deny ${third.cid} ${third.kid} "no"`);
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
     expect(await host.active()).not.toContain('office:activated');
   });
 
@@ -433,7 +421,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect((await host.state('office')).addresses.join()).toContain('office0 inet 10.8.0.2/24');
     expect(await pings(lab().net.client, '10.8.0.1')).toBe(true);
     await host.nmcli('connection', 'down', 'office');
-    await expectRestored(host, before);
+    await host.comesBackTo(before);
   });
 
   it("does not read root's files for a connection that is private to a user", async () => {

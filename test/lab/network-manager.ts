@@ -222,7 +222,7 @@ export class NetworkManagerHost {
 
   /** NetworkManager takes back the last of a connection after it has said that it is down. */
   async comesBackTo(before: DesktopState): Promise<void> {
-    await expect.poll(() => this.state(), { timeout: 15_000, interval: 100 }).toEqual(before);
+    await expect.poll(() => this.state(), { timeout: 20_000, interval: 100 }).toEqual(before);
   }
 
   /** Ends everything of this host at once. */

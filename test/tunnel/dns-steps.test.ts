@@ -4,6 +4,7 @@ import { parsePushUpdate } from '../../src/config/push-update.ts';
 import type { DnsApplied, DnsPort } from '../../src/tunnel/dns-port.ts';
 import { dnsSetter } from '../../src/tunnel/dns-steps.ts';
 import { Host } from '../../src/tunnel/host.ts';
+import { standingDns } from '../../src/tunnel/journal.ts';
 import { clientConfig, SUCCESS } from '../lab/client-lab.ts';
 import { FakeHost } from './fake-host.ts';
 
@@ -122,11 +123,11 @@ describe('name servers among the steps of a tunnel', () => {
     const at = fake.calls.indexOf('dns tun0 10.8.0.1');
     expect(fake.calls[at - 1]).toContain('address 10.8.0.2/24');
     expect(fake.calls[at + 1]).toBe('script up');
-    expect(host.dns).toMatchObject({ backend: 'resolvconf', device: 'tun0' });
+    expect(standingDns(host.changes)).toMatchObject({ backend: 'resolvconf', device: 'tun0' });
     fake.calls.splice(0);
     await close(false);
     expect(fake.calls.slice(0, 3)).toEqual(['no dns tun0', 'let go', 'script route-pre-down']);
-    expect(host.dns).toBeUndefined();
+    expect(standingDns(host.changes)).toBeUndefined();
   });
 
   it('go at a restart that keeps the device, and come back with the next connection', async () => {
