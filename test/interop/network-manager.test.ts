@@ -146,7 +146,7 @@ desktopSuite('NetworkManager', () => {
     expect(await tell(await desktopUnderTest(lab()), story)).toEqual(theirs);
   });
 
-  it('ends a connection at once, and the server hears of it', async () => {
+  it('ends a connection within two seconds, and the server hears of it', async () => {
     const server = await lab().server({ lines: ['push "route 10.77.0.0 255.255.255.0"'] });
     // Only a remote without a protocol has the plugin ask for an exit notice.
     const remote = [`remote ${address.server4} 1194`, 'proto udp', 'explicit-exit-notify'];
@@ -156,7 +156,7 @@ desktopSuite('NetworkManager', () => {
     const beganMs = performance.now();
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
-    expect(performance.now() - beganMs).toBeLessThan(5000); // nmcli's own start is in it, on whatever machine
+    expect(performance.now() - beganMs).toBeLessThan(2000);
     await server.line(/CC-EEN exit message received by peer/, { from, timeoutMs: 2000 });
     expect(await host.pidsOf('nm-openvpn-service')).toEqual([]);
   });
@@ -224,7 +224,7 @@ desktopSuite('NetworkManager', () => {
     const beganMs = performance.now();
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
-    expect(performance.now() - beganMs).toBeLessThan(5000); // nmcli's own start is in it, on whatever machine
+    expect(performance.now() - beganMs).toBeLessThan(2000);
   });
 
   // The plugin asks for up-restart with a program that is not in that root; the C program ends there, too.
