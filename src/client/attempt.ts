@@ -13,7 +13,7 @@ import { createSession } from '../session/session.ts';
 import { endOfDrop, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import { AttemptLife } from './attempt-life.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { type BringUpContext, bringUp, mtuTestOf } from './bring-up.ts';
+import { type BringUpContext, bringUp } from './bring-up.ts';
 import { Contact, type ContactEvent } from './contact.ts';
 import type { AttemptLink } from './link.ts';
 import { updateTunnel } from './live-update.ts';
@@ -291,7 +291,7 @@ export class Attempt {
           this.#ports.credentials.setToken(authToken, authTokenUser);
           this.#ports.observer.authToken?.(authToken);
         }
-        this.#contact.joined(tunnel, mtuTestOf(tunnel, this.#profile, this.#ports));
+        this.#contact.joined(tunnel);
       },
       stillWanted: () => !this.#life.isOver,
       failed: (signal) => this.#life.end(signal),
@@ -316,7 +316,7 @@ export class Attempt {
     const name = this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4';
     this.#ports.log(Level.linkErrors, linkErrorLine(event, name, this.#link.fd));
     if (event.pathMtuBytes === undefined) this.#contact.session.handleLinkRefused(event.text);
-    else this.#contact.tunnel?.fitPath(event.pathMtuBytes);
+    else this.#contact.tunnel?.sizes.fitPath(event.pathMtuBytes);
   }
 
   #answerFloat(peer: PeerHandle, address: SocketAddress): void {

@@ -132,9 +132,9 @@ export class Contact {
   }
 
   /** It is a peer of the plane now, and keys that come are given to it. */
-  joined(tunnel: UpTunnel, mtuTest: MtuTest): void {
+  joined(tunnel: UpTunnel): void {
     this.#tunnel = tunnel;
-    this.#mtuTest = mtuTest;
+    this.#mtuTest = tunnel.sizes.createMtuTest();
     this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
     this.#leaveLobby();
     this.drive((now) => this.session.applyPush(tunnel.push, now));
@@ -174,7 +174,7 @@ export class Contact {
     switch (event.type) {
       case 'data-key':
         this.#keys?.add(event);
-        this.#tunnel?.keyed(event);
+        this.#tunnel?.sizes.keyed(event);
         return;
       case 'use-key':
         this.#keys?.use(event.handle);

@@ -17,7 +17,7 @@ import { isHardReset, parseOpcode } from '../wire/opcode.ts';
 import { endOfDrop, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
 import { AttemptLife } from './attempt-life.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { addPeer, mtuTestOf } from './bring-up.ts';
+import { addPeer } from './bring-up.ts';
 import { Contact, type ContactEvent, type Waiting } from './contact.ts';
 import type { Watched } from './network-watch.ts';
 import { agreeOnTunnel } from './peer-agreement.ts';
@@ -358,12 +358,12 @@ export class PeerAttempt {
       link,
       ports: this.#ports,
     });
-    contact.joined(up, mtuTestOf(up, this.#profile, this.#ports));
+    contact.joined(up);
     if (this.#life.isOver) return;
     if (this.#config.mtuTest) contact.startMtuTest();
     log(Level.info, 'Initialization Sequence Completed');
     logResults(tunnel, this.#profile.explicitExitNotify, log);
-    observer.connected(contact.address, opened.plan, up.cipher);
+    observer.connected(contact.address, opened.plan, up.sizes.cipher);
   }
 
   #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {
@@ -399,7 +399,7 @@ export class PeerAttempt {
     if (contact === undefined) return;
     if (pathMtuBytes === undefined) contact.session.handleLinkRefused(event.text);
     else if (address === undefined || sameSocketAddress(address, contact.address))
-      contact.tunnel?.fitPath(pathMtuBytes);
+      contact.tunnel?.sizes.fitPath(pathMtuBytes);
   }
 
   #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
