@@ -214,7 +214,6 @@ export class Attempt {
         return;
       case 'renegotiated':
         credentials.used();
-        this.#ports.observer.renegotiated(event.keyId);
         return;
       case 'push-request':
       case 'authenticate':

@@ -304,14 +304,13 @@ export class PeerAttempt {
       case 'peer-connected':
         this.#connected(contact, event);
         return;
-      case 'renegotiated':
-        observer.renegotiated(event.keyId);
-        return;
       case 'info':
         observer.info(event.kind, event.text);
         return;
       case 'ended':
         this.#sessionEnded(contact, event);
+        return;
+      case 'renegotiated':
         return;
       case 'need-credentials':
       case 'login-pending':
