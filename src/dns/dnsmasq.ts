@@ -6,8 +6,9 @@ import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
 import { isSameFile } from './file.ts';
 import { locked } from './locked.ts';
-import type { DnsBackend, DnsFiles, DnsPlatform } from './ports.ts';
+import type { DnsBackend, DnsPlatform } from './ports.ts';
 import { withBus } from './resolved.ts';
+import { findDnsmasq } from './running-dnsmasq.ts';
 
 export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
 
@@ -27,11 +28,6 @@ interface BusState {
   /** The unique name of the dnsmasq that was told: another one knows nothing of it. */
   readonly owner: string;
   readonly layers: readonly { readonly id: string; readonly servers: readonly BusServer[] }[];
-}
-
-export interface RunningDnsmasq {
-  readonly pid: number;
-  readonly serversFile: string | undefined;
 }
 
 export function dnsmasqBackend(
@@ -207,65 +203,3 @@ function parseBusState(text: string | undefined): BusState | undefined {
     return undefined;
   }
 }
-
-/**
- * The dnsmasq of this network, by /proc: one that has the port of name servers. Any user may call a program so, and give it a
- * file of the system's as its servers-file; that port is root's to give.
- */
-export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
-  const here = files.linkTarget('/proc/self/ns/net');
-  const sockets = nameServerSockets(files);
-  let found: RunningDnsmasq | undefined;
-  for (const name of files.names('/proc')) {
-    if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
-    if (files.linkTarget(`/proc/${name}/ns/net`) !== here) continue;
-    const fds = files.names(`/proc/${name}/fd`).map((fd) => files.linkTarget(`/proc/${name}/fd/${fd}`) ?? '');
-    if (!fds.some((target) => sockets.has(target))) continue;
-    const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
-    const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
-    // Others serve virtual machines beside it.
-    if (running.serversFile !== undefined) return running;
-    found ??= running;
-  }
-  return found;
-}
-
-/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
-function nameServerSockets(files: DnsFiles): ReadonlySet<string> {
-  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
-  return new Set(
-    lines.flatMap((line) => {
-      // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
-      const words = line.trim().split(/\s+/);
-      return words[1]?.endsWith(':0035') === true && words[9] !== undefined ? [`socket:[${words[9]}]`] : [];
-    }),
-  );
-}
-
-/** `servers-file` of the command line or of the files that it leads to. */
-function serversFileOf(words: readonly string[], files: DnsFiles): string | undefined {
-  const option = (long: string, short: string | undefined, list: readonly string[]): string | undefined => {
-    for (const [index, word] of list.entries()) {
-      if (word.startsWith(`--${long}=`)) return word.slice(long.length + 3);
-      if (short === undefined || !word.startsWith(short)) continue;
-      return word.length > short.length ? word.slice(short.length) : list[index + 1];
-    }
-    return undefined;
-  };
-  const direct = option('servers-file', undefined, words);
-  if (direct !== undefined) return absolute(direct);
-  const main = option('conf-file', '-C', words) ?? '/etc/dnsmasq.conf';
-  const texts = [files.read(main) ?? ''];
-  const folder = option('conf-dir', '-7', words) ?? lineOf(texts[0] ?? '', 'conf-dir');
-  const path = folder?.split(',')[0] ?? '';
-  if (path.startsWith('/')) for (const name of files.names(path)) texts.push(files.read(`${path}/${name}`) ?? '');
-  for (const text of texts) {
-    const found = lineOf(text, 'servers-file');
-    if (found !== undefined) return absolute(found);
-  }
-  return undefined;
-}
-
-const lineOf = (text: string, name: string): string | undefined =>
-  new RegExp(`^[ \\t]*${name}[ \\t]*=[ \\t]*([^\\s#]+)`, 'm').exec(text)?.[1];
-const absolute = (path: string): string | undefined => (path.startsWith('/') ? path : undefined);
