@@ -57,8 +57,8 @@ export class ServiceMachine {
   #told: string | undefined;
   #lastProblem: ClientProblem | undefined;
   #finalInARow = 0;
-  /** Kinds of questions that somebody was asked. */
-  readonly #asked = new Set<Question['kind']>();
+  /** What somebody was asked for. */
+  readonly #asked = new Set<string>();
   #idleAtMs: number | undefined;
   #connectByMs: number | undefined;
 
@@ -230,12 +230,13 @@ export class ServiceMachine {
       this.fail(Failure.loginFailed, { message, hint: 'Nobody can be asked for it now.' });
       return;
     }
-    if (again && this.#asked.has(question.kind)) {
+    const what = question.kind === 'login' ? question.of : question.kind;
+    if (again && this.#asked.has(what)) {
       const message = 'The login was refused, and whoever was asked again gave the same answer';
       this.fail(Failure.loginFailed, { message, hint: undefined });
       return;
     }
-    this.#asked.add(question.kind);
+    this.#asked.add(what);
     // From activated NetworkManager lets nobody be asked; from here it does.
     if (this.#state === ServiceState.started) this.#enter(ServiceState.starting);
     this.#pending = { id, question };
