@@ -11,7 +11,7 @@
 
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect } from 'vitest';
 import type { Lab } from './lab.ts';
@@ -96,9 +96,7 @@ export class NetworkManagerHost {
 
   /** SIGKILL for NetworkManager, and a new one a moment later. */
   async replaceManager(): Promise<void> {
-    for (const pid of await this.pidsOf('NetworkManager')) {
-      if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() === 'NetworkManager') process.kill(pid, 'SIGKILL');
-    }
+    process.kill(await this.pidOf('NetworkManager'), 'SIGKILL');
     await eventually('the manager is gone', async () => (await this.try('-t', 'general')).code !== 0);
     this.watch(['NetworkManager', '--no-daemon', '--log-level=INFO']);
     await this.#managed();
@@ -155,15 +153,28 @@ export class NetworkManagerHost {
     return stdout.split('\n').filter(Boolean).sort();
   }
 
-  /** Follows what the plugin tells NetworkManager, from now on; the lines, without what differs by chance. */
-  async pluginSignals(): Promise<() => readonly string[]> {
+  /**
+   * Follows what the plugin tells NetworkManager, from now on. The function given back waits for the plugin to say that it
+   * has stopped, and has the lines since it was called last, without what differs by chance.
+   */
+  async pluginSignals(): Promise<() => Promise<readonly string[]>> {
     const rule = "type='signal',interface='org.freedesktop.NetworkManager.VPN.Plugin'";
     const monitor = this.watch(['dbus-monitor', '--system', rule]);
     await monitor.line(/NameAcquired/);
+    let from = monitor.mark();
     return () =>
-      monitor.lines
-        .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim())
-        .slice(monitor.lines.findIndex((line) => line.includes('VPN.Plugin')));
+      eventually('the plugin says that it has stopped', () => {
+        const end = monitor.lines.findIndex(
+          (line, index) =>
+            index > from && /member=StateChanged$/.test(monitor.lines[index - 1] ?? '') && /uint32 6$/.test(line),
+        );
+        if (end < 0) return undefined;
+        const lines = monitor.lines
+          .slice(from, end + 1)
+          .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim());
+        from = end + 1;
+        return lines.slice(lines.findIndex((line) => line.includes('VPN.Plugin')));
+      });
   }
 
   /** Process ids, as this machine counts them, of what stands in the place of openvpn. */
@@ -171,7 +182,27 @@ export class NetworkManagerHost {
     return this.pidsOf('--management-query-passwords');
   }
 
-  /** The ids, as this machine counts them, of the processes of the host whose command line has a word. */
+  /** The id, as this machine counts them, of the one process of a program: by its file's name, or its script's. */
+  async pidOf(program: string): Promise<number> {
+    return eventually(`one process of ${program}`, async () => {
+      const found: number[] = [];
+      for (const pid of await this.#namespace.pids()) {
+        const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+        if (line.split('\0').some((word) => basename(word) === program)) found.push(pid);
+      }
+      return found.length === 1 && found[0];
+    });
+  }
+
+  /** Once no process of the host has this in its command line. */
+  async withoutProcess(word: string): Promise<void> {
+    await eventually(`no process of ${word}`, async () => (await this.pidsOf(word)).length === 0);
+  }
+
+  /**
+   * The ids, as this machine counts them, of the processes of the host whose command line has a word, in no order that means
+   * anything: the machine's ids begin anew.
+   */
   async pidsOf(word: string): Promise<readonly number[]> {
     const found: number[] = [];
     for (const pid of await this.#namespace.pids()) {
@@ -181,14 +212,17 @@ export class NetworkManagerHost {
     return found;
   }
 
-  /** What two runs can be compared by: nmcli's view of a connection, links, addresses, routes, rules, name servers. */
-  /** Once it is the same twice: NetworkManager and the kernel do much a little later than they say. */
+  /**
+   * What two runs can be compared by: nmcli's view of a connection, links, addresses, routes, rules, name servers. Once it
+   * is the same twice, and no address is being looked for elsewhere: NetworkManager and the kernel do much a little later
+   * than they say.
+   */
   async state(connection?: string): Promise<DesktopState> {
     let last = await this.#look(connection);
     return eventually('a host at rest', async () => {
       await delay(REST_MS);
       const next = await this.#look(connection);
-      const rests = JSON.stringify(next) === JSON.stringify(last);
+      const rests = JSON.stringify(next) === JSON.stringify(last) && !next.addresses.join().includes('tentative');
       last = next;
       return rests && next;
     });
@@ -220,9 +254,9 @@ export class NetworkManagerHost {
     };
   }
 
-  /** NetworkManager takes back the last of a connection after it has said that it is down. */
-  async comesBackTo(before: DesktopState): Promise<void> {
-    await expect.poll(() => this.state(), { timeout: 20_000, interval: 100 }).toEqual(before);
+  /** NetworkManager does the last of a connection after it has said that it is up or down. */
+  async comesBackTo(before: DesktopState, connection?: string): Promise<void> {
+    await expect.poll(() => this.state(connection), { timeout: 20_000, interval: 100 }).toEqual(before);
   }
 
   /** Ends everything of this host at once. */
