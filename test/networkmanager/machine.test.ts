@@ -347,6 +347,15 @@ describe('a password at a proxy', () => {
     expect(rig.after((machine) => machine.handleQuestion(4, LOGIN))).toEqual(['ask password']);
   });
 
+  it('without a user name is no login, and nobody is asked for ever who can not enter one', () => {
+    const rig = new Rig();
+    const nameless = { username: 'alice', proxyUsername: undefined };
+    rig.connect({ secrets: new SecretStore(nameless, new Map(Object.entries(stored))) });
+    const asked = ['ask http-proxy-username http-proxy-password'];
+    expect(rig.after((machine) => machine.handleQuestion(1, PROXY))).toEqual(asked);
+    expect(rig.bring(stored)).toEqual(['failure 0', '5', '6', 'stop', 'quit']);
+  });
+
   it('that let somebody through is given again after a reconnection', () => {
     const rig = new Rig();
     rig.connect({ secrets: secretsOf(stored) });
