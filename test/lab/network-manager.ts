@@ -25,6 +25,7 @@ import {
   networkManagerDirectory,
   peerProgram,
   projectRoot,
+  resolversDirectory,
 } from './requirements.ts';
 import { openSystemLog, type SystemLog } from './system-log.ts';
 
@@ -36,8 +37,8 @@ export interface DesktopOptions {
   readonly program?: string;
   /** What stands in the place of /usr/sbin/openvpn: an executable file; the real one by default. */
   readonly openvpn?: string;
-  /** NetworkManager's `dns=`: who gets the name servers. `default` is /etc/resolv.conf. */
-  readonly dns?: 'default' | 'dnsmasq' | 'none';
+  /** NetworkManager's `dns=`: who gets the name servers. `default` is /etc/resolv.conf. Whether resolved can be had: `hasResolvers`. */
+  readonly dns?: 'default' | 'dnsmasq' | 'none' | 'systemd-resolved';
   /** A directory /var/lib/openvpn/chroot with what the plugin asks of one. */
   readonly chroot?: boolean;
   /** The log level of the plugins and, by it, of openvpn: INFO is --verb 1, DEBUG 4 or more. */
@@ -287,7 +288,7 @@ const managerConfig = ({ dns = 'default', level = 'INFO' }: DesktopOptions): str
 plugins=keyfile
 auth-polkit=false
 dns=${dns}
-rc-manager=file
+rc-manager=${dns === 'systemd-resolved' ? 'auto' : 'file'}
 hostname-mode=none
 no-auto-default=*
 [keyfile]
@@ -330,13 +331,14 @@ function setupArgs(folder: string, options: DesktopOptions): readonly string[] {
     join(networkManagerDirectory, 'root'),
     options.openvpn ?? '',
     options.chroot === true ? 'chroot' : '',
+    options.dns === 'systemd-resolved' ? join(resolversDirectory, 'root') : '',
   ];
 }
 
 // The first process of the host: prepares what it sees, starts bus and manager, and collects children without a parent.
 // NetworkManager believes in udev where it can write to /sys, and waits for it.
 const SETUP = `set -e
-folder=$1 root=$2 openvpn=$3 chroot=$4
+folder=$1 root=$2 openvpn=$3 chroot=$4 resolved=$5
 umount -l /etc/resolv.conf /etc/hosts 2>/dev/null || true
 # Not netns, where other tests come and go.
 find /etc -mindepth 1 -maxdepth 1 ! -name netns -exec cp -a -t "$folder/etc" {} +
@@ -354,6 +356,7 @@ add() {
   grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
 }
 add messagebus 991 /nonexistent
+add systemd-resolve 993 /nonexistent
 add nm-openvpn 992 /var/lib/openvpn/chroot
 [ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -370,7 +373,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
 ln -s /proc/self/fd /dev/fd
-mount -t overlay overlay -o "lowerdir=$root/usr:/usr" /usr
+mount -t overlay overlay -o "lowerdir=\${resolved:+$resolved/usr:}$root/usr:/usr" /usr
 mount -t tmpfs -o mode=755 tmpfs /usr/lib/NetworkManager/VPN
 install -m 644 "$folder/service.name" /usr/lib/NetworkManager/VPN/nm-openvpn-service.name
 mount -t tmpfs tmpfs /usr/share/dbus-1/system-services
@@ -378,6 +381,14 @@ if [ -n "$openvpn" ]; then mount --bind "$openvpn" /usr/sbin/openvpn; fi
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 dbus-daemon --config-file=/usr/share/dbus-1/system.conf --nofork --nopidfile --nosyslog &
 for _ in {1..200}; do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
+if [ -n "$resolved" ]; then
+  mkdir -p /run/systemd/resolve
+  chown systemd-resolve: /run/systemd/resolve
+  printf '[Resolve]\\nLLMNR=no\\nMulticastDNS=no\\n' >/etc/systemd/resolved.conf
+  ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+  env LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/systemd "$resolved/lib/systemd/systemd-resolved" &
+  for _ in {1..200}; do [ -e /run/systemd/resolve/stub-resolv.conf ] && break; sleep 0.05; done
+fi
 NetworkManager --no-daemon --log-level=INFO &
 echo ready
 while :; do sleep 600 & wait; done
