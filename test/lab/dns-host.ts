@@ -63,7 +63,8 @@ env ${libraries} ${dnsmasq} -C /dev/null --user=root --no-resolv --server=${addr
   'dnsmasq with a file': `echo 'nameserver 127.0.0.1' >/etc/resolv.conf
 printf 'no-resolv\\nserver=${address.gateway4}\\nservers-file=/etc/dnsmasq.servers\\n' >/etc/dnsmasq.conf
 : >/etc/dnsmasq.servers
-env ${libraries} ${dnsmasq} --user=root --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
+echo 'dnsmasq:x:994:65534::/:/usr/sbin/nologin' >>/etc/passwd
+env ${libraries} ${dnsmasq} --user=dnsmasq --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
 };
 
 export class DnsHost {
