@@ -342,7 +342,10 @@ describe('dnsmasq', () => {
 
     it.each([
       ['a user who has called a program so', () => rig.file('/proc/77/status', 'Uid:\t1000\t1000\t1000\t1000\n')],
-      ['a program that anybody may start as its user', () => rig.file('/proc/77/status', 'Uid:\t1000\t104\t104\t104\n')],
+      [
+        'a program that anybody may start as its user',
+        () => rig.file('/proc/77/status', 'Uid:\t1000\t104\t104\t104\n'),
+      ],
       ['root, whom sudo may be under any name', () => rig.file('/proc/77/status', 'Uid:\t0\t0\t0\t0\n')],
       ['nobody knows whom', () => rmSync(rig.at('/proc/77/status'))],
       ['an account that is not there', () => rig.file('/etc/passwd', 'root:x:0:0::/root:/bin/sh\n')],
