@@ -16,22 +16,37 @@ interface RunningDnsmasq {
   readonly serversFile: string | undefined;
 }
 
-/**
- * The dnsmasq that this network's programs ask: one that has the port of name servers, which is root's to give. Only root sees
- * whose a socket is.
- */
+/** The dnsmasq that this network's programs ask: one that has the port of name servers, which is root's to give. */
 export function findDnsmasq(files: Reading): RunningDnsmasq | undefined {
-  const sockets = nameServerSockets(files);
+  const sockets = nameServerSockets(files, '/proc/net');
   let found: RunningDnsmasq | undefined;
   for (const { pid, words } of dnsmasqProcesses(files)) {
-    const fds = files.names(`/proc/${pid}/fd`).map((fd) => files.linkTarget(`/proc/${pid}/fd/${fd}`) ?? '');
-    if (!fds.some((target) => sockets.has(target))) continue;
+    if (!mayServe(pid, sockets, files)) continue;
     const running = { pid, serversFile: serversFileOf(words, files) };
     // Others serve virtual machines beside it.
     if (running.serversFile !== undefined) return running;
     found ??= running;
   }
   return found;
+}
+
+/**
+ * Whether a process of that name is what it is called: it has one of these sockets. Any user may call a program so, and give
+ * it a file of the system's as its servers-file.
+ *
+ * Without CAP_SYS_PTRACE, as in our unit, nobody is told what another user's process has open, or where it is. Then it
+ * counts that it is dnsmasq's own user, which nobody but root becomes (root's own would not do: a program that anybody may
+ * start as root can be called so, too), and that its network has these sockets.
+ */
+function mayServe(pid: number, sockets: ReadonlySet<string>, files: Reading): boolean {
+  if (files.linkTarget(`/proc/${pid}/ns/net`) !== undefined) {
+    const fds = files.names(`/proc/${pid}/fd`).map((fd) => files.linkTarget(`/proc/${pid}/fd/${fd}`) ?? '');
+    return fds.some((target) => sockets.has(target));
+  }
+  const account = /^dnsmasq:[^:]*:([1-9]\d*):/m.exec(files.read('/etc/passwd') ?? '')?.[1];
+  const users = /^Uid:\t(.*)$/m.exec(files.read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? [];
+  const isItsUser = users.length > 0 && users.every((uid) => uid === account);
+  return isItsUser && [...nameServerSockets(files, `/proc/${pid}/net`)].some((socket) => sockets.has(socket));
 }
 
 /** Those of this network, as far as that can be seen: the network of another user's process is hidden from all but root. */
@@ -82,9 +97,9 @@ function linesOf(path: string, files: Reading): readonly string[] {
   return lines.filter((line) => line !== '');
 }
 
-/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
-function nameServerSockets(files: Reading): ReadonlySet<string> {
-  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
+/** Sockets of UDP port 53 in a network, as /proc names them: `socket:[4711]`. */
+function nameServerSockets(files: Reading, folder: string): ReadonlySet<string> {
+  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`${folder}/${kind}`) ?? '').split('\n').slice(1));
   return new Set(
     lines.flatMap((line) => {
       // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
