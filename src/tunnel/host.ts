@@ -77,6 +77,9 @@ interface Standing {
   readonly complete: boolean;
 }
 
+/** All connections of this process. */
+let dnsSettings = 0;
+
 export class Host implements TunnelHost, ConnectionScripts {
   readonly #config: Config;
   readonly #ports: HostPorts;
@@ -85,7 +88,6 @@ export class Host implements TunnelHost, ConnectionScripts {
   #facts: ScriptFacts;
   #standing: Standing | undefined;
   #dropped = false;
-  #dnsCount = 0;
   /** Name servers that are being set again: whoever is about to take them away waits for that. */
   #dnsTurn: Promise<void> = Promise.resolve();
 
@@ -366,7 +368,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     });
     for (const { flags, text } of lines) this.#ports.log(flags, text);
     const by = dnsSetter(this.#config.scripts, this.#ports.dns !== undefined);
-    const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++this.#dnsCount}`;
+    const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++dnsSettings}`;
     const steps = planSteps(plan, {
       dns: by === undefined ? undefined : { by, id, onlyItsNetworks: this.#config.onlyItsNetworks },
       node: this.#config.device.node,

@@ -37,7 +37,7 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
         dnssec: 'no',
         overTls: false,
       } as const;
-      const applied: DnsApplied = { backend: 'resolvconf', device, id, program: '', name: device, setting };
+      const applied: DnsApplied = { backend: 'resolvconf', device, id, program: '', name: device, ifindex: 7, setting };
       return { result: 'applied', applied, notes: [] };
     },
     undo: async ({ device }) => {
