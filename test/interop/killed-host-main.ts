@@ -247,21 +247,21 @@ async function dnsState(): Promise<string> {
 async function resolvedState(): Promise<string> {
   const bus = await hostPlatform.openBus().catch(() => undefined);
   const destination = 'org.freedesktop.resolve1';
-  if ((await bus?.nameOwner(destination)) === undefined) return '';
-  const told = await Promise.all(
-    ['DNSEx', 'Domains'].map((name) =>
-      bus?.call({
-        destination,
-        path: '/org/freedesktop/resolve1',
-        interface: 'org.freedesktop.DBus.Properties',
-        member: 'Get',
-        signature: 'ss',
-        body: [`${destination}.Manager`, name],
-      }),
-    ),
-  );
-  await bus?.close();
-  return JSON.stringify(told);
+  const property = (name: string) =>
+    bus?.call({
+      destination,
+      path: '/org/freedesktop/resolve1',
+      interface: 'org.freedesktop.DBus.Properties',
+      member: 'Get',
+      signature: 'ss',
+      body: [`${destination}.Manager`, name],
+    });
+  try {
+    if ((await bus?.nameOwner(destination)) === undefined) return '';
+    return JSON.stringify([await property('DNSEx'), await property('Domains')]);
+  } finally {
+    await bus?.close();
+  }
 }
 
 /** Who answers for a name that the tunnel claims, where a server of this host is asked first. */
