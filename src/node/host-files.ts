@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import type { FileBefore } from '../tunnel/dns-port.ts';
 import { HostError } from '../tunnel/ports.ts';
-import { putFile, tidyFile } from './put-file.ts';
+import { orRefusal, putFile, tidyFile } from './put-file.ts';
 
 /** No file of a resolver is larger. */
 const LIMIT_BYTES = 0x10_0000;
@@ -85,7 +85,7 @@ function readBounded(path: string): string {
 }
 
 function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o711 });
+  orRefusal(path, 'made', () => mkdirSync(path, { recursive: true, mode: 0o711 }));
   const stat = lstatSync(path);
   const { uid, mode } = stat;
   if (!stat.isDirectory()) throw new HostError('ENOTDIR', `${path} is no folder, or a link to one`);

@@ -39,12 +39,16 @@ export const putFile = (path: string, what: FileBefore, read: (path: string) => 
 /** Ends what a killed `putFile` began: a write in place is finished, and of anything else nothing is left. Throws HostError. */
 export const tidyFile = (path: string, read: (path: string) => string): void => changing(path, () => tidy(path, read));
 
-function changing(path: string, work: () => void): void {
+const changing = (path: string, work: () => void): void => orRefusal(path, 'changed', work);
+
+/** Does something to a file or folder; what the system refuses is a HostError that says what to do. */
+export function orRefusal(path: string, what: 'changed' | 'made', work: () => void): void {
   try {
     work();
   } catch (error) {
+    if (error instanceof HostError) throw error;
     const { code = 'EIO' } = error as { readonly code?: string };
-    throw new HostError(code, `${path} can't be changed (${code}): ${WHAT_TO_DO[code]?.(path) ?? messageOf(error)}`);
+    throw new HostError(code, `${path} can't be ${what} (${code}): ${WHAT_TO_DO[code]?.(path) ?? messageOf(error)}`);
   }
 }
 
