@@ -103,15 +103,15 @@ export function dnsmasqBackend(
         },
       );
       if (owner !== undefined) return { ...common, way: 'bus', owner };
-      const running = findDnsmasq(files);
-      if (running === undefined) throw new Error('no dnsmasq runs here');
-      const { pid, serversFile: path } = running;
-      if (path === undefined) {
-        throw new Error(
-          'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
-        );
-      }
       return locked(platform, async () => {
+        const running = findDnsmasq(files);
+        if (running === undefined) throw new Error('no dnsmasq runs here');
+        const { pid, serversFile: path } = running;
+        if (path === undefined) {
+          throw new Error(
+            'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
+          );
+        }
         files.tidy(path);
         const before = files.look(path);
         if (before.kind === 'link') throw new Error(`${path} is a link`);

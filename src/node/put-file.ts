@@ -6,20 +6,19 @@
 //                         before PATH is emptied and written in place, and until that is on disk
 
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -57,7 +56,7 @@ function tidy(path: string, read: (path: string) => string): void {
   const kept = keptOf(path);
   const whole = lstatSync(kept, { throwIfNoEntry: false });
   if (whole === undefined) return;
-  if (whole.isFile() && lstatSync(path, { throwIfNoEntry: false })?.isFile() === true) {
+  if (whole.isFile() && isOwnFolder(dirname(path)) && lstatSync(path, { throwIfNoEntry: false })?.isFile() === true) {
     const [text, now] = [read(kept), read(path)];
     // What somebody has written since begins otherwise.
     if (now.length < text.length && text.startsWith(now)) {
@@ -65,6 +64,12 @@ function tidy(path: string, read: (path: string) => string): void {
     }
   }
   rmSync(kept, { force: true });
+}
+
+/** Nobody else puts a file there. */
+function isOwnFolder(path: string): boolean {
+  const { uid, mode } = statSync(path);
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
 function put(path: string, what: FileBefore, read: (path: string) => string): void {
@@ -94,9 +99,16 @@ function put(path: string, what: FileBefore, read: (path: string) => string): vo
 
 function writeNew(beside: string, { text, mode, uid, gid }: WholeFile): void {
   // Nobody else may open it before it has its owner.
-  writeFileSync(beside, text, { encoding: 'latin1', mode: 0o600, flag: 'wx', flush: true });
-  chownSync(beside, uid, gid);
-  chmodSync(beside, mode);
+  const fd = openSync(beside, 'wx', 0o600);
+  try {
+    rewrite(fd, text);
+    // By the file that is open, whatever its name may lead to by now.
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Where anything in here fails, what was there before is put back; where not even that can be, `tidyFile` finds the kept one. */
@@ -112,8 +124,10 @@ function putInPlace(path: string, { text, mode, uid, gid }: WholeFile, read: (pa
       rewrite(fd, text);
       fchownSync(fd, uid, gid);
       fchmodSync(fd, mode);
+      fsyncSync(fd);
     } catch (error) {
       rewrite(fd, before);
+      fsyncSync(fd);
       throw error;
     }
   } catch (error) {
@@ -127,10 +141,9 @@ function putInPlace(path: string, { text, mode, uid, gid }: WholeFile, read: (pa
 
 function rewrite(fd: number, text: string): void {
   const bytes = Buffer.from(text, 'latin1');
-  ftruncateSync(fd, 0);
+  if (fstatSync(fd).size > 0) ftruncateSync(fd, 0);
   let written = 0;
   while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, written);
-  fsyncSync(fd);
 }
 
 /** What has happened in it has happened, also where the file system can't promise that it lasts. */

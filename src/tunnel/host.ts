@@ -60,6 +60,8 @@ export interface HostPorts {
   readonly log: Log;
   readonly pid: number;
   readonly startUnixSeconds: number;
+  /** Hexadecimal, and no other connection's, of this boot or another one. */
+  readonly unique: string;
   /** The profile's file name as scripts see it in `config`. */
   readonly configFile: string | undefined;
 }
@@ -77,9 +79,6 @@ interface Standing {
   readonly complete: boolean;
 }
 
-/** All connections of this process. */
-let dnsSettings = 0;
-
 export class Host implements TunnelHost, ConnectionScripts {
   readonly #config: Config;
   readonly #ports: HostPorts;
@@ -88,6 +87,7 @@ export class Host implements TunnelHost, ConnectionScripts {
   #facts: ScriptFacts;
   #standing: Standing | undefined;
   #dropped = false;
+  #dnsCount = 0;
   /** Name servers that are being set again: whoever is about to take them away waits for that. */
   #dnsTurn: Promise<void> = Promise.resolve();
 
@@ -368,7 +368,7 @@ export class Host implements TunnelHost, ConnectionScripts {
     });
     for (const { flags, text } of lines) this.#ports.log(flags, text);
     const by = dnsSetter(this.#config.scripts, this.#ports.dns !== undefined);
-    const id = `${this.#ports.pid}-${this.#ports.startUnixSeconds}-${++dnsSettings}`;
+    const id = `${this.#ports.unique}-${++this.#dnsCount}`;
     const steps = planSteps(plan, {
       dns: by === undefined ? undefined : { by, id, onlyItsNetworks: this.#config.onlyItsNetworks },
       node: this.#config.device.node,

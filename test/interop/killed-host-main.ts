@@ -127,6 +127,7 @@ async function run(dieAt: number, lines: string, onlyDns: boolean): Promise<void
     log,
     pid: process.pid,
     startUnixSeconds: Math.floor(Date.now() / 1000),
+    unique: `${process.pid}-${Date.now()}`,
     configFile: 'test.conf',
   });
   const remote = { family: 4, address: Uint8Array.from(SERVER.split('.'), Number), port: 1194, scopeId: 0 } as const;

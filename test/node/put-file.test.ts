@@ -1,4 +1,5 @@
 import fs, {
+  chmodSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -82,7 +83,7 @@ describe('a file that is put', () => {
         look();
       },
       fchmodSync(fd, mode) {
-        look();
+        if (nameOf(fd) === '/resolv.conf') look();
         real.fchmodSync(fd, mode);
       },
     });
@@ -182,5 +183,13 @@ describe('what a killed process was putting', () => {
     symlinkSync('other', `${path}.sallyport-kept`);
     hostFiles.tidy(path);
     expect(text()).toBe('');
+  });
+
+  it('is not believed where others could have put it', () => {
+    kept();
+    writeFileSync(path, '');
+    chmodSync(folder, 0o777);
+    hostFiles.tidy(path);
+    expect([text(), readdirSync(folder)]).toEqual(['', ['resolv.conf']]);
   });
 });
