@@ -76,7 +76,7 @@ export function dnsmasqSettings(words: readonly string[], files: Reading): reado
 }
 
 /** The servers-file of a dnsmasq with this command line; undefined where there is none, or its path depends on where it was started. */
-function serversFileOf(words: readonly string[], files: Reading): string | undefined {
+export function serversFileOf(words: readonly string[], files: Reading): string | undefined {
   const [path] = valuesOf('servers-file', dnsmasqSettings(words, files));
   return path?.startsWith('/') === true ? path : undefined;
 }

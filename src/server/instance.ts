@@ -59,6 +59,8 @@ export interface InstanceServer {
   /** Texts after a renegotiation: a new auth-token. */
   renegotiated(instance: Instance): readonly string[];
   crResponse(instance: Instance, base64: string): void;
+  /** The client says that it goes (EXIT on the control channel). */
+  leaves(): void;
   /** The instance has ended; everything that is its own goes now. */
   closed(instance: Instance, reason: string): void;
 }
@@ -471,6 +473,7 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
+    if (end.reason === 'peer-exit' && end.notice === 'EXIT') this.#server.leaves();
     this.close(instanceEndOf(end));
   }
 

@@ -34,6 +34,8 @@ export interface HostPorts extends HostScriptsPorts {
   readonly resolver: ResolverPort;
   /** Keeps each record of the journal where another process finds it, before the step that it announces. */
   readonly keepRecord?: ((record: JournalRecord) => void) | undefined;
+  /** Hexadecimal, and no other connection's, of this boot or another one. */
+  readonly unique: string;
 }
 
 /** A tunnel that is open, and what its undoing needs. */
@@ -266,8 +268,8 @@ export class Host implements TunnelHost {
   }
 
   #plan(request: TunnelRequest, facts: HostFacts): ReturnType<typeof planRequest> {
-    const { pid, startUnixSeconds, resolver, dns, log } = this.#ports;
-    const dnsId = `${pid}-${startUnixSeconds}-${++this.#dnsCount}`;
+    const { unique, resolver, dns, log } = this.#ports;
+    const dnsId = `${unique}-${++this.#dnsCount}`;
     return planRequest(request, this.#config, facts, dnsId, { resolver, setsDns: dns !== undefined, log });
   }
 

@@ -100,6 +100,7 @@ export class ClientLab {
       log: (_flags, text) => this.#say(text),
       pid: 4711,
       startUnixSeconds: 1_800_000_000,
+      unique: 'ab12',
       configFile: 'office.ovpn',
     });
     let plane: FakePlane | undefined;

@@ -72,6 +72,7 @@ function bench(...lines: readonly string[]) {
     log: (_flags, text) => log.push(text),
     pid: 4711,
     startUnixSeconds: 1_800_000_000,
+    unique: 'ab12',
     configFile: 'office.ovpn',
   });
   const letGo = async (): Promise<void> => void fake.calls.push('let go');
