@@ -7,7 +7,7 @@ import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
 import { type OwnedFile, readerAs, readOwnedFile } from './owner-rights.ts';
-import { nameOfFile } from './profile-name.ts';
+import { nameOfFile, nameOfWord } from './profile-name.ts';
 import { checkName, findProfile, makeImports, reasonOf, unreadable, writeWhole } from './profiles.ts';
 
 export async function importProfile(
@@ -16,7 +16,7 @@ export async function importProfile(
   io: CommandIo,
 ): Promise<number> {
   const source = resolve(io.directory, file);
-  const chosen = name ?? nameOfFile(file);
+  const chosen = name === undefined ? nameOfFile(file) : nameOfWord(name);
   checkName(chosen);
   const there = findProfile({ ...io.places, profiles: [io.places.imports] }, chosen);
   if (there !== undefined && !force) {
@@ -89,6 +89,7 @@ export function bringFiles(
   read: (path: string) => string,
 ): { readonly text: string; readonly files: readonly string[] } {
   const files: string[] = [];
+  const unread: Unread[] = [];
   let block: string | undefined;
   const out = text.split(/(?<=\n)/).map((raw, at) => {
     const line = raw.replace(/\r?\n$/, '');
@@ -114,14 +115,8 @@ export function bringFiles(
     try {
       content = read(path);
     } catch (error) {
-      const reason = reasonOf(error);
-      throw new CommandFailure(
-        ExitCode.unknown,
-        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reason}`,
-        reason.startsWith(IS_MISSING)
-          ? 'The profile is not whole without it: whoever gave it to you has the file. Put it where the line says.'
-          : 'Put a copy beside the profile that its owner may read, or make the profile yours.',
-      );
+      unread.push({ line: at + 1, option, path, reason: reasonOf(error) });
+      return raw;
     }
     const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
     if (body.includes('\0') || body.split('\n').some((each) => each.trimStart().startsWith(`</${option}>`))) {
@@ -131,7 +126,32 @@ export function bringFiles(
     const direction = option === DIRECTION && second !== undefined ? `key-direction ${quoteWord(second)}\n` : '';
     return `${direction}<${option}>\n${body}${body.endsWith('\n') ? '' : '\n'}</${option}>\n`;
   });
+  if (unread.length > 0) throw unreadFailure(file, unread);
   return { text: out.join(''), files };
+}
+
+interface Unread {
+  readonly line: number;
+  readonly option: string;
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Names every file that is not there or may not be read, so that nobody has to come again for each. */
+function unreadFailure(file: string, unread: readonly Unread[]): CommandFailure {
+  const [first = '', ...others] = unread.map(
+    ({ line, option, path, reason }) => `${file}:${line}: ${option} names ${path}, which can't be read: ${reason}`,
+  );
+  const missing = unread.filter(({ reason }) => reason.startsWith(IS_MISSING)).length;
+  const [them, files, are] = unread.length === 1 ? ['it', 'the file', 'line says'] : ['them', 'the files', 'lines say'];
+  return new CommandFailure(
+    ExitCode.unknown,
+    first,
+    missing === unread.length
+      ? `The profile is not whole without ${them}: whoever gave it to you has ${files}. Put ${them} where the ${are}.`
+      : `Put ${missing > 0 ? `${files} where the ${are}, and ` : ''}a copy beside the profile that its owner may read, or make the profile yours.`,
+    others,
+  );
 }
 
 /** In the system's words, of Node and of `cat`. */
