@@ -22,6 +22,7 @@ export function bringFiles(
   read: (path: string) => string,
 ): { readonly text: string; readonly files: readonly string[] } {
   const files: string[] = [];
+  const unread: Unread[] = [];
   let block: string | undefined;
   const out = text.split(/(?<=\n)/).map((raw, at) => {
     const line = raw.replace(/\r?\n$/, '');
@@ -43,34 +44,53 @@ export function bringFiles(
     const row = OPTIONS.get(option);
     if (path === undefined || path.startsWith('[') || row?.contexts.includes('inline') !== true) return raw;
     if (NOT_BROUGHT.has(option) || second === 'dir' || row.side === 'server') return raw;
-    const body = bodyOf(option, path, `${file}:${at + 1}`, read);
+    let content: string;
+    try {
+      content = read(path);
+    } catch (error) {
+      unread.push({ line: at + 1, option, path, reason: reasonOf(error) });
+      return raw;
+    }
+    const body = bodyOf(option, content, `${file}:${at + 1}: ${path}`);
     files.push(path);
     const direction = option === WITH_DIRECTION && second !== undefined ? `key-direction ${quoteWord(second)}\n` : '';
     return `${direction}<${option}>\n${body}${body.endsWith('\n') ? '' : '\n'}</${option}>\n`;
   });
+  if (unread.length > 0) throw unreadFailure(file, unread);
   return { text: out.join(''), files };
 }
 
-/** What the file has, as it stands in a block of this option. `where`: the line that names it. */
-function bodyOf(option: string, path: string, where: string, read: (path: string) => string): string {
-  let content: string;
-  try {
-    content = read(path);
-  } catch (error) {
-    const reason = reasonOf(error);
-    throw new CommandFailure(
-      ExitCode.unknown,
-      `${where}: ${option} names ${path}, which can't be read: ${reason}`,
-      reason.startsWith(IS_MISSING)
-        ? 'The profile is not whole without it: whoever gave it to you has the file. Put it where the line says.'
-        : 'Put a copy beside the profile that its owner may read, or make the profile yours.',
-    );
-  }
+/** What a file has, as it stands in a block of this option. `what`: the file, and the line that names it. */
+function bodyOf(option: string, content: string, what: string): string {
   const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
   if (body.includes('\0') || body.split('\n').some((each) => each.trimStart().startsWith(`</${option}>`))) {
-    throw new CommandFailure(ExitCode.unknown, `${where}: ${path} can't stand in a profile: it is not text`);
+    throw new CommandFailure(ExitCode.unknown, `${what} can't stand in a profile: it is not text`);
   }
   return body;
+}
+
+interface Unread {
+  readonly line: number;
+  readonly option: string;
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Names every file that is not there or may not be read, so that nobody has to come again for each. */
+function unreadFailure(file: string, unread: readonly Unread[]): CommandFailure {
+  const [first = '', ...others] = unread.map(
+    ({ line, option, path, reason }) => `${file}:${line}: ${option} names ${path}, which can't be read: ${reason}`,
+  );
+  const missing = unread.filter(({ reason }) => reason.startsWith(IS_MISSING)).length;
+  const [them, files, are] = unread.length === 1 ? ['it', 'the file', 'line says'] : ['them', 'the files', 'lines say'];
+  return new CommandFailure(
+    ExitCode.unknown,
+    first,
+    missing === unread.length
+      ? `The profile is not whole without ${them}: whoever gave it to you has ${files}. Put ${them} where the ${are}.`
+      : `Put ${missing > 0 ? `${files} where the ${are}, and ` : ''}a copy beside the profile that its owner may read, or make the profile yours.`,
+    others,
+  );
 }
 
 /** Text whose bytes stand in as many characters. */

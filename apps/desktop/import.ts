@@ -8,7 +8,7 @@ import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
 import { type OwnedFile, readerAs, readOwnedFile } from './owner-rights.ts';
-import { nameOfFile } from './profile-name.ts';
+import { nameOfFile, nameOfWord } from './profile-name.ts';
 import { checkName, findProfile, makeImports, unreadable, writeWhole } from './profiles.ts';
 
 export async function importProfile(
@@ -17,7 +17,7 @@ export async function importProfile(
   io: CommandIo,
 ): Promise<number> {
   const source = resolve(io.directory, file);
-  const chosen = name ?? nameOfFile(file);
+  const chosen = name === undefined ? nameOfFile(file) : nameOfWord(name);
   checkName(chosen);
   const there = findProfile({ ...io.places, profiles: [io.places.imports] }, chosen);
   if (there !== undefined && !force) {
