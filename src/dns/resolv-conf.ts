@@ -10,8 +10,8 @@
 
 import type { DnsSetting, FileBefore } from '../tunnel/dns-port.ts';
 
-/** glibc asks no more servers than three. */
-const SERVER_LIMIT = 3;
+/** glibc asks no more servers than these. */
+export const SERVER_LIMIT = 3;
 /** What every libc takes. */
 const SEARCH_LIMIT = 6;
 /** How the first line begins; the tunnels' devices follow. */
