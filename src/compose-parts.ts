@@ -1,5 +1,6 @@
 // What the composition roots of clients and servers have in common.
 
+import { randomBytes } from 'node:crypto';
 import { basename, resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
@@ -151,6 +152,7 @@ export const composeHost = (
     log,
     pid: process.pid,
     startUnixSeconds: Math.floor(Date.now() / 1000),
+    unique: randomBytes(8).toString('hex'),
     configFile,
   });
 

@@ -71,7 +71,7 @@ function judge(entry: JournalEntry, { network, dns, sameBoot }: RecoverContext):
     case 'set-dns':
       return entry.outcome?.result === 'dns'
         ? judgeDns(entry.outcome.applied, dns, sameBoot)
-        : judgeHalfDns(step, dns, sameBoot && network.linkIndex(step.device) === undefined);
+        : judgeHalfDns(step, dns, sameBoot && isNobodyElses(step.device, entry.seen, network));
     default:
       return undefined;
   }
@@ -95,7 +95,7 @@ function judgeDns(applied: DnsApplied, dns: DnsPort, sameBoot: boolean): Judgeme
   };
 }
 
-/** It died while it set them. By its device only where no other tunnel can have that by now. */
+/** It died while it set them. */
 function judgeHalfDns(
   { device, id }: { readonly device: string; readonly id: string },
   dns: DnsPort,
@@ -187,6 +187,10 @@ const placeOf = (route: HostRoute): HostRoute => ({
   device: undefined,
   type: undefined,
 });
+
+/** Whether no other tunnel can have the name of the device by now: it is free, or the very device outlived its process. */
+const isNobodyElses = (device: string, seen: SeenBefore | undefined, network: NetworkPort): boolean =>
+  network.linkIndex(device) === undefined || isStillThere(seen, network);
 
 /** Whether the very device is there that the step was about. */
 function isStillThere(

@@ -30,7 +30,7 @@ import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
 import { runCommands } from '../../apps/desktop/main.ts';
 import { readerAs } from '../../apps/desktop/owner-rights.ts';
-import { makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
+import { hasRoom, makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
 import { recover } from '../../apps/desktop/recover.ts';
@@ -353,6 +353,18 @@ describe('the command line', () => {
     expect(args.slice(-3)).toEqual(['--config', 'a.conf', '--auth-user-pass']);
     expect(args.includes('--block-ipv6-leak')).toBe(true);
     expect(argumentsFor('a.conf', { ...options, onlyItsNetworks: true })).toContain('--only-its-networks');
+  });
+});
+
+describe('the folder of sockets and logs', () => {
+  it.each([
+    ['has room', { bavail: 4, ffree: 4 }, true],
+    ['has no room where blocks are gone', { bavail: 3, ffree: 400 }, false],
+    ['has no room where files are gone', { bavail: 400, ffree: 3 }, false],
+    ['has room where no blocks are counted', { blocks: 0, bavail: 0, ffree: 4 }, true],
+    ['has room where no files are counted', { bavail: 4, files: 0, ffree: 0 }, true],
+  ])('%s', (_title, facts, expected) => {
+    expect(hasRoom({ type: 0, bsize: 4096, blocks: 500, bfree: 0, files: 500, ...facts })).toBe(expected);
   });
 });
 

@@ -100,6 +100,7 @@ export class ClientLab {
       log: (_flags, text) => this.#say(text),
       pid: 4711,
       startUnixSeconds: 1_800_000_000,
+      unique: 'ab12',
       configFile: 'office.ovpn',
     });
     let plane: FakePlane | undefined;
@@ -126,7 +127,7 @@ export class ClientLab {
         streams: this.proxy,
         crypto: seededCrypto(5),
         host,
-        scripts: host,
+        scripts: host.scripts,
         material: {
           wrapOf: () => this.wrap,
           tls: this.#tls,

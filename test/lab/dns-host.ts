@@ -8,7 +8,14 @@ import { address, type Namespace } from './net.ts';
 import { eventually, run, type WatchedProcess } from './process.ts';
 import { resolversDirectory } from './requirements.ts';
 
-export type Resolver = 'resolved' | 'resolvconf' | 'openresolv' | 'file' | 'dnsmasq on the bus' | 'dnsmasq with a file';
+export type Resolver =
+  | 'resolved'
+  | 'resolvconf'
+  | 'openresolv'
+  | 'file'
+  | 'file in a mount'
+  | 'dnsmasq on the bus'
+  | 'dnsmasq with a file';
 
 export const hasResolvers = existsSync(join(resolversDirectory, 'complete'));
 
@@ -35,6 +42,8 @@ dbus-daemon --config-file=/run/bus.conf --fork`;
 
 const SETUP: Record<Resolver, string> = {
   file: `printf 'nameserver ${address.gateway4}\\nsearch home.example\\n' >/etc/resolv.conf; chmod 640 /etc/resolv.conf`,
+  'file in a mount': `printf 'nameserver ${address.gateway4}\\nsearch home.example\\n' >/run/own.conf; chmod 640 /run/own.conf
+touch /etc/resolv.conf; mount --bind /run/own.conf /etc/resolv.conf`,
   resolved: `${BUS}
 echo 'systemd-resolve:x:993:993::/:/usr/sbin/nologin' >>/etc/passwd
 echo 'systemd-resolve:x:993:' >>/etc/group

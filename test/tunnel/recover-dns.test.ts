@@ -23,7 +23,7 @@ const common = {
 } as const;
 const APPLIED = {
   resolved: { ...common, backend: 'resolved', ifindex: 7 },
-  resolvconf: { ...common, backend: 'resolvconf', program: '/sbin/resolvconf', name: 'tun.office' },
+  resolvconf: { ...common, backend: 'resolvconf', program: '/sbin/resolvconf', name: 'tun.office', ifindex: 7 },
   file: {
     ...common,
     backend: 'file',
@@ -81,7 +81,7 @@ function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false) {
   if (hasDevice) host.devices.set('tun0', { up: true, mtuBytes: 1500 });
   const recover = (records: readonly JournalRecord[], options: { sameBoot?: boolean; dryRun?: boolean } = {}) =>
     recoverSteps(journal(...records), { network: host.network, dns, sameBoot: true, dryRun: false, ...options });
-  return { calls, recover };
+  return { calls, recover, index: () => host.network.linkIndex('tun0') ?? -1 };
 }
 
 describe('name servers that a killed process has set', () => {
@@ -133,6 +133,15 @@ describe('name servers that a killed process has set', () => {
     await recover([BEGIN], options);
     expect(calls).toEqual([['clear', { device, id: ID }]]);
   });
+
+  it.each([
+    ['that is there still', 0, 'tun0'],
+    ['whose name is another one’s', 1, undefined],
+  ] as const)('are cleared where it died in the middle, of a device %s', async (_title, more, device) => {
+    const { calls, recover, index } = rig({ result: 'restored' }, true);
+    await recover([{ ...BEGIN, seen: { existed: false, device: { name: 'tun0', index: index() + more } } }]);
+    expect(calls).toEqual([['clear', { device, id: ID }]]);
+  });
 });
 
 describe('a journal ends where its name servers are not as we write them', () => {
@@ -144,6 +153,7 @@ describe('a journal ends where its name servers are not as we write them', () =>
     ['a link to nothing', { ...file, before: { kind: 'link', target: '' } }],
     ['another program', { ...resolvconf, program: '/bin/sh' }],
     ['a record name that is an option', { ...resolvconf, name: '-x' }],
+    ['a record without the number of its device', { ...resolvconf, ifindex: undefined }],
     ['an id with a slash', { ...resolvconf, id: '../1' }],
     ['an unknown way', { ...file, backend: 'hosts' }],
   ])('%s', (_title, applied) => {
