@@ -6,6 +6,8 @@
 #                                                   throughput and CPU with each pair of programs at the two ends
 #   npm run bench -- round-trip [--pairs … --rounds 5 --pings 40 --interval 0.1]
 #                                                   round trips through an idle tunnel
+#   npm run bench -- losses [--pairs … --rounds 3 --length 64]
+#                                                   where datagrams are lost, and who has the processors meanwhile
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 
@@ -16,6 +18,7 @@ need_dependencies
 bash scripts/peers.sh
 case ${1:-} in
   throughput) exec node --import tsx bench/throughput.ts "${@:2}" ;;
+  losses) exec node --import tsx bench/losses.ts "${@:2}" ;;
   round-trip) exec node --import tsx bench/round-trip.ts "${@:2}" ;;
 esac
 exec node --import tsx bench/bench.ts "$@"

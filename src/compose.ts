@@ -138,7 +138,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             streams: createStreamPort(),
             crypto: createNodeCrypto(),
             host: handed === undefined ? host : hostOfHanded(host, handed),
-            scripts: host,
+            scripts: host.scripts,
             material,
             credentials: {
               read: (source, kind) =>

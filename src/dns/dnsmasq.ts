@@ -243,19 +243,13 @@ function parseBusState(text: string | undefined): BusState | undefined {
   }
 }
 
-/**
- * The dnsmasq of this network, by /proc: one that has the port of name servers. Any user may call a program so, and give it a
- * file of the system's as its servers-file; that port is root's to give.
- */
+/** The dnsmasq of this network, by /proc. */
 export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
-  const here = files.linkTarget('/proc/self/ns/net');
-  const sockets = nameServerSockets(files);
+  const sockets = nameServerSockets(files, '/proc/net');
   let found: RunningDnsmasq | undefined;
   for (const name of files.names('/proc')) {
     if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
-    if (files.linkTarget(`/proc/${name}/ns/net`) !== here) continue;
-    const fds = files.names(`/proc/${name}/fd`).map((fd) => files.linkTarget(`/proc/${name}/fd/${fd}`) ?? '');
-    if (!fds.some((target) => sockets.has(target))) continue;
+    if (!mayServe(name, sockets, files)) continue;
     const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
     const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
     // Others serve virtual machines beside it.
@@ -265,9 +259,29 @@ export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
   return found;
 }
 
-/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
-function nameServerSockets(files: DnsFiles): ReadonlySet<string> {
-  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
+/**
+ * Whether a process of that name is what it is called: it has one of these sockets, of a port that is root's to give. Any
+ * user may call a program so, and give it a file of the system's as its servers-file.
+ *
+ * Without CAP_SYS_PTRACE, as in our unit, nobody is told what another user's process has open, or where it is. Then it
+ * counts that it is dnsmasq's own user, which nobody but root becomes (root's own would not do: a program that anybody may
+ * start as root can be called so, too), and that its network has these sockets.
+ */
+function mayServe(pid: string, sockets: ReadonlySet<string>, files: DnsFiles): boolean {
+  const network = files.linkTarget(`/proc/${pid}/ns/net`);
+  if (network !== undefined) {
+    const fds = files.names(`/proc/${pid}/fd`).map((fd) => files.linkTarget(`/proc/${pid}/fd/${fd}`) ?? '');
+    return network === files.linkTarget('/proc/self/ns/net') && fds.some((target) => sockets.has(target));
+  }
+  const account = /^dnsmasq:[^:]*:([1-9]\d*):/m.exec(files.read('/etc/passwd') ?? '')?.[1];
+  const users = /^Uid:\t(.*)$/m.exec(files.read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? [];
+  const isItsUser = users.length > 0 && users.every((uid) => uid === account);
+  return isItsUser && [...nameServerSockets(files, `/proc/${pid}/net`)].some((socket) => sockets.has(socket));
+}
+
+/** Sockets of UDP port 53 in a network, as /proc names them: `socket:[4711]`. */
+function nameServerSockets(files: DnsFiles, folder: string): ReadonlySet<string> {
+  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`${folder}/${kind}`) ?? '').split('\n').slice(1));
   return new Set(
     lines.flatMap((line) => {
       // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …

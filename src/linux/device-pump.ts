@@ -12,6 +12,7 @@ import { errno, libc } from './libc.ts';
 import { DEVICE_ERROR, ErrorReporter, type PacketPump, type PumpContext, READ_BUDGET } from './link-io.ts';
 import type { Holder } from './outbox.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from './poll-set.ts';
+import { ReadersTurn } from './readers-turn.ts';
 
 /** Without a packet of the device for so long, the next is taken for one alone. */
 const PAUSE_MS = 2;
@@ -33,6 +34,7 @@ export class DevicePump implements PacketPump, Holder {
   readonly #segmenter: Segmenter | undefined;
   readonly #joining: number | undefined;
   readonly #coalescer: Coalescer | undefined;
+  readonly #readersTurn = new ReadersTurn();
   #waits = false;
   #lastReadMs = 0;
   #single = false;
@@ -166,6 +168,15 @@ export class DevicePump implements PacketPump, Holder {
   /** Writes one packet. With offload it is joined with others until the next flush; `inner` is its header. */
   write(offset: number, length: number, inner: InnerPacket | undefined): Verdict {
     if (this.fd < 0) return PASS;
+    const verdict = this.#accept(offset, length, inner);
+    if (inner !== undefined && this.#readersTurn.isAfter(inner.protocol)) {
+      this.#coalescer?.flush();
+      libc.schedYield();
+    }
+    return verdict;
+  }
+
+  #accept(offset: number, length: number, inner: InnerPacket | undefined): Verdict {
     if (this.#segmenter === undefined) return this.#writeNow(offset, length);
     if (this.#coalescer === undefined || inner === undefined) {
       const start = offset - VIRTIO_HEADER_BYTES;

@@ -110,6 +110,7 @@ export interface Libc {
   openlog(identity: number, options: number, facility: number): void;
   syslog(priority: number, format: '%s', type: 'str', text: string): void;
   closelog(): void;
+  schedYield(): number;
 }
 
 // ioctl, fcntl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
@@ -152,6 +153,7 @@ export const libc: Libc = declareFunctions<Libc>({
   openlog: 'void openlog(uintptr_t, int, int)',
   syslog: 'void syslog(int, const char *, ...)',
   closelog: 'void closelog()',
+  schedYield: 'int sched_yield()',
 });
 
 /** The calling thread's errno; meaningful directly after a failed call only. */

@@ -425,6 +425,47 @@ describe('dnsmasq', () => {
     expect(rig.hangUps).toEqual([77]);
   });
 
+  describe('of another user, of whose process only a few facts are told without CAP_SYS_PTRACE,', () => {
+    beforeEach(() => {
+      rmSync(rig.at('/proc/77/ns'), { recursive: true });
+      rmSync(rig.at('/proc/77/fd'), { recursive: true });
+      mkdirSync(rig.at('/proc/77/net'));
+      rig.file('/proc/77/net/udp', UDP);
+      rig.file('/proc/77/status', 'Name:\tdnsmasq\nUid:\t104\t104\t104\t104\n');
+      rig.file('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndnsmasq:x:104:65534::/var/lib/misc:/usr/sbin/nologin\n');
+    });
+    const tell = () =>
+      rig.dns('dnsmasq').apply({ device: 'tun0', id: '1', wanted: wanted('10.8.0.1', [], ['x.example']) });
+
+    it('is known by its user and its network', async () => {
+      expect(await tell()).toMatchObject({ result: 'applied' });
+      expect(rig.hangUps).toEqual([77]);
+    });
+
+    it.each([
+      ['a user who has called a program so', () => rig.file('/proc/77/status', 'Uid:\t1000\t1000\t1000\t1000\n')],
+      [
+        'a program that anybody may start as its user',
+        () => rig.file('/proc/77/status', 'Uid:\t1000\t104\t104\t104\n'),
+      ],
+      ['root, whom sudo may be under any name', () => rig.file('/proc/77/status', 'Uid:\t0\t0\t0\t0\n')],
+      ['nobody knows whom', () => rmSync(rig.at('/proc/77/status'))],
+      ['an account that is not there', () => rig.file('/etc/passwd', 'root:x:0:0::/root:/bin/sh\n')],
+      [
+        'an account that is root',
+        () => {
+          rig.file('/etc/passwd', 'dnsmasq:x:0:0::/:/\n');
+          rig.file('/proc/77/status', 'Uid:\t0\t0\t0\t0\n');
+        },
+      ],
+      ['it, in another network', () => rig.file('/proc/77/net/udp', UDP.replace('4711', '4799'))],
+    ] as const)('is not to be mistaken for %s', async (_, change) => {
+      change();
+      expect(await tell()).toEqual({ result: 'failed', reason: 'no dnsmasq runs here' });
+      expect(rig.hangUps).toEqual([]);
+    });
+  });
+
   it('in another network is not ours to tell', async () => {
     rig.link('/proc/77/ns/net', 'net:[2]');
     expect((await applied('auto', 'tun0')).backend).toBe('file');

@@ -1,10 +1,12 @@
 // Name servers of a tunnel on hosts with real resolvers: names are asked where they should be, and the host is as before.
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DnsHost, hasResolvers, type Resolver } from '../lab/dns-host.ts';
 import { useLab } from '../lab/lab.ts';
 import { eventually } from '../lab/process.ts';
-import { isOurs, labSuite } from '../lab/requirements.ts';
+import { isOurs, labSuite, projectRoot } from '../lab/requirements.ts';
 
 const suite = isOurs && hasResolvers ? labSuite : describe.skip;
 const DNS = ['dhcp-option DNS 10.8.0.1', 'dhcp-option DOMAIN office.example'];
@@ -49,6 +51,25 @@ suite('name servers of a tunnel', () => {
       expect(await host.asks('a.lab.example')).toBe('local');
     },
   );
+
+  // In which the kernel tells little of another user's processes.
+  it('are told to a dnsmasq of its own user with the rights of the packaged unit', async () => {
+    const unit = await readFile(join(projectRoot, 'packaging/files/sallyport-client@.service'), 'utf8');
+    const rights =
+      /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.toLowerCase().replaceAll('cap_', '+').split(' ') ?? [];
+    expect(rights).toContain('+net_admin');
+    expect(rights).not.toContain('+sys_ptrace');
+    await lab().server({ version: '2.6', lines: SPLIT.map((option) => `push "${option}"`) });
+    host = await DnsHost.start(lab(), 'dnsmasq with a file');
+    const before = await host.state();
+    const narrow = ['setpriv', `--bounding-set=-all,${rights}`, '--inh-caps=-all'];
+    const client = await lab().connect({ prefix: [...host.prefix, ...narrow] });
+    await eventually('the tunnel is asked', async () => (await host?.asks('a.lab.example')) === 'tunnel');
+    expect(await host.asks('any.example')).toBe('local');
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+    expect(await host.state()).toBe(before);
+    expect(await host.asks('a.lab.example')).toBe('local');
+  });
 
   it('are undone after rights were given up, and when the client is killed then', async () => {
     const rights = ['user nobody', 'group nogroup', 'persist-tun'];

@@ -128,7 +128,7 @@ exit 1
     const { code, stderr } = await host.try('connection', 'up', 'office');
     expect(code).toBe(4);
     expect(stderr).toContain('timed out');
-    await eventually('the client has ended', async () => (await host.clients()).length === 0, 2500);
+    await eventually('the client has ended', async () => (await host.clients()).length === 0);
     await host.comesBackTo(before);
   });
 

@@ -8,7 +8,7 @@ import { Management } from '../lab/management.ts';
 import { address } from '../lab/net.ts';
 import { type DesktopOptions, NetworkManagerHost } from '../lab/network-manager.ts';
 import { packagedService } from '../lab/network-manager-service.ts';
-import { eventually } from '../lab/process.ts';
+import { eventually, type WatchedProcess } from '../lab/process.ts';
 import { labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
@@ -48,6 +48,13 @@ labSuite("NetworkManager with Sallyport's service", () => {
     if (settings.length > 0) await host.nmcli('connection', 'modify', 'office', ...settings);
   }
   const storedPassword = (password: string) => ['+vpn.data', 'password-flags=0', 'vpn.secrets', `password=${password}`];
+
+  /** nmcli says these words on its terminal and waits for an answer, which is given. */
+  const answer = async (nmcli: WatchedProcess, words: RegExp, text: string) => {
+    await nmcli.line(words);
+    await nmcli.prompt(/: $/);
+    nmcli.write(`${text}\r`);
+  };
 
   const upOrWhy = (host: NetworkManagerHost, name = 'office') =>
     host.nmcli('connection', 'up', name).catch((error: unknown) => {
@@ -94,13 +101,13 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(resolvConf).toContain('nameserver 10.8.0.1\nnameserver 10.8.0.3');
     expect(links.join()).toMatch(/tun0: <POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP> mtu 1420/);
     expect((await host.nmcli('connection', 'show', 'office')).stdout).toMatch(/VPN\.BANNER: +Welcome to the office/);
-    const [client = 0] = await host.pidsOf('nm-client.js');
+    const client = await host.pidOf('nm-client.js');
     const status = await readFile(`/proc/${client}/status`, 'utf8');
     expect(status).toMatch(/^Uid:\t992\t992\t992\t992$/m);
     expect(status).toMatch(/^CapEff:\t0{16}$/m);
     await host.nmcli('connection', 'down', 'office');
     await host.comesBackTo(before);
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    await host.withoutProcess('nm-');
   });
 
   it('connects with a stored password, and with one that is asked for', async () => {
@@ -133,8 +140,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
     await nmcli.prompt(/Password.*: /);
     nmcli.write('wrong\r');
-    await nmcli.line(/The server refused the password\. Enter it again\./);
-    nmcli.write('s3cret\r');
+    await answer(nmcli, /The server refused the password\. Enter it again\./, 's3cret');
     await nmcli.line(/successfully activated/);
   });
 
@@ -193,8 +199,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const first = await management.event('CONNECT');
     expect(first.env).toMatchObject({ username: 'max', password: 's3cret', IV_SSO: 'crtext' });
     await management.command(`client-deny ${first.cid} ${first.kid} "asks" "CRV1:R,E:st4te:bWF4:Which PIN?"`);
-    await nmcli.line(/Which PIN\?/);
-    nmcli.write('8675\r');
+    await answer(nmcli, /Which PIN\?/, '8675');
     const second = await management.event('CONNECT');
     expect(second.env).toMatchObject({ username: 'max', password: 'CRV1::st4te::8675' });
     await management.command(`client-auth-nt ${second.cid} ${second.kid}`);
@@ -208,13 +213,11 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
     await nmcli.prompt(/Password.*: /);
     nmcli.write('s3cret\r');
-    await nmcli.line(/Your code/);
-    nmcli.write('123456\r');
+    await answer(nmcli, /Your code/, '123456');
     const login = await management.event('CONNECT');
     expect(login.env).toMatchObject({ username: 'max', password: 'SCRV1:czNjcmV0:MTIzNDU2' });
     await management.command(`client-pending-auth ${login.cid} ${login.kid} CR_TEXT:R:Code_of_the_day? 60`);
-    await nmcli.line(/Code_of_the_day\?/);
-    nmcli.write('xyz\r');
+    await answer(nmcli, /Code_of_the_day\?/, 'xyz');
     expect(await management.event('CR_RESPONSE')).toMatchObject({ cid: login.cid, rest: 'eHl6' });
     await management.command(`client-auth-nt ${login.cid} ${login.kid}`);
     await nmcli.line(/successfully activated/);
@@ -301,16 +304,15 @@ labSuite("NetworkManager with Sallyport's service", () => {
   it.each([
     ['client', 'nm-client.js'],
     ['service', 'sallyport-nm-service.js'],
-  ])('leaves nothing after SIGKILL of its %s', async (_, word) => {
+  ])('leaves nothing after SIGKILL of its %s', async (_, program) => {
     await lab().server();
     const host = await desktop();
     const before = await host.state();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [pid = 0] = await host.pidsOf(word);
-    process.kill(pid, 'SIGKILL');
+    process.kill(await host.pidOf(program), 'SIGKILL');
     await host.comesBackTo(before);
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    await host.withoutProcess('nm-');
     await upOrWhy(host);
     await isUp(host);
   });
@@ -320,9 +322,8 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const host = await desktop();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [manager = 0] = await host.pidsOf('NetworkManager');
-    process.kill(manager, 'SIGKILL');
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    process.kill(await host.pidOf('NetworkManager'), 'SIGKILL');
+    await host.withoutProcess('nm-');
     await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
   });
 
@@ -362,9 +363,8 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const host = await desktop();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [daemon = 0] = await host.pidsOf('dbus-daemon');
-    process.kill(daemon, 'SIGKILL');
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    process.kill(await host.pidOf('dbus-daemon'), 'SIGKILL');
+    await host.withoutProcess('nm-');
     await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
   });
 

@@ -127,7 +127,7 @@ export class ClientLab {
         streams: this.proxy,
         crypto: seededCrypto(5),
         host,
-        scripts: host,
+        scripts: host.scripts,
         material: {
           wrapOf: () => this.wrap,
           tls: this.#tls,

@@ -22,8 +22,8 @@ export const hasResolvers = existsSync(join(resolversDirectory, 'complete'));
 const root = join(resolversDirectory, 'root');
 const libraries = `LD_LIBRARY_PATH=${root}/usr/lib/x86_64-linux-gnu:${root}/lib/x86_64-linux-gnu:${root}/usr/lib/x86_64-linux-gnu/systemd:${root}/lib/x86_64-linux-gnu/systemd`;
 const dnsmasq = join(root, 'usr/sbin/dnsmasq');
-const LOCAL = '203.0.113.1';
-const TUNNEL = '203.0.113.2';
+export const LOCAL = '203.0.113.1';
+export const TUNNEL = '203.0.113.2';
 const POLICY = [
   'user="*"',
   'send_destination="*"',
@@ -72,7 +72,8 @@ env ${libraries} ${dnsmasq} -C /dev/null --user=root --no-resolv --server=${addr
   'dnsmasq with a file': `echo 'nameserver 127.0.0.1' >/etc/resolv.conf
 printf 'no-resolv\\nserver=${address.gateway4}\\nservers-file=/etc/dnsmasq.servers\\n' >/etc/dnsmasq.conf
 : >/etc/dnsmasq.servers
-env ${libraries} ${dnsmasq} --user=root --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
+echo 'dnsmasq:x:994:65534::/:/usr/sbin/nologin' >>/etc/passwd
+env ${libraries} ${dnsmasq} --user=dnsmasq --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
 };
 
 export class DnsHost {
@@ -153,7 +154,8 @@ exec sleep 600
   }
 }
 
-function answer(where: Namespace, listen: string, name: string): WatchedProcess {
+/** A server that has one address for all names. */
+export function answer(where: Namespace, listen: string, name: string): WatchedProcess {
   const own = ['--keep-in-foreground', '--user=root', '--no-resolv', '--no-hosts', '--pid-file=', '--log-facility=-'];
   const argv = [dnsmasq, '-C', '/dev/null', ...own, `--address=/#/${name}`, `--listen-address=${listen}`];
   return where.watch(['env', libraries, ...argv, '--bind-dynamic'], { name: `dnsmasq ${listen}` });
