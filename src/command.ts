@@ -13,7 +13,7 @@ export type {
 export { type ClientSignal, FATAL, type SignalName } from './client/signal.ts';
 export type { ClientState } from './client/state.ts';
 export type { Config, ConnectionProfile, Source } from './config/config.ts';
-export { lexLine } from './config/lexer.ts';
+export { blockName, isBlockEnd, lexLine } from './config/lexer.ts';
 export { parseConfig } from './config/parse.ts';
 export { asksForTool } from './config/tool-request.ts';
 export { usageText } from './config/usage.ts';

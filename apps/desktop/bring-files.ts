@@ -1,7 +1,7 @@
 // Files that a profile names, as blocks of the profile. Bytes stay what they are: the text is Latin-1, which gives every byte a
 // character and takes it back.
 
-import { lexLine } from '../../src/command.ts';
+import { blockName, isBlockEnd, lexLine } from '../../src/command.ts';
 import { OPTIONS, quoteWord } from '../../src/config.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { reasonOf } from './profiles.ts';
@@ -12,6 +12,12 @@ const WITH_DIRECTION = 'tls-auth';
 const BINARY = new Set(['pkcs12']);
 /** What could stand as a block and is no key, certificate or login. */
 const NOT_BROUGHT = new Set(['connection', 'config']);
+/** A line of these has the value itself; in a block there may be more of them. */
+const NO_FILE = new Set(['peer-fingerprint', 'verify-hash']);
+/** Words in the place of a file's name: whom to ask. */
+const ASKED_FOR = new Set(['stdin', 'username-only']);
+/** Of UTF-8, as Latin-1. */
+const BYTE_ORDER_MARK = '\xef\xbb\xbf';
 /** In the system's words, of Node and of `cat`. */
 const IS_MISSING = 'No such file';
 
@@ -24,26 +30,23 @@ export function bringFiles(
   const files: string[] = [];
   const unread: Unread[] = [];
   let block: string | undefined;
-  const out = text.split(/(?<=\n)/).map((raw, at) => {
+  const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
+  const lines = text.slice(mark.length).split(/(?<=\n)/);
+  const out = lines.map((raw, at) => {
+    // Latin-1 has blanks among the bytes of other letters: only the parser knows what is one.
     const line = raw.replace(/\r?\n$/, '');
-    const trimmed = line.trim();
     if (block !== undefined) {
-      if (trimmed.startsWith(`</${block}>`)) block = undefined;
+      if (isBlockEnd(line, block)) block = undefined;
       return raw;
     }
-    const opened = /^<([a-z0-9-]+)>$/.exec(trimmed)?.[1];
-    if (opened !== undefined) {
-      block = opened;
-      return raw;
-    }
-    const lexed = lexLine(utf8(trimmed), file);
+    const lexed = lexLine(utf8(line), file);
     // What is no line to the parser is kept, and the check says what is wrong with it.
     const words = lexed.ok ? lexed.words : [];
+    block = blockName(words);
+    if (block !== undefined) return raw;
     const option = (words[0] ?? '').replace(/^--/, '');
     const [, path, second] = words;
-    const row = OPTIONS.get(option);
-    if (path === undefined || path.startsWith('[') || row?.contexts.includes('inline') !== true) return raw;
-    if (NOT_BROUGHT.has(option) || second === 'dir' || row.side === 'server') return raw;
+    if (path === undefined || !namesFile(option, path, second)) return raw;
     let content: string;
     try {
       content = read(path);
@@ -57,13 +60,20 @@ export function bringFiles(
     return `${direction}<${option}>\n${body}${body.endsWith('\n') ? '' : '\n'}</${option}>\n`;
   });
   if (unread.length > 0) throw unreadFailure(file, unread);
-  return { text: out.join(''), files };
+  return { text: mark + out.join(''), files };
+}
+
+function namesFile(option: string, word: string, second: string | undefined): boolean {
+  const row = OPTIONS.get(option);
+  if (row === undefined || !row.contexts.includes('inline') || row.side === 'server') return false;
+  if (NOT_BROUGHT.has(option) || NO_FILE.has(option) || ASKED_FOR.has(word)) return false;
+  return !word.startsWith('[') && second !== 'dir';
 }
 
 /** What a file has, as it stands in a block of this option. `what`: the file, and the line that names it. */
 function bodyOf(option: string, content: string, what: string): string {
   const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
-  if (body.includes('\0') || body.split('\n').some((each) => each.trimStart().startsWith(`</${option}>`))) {
+  if (body.includes('\0') || body.split('\n').some((each) => isBlockEnd(each, option))) {
     throw new CommandFailure(ExitCode.unknown, `${what} can't stand in a profile: it is not text`);
   }
   return body;

@@ -4,6 +4,9 @@
 const BEGINNING = String.raw`[\p{L}\p{N}_]`;
 const SIGN = String.raw`[\p{L}\p{M}\p{N}_.@+-]`;
 const NAME = new RegExp(`^${BEGINNING}${SIGN}*$`, 'u');
+/** Letters and marks that leave no trace on a screen: fillers, joiners, selectors. */
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
+const INVISIBLES = /\p{Default_Ignorable_Code_Point}+/gu;
 const NO_SIGNS = /[^\p{L}\p{M}\p{N}_.@+-]+/gu;
 const NO_BEGINNING = /^[^\p{L}\p{N}_]+/u;
 
@@ -20,7 +23,8 @@ export function nameProblem(name: string): string | undefined {
   if (bytesOf(name) > NAME_BYTES) return 'a name has 64 bytes at most (a letter outside of ASCII has several)';
   if (name.includes('/')) return 'a name has no slash';
   if (name.includes('..')) return "a name has no '..'";
-  if (!NAME.test(name)) return 'a name has letters, digits and _ . @ + - and begins with a letter, a digit or _';
+  if (!NAME.test(name) || INVISIBLE.test(name))
+    return 'a name has letters, digits and _ . @ + - and begins with a letter, a digit or _';
   if (name !== nameOfWord(name)) return 'a name has its letters in one piece (Unicode NFC)';
   return undefined;
 }
@@ -28,7 +32,7 @@ export function nameProblem(name: string): string | undefined {
 /** A name made of a file's: without folder and ending, other characters replaced by a dash. */
 export function nameOfFile(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1).replace(/\.(ovpn|conf)$/i, '');
-  const name = nameOfWord(base)
+  const name = nameOfWord(nameOfWord(base).replace(INVISIBLES, ''))
     .replace(NO_SIGNS, '-')
     .replace(/\.{2,}/g, '.')
     .replace(NO_BEGINNING, '');

@@ -163,7 +163,7 @@ export function lexText(text: string, file: string): LexedText {
     }
     const first = lexed.words[0];
     if (first === undefined) continue;
-    const name = lexed.words.length === 1 ? blockName(first) : undefined;
+    const name = blockName(lexed.words);
     if (name === undefined) {
       lines.push({ words: lexed.words, inline: undefined, truncated: lexed.truncated, origin });
       continue;
@@ -191,16 +191,19 @@ export function quoteWord(word: string): string {
   return `"${word.replace(/[\\"]/g, (c) => `\\${c}`)}"`;
 }
 
-const blockName = (word: string): string | undefined => {
+/** The name of the block that a line of these words opens; undefined for an ordinary line. */
+export function blockName([word = '', ...others]: readonly string[]): string | undefined {
   const name = word.replace(/^--(?=.)/, '');
-  return name.length >= 2 && name.startsWith('<') && name.endsWith('>') ? name.slice(1, -1) : undefined;
-};
+  const opens = others.length === 0 && name.length >= 2 && name.startsWith('<') && name.endsWith('>');
+  return opens ? name.slice(1, -1) : undefined;
+}
+
+/** Whether a line ends the block of this name, whatever else is on it. */
+export const isBlockEnd = (line: string, name: string): boolean =>
+  line.replace(/^[ \t\r\v\f]+/, '').startsWith(`</${name}>`);
 
 const endOfBlock = (raw: readonly string[], from: number, name: string): number | undefined => {
-  const tag = `</${name}>`;
-  for (let i = from; i < raw.length; i++) {
-    if ((raw[i] as string).replace(/^[ \t\r\v\f]+/, '').startsWith(tag)) return i;
-  }
+  for (let at = from; at < raw.length; at++) if (isBlockEnd(raw[at] as string, name)) return at;
   return undefined;
 };
 

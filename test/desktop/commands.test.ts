@@ -86,6 +86,8 @@ describe('names', () => {
       '🏢',
       'a\u0085b',
     ],
+    // Letters and marks that nobody sees: fillers, a joiner, selectors.
+    ...['\u3164', 'a\u115f', 'a\uffa0b', 'a\u034fb', 'a\ufe0f', 'a\u{e0100}', '\u180ba'],
   ])('%j is none', (name) => {
     expect(nameProblem(name)).toBeDefined();
   });
@@ -98,6 +100,9 @@ describe('names', () => {
     ['Bu\u0308ro.ovpn', 'Büro'],
     [`${'é'.repeat(40)}.conf`, 'é'.repeat(32)],
     ['\u202eevil.ovpn', 'evil'],
+    ['a\u3164b\ufe0f.ovpn', 'ab'],
+    ['e\u034f\u0301.ovpn', 'é'],
+    ['\u3164.ovpn', 'profile'],
   ])('%s gives a profile the name %s', (file, name) => {
     expect(nameOfFile(file)).toBe(name);
     expect(nameProblem(name)).toBeUndefined();
@@ -217,6 +222,25 @@ describe('import', () => {
   it('reads lines as the parser does: names in UTF-8, and none of a line that is no line', () => {
     const text = Buffer.from("ca 'übung.crt'\nkey a\\x\ncert \"no end\n", 'utf8').toString('latin1');
     expect(bringFiles(text, 'x.ovpn', () => 'line').files).toEqual(['übung.crt']);
+  });
+  it('takes the bytes of a letter for no blank, though Latin-1 has one there', () => {
+    const text = Buffer.from('auth-user-pass voilà\nca 参加 # …\n', 'utf8').toString('latin1');
+    expect(bringFiles(text, 'x.ovpn', () => 'line').files).toEqual(['voilà', '参加']);
+  });
+  it('finds a file in the first line, behind a byte order mark', () => {
+    expect(bringFiles('\xef\xbb\xbfca a\n', 'x.ovpn', () => 'line').text).toBe('\xef\xbb\xbf<ca>\nline\n</ca>\n');
+  });
+  it.each([
+    `peer-fingerprint ${'aa:'.repeat(31)}aa`,
+    `verify-hash ${'aa:'.repeat(31)}aa SHA256`,
+    'auth-user-pass stdin',
+    'auth-user-pass username-only',
+    'http-proxy-user-pass stdin',
+    // Blocks as the parser finds them.
+    '<auth-user-pass> # of the office\nca b\n</auth-user-pass>',
+    '--<auth-user-pass>\nca b\n\v</auth-user-pass> …',
+  ])('%j names no file', (line) => {
+    expect(bringFiles(`client\n${line}\n`, 'x.ovpn', () => 'a file').text).toBe(`client\n${line}\n`);
   });
   it('names line and file of what can not be read', () => {
     const read = (): string => {
