@@ -6,8 +6,9 @@ import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
 import { isSameFile } from './file.ts';
 import { locked } from './locked.ts';
-import type { DnsBackend, DnsBus, DnsFiles, DnsPlatform } from './ports.ts';
+import type { DnsBackend, DnsBus, DnsPlatform } from './ports.ts';
 import { withBus } from './resolved.ts';
+import { findDnsmasq, serversFileOf } from './running-dnsmasq.ts';
 
 export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
 
@@ -29,11 +30,6 @@ interface BusState {
   /** The unique name of the dnsmasq that was told: another one knows nothing of it. */
   readonly owner: string;
   readonly layers: readonly { readonly id: string; readonly servers: readonly BusServer[] }[];
-}
-
-export interface RunningDnsmasq {
-  readonly pid: number;
-  readonly serversFile: string | undefined;
 }
 
 export function dnsmasqBackend(
@@ -242,79 +238,3 @@ function parseBusState(text: string | undefined): BusState | undefined {
     return undefined;
   }
 }
-
-/** The dnsmasq of this network, by /proc. */
-export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
-  const sockets = nameServerSockets(files, '/proc/net');
-  let found: RunningDnsmasq | undefined;
-  for (const name of files.names('/proc')) {
-    if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
-    if (!mayServe(name, sockets, files)) continue;
-    const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
-    const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
-    // Others serve virtual machines beside it.
-    if (running.serversFile !== undefined) return running;
-    found ??= running;
-  }
-  return found;
-}
-
-/**
- * Whether a process of that name is what it is called: it has one of these sockets, of a port that is root's to give. Any
- * user may call a program so, and give it a file of the system's as its servers-file.
- *
- * Without CAP_SYS_PTRACE, as in our unit, nobody is told what another user's process has open, or where it is. Then it
- * counts that it is dnsmasq's own user, which nobody but root becomes (root's own would not do: a program that anybody may
- * start as root can be called so, too), and that its network has these sockets.
- */
-function mayServe(pid: string, sockets: ReadonlySet<string>, files: DnsFiles): boolean {
-  const network = files.linkTarget(`/proc/${pid}/ns/net`);
-  if (network !== undefined) {
-    const fds = files.names(`/proc/${pid}/fd`).map((fd) => files.linkTarget(`/proc/${pid}/fd/${fd}`) ?? '');
-    return network === files.linkTarget('/proc/self/ns/net') && fds.some((target) => sockets.has(target));
-  }
-  const account = /^dnsmasq:[^:]*:([1-9]\d*):/m.exec(files.read('/etc/passwd') ?? '')?.[1];
-  const users = /^Uid:\t(.*)$/m.exec(files.read(`/proc/${pid}/status`) ?? '')?.[1]?.split('\t') ?? [];
-  const isItsUser = users.length > 0 && users.every((uid) => uid === account);
-  return isItsUser && [...nameServerSockets(files, `/proc/${pid}/net`)].some((socket) => sockets.has(socket));
-}
-
-/** Sockets of UDP port 53 in a network, as /proc names them: `socket:[4711]`. */
-function nameServerSockets(files: DnsFiles, folder: string): ReadonlySet<string> {
-  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`${folder}/${kind}`) ?? '').split('\n').slice(1));
-  return new Set(
-    lines.flatMap((line) => {
-      // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
-      const words = line.trim().split(/\s+/);
-      return words[1]?.endsWith(':0035') === true && words[9] !== undefined ? [`socket:[${words[9]}]`] : [];
-    }),
-  );
-}
-
-/** `servers-file` of the command line or of the files that it leads to. */
-function serversFileOf(words: readonly string[], files: DnsFiles): string | undefined {
-  const option = (long: string, short: string | undefined, list: readonly string[]): string | undefined => {
-    for (const [index, word] of list.entries()) {
-      if (word.startsWith(`--${long}=`)) return word.slice(long.length + 3);
-      if (short === undefined || !word.startsWith(short)) continue;
-      return word.length > short.length ? word.slice(short.length) : list[index + 1];
-    }
-    return undefined;
-  };
-  const direct = option('servers-file', undefined, words);
-  if (direct !== undefined) return absolute(direct);
-  const main = option('conf-file', '-C', words) ?? '/etc/dnsmasq.conf';
-  const texts = [files.read(main) ?? ''];
-  const folder = option('conf-dir', '-7', words) ?? lineOf(texts[0] ?? '', 'conf-dir');
-  const path = folder?.split(',')[0] ?? '';
-  if (path.startsWith('/')) for (const name of files.names(path)) texts.push(files.read(`${path}/${name}`) ?? '');
-  for (const text of texts) {
-    const found = lineOf(text, 'servers-file');
-    if (found !== undefined) return absolute(found);
-  }
-  return undefined;
-}
-
-const lineOf = (text: string, name: string): string | undefined =>
-  new RegExp(`^[ \\t]*${name}[ \\t]*=[ \\t]*([^\\s#]+)`, 'm').exec(text)?.[1];
-const absolute = (path: string): string | undefined => (path.startsWith('/') ? path : undefined);

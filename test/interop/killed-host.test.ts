@@ -141,6 +141,20 @@ ip route add default via 10.0.0.1`,
       expect(await lab().net.client.ip('route show default')).toMatch(/^default via 10\.0\.0\.1 dev outer0 *\n$/);
     });
 
+    it.each([
+      ['gone', 'cookie-0-1 net:[1]'],
+      ['there still', 'cookie-0-1 $(readlink /proc/1/ns/net)'],
+    ])('in a network that is %s gets back the resolv.conf that it shares with this one', async (_, network) => {
+      const found = await recovered(
+        FILE,
+        `sed -i '1s|"network":"[^"]*"|"network":"'"${network}"'"|' /var/lib/sallyport/journal/*.jsonl`,
+      );
+      expect(found.resolvConf).toBe('regular file 640 7 8\nnameserver 192.0.2.1\nsearch home.example\n');
+      expect(found.changes).toEqual([
+        { result: 'restored', text: 'took the name servers of tun0 out of /etc/resolv.conf' },
+      ]);
+    });
+
     it('that is a server leaves nothing after the recovery', async () => {
       const { server: namespace } = lab().net;
       const before = await hostState(namespace);

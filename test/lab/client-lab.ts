@@ -214,6 +214,16 @@ export class ClientLab {
     return this.states.filter(({ phase }) => phase === 'connected').length;
   }
 
+  /** Scripts that begin from now on run until they are let end; what is given back ends the one that began last. */
+  hangScripts(): () => void {
+    let finish = (): void => {};
+    this.script = () =>
+      new Promise((resolve) => {
+        finish = () => resolve(SUCCESS);
+      });
+    return () => finish();
+  }
+
   signal(name: SignalName): void {
     this.client.signal(name);
   }
