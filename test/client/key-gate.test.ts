@@ -62,7 +62,7 @@ describe('a key that the first packet of an equal end brings', () => {
 
   it('that does not open is refused in the words of OpenVPN', () => {
     const made = gate([], { problem: 'client key authentication error' });
-    made.pass();
+    expect(made.pass()).toBeUndefined();
     expect(made.through).toEqual([]);
     expect(made.log).toEqual([
       'tls_crypt_v2_unwrap_client_key: client key authentication error',
@@ -79,7 +79,7 @@ describe('a key that the first packet of an equal end brings', () => {
   ])('under tls-crypt-v2-max-age, %s', (_title, metadata, problem) => {
     const { key, clientKey } = keyOf(metadata);
     const made = gate(['tls-crypt-v2-max-age 3'], key);
-    made.pass();
+    expect(made.pass()).toBeUndefined();
     expect(made.through).toEqual(problem === undefined ? [clientKey] : []);
     expect(made.log).toEqual(problem === undefined ? [] : [problem, NO_KEY]);
     expect(clientKey[0], 'what is refused is wiped').toBe(problem === undefined ? 7 : 0);
