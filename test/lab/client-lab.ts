@@ -130,6 +130,7 @@ export class ClientLab {
         scripts: host.scripts,
         material: {
           wrapOf: () => this.wrap,
+          broughtKey: () => undefined,
           tls: this.#tls,
           peerInfo: {
             version: '2.7.0',
