@@ -29,8 +29,10 @@ export default defineConfig({
       {
         test: {
           name: 'interop',
-          setupFiles: ['test/lab/end-with-runner.ts', 'test/lab/count-peers.ts'],
+          setupFiles: ['test/lab/end-with-runner.ts', 'test/lab/count-peers.ts', 'test/lab/what-they-said.ts'],
           include: ['test/interop/**/*.test.ts'],
+          // Real programs on a loaded machine: a case has a second try, which scripts/test-summary.mjs counts and bounds.
+          retry: 1,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

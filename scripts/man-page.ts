@@ -2,7 +2,7 @@
 
 import type { OptionRow } from '../src/config/option-row.ts';
 import { OPTION_GROUPS } from '../src/config/option-table.ts';
-import { deprecationOf, STATUS_WORDS, whyOf } from '../src/config/option-words.ts';
+import { deprecationOf, placeOf, STATUS_WORDS, whyOf } from '../src/config/option-words.ts';
 import { OPENVPN_VERSION, SALLYPORT_VERSION } from '../src/version.ts';
 
 /** When the sentences around the options were last written. */
@@ -42,6 +42,7 @@ export function manPage(): string {
 function entry(row: OptionRow): readonly string[] {
   const name = `\\-\\-${roff(row.name)}`;
   const more = [
+    placeOf(row),
     row.default === undefined ? '' : `Default: ${row.default}.`,
     row.status.kind === 'works' ? '' : `${capital(STATUS_WORDS[row.status.kind])}: ${whyOf(row)}`,
     deprecationOf(row),

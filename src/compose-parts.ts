@@ -1,5 +1,7 @@
 // What the composition roots of clients and servers have in common.
 
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
@@ -23,6 +25,7 @@ import type { PasswordPlugin } from './server/ports.ts';
 import { Host, type HostPorts } from './tunnel/host.ts';
 import type { CertificateFiles, DevicePort, DownRootPort, NetworkPort } from './tunnel/ports.ts';
 import type { PrivilegePort } from './tunnel/privileges.ts';
+import { workerCount } from './worker-count.ts';
 
 /** What clients and servers get from the program that runs them. */
 export interface Surroundings {
@@ -44,22 +47,34 @@ export interface Surroundings {
   readonly handed?: HandedDevice | undefined;
 }
 
-/** The worker starts at once, beside everything else; who listens to it is known later. */
-export function startPlane(options: {
-  readonly workerUrl: URL;
-  readonly worker?: Worker | undefined;
-  readonly peerSlots?: number;
+export interface StartedPlane {
+  /** How many threads move packets. */
   readonly workers: number;
-  readonly measure: boolean;
-  readonly device?: PacketDevice | undefined;
-}): {
   listenedBy(listener: PlaneListener): WorkerPlane;
   close(): Promise<void>;
-} {
+}
+
+/**
+ * The workers start at once, beside everything else; who listens to them is known later. `peerSlots`: how many peers can live
+ * at once; a client's few when absent.
+ */
+export function startPlane(
+  config: Config,
+  { workerUrl, worker, device, log }: Pick<Surroundings, 'workerUrl' | 'worker' | 'device' | 'log'>,
+  peerSlots?: number,
+): StartedPlane {
+  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory: device !== undefined });
+  if (note !== undefined) log(Level.info, note);
   let listener: PlaneListener = () => {};
-  const plane = createWorkerPlane({ ...options, listener: (event) => listener(event) });
-  if (options.device !== undefined) attachDevices(plane, options.device);
+  const plane = createWorkerPlane({
+    ...{ workerUrl, worker, workers },
+    measure: config.process.measureDataPath,
+    ...(peerSlots === undefined ? {} : { peerSlots }),
+    listener: (event) => listener(event),
+  });
+  if (device !== undefined) attachDevices(plane, device);
   return {
+    workers,
     listenedBy(known) {
       listener = known;
       return plane;
@@ -151,6 +166,7 @@ export const composeHost = (
     log,
     pid: process.pid,
     startUnixSeconds: Math.floor(Date.now() / 1000),
+    unique: randomBytes(8).toString('hex'),
     configFile,
   });
 

@@ -1,7 +1,7 @@
 // The composition root of a client on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
-import { availableParallelism, release } from 'node:os';
+import { release } from 'node:os';
 import { resolve } from 'node:path';
 import { Client, type ClientEnd, type ClientObserver } from './client/client.ts';
 import type { ChallengePort, CredentialsPort, Steering } from './client/ports.ts';
@@ -40,7 +40,6 @@ import { recoverBeforeStart } from './recover.ts';
 import type { ScriptEnvironment } from './tunnel/environment.ts';
 import type { JournalEntry } from './tunnel/journal.ts';
 import { OPENVPN_VERSION } from './version.ts';
-import { workerCount } from './worker-count.ts';
 
 export interface ComposeOptions extends Surroundings {
   /** Asks for what the profile's own file or block does not give. */
@@ -68,14 +67,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
   const pathOf = (path: string): string => resolve(directory, path);
   const readText = (source: Source): string => readSource(source, directory);
   prepareProcess(config);
-  const inMemory = options.device !== undefined;
-  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
-  if (note !== undefined) log(Level.info, note);
-  const plane = startPlane({
-    ...options,
-    workers,
-    measure: config.process.measureDataPath,
-  });
+  const plane = startPlane(config, options);
   let plugins: Plugins | undefined;
   const { close: closeDns, ...dns } =
     options.device === undefined && options.handed === undefined
@@ -138,7 +130,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
             streams: createStreamPort(),
             crypto: createNodeCrypto(),
             host: handed === undefined ? host : hostOfHanded(host, handed),
-            scripts: host,
+            scripts: host.scripts,
             material,
             credentials: {
               read: (source, kind) =>

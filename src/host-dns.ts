@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto';
 import type { Config } from './config/config.ts';
 import { createHostDns } from './dns/host-dns.ts';
-import type { DnsBus } from './dns/ports.ts';
+import type { DnsBus, DnsPlatform } from './dns/ports.ts';
 import { lockFolder } from './linux/folder-lock.ts';
 import { startDnsHelper } from './linux/helpers.ts';
 import { hostFiles } from './node/host-files.ts';
-import { runSmallProgram } from './node/small-programs.ts';
+import { runSmallProgram, smallProgramEnded } from './node/small-programs.ts';
 import type { DnsBackendName, DnsPort } from './tunnel/dns-port.ts';
 import type { HostPorts } from './tunnel/host.ts';
 import { HostError } from './tunnel/ports.ts';
@@ -18,8 +18,32 @@ const LOCKED = '/run/sallyport';
 const BUS_MS = 3_000;
 const LOCK_MS = 5_000;
 
+/** This host. */
+export const hostPlatform: DnsPlatform = {
+  files: hostFiles,
+  openBus: openSystemBus,
+  run: runSmallProgram,
+  ended: smallProgramEnded,
+  deviceIndex(device) {
+    const text = device.includes('/') ? undefined : hostFiles.read(`/sys/class/net/${device}/ifindex`);
+    return text === undefined ? undefined : Number(text);
+  },
+  hangUp(pid) {
+    try {
+      process.kill(pid, 'SIGHUP');
+    } catch (error) {
+      throw new HostError((error as NodeJS.ErrnoException).code ?? 'EIO', `SIGHUP to ${pid}: ${String(error)}`);
+    }
+  },
+  async lock() {
+    hostFiles.makeFolder(LOCKED);
+    return lockFolder(LOCKED, LOCK_MS);
+  },
+  hash: sha256,
+};
+
 /** What sets name servers on this host, and undoes what any process of ours has set. */
-export const systemDns = (backend: DnsBackendName | 'auto'): DnsPort =>
+export const systemDns = (backend: DnsBackendName | 'auto', platform: DnsPlatform = hostPlatform): DnsPort =>
   createHostDns({
     backend,
     resolvConf: RESOLV_CONF,
@@ -28,27 +52,7 @@ export const systemDns = (backend: DnsBackendName | 'auto'): DnsPort =>
       decode: (text) => Buffer.from(text, 'base64').toString('utf8'),
       hash: sha256,
     },
-    platform: {
-      files: hostFiles,
-      openBus: openSystemBus,
-      run: runSmallProgram,
-      deviceIndex(device) {
-        const text = device.includes('/') ? undefined : hostFiles.read(`/sys/class/net/${device}/ifindex`);
-        return text === undefined ? undefined : Number(text);
-      },
-      hangUp(pid) {
-        try {
-          process.kill(pid, 'SIGHUP');
-        } catch (error) {
-          throw new HostError((error as NodeJS.ErrnoException).code ?? 'EIO', `SIGHUP to ${pid}: ${String(error)}`);
-        }
-      },
-      async lock() {
-        hostFiles.makeFolder(LOCKED);
-        return lockFolder(LOCKED, LOCK_MS);
-      },
-      hash: sha256,
-    },
+    platform,
   });
 
 /** What a client's host sets name servers with. Nothing is started before it is used. */
@@ -98,4 +102,6 @@ async function openSystemBus(): Promise<DnsBus> {
   return openBus(SYSTEM_BUS, { timeoutMs: BUS_MS, onLost() {} });
 }
 
-const sha256 = (text: string): string => createHash('sha256').update(text, 'latin1').digest('hex');
+function sha256(text: string): string {
+  return createHash('sha256').update(text, 'latin1').digest('hex');
+}

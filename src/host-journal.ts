@@ -40,7 +40,12 @@ export function createHostJournal(options: {
     const identity = processIdentity();
     header = writeHeader({ ...identity, profile });
     const opened = spare.pop() ?? createJournalFile(folder, identity);
-    opened.append(header, true);
+    try {
+      opened.append(header, true);
+    } catch (error) {
+      opened.remove();
+      throw error;
+    }
     return opened;
   }
 

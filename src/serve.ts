@@ -1,7 +1,6 @@
 // The composition root of a server on Linux and Node: the rooms joined with their adapters. The command and the library
 // both go through it.
 
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import {
   certificateFiles,
@@ -41,7 +40,6 @@ import { Server, type ServerEnd, type ServerObserver } from './server/server.ts'
 import { loadServerWraps } from './server/wraps.ts';
 import { SALLYPORT_VERSION } from './version.ts';
 import { AUTH_TOKEN_KEY_BYTES, parseAuthTokenKey } from './wire/auth-token-key.ts';
-import { workerCount } from './worker-count.ts';
 
 export interface ServeOptions extends Surroundings {
   readonly hooks?: ServerHooks | undefined;
@@ -79,15 +77,8 @@ export async function composeServer(config: Config, options: ServeOptions): Prom
   const { log, directory } = options;
   prepareProcess(config);
   const mostClients = Math.max(server.maxClients, LEAST_PEERS);
-  const inMemory = options.device !== undefined;
-  const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory });
-  if (note !== undefined) log(Level.info, note);
-  const plane = startPlane({
-    ...options,
-    workers,
-    measure: config.process.measureDataPath,
-    peerSlots: mostClients + SPARE_PEERS,
-  });
+  const plane = startPlane(config, options, mostClients + SPARE_PEERS);
+  const { workers } = plane;
   let plugins: Plugins | undefined;
   try {
     const crypto = createNodeCrypto();

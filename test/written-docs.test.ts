@@ -10,7 +10,7 @@ import { writtenDocs } from '../scripts/write-docs.ts';
 import { checkProfile } from '../src/config/check.ts';
 import type { OptionRow } from '../src/config/option-row.ts';
 import { OPTIONS } from '../src/config/option-table.ts';
-import { deprecationOf, STATUS_WORDS, sentence, whyOf } from '../src/config/option-words.ts';
+import { deprecationOf, placeOf, STATUS_WORDS, sentence, whyOf } from '../src/config/option-words.ts';
 import { usageText } from '../src/config/usage.ts';
 import { SALLYPORT_VERSION } from '../src/version.ts';
 
@@ -97,6 +97,8 @@ describe('the man page', () => {
         !page.includes(row.help) ||
         !usage.includes(row.help) ||
         !usage.includes(deprecationOf(row)) ||
+        !usage.includes(placeOf(row)) ||
+        !page.includes(plain(placeOf(row))) ||
         !plain(cells.get(row.name)?.[2] ?? '').includes(row.help) ||
         (row.default !== undefined && !page.includes(`Default: ${row.default}.`)) ||
         !page.includes(plain(whyOf(row))) ||

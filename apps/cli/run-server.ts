@@ -29,6 +29,7 @@ export async function runServer(setting: RunSetting): Promise<Running> {
       management?.tunnelUp(config.tunnel.ifconfig?.local);
       service.status('Initialization Sequence Completed');
     },
+    leaves: () => management?.core.say('>NOTIFY:info,remote-exit,EXIT'),
     connected: (info) => commands?.established(info.id, server.environmentOf(info.id) ?? {}),
   });
 

@@ -13,15 +13,16 @@ export function printUsage(): number {
 /** What `help` says, and a lone `sallyport`: the commands, without the options, which are some hundreds of lines. */
 export function printCommands(): void {
   process.stdout.write(`${commands()}
-sallyport help COMMAND says more of one; sallyport --help lists every option of a profile.
+sallyport --help lists every option of a profile.
 `);
 }
 
 const commands = (): string => `Usage:
-  sallyport --config FILE [--option value …]   connect, as openvpn does
-  sallyport FILE                               the same
-  sallyport check FILE… [--json]               what in profiles is unknown, ignored, deprecated or unsafe
-  sallyport pki COMMAND                        keys and certificates: a small authority in a folder
-  sallyport server init                        a server's configuration for this host
-${commandLines()}  sallyport --version
+  sallyport --config FILE [--option value …]   Connects, as openvpn does.
+  sallyport FILE                               The same.
+  sallyport check FILE… [--json]               Says what in profiles is unknown, ignored, deprecated or unsafe.
+  sallyport pki COMMAND                        Makes keys and certificates: a small authority in a folder.
+  sallyport server init                        Writes a server's configuration for this host.
+${commandLines()}  sallyport help COMMAND                       Says more of one of these.
+  sallyport --version                          Shows the version.
 `;

@@ -1,6 +1,6 @@
 // The other end of the control socket: what the commands ask of a tunnel that runs.
 
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { startTimeOf } from '../../src/command.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
@@ -12,7 +12,8 @@ const MAX_ANSWER_BYTES = 4 << 20;
 
 /** What is known of a tunnel by name. `killed`: its process went without a word. */
 export type Presence =
-  | { readonly kind: 'up' }
+  /** `profile`: the file that it was started from, as the tunnel says. */
+  | { readonly kind: 'up'; readonly profile: string | undefined }
   | { readonly kind: 'killed'; readonly pid: number }
   | { readonly kind: 'none' };
 
@@ -29,8 +30,9 @@ export function knownTunnels({ runtime }: Places): readonly string[] {
 /** Whether it runs. Throws where its socket may not be used. */
 export async function presenceOf(places: Places, name: string): Promise<Presence> {
   try {
-    await ask(places, name, 'GET', '/status');
-    return { kind: 'up' };
+    const status = await ask(places, name, 'GET', '/status');
+    const { profile } = (status ?? {}) as { readonly profile?: unknown };
+    return { kind: 'up', profile: typeof profile === 'string' ? profile : undefined };
   } catch (error) {
     if (error instanceof CommandFailure) {
       if (error.exitCode !== ExitCode.notRunning) throw error;
@@ -40,6 +42,18 @@ export async function presenceOf(places: Places, name: string): Promise<Presence
   if (record === undefined) return { kind: 'none' };
   if (startTimeOf(record.pid) === record.startTime) return { kind: 'none' };
   return { kind: 'killed', pid: record.pid };
+}
+
+/** Whether the tunnel of a name was started from this file, and not from another one that has the same name elsewhere. */
+export const isOf = ({ profile }: { readonly profile: string | undefined }, path: string): boolean =>
+  profile === undefined || profile === path || realPath(profile) === realPath(path);
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** Removes what a dead process left in the runtime folder. */

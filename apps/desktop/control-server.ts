@@ -298,10 +298,15 @@ const answers = (path: string): Promise<boolean> =>
     socket.on('error', () => resolve(false));
   });
 
-function writeRecord({ record }: ControlOrder, value: object): void {
+function writeRecord({ record, socket }: ControlOrder, value: object): void {
   rmQuietly(`${record}.new`);
-  writeFileSync(`${record}.new`, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
-  renameSync(`${record}.new`, record);
+  try {
+    writeFileSync(`${record}.new`, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
+    renameSync(`${record}.new`, record);
+  } catch (error) {
+    for (const path of [`${record}.new`, socket]) rmQuietly(path);
+    throw error;
+  }
 }
 
 function rmQuietly(path: string): void {

@@ -1,7 +1,7 @@
 // What the files of a host's resolver say: nsswitch.conf, hosts, resolv.conf, dnsmasq's. Pure; a line that makes no sense is
 // passed over, as their readers do.
 
-import { parseAddress } from '../../src/look.ts';
+import { parseAddress, parseMadeFor, SERVER_LIMIT } from '../../src/look.ts';
 
 /** The sources of `hosts:` in their order; glibc's own order where there is none. */
 export function parseNsswitch(text: string | undefined): readonly string[] {
@@ -32,9 +32,6 @@ export interface ResolvConf {
   readonly madeFor: string | undefined;
 }
 
-/** glibc asks no more. */
-const SERVERS = 3;
-
 export function parseResolvConf(text: string): ResolvConf {
   const servers: string[] = [];
   let search: readonly string[] = [];
@@ -49,9 +46,9 @@ export function parseResolvConf(text: string): ResolvConf {
       if (stated !== undefined) ndots = Math.min(Number(stated.slice(6)), 15);
     }
   }
-  const madeFor = /^# Made by Sallyport for ([\w., -]{1,200})\. /.exec(text)?.[1];
   // Without any, the machine itself is asked.
-  return { servers: servers.length === 0 ? ['127.0.0.1'] : servers.slice(0, SERVERS), search, ndots, madeFor };
+  const asked = servers.length === 0 ? ['127.0.0.1'] : servers.slice(0, SERVER_LIMIT);
+  return { servers: asked, search, ndots, madeFor: parseMadeFor(text) };
 }
 
 export interface DnsmasqServer {

@@ -3,7 +3,14 @@
 
 import { hostname } from 'node:os';
 import { formatAddress } from '../../src/command.ts';
-import { DNSMASQ_STATE, hostFiles, type PolicyRule, type RouteLook } from '../../src/look.ts';
+import {
+  DNSMASQ_STATE,
+  dnsmasqProcesses,
+  dnsmasqSettings,
+  hostFiles,
+  type PolicyRule,
+  type RouteLook,
+} from '../../src/look.ts';
 import { ask, knownTunnels } from './control-client.ts';
 import { type DnsmasqServer, parseDnsmasq, parseHosts, parseNsswitch, parseResolvConf } from './explain-files.ts';
 import type { ResolvedScope, ResolverFacts } from './explain-name.ts';
@@ -170,17 +177,9 @@ function deviceNames(): ReadonlyMap<number, string> {
 
 /** The dnsmasq of this network that programs here may ask. */
 function readDnsmasq(resolvServers: readonly string[], uid: number): ResolverFacts['dnsmasq'] {
-  const here = hostFiles.linkTarget('/proc/self/ns/net');
-  for (const pid of hostFiles.names('/proc')) {
-    if (!/^\d+$/.test(pid) || hostFiles.read(`/proc/${pid}/comm`)?.trim() !== 'dnsmasq') continue;
+  for (const { pid, words } of dnsmasqProcesses(hostFiles)) {
     if (!isTrusted(hostFiles.read(`/proc/${pid}/status`) ?? '', uid)) continue;
-    // Of another user's process the namespace is not to be seen.
-    if ((hostFiles.linkTarget(`/proc/${pid}/ns/net`) ?? here) !== here) continue;
-    const command = hostFiles.read(`/proc/${pid}/cmdline`) ?? '';
-    // One that has ended, and waits to be noticed, has none.
-    if (command === '') continue;
-    const words = command.split('\0').slice(1).filter(Boolean);
-    const lines = settingsOf(words);
+    const lines = dnsmasqSettings(words, hostFiles);
     // It serves others than this machine (virtual machines have one).
     if (lines.some((line) => /^(--)?except-interface=lo$/.test(line.trim()))) continue;
     const { servers, noResolv, resolvFile, dbus } = parseDnsmasq(lines);
@@ -200,27 +199,6 @@ const FIRST_PERSON = 1000;
 export function isTrusted(status: string, uid: number): boolean {
   const owner = Number(/^Uid:\t(\d{1,10})\t/m.exec(status)?.[1] ?? Number.NaN);
   return owner < FIRST_PERSON || owner === NOBODY || owner === uid;
-}
-
-const lineList = (path: string): readonly string[] =>
-  path.startsWith('/') ? (hostFiles.read(path) ?? '').split('\n').map((line) => line.replace(/#.*$/, '')) : [];
-
-/** Words of the command line, then the lines of the files that it leads to. */
-function settingsOf(words: readonly string[]): readonly string[] {
-  const lines = [...words];
-  const stated = (list: readonly string[], name: string): readonly string[] =>
-    list.flatMap((line) => new RegExp(`^\\s*(?:--)?${name}\\s*=\\s*([^,\\s]+)`).exec(line)?.[1] ?? []);
-  const short = (letter: string): readonly string[] =>
-    words.flatMap((word, at) =>
-      word === letter ? (words[at + 1] ?? []) : word.startsWith(letter) ? word.slice(2) : [],
-    );
-  const files = [...stated(words, 'conf-file'), ...short('-C')];
-  for (const path of files.length > 0 ? files : ['/etc/dnsmasq.conf']) lines.push(...lineList(path));
-  for (const folder of [...stated(lines, 'conf-dir'), ...short('-7')]) {
-    for (const name of hostFiles.names(folder)) lines.push(...lineList(`${folder}/${name}`));
-  }
-  for (const path of stated(lines, 'servers-file')) lines.push(...lineList(path));
-  return lines;
 }
 
 function upstreamOf(path: string | undefined, resolvServers: readonly string[]): readonly DnsmasqServer[] {

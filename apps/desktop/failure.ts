@@ -18,10 +18,13 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 export class CommandFailure extends Error {
   readonly exitCode: ExitCode;
   readonly hint: string | undefined;
+  /** What is wrong beside the first, in its form: a line each. */
+  readonly others: readonly string[];
 
-  constructor(exitCode: ExitCode, message: string, hint?: string) {
+  constructor(exitCode: ExitCode, message: string, hint?: string, others: readonly string[] = []) {
     super(message);
     this.exitCode = exitCode;
     this.hint = hint;
+    this.others = others;
   }
 }

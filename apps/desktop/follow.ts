@@ -75,37 +75,51 @@ export async function follow(name: string, options: FollowOptions & Expectations
     process.removeListener('SIGINT', giveUp);
     process.removeListener('SIGTERM', giveUp);
   }
-  if (timeUp) {
-    const why = reason === null ? '' : `: ${cleanTerminalText(reason)}`;
-    await endTunnel(name, io);
-    if (given) throw new CommandFailure(ExitCode.unknown, `${name}: connecting was given up, and ended`);
-    throw new CommandFailure(
-      ExitCode.timeout,
-      `${name} was not up within ${options.waitSeconds} s${why}; it was ended`,
-      `${last?.server ? `The last server tried was ${cleanTerminalText(last.server)}. ` : ''}sallyport log ${name} has more; --wait SECONDS waits longer.`,
+  if (!timeUp) throw endFailure(name, end, io);
+  await endTunnel(name, io);
+  throw given
+    ? new CommandFailure(ExitCode.unknown, `${name}: connecting was given up, and ended`)
+    : timeFailure(name, options.waitSeconds, reason, last);
+}
+
+/** `reason`: why the last attempt failed; null where none did. */
+function timeFailure(
+  name: string,
+  waitSeconds: number,
+  reason: string | null,
+  last: TunnelStatus | undefined,
+): CommandFailure {
+  const why = reason === null ? '' : `: ${cleanTerminalText(reason)}`;
+  const tried = last?.server ? `The last server tried was ${cleanTerminalText(last.server)}. ` : '';
+  return new CommandFailure(
+    ExitCode.timeout,
+    `${name} was not up within ${waitSeconds} s${why}; it was ended`,
+    `${tried}sallyport log ${name} has more; --wait SECONDS waits longer.`,
+  );
+}
+
+/** The process in the background has ended by itself. `end`: its last word; undefined where it said none. */
+function endFailure(name: string, end: EndReport | undefined, io: CommandIo): CommandFailure {
+  if (end === undefined) {
+    return new CommandFailure(
+      ExitCode.activation,
+      `${name} ended without a word`,
+      `sallyport log ${name} has what it wrote.`,
     );
   }
-  if (end?.message) {
-    throw new CommandFailure(
+  if (end.message) {
+    return new CommandFailure(
       ExitCode.activation,
       `${name} could not connect: ${cleanTerminalText(end.message)}`,
       cleaned(end.hint),
     );
   }
-  if (end?.exitCode === 0) {
-    throw new CommandFailure(
-      ExitCode.activation,
-      `${name} was ended before it was up`,
-      'Somebody asked for that: sallyport down, or a signal.',
-    );
-  }
-  throw end === undefined
-    ? new CommandFailure(
-        ExitCode.activation,
-        `${name} ended without a word`,
-        `sallyport log ${name} has what it wrote.`,
-      )
-    : startFailure(name, io, undefined);
+  if (end.exitCode !== 0) return startFailure(name, io, undefined);
+  return new CommandFailure(
+    ExitCode.activation,
+    `${name} was ended before it was up`,
+    'Somebody asked for that: sallyport down, or a signal.',
+  );
 }
 
 /** A tunnel without its name servers looks as if it worked until a name is looked up. */

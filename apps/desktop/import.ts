@@ -1,14 +1,15 @@
 // `sallyport import`: a profile's bytes as they are, but that files it names come along as blocks.
 
 import { dirname, join, resolve } from 'node:path';
-import { cleanTerminalText, lexLine } from '../../src/command.ts';
-import { checkProfile, OPTIONS, quoteWord } from '../../src/config.ts';
+import { cleanTerminalText } from '../../src/command.ts';
+import { checkProfile } from '../../src/config.ts';
+import { bringFiles, utf8 } from './bring-files.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { type LineVerdict, lineVerdicts } from './line-verdicts.ts';
 import { type OwnedFile, readerAs, readOwnedFile } from './owner-rights.ts';
-import { nameOfFile } from './profile-name.ts';
-import { checkName, findProfile, makeImports, reasonOf, unreadable, writeWhole } from './profiles.ts';
+import { nameOfFile, nameOfWord } from './profile-name.ts';
+import { checkName, findProfile, makeImports, unreadable, writeWhole } from './profiles.ts';
 
 export async function importProfile(
   file: string,
@@ -16,7 +17,7 @@ export async function importProfile(
   io: CommandIo,
 ): Promise<number> {
   const source = resolve(io.directory, file);
-  const chosen = name ?? nameOfFile(file);
+  const chosen = name === undefined ? nameOfFile(file) : nameOfWord(name);
   checkName(chosen);
   const there = findProfile({ ...io.places, profiles: [io.places.imports] }, chosen);
   if (there !== undefined && !force) {
@@ -29,7 +30,6 @@ export async function importProfile(
   const { bytes, uid } = readSource(source);
   const folder = dirname(source);
   const readNamed = readerAs(uid, io.uid);
-  // Byte for byte: Latin-1 gives every byte a character and takes it back.
   const brought = bringFiles(bytes.toString('latin1'), source, (path) =>
     readNamed(resolve(folder, path)).toString('latin1'),
   );
@@ -74,74 +74,3 @@ export function verdictText({ line, text, verdict, notes }: LineVerdict): string
   const more = notes.map((note) => `${' '.repeat(21)}${cleanTerminalText(note)}\n`).join('');
   return `${String(line).padStart(4)} ${verdict.padEnd(15)} ${cleanTerminalText(text.slice(0, 200))}\n${more}`;
 }
-
-/** Options whose second word is no part of the file, and what it becomes. */
-const DIRECTION = 'tls-auth';
-/** Files that are read in binary: as a block they are base64. */
-const BINARY = new Set(['pkcs12']);
-/** What could stand as a block and is no key, certificate or login. */
-const NOT_BROUGHT = new Set(['connection', 'config']);
-
-/** The text with blocks in the place of lines that name files. Throws CommandFailure with line and file. */
-export function bringFiles(
-  text: string,
-  file: string,
-  read: (path: string) => string,
-): { readonly text: string; readonly files: readonly string[] } {
-  const files: string[] = [];
-  let block: string | undefined;
-  const out = text.split(/(?<=\n)/).map((raw, at) => {
-    const line = raw.replace(/\r?\n$/, '');
-    const trimmed = line.trim();
-    if (block !== undefined) {
-      if (trimmed.startsWith(`</${block}>`)) block = undefined;
-      return raw;
-    }
-    const opened = /^<([a-z0-9-]+)>$/.exec(trimmed)?.[1];
-    if (opened !== undefined) {
-      block = opened;
-      return raw;
-    }
-    const lexed = lexLine(utf8(trimmed), file);
-    // What is no line to the parser is kept, and the check says what is wrong with it.
-    const words = lexed.ok ? lexed.words : [];
-    const option = (words[0] ?? '').replace(/^--/, '');
-    const [, path, second] = words;
-    const row = OPTIONS.get(option);
-    if (path === undefined || path.startsWith('[') || row?.contexts.includes('inline') !== true) return raw;
-    if (NOT_BROUGHT.has(option) || second === 'dir' || row.side === 'server') return raw;
-    let content: string;
-    try {
-      content = read(path);
-    } catch (error) {
-      const reason = reasonOf(error);
-      throw new CommandFailure(
-        ExitCode.unknown,
-        `${file}:${at + 1}: ${option} names ${path}, which can't be read: ${reason}`,
-        reason.startsWith(IS_MISSING)
-          ? 'The profile is not whole without it: whoever gave it to you has the file. Put it where the line says.'
-          : 'Put a copy beside the profile that its owner may read, or make the profile yours.',
-      );
-    }
-    const body = BINARY.has(option) ? base64(content) : content.replaceAll('\r\n', '\n');
-    if (body.includes('\0') || body.split('\n').some((each) => each.trimStart().startsWith(`</${option}>`))) {
-      throw new CommandFailure(ExitCode.unknown, `${file}:${at + 1}: ${path} can't stand in a profile: it is not text`);
-    }
-    files.push(path);
-    const direction = option === DIRECTION && second !== undefined ? `key-direction ${quoteWord(second)}\n` : '';
-    return `${direction}<${option}>\n${body}${body.endsWith('\n') ? '' : '\n'}</${option}>\n`;
-  });
-  return { text: out.join(''), files };
-}
-
-/** In the system's words, of Node and of `cat`. */
-const IS_MISSING = 'No such file';
-
-const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
-
-const base64 = (latin1: string): string =>
-  `${(
-    Buffer.from(latin1, 'latin1')
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  ).join('\n')}\n`;

@@ -85,7 +85,10 @@ export async function runCommands(argv: readonly string[], io: CommandIo): Promi
     const known = error instanceof CommandFailure || error instanceof SallyportError;
     const system = (error as NodeJS.ErrnoException).syscall !== undefined;
     if (!(error instanceof Error) || !(known || system)) throw error;
-    io.complain(`sallyport ${cleanTerminalText(first)}: ${cleanTerminalText(error.message)}\n`);
+    const others = error instanceof CommandFailure ? error.others : [];
+    for (const message of [error.message, ...others]) {
+      io.complain(`sallyport ${cleanTerminalText(first)}: ${cleanTerminalText(message)}\n`);
+    }
     const hint = known ? error.hint : undefined;
     if (hint !== undefined) io.complain(`  ${cleanTerminalText(hint)}\n`);
     return error instanceof CommandFailure ? error.exitCode : ExitCode.unknown;

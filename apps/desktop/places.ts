@@ -1,6 +1,6 @@
 // Where profiles, control sockets and logs are. SALLYPORT_PROFILES and SALLYPORT_RUNTIME put them elsewhere (tests).
 
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, type StatsFs, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailure, ExitCode } from './failure.ts';
 
@@ -41,13 +41,33 @@ export const socketPath = ({ runtime }: Places, name: string): string => {
 export const logPath = ({ runtime }: Places, name: string): string => join(runtime, `${name}.log`);
 export const recordPath = ({ runtime }: Places, name: string): string => join(runtime, `${name}.json`);
 
-/** Makes the runtime folder, or looks whether nobody else can write in the one that is there. */
+/** A record and the beginning of a log, and their files and a socket. */
+const ROOM = { bytes: 0x4000, files: 4 };
+
+/** Makes the runtime folder, or looks whether nobody else can write in the one that is there, and whether there is room in it. */
 export function makeRuntime({ runtime }: Places, uid: number): void {
-  mkdirSync(runtime, { recursive: true, mode: 0o711 });
+  try {
+    mkdirSync(runtime, { recursive: true, mode: 0o711 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw noRoom(runtime);
+    throw error;
+  }
+  if (!hasRoom(statfsSync(runtime))) throw noRoom(runtime);
   const problem = runtimeProblem(lstatSync(runtime), uid);
   if (problem !== undefined)
     throw new CommandFailure(ExitCode.unknown, `${runtime} ${problem}`, 'Remove it, and try again.');
 }
+
+/** File systems that count no blocks, or no files, have no limit of them. */
+export const hasRoom = ({ blocks, bavail, bsize, files, ffree }: StatsFs): boolean =>
+  (blocks === 0 || bavail * bsize >= ROOM.bytes) && (files === 0 || ffree >= ROOM.files);
+
+const noRoom = (runtime: string): CommandFailure =>
+  new CommandFailure(
+    ExitCode.unknown,
+    `there is no room left in ${runtime} for the socket and the log of a tunnel`,
+    `Make some there (df ${runtime}; df -i ${runtime}), and try again.`,
+  );
 
 /** Why a folder can't be trusted with sockets; undefined when it can. */
 export function runtimeProblem(

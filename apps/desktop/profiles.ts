@@ -20,7 +20,7 @@ import { MAX_PROFILE_BYTES, readBoundedFile } from '../../src/command.ts';
 import { sentenceOf } from '../cli/named-files.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { Places } from './places.ts';
-import { nameProblem } from './profile-name.ts';
+import { nameOfWord, nameProblem } from './profile-name.ts';
 
 export interface StoredProfile {
   readonly name: string;
@@ -44,7 +44,8 @@ export function listProfiles({ profiles }: Places): readonly StoredProfile[] {
 }
 
 /** By name; undefined when there is none. Throws for what can't be a name. */
-export function findProfile(places: Places, name: string): StoredProfile | undefined {
+export function findProfile(places: Places, word: string): StoredProfile | undefined {
+  const name = nameOfWord(word);
   checkName(name);
   for (const folder of places.profiles) {
     for (const ending of ENDINGS) {

@@ -4,32 +4,45 @@ import { rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { cleanTerminalText } from '../../src/command.ts';
 import { checkProfile } from '../../src/config.ts';
-import { knownTunnels, presenceOf } from './control-client.ts';
+import { isOf, knownTunnels, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { verdictText } from './import.ts';
 import type { CommandIo } from './io.ts';
 import { lineVerdicts } from './line-verdicts.ts';
-import { listProfiles, needProfile, readProfile, reasonOf, writeWhole } from './profiles.ts';
+import { listProfiles, needProfile, readProfile, reasonOf, type StoredProfile, writeWhole } from './profiles.ts';
 
 export async function list(json: boolean, io: CommandIo): Promise<number> {
   const stored = listProfiles(io.places);
-  const running = new Set<string>();
+  const running = new Map<string, { readonly profile: string | undefined }>();
   for (const name of knownTunnels(io.places)) {
     // A tunnel of another user is nobody's business here.
     const presence = await presenceOf(io.places, name).catch(() => undefined);
-    if (presence?.kind === 'up') running.add(name);
+    if (presence?.kind === 'up') running.set(name, presence);
   }
-  const others = [...running].filter((name) => !stored.some((each) => each.name === name));
+  // A file elsewhere has its tunnel under the file's name, which a kept profile may have, too.
+  const isUp = ({ name, path }: StoredProfile): boolean => {
+    const tunnel = running.get(name);
+    return tunnel !== undefined && isOf(tunnel, path);
+  };
+  const others = [...running].filter(([name]) => !stored.some((each) => each.name === name && isUp(each)));
   const rows = [
-    ...stored.map(({ name, path }) => ({ name, up: running.has(name), profile: path as string | null })),
-    ...others.map((name) => ({ name, up: true, profile: null })),
+    ...stored.map((each) => ({ name: each.name, up: isUp(each), profile: each.path as string | null, from: '' })),
+    ...others.map(([name, { profile }]) => ({ name, up: true, profile: null, from: profile ?? '' })),
   ];
-  if (json) io.write(`${JSON.stringify(rows, undefined, 2)}\n`);
+  if (json)
+    io.write(
+      `${JSON.stringify(
+        rows.map(({ from: _, ...row }) => row),
+        undefined,
+        2,
+      )}\n`,
+    );
   else if (rows.length === 0) io.write('There is no profile yet; sallyport import FILE adds one.\n');
   else {
     const width = Math.max(...rows.map(({ name }) => name.length));
-    for (const { name, up, profile } of rows) {
-      io.write(`${name.padEnd(width)}  ${up ? 'up  ' : 'down'}  ${cleanTerminalText(profile ?? '(not kept)')}\n`);
+    for (const { name, up, profile, from } of rows) {
+      const where = profile ?? `(not kept) ${from}`.trim();
+      io.write(`${name.padEnd(width)}  ${up ? 'up  ' : 'down'}  ${cleanTerminalText(where)}\n`);
     }
   }
   return ExitCode.ok;
@@ -47,9 +60,10 @@ export function show(name: string, io: CommandIo): number {
   return ExitCode.ok;
 }
 
-export async function remove(name: string, io: CommandIo): Promise<number> {
-  const { path } = needProfile(io.places, name);
-  if (knownTunnels(io.places).includes(name) && (await presenceOf(io.places, name)).kind === 'up') {
+export async function remove(word: string, io: CommandIo): Promise<number> {
+  const { name, path } = needProfile(io.places, word);
+  const presence = knownTunnels(io.places).includes(name) ? await presenceOf(io.places, name) : undefined;
+  if (presence?.kind === 'up' && isOf(presence, path)) {
     throw new CommandFailure(ExitCode.deletion, `${name} is up`, `First: sallyport down ${name}`);
   }
   try {

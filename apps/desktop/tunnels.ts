@@ -6,6 +6,7 @@ import { ask, jsonLines, knownTunnels, linesOf, open, presenceOf } from './contr
 import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { logPath } from './places.ts';
+import { nameOfWord } from './profile-name.ts';
 import { checkName, findProfile, needProfile } from './profiles.ts';
 import { recover } from './recover.ts';
 import { forgetGone } from './start-lock.ts';
@@ -13,8 +14,9 @@ import { statusLines, type TunnelStatus } from './status-model.ts';
 import { endTunnel } from './tunnel-end.ts';
 
 /** The tunnel that is meant: the named one, or the only one. `hint`: what there is where none is up. */
-function chosen(name: string | undefined, io: CommandIo, hint?: string): string {
-  if (name !== undefined) {
+function chosen(word: string | undefined, io: CommandIo, hint?: string): string {
+  if (word !== undefined) {
+    const name = nameOfWord(word);
     checkName(name);
     if (!knownTunnels(io.places).includes(name)) {
       if (findProfile(io.places, name) === undefined) needProfile(io.places, name);
@@ -136,7 +138,8 @@ async function watchStatus(name: string, json: boolean, io: CommandIo): Promise<
 }
 
 export async function log(word: string | undefined, follow: boolean, io: CommandIo): Promise<number> {
-  const name = word ?? chosen(undefined, io, 'sallyport log NAME shows the log of its last run.');
+  const name =
+    word === undefined ? chosen(undefined, io, 'sallyport log NAME shows the log of its last run.') : nameOfWord(word);
   checkName(name);
   const show = (line: string): void => io.write(`${cleanTerminalText(line)}\n`);
   const response = await open(io.places, name, 'GET', follow ? '/log?follow=1' : '/log').catch((error: unknown) => {

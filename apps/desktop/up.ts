@@ -5,7 +5,7 @@ import { type Config, cleanTerminalText, type DaemonStart, dnsSetter, hasNetAdmi
 import { secretsForDaemon } from '../cli/credentials.ts';
 import { argumentsFor, type BackgroundOptions, startInBackground } from './background.ts';
 import { checkTrust, chooseProfile, fileOf, readClientConfig } from './chosen-profile.ts';
-import { forget, presenceOf } from './control-client.ts';
+import { forget, isOf, presenceOf } from './control-client.ts';
 import { CommandFailure, ExitCode } from './failure.ts';
 import { type FollowOptions, follow } from './follow.ts';
 import type { CommandIo } from './io.ts';
@@ -37,7 +37,7 @@ async function startAlone(profile: StoredProfile, options: BackgroundOptions, io
   const { name, path } = profile;
   const lock = await lockStart(name, io.places);
   try {
-    await refuseSecond(name, io);
+    await refuseSecond(profile, io);
     forget(io.places, name);
     process.chdir(dirname(path));
     const args = argumentsFor(fileOf(profile), options);
@@ -50,12 +50,16 @@ async function startAlone(profile: StoredProfile, options: BackgroundOptions, io
   }
 }
 
-async function refuseSecond(name: string, { places }: CommandIo): Promise<void> {
-  if ((await presenceOf(places, name)).kind !== 'up') return;
+async function refuseSecond({ name, path }: StoredProfile, { places }: CommandIo): Promise<void> {
+  const presence = await presenceOf(places, name);
+  if (presence.kind !== 'up') return;
+  const other = isOf(presence, path) ? '' : `, from ${presence.profile}`;
   throw new CommandFailure(
     ExitCode.activation,
-    `${name} is up already`,
-    `sallyport status ${name} has more; sallyport down ${name} ends it.`,
+    `${name} is up already${other}`,
+    other === ''
+      ? `sallyport status ${name} has more; sallyport down ${name} ends it.`
+      : `Two tunnels can't have one name: end it with sallyport down ${name}, or rename a file.`,
   );
 }
 

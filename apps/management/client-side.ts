@@ -75,13 +75,12 @@ export function clientObserver(core: ManagementCore, environment: () => Readonly
       core.say(`>PASSWORD:Verification Failed: 'Auth'${reason === '' ? '' : ` ['${reason}']`}`);
     },
     authToken: (token: string): void => core.say(`>PASSWORD:Auth-Token:${token}`),
-    signalled({ name, text }: ClientSignal): void {
+    signalled({ name, text, told }: ClientSignal): void {
       if (up) upDown(core, 'DOWN', environment());
       up = false;
       core.forgetRelease();
-      // The server has told that it ends this: its exit notice, or RESTART and HALT.
-      if (text === 'remote-exit') core.say('>NOTIFY:info,remote-exit,EXIT');
-      else if (/^server-pushed-/.test(text)) core.say(`>NOTIFY:info,${text},`);
+      // The other end has said that it ends this: EXIT, RESTART or HALT.
+      if (told !== undefined) core.say(`>NOTIFY:info,${text},${told}`);
       const restarts = name === 'SIGUSR1' || name === 'SIGHUP';
       const said = text === '' && core.heldToTheEnd ? 'init_instance' : text;
       if (text !== FATAL) core.state(restarts ? 'RECONNECTING' : 'EXITING', said === '' ? name : said);
@@ -113,11 +112,8 @@ export function managedCredentials(
       : ` SC:${(staticChallenge.echo ? 1 : 0) | (staticChallenge.format === 'concat' ? 2 : 0)},${staticChallenge.text}`;
   return {
     answersChallenges: true,
-    async ask({ username }, signal, kind) {
-      if (username !== undefined && !(kind === 'Auth' && usernameOnly)) {
-        const given = await core.ask('password', kind, '', signal);
-        return { username, password: given.password };
-      }
+    // Where a file has the name alone both are asked for, as the C program does: management clients know no other question.
+    ask(_known, signal, kind) {
       const isAuth = kind === 'Auth';
       const mode = isAuth && usernameOnly ? 'username' : 'user-pass';
       return core.ask(mode, kind, isAuth && mode === 'user-pass' ? challenge : '', signal);

@@ -77,10 +77,7 @@ async function compose(order: Extract<ToClient, { type: 'start' }>, config: Conf
           return passphrase;
         },
         credentials: {
-          async ask(_known, signal, of) {
-            if (of === 'SOCKS Proxy') throw noAnswer();
-            return answered({ kind: 'login', of }, signal);
-          },
+          ask: (_known, signal, of) => answered({ kind: 'login', of }, signal),
         },
         challenges: {
           respond: ({ text, echo, responseRequired }: Challenge, signal) => {

@@ -80,7 +80,7 @@ export const DATA_KEYS: readonly DataKey[] = [
   part('crl-verify-file', file, 'crl-verify'),
   part('crl-verify-dir', text, 'crl-verify DIRECTORY dir; not for a connection that is private to users'),
   part('username', text, 'the user name'),
-  part('http-proxy-username', text, 'the user name at the HTTP proxy'),
+  part('http-proxy-username', text, 'the user name at the proxy'),
   part('proxy-type', word('http', 'socks'), 'http-proxy or socks-proxy'),
   part('proxy-server', text, 'its host'),
   part('proxy-port', number(1, 65_535), 'its port; 8080 or 1080'),
@@ -154,8 +154,10 @@ export const DATA_KEYS: readonly DataKey[] = [
 export const SECRET_KEYS: readonly { readonly name: string; readonly becomes: string }[] = [
   { name: 'password', becomes: 'the password' },
   { name: 'cert-pass', becomes: 'the passphrase of the private key' },
-  { name: 'http-proxy-password', becomes: 'the password at the HTTP proxy' },
+  { name: 'http-proxy-password', becomes: 'the password at the proxy' },
   { name: 'challenge-response', becomes: 'the answer to a challenge' },
+  { name: 'username', becomes: 'the user name that was entered where the connection has none' },
+  { name: 'http-proxy-username', becomes: 'the same at the proxy' },
   { name: 'no-secret', becomes: 'nothing: a dialog says that it had nothing to ask' },
 ];
 

@@ -57,8 +57,8 @@ export class ServiceMachine {
   #told: string | undefined;
   #lastProblem: ClientProblem | undefined;
   #finalInARow = 0;
-  /** Kinds of questions that somebody was asked. */
-  readonly #asked = new Set<Question['kind']>();
+  /** What somebody was asked for. */
+  readonly #asked = new Set<string>();
   #idleAtMs: number | undefined;
   #connectByMs: number | undefined;
 
@@ -122,12 +122,12 @@ export class ServiceMachine {
     this.#pending = undefined;
     store.take(secrets, username, pending.question);
     this.#waitFrom(nowMs);
-    this.#answerOrAsk(pending.id, pending.question);
+    this.#answerOrAsk(pending.id, pending.question, true);
   }
 
   /** The client wants to know. */
   handleQuestion(id: number, question: Question): void {
-    if (this.#isRunning) this.#answerOrAsk(id, question);
+    if (this.#isRunning) this.#answerOrAsk(id, question, false);
   }
 
   /** The client does not want to know any more. */
@@ -216,7 +216,7 @@ export class ServiceMachine {
     return this.#state === ServiceState.starting || this.#state === ServiceState.started;
   }
 
-  #answerOrAsk(id: number, question: Question): void {
+  #answerOrAsk(id: number, question: Question, wasAsked: boolean): void {
     const { secrets, interactive } = this.#start ?? {};
     if (secrets === undefined) return;
     const again = secrets.isRefusedAgain(question);
@@ -230,17 +230,27 @@ export class ServiceMachine {
       this.fail(Failure.loginFailed, { message, hint: 'Nobody can be asked for it now.' });
       return;
     }
-    if (again && this.#asked.has(question.kind)) {
+    const what = question.kind === 'login' ? question.of : question.kind;
+    if (again && this.#asked.has(what)) {
       const message = 'The login was refused, and whoever was asked again gave the same answer';
       this.fail(Failure.loginFailed, { message, hint: undefined });
       return;
     }
-    this.#asked.add(question.kind);
+    const request = secrets.request(question);
+    if (wasAsked && !again) {
+      // Who does not know of a name that is asked for would be asked for ever: nmcli knows of no user names.
+      const message = `What was asked for was not entered (${request.hints.join(', ')})`;
+      const nameless = request.hints.some((hint) => hint.endsWith('username'));
+      const hint = nameless ? 'A user name can be set in vpn.data of the connection.' : undefined;
+      this.fail(Failure.loginFailed, { message, hint });
+      return;
+    }
+    this.#asked.add(what);
     // From activated NetworkManager lets nobody be asked; from here it does.
     if (this.#state === ServiceState.started) this.#enter(ServiceState.starting);
     this.#pending = { id, question };
     this.#connectByMs = undefined;
-    this.#effects.push({ kind: 'secrets', request: secrets.request(question) });
+    this.#effects.push({ kind: 'secrets', request });
   }
 
   /** Whether what was seen tells more than that time is over. */

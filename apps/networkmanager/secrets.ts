@@ -24,30 +24,42 @@ export interface SecretsRequest {
 
 const MESSAGE_LIMIT = 1024;
 
+/** Whom a login is for: the server or the proxy before it. */
+interface Login {
+  /** The user name that the connection has, or who was entered where it has none. */
+  username: string | undefined;
+  readonly isStated: boolean;
+}
+
 /** The secrets of one connection attempt. */
 export class SecretStore {
-  readonly #settings: Pick<NmSettings, 'proxyUsername'>;
   readonly #hints: ChallengeHints;
-  #username: string | undefined;
+  readonly #server: Login;
+  readonly #proxy: Login;
   readonly #secrets = new Map<string, string>();
-  /** Values that were refused, by the name of their secret. */
+  /** Answers that were refused, by the name of their secret. */
   readonly #refused = new Map<string, string>();
-  #proxyAsked = false;
+  /** What the proxy was told last. */
+  #toldProxy: string | undefined;
+  /** The answer to a challenge that went along with the login, or came after it. */
+  #response: string | undefined;
+  /** A login and an answer that were refused together: either of them may have been right. */
+  #refusedTogether: { readonly login: string | undefined; readonly response: string } | undefined;
 
   constructor(
-    settings: Pick<NmSettings, 'username' | 'proxyUsername'>,
+    { username, proxyUsername }: Pick<NmSettings, 'username' | 'proxyUsername'>,
     secrets: ReadonlyMap<string, string>,
     hints: ChallengeHints = 'prefixed',
   ) {
-    this.#settings = settings;
     this.#hints = hints;
-    this.#username = settings.username;
+    this.#server = { username, isStated: username !== undefined };
+    this.#proxy = { username: proxyUsername, isStated: proxyUsername !== undefined };
     this.take(secrets, undefined, undefined);
   }
 
   /**
    * Takes what NetworkManager brings, as an answer to a question where there was one; a secret that is not among it is not
-   * known any more.
+   * known any more. `username`: who logs in to the server, as NetworkManager says it now.
    */
   take(secrets: ReadonlyMap<string, string>, username: string | undefined, question: Question | undefined): void {
     const before = this.#secrets.get('password');
@@ -65,32 +77,38 @@ export class SecretStore {
       const value = this.#secrets.get(name);
       if (value !== undefined) this.#secrets.set('challenge-response', value);
     }
-    this.#username = username ?? this.#username;
+    // Whoever enters a password that may have been right is taken at his word.
+    const another = question?.kind === 'login' && question.of === 'Auth' && this.#refusedTogether !== undefined;
+    if (another) this.#refused.delete('password');
+    this.#server.username = secrets.get('username') ?? username ?? this.#server.username;
+    if (!this.#proxy.isStated) this.#proxy.username = secrets.get('http-proxy-username') ?? this.#proxy.username;
   }
 
-  /** The answer, if all of it is known and none of it was refused. An answer to a challenge is used once. */
+  /** The answer, if all of it is known and it was not refused. An answer to a challenge is used once. */
   answer(question: Question): Answer | undefined {
     switch (question.kind) {
       case 'login': {
-        const proxy = question.of !== 'Auth';
         const name = secretOf(question);
-        const username = proxy ? this.#settings.proxyUsername : this.#username;
-        const password = this.#usable(name);
-        // Who is asked by the proxy a second time has refused what it was given.
-        if (proxy && this.#proxyAsked && password !== undefined) this.#refused.set(name, password);
-        if (proxy) this.#proxyAsked = true;
-        const given = this.#usable(name);
-        return username === undefined || given === undefined ? undefined : { username, password: given };
+        const proxy = question.of !== 'Auth';
+        // A proxy that wants to know again has refused what it was told.
+        if (proxy && this.#toldProxy !== undefined) this.#refused.set(name, this.#toldProxy);
+        const [{ username }, password] = [this.#loginOf(question), this.#secrets.get(name)];
+        if (username === undefined || password === undefined || this.isRefusedAgain(question)) return undefined;
+        if (proxy) this.#toldProxy = this.#told(question);
+        else this.#response = undefined;
+        return { username, password };
       }
       case 'passphrase': {
-        const passphrase = this.#usable('cert-pass');
-        return passphrase === undefined ? undefined : { passphrase };
+        const passphrase = this.#secrets.get('cert-pass');
+        return passphrase === undefined || this.isRefusedAgain(question) ? undefined : { passphrase };
       }
       case 'challenge': {
-        const response = this.#secrets.get('challenge-response');
+        const response = this.isRefusedAgain(question) ? undefined : this.#secrets.get('challenge-response');
         this.#secrets.delete('challenge-response');
         for (const name of CHALLENGE_HINTS) this.#secrets.delete(name);
-        return response === undefined ? undefined : { response };
+        if (response === undefined) return undefined;
+        this.#response = response;
+        return { response };
       }
       default:
         return question satisfies never;
@@ -99,40 +117,46 @@ export class SecretStore {
 
   /** What was answered to this question last was refused. */
   refuse(question: Exclude<Question, { kind: 'challenge' }>): void {
-    const name = secretOf(question);
-    const value = this.#secrets.get(name);
-    if (value !== undefined) this.#refused.set(name, value);
+    const told = this.#told(question);
+    if (told !== undefined) this.#refused.set(secretOf(question), told);
+    if (question.kind !== 'login' || question.of !== 'Auth') return;
+    const response = this.#response;
+    this.#refusedTogether = response === undefined ? undefined : { login: told, response };
   }
 
   /** What was answered is right, as it has turned out. */
   accept(): void {
     this.#refused.clear();
-    this.#proxyAsked = false;
+    this.#refusedTogether = undefined;
+    this.#toldProxy = undefined;
   }
 
-  /** Whether the very value that was refused has been brought again: nobody who was asked has another one. */
+  /** Whether the very answer that was refused has been brought again: nobody who was asked has another one. */
   isRefusedAgain(question: Question): boolean {
-    if (question.kind === 'challenge') return false;
-    const value = this.#secrets.get(secretOf(question));
-    return value !== undefined && value === this.#refused.get(secretOf(question));
+    if (question.kind === 'challenge') {
+      const { login, response } = this.#refusedTogether ?? {};
+      if (response === undefined || response !== this.#secrets.get('challenge-response')) return false;
+      return login === this.#told({ kind: 'login', of: 'Auth' });
+    }
+    const told = this.#told(question);
+    return told !== undefined && told === this.#refused.get(secretOf(question));
   }
 
   /** How NetworkManager is asked for what is missing. */
   request(question: Question): SecretsRequest {
     switch (question.kind) {
       case 'login': {
-        if (question.of !== 'Auth') {
-          const message =
-            this.#settings.proxyUsername === undefined
-              ? 'The proxy wants a user name and a password; the user name belongs into the connection.'
-              : 'The proxy wants a password.';
-          return { message, hints: ['http-proxy-password'] };
-        }
-        const again = this.#refused.has('password');
-        const needsName = this.#username === undefined;
+        const proxy = question.of !== 'Auth';
+        const name = secretOf(question);
+        const again = this.#refused.has(name);
+        const { username, isStated } = this.#loginOf(question);
+        const needsName = username === undefined || (again && !isStated);
         const what = needsName ? 'user name and password' : 'password';
-        const message = again ? `The server refused the ${what}. Enter it again.` : `The VPN server wants a ${what}.`;
-        return { message, hints: [...(needsName ? ['username'] : []), 'password'] };
+        const together = !proxy && this.#refusedTogether !== undefined;
+        const message = again
+          ? `The ${proxy ? 'proxy' : 'server'} refused the ${what}${together ? ' or the answer. Enter both' : '. Enter it'} again.`
+          : `The ${proxy ? 'proxy' : 'VPN server'} wants a ${what}.`;
+        return { message, hints: [...(needsName ? [proxy ? 'http-proxy-username' : 'username'] : []), name] };
       }
       case 'passphrase':
         return {
@@ -151,9 +175,15 @@ export class SecretStore {
     }
   }
 
-  #usable(name: string): string | undefined {
-    const value = this.#secrets.get(name);
-    return value === this.#refused.get(name) ? undefined : value;
+  #loginOf({ of }: Extract<Question, { kind: 'login' }>): Login {
+    return of === 'Auth' ? this.#server : this.#proxy;
+  }
+
+  /** The answer as far as it is known, to be compared: another user with the same password is another answer. */
+  #told(question: Exclude<Question, { kind: 'challenge' }>): string | undefined {
+    const secret = this.#secrets.get(secretOf(question));
+    if (secret === undefined || question.kind === 'passphrase') return secret;
+    return `${this.#loginOf(question).username ?? ''}\n${secret}`;
   }
 }
 

@@ -165,7 +165,9 @@ function readDevice(get: (key: string) => string | undefined): NmSettings['devic
 function proxyLines(get: (key: string) => string | undefined): readonly OptionLine[] {
   const [type, server, port] = [get('proxy-type'), get('proxy-server'), get('proxy-port')];
   if (type === undefined || server === undefined) return [];
-  if (type === 'socks') return [{ option: 'socks-proxy', words: [server, port ?? '1080'] }];
+  // Who has no user name there is not offered a login.
+  const login = get('http-proxy-username') === undefined ? [] : ['stdin'];
+  if (type === 'socks') return [{ option: 'socks-proxy', words: [server, port ?? '1080', ...login] }];
   return [{ option: 'http-proxy', words: [server, port ?? '8080', 'auto'] }];
 }
 

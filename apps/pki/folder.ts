@@ -167,7 +167,7 @@ export function removeCurrent(folder: PkiFolder, name: string): void {
   ]) {
     rmSync(folder.path(...parts), { force: true });
   }
-  for (const name_ of ['issued', 'private', 'reqs']) syncFolder(folder.path(name_));
+  for (const changed of ['issued', 'private', 'reqs']) syncFolder(folder.path(changed));
 }
 
 /** Writes a file so that a crash leaves the old content or the new. A symbolic link is followed, not replaced. */

@@ -17,6 +17,19 @@ export function endOfFailedWork(error: unknown, log: Log): ClientSignal {
   return softExit(FATAL, { error: known, exitCode: 1 });
 }
 
+/** No attempt could be begun: what the host refuses may be granted later, all else ends. */
+export function endOfFailedStart(error: unknown, log: Log): ClientSignal {
+  const text = messageOf(error);
+  log(Level.error, text);
+  if (error instanceof HostError) {
+    const known = new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error, retry: true });
+    return softRestart('socket-error', { error: known, connectionFailed: true });
+  }
+  if (error instanceof SallyportError) return softExit(FATAL, { error, exitCode: 1 });
+  const internal = new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal', cause: error });
+  return softExit(FATAL, { error: internal, exitCode: 1 });
+}
+
 /** A stream could not be opened. `whom`: `server` or `peer`; `where`: its address for the log. */
 export function endOfRefusedStream(whom: 'server' | 'peer', where: string, text: string, log: Log): ClientSignal {
   log(Level.linkErrors, `TCP: connect to ${where} failed: ${text}`);

@@ -1,5 +1,5 @@
-// One attempt at one address, from the socket to the tunnel and to its end. It joins a session (what to say), a link and
-// a peer of the data plane (how it travels) and the host (what it changes), and decides nothing that they can decide.
+// One attempt at one address, from the socket to the tunnel and to its end. It joins a contact (what to say, and the peer of
+// the data plane), a link (how it travels) and the host (what it changes), and decides nothing that they can decide.
 //
 // The way: open the link → session → peer answered → certificate → push reply → device, peer, keys → routes → up.
 
@@ -8,82 +8,71 @@ import type { PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
-import type { MtuTest } from '../peer/mtu-test.ts';
 import { linkErrorLine } from '../peer/path-mtu.ts';
-import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
-import type { ClockPort } from '../ports.ts';
-import type { SessionEvent } from '../session/event.ts';
-import { createSession, type Session, type Traffic } from '../session/session.ts';
-import type { PeerFacts } from '../tunnel/host-port.ts';
-import { writeInBand } from '../wire/in-band.ts';
-import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
+import { createSession } from '../session/session.ts';
+import { endOfDrop, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
+import { AttemptLife } from './attempt-life.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { type BringUpContext, bringUp, mtuTestOf, type UpTunnel } from './bring-up.ts';
+import { type BringUpContext, bringUp } from './bring-up.ts';
+import { Contact, type ContactEvent } from './contact.ts';
 import type { AttemptLink } from './link.ts';
 import { updateTunnel } from './live-update.ts';
 import type { Watched } from './network-watch.ts';
 import { PendingLogin } from './pending-login.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, planeFailure, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, planeFailure, softRestart } from './signal.ts';
 
-const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 /** Updates of the server that may wait for each other. */
 const UPDATE_LIMIT = 32;
-const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 
 export class Attempt {
-  /** Settles once, with the signal that ends the attempt. Never rejects. */
-  readonly ended: Promise<ClientSignal>;
   readonly #config: Config;
   readonly #profile: ConnectionProfile;
   readonly #ports: AttemptPorts;
   readonly #link: AttemptLink;
-  readonly #session: Session;
-  readonly #aborter = new AbortController();
-  #settle: (signal: ClientSignal) => void = () => {};
-  #over = false;
-  #cancelTimer = (): void => {};
+  readonly #life: AttemptLife;
+  readonly #contact: Contact;
+  readonly #login: PendingLogin;
   #cancelPoll = (): void => {};
-  #cancelExit = (): void => {};
-  #peer: PeerHandle | undefined;
-  #keys: PeerKeys | undefined;
-  #tunnel: UpTunnel | undefined;
-  #facts: PeerFacts = NO_PEER;
   #up = false;
   /** The tunnel's last change, to be waited for by the next. */
   #broughtUp: Promise<void> = Promise.resolve();
   #updates = 0;
-  /** The exit notice is being said. */
-  #leaving = false;
-  readonly #hostWork = new Set<Promise<void>>();
-  readonly #login: PendingLogin;
-  #mtuTest: MtuTest | undefined;
 
   constructor(config: Config, profile: ConnectionProfile, link: AttemptLink, ports: AttemptPorts) {
+    const { plane, clock, log, crypto, material, challenges, observer } = ports;
     this.#config = config;
     this.#profile = profile;
     this.#link = link;
     this.#ports = ports;
-    this.ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-    this.#session = createSession(
-      sessionOptionsOf(config, profile, link.remote, ports.material, ports.plane.capabilities, ports.challenges),
+    this.#life = new AttemptLife(clock, log);
+    const options = sessionOptionsOf(config, profile, link.remote, material, plane.capabilities, challenges);
+    this.#contact = new Contact(
+      { link: link.id, address: link.remote, isNamed: !link.connected },
       {
-        crypto: ports.crypto,
-        tls: ports.material.tls,
-        log: ports.log,
-        wake: () => this.#drive((now) => this.#session.handleWake(now)),
+        ...{ plane, clock, log },
+        createSession: (wake) => createSession(options, { crypto, tls: material.tls, log, wake }),
+        handle: (event) => {
+          if (!this.#life.isOver) this.#handleEvent(event);
+        },
       },
     );
     this.#login = new PendingLogin({
-      challenges: ports.challenges,
-      log: ports.log,
-      signal: this.#aborter.signal,
-      tell: (state) => ports.observer.loginPending(state),
-      send: (text) => this.#drive((now) => this.#session.sendText(text, now)),
+      ...{ challenges, log },
+      signal: this.#life.signal,
+      tell: (state) => observer.loginPending(state),
+      send: (text) => this.#contact.drive((now) => this.#contact.session.sendText(text, now)),
     });
+  }
+
+  /** Settles once, with the signal that ends the attempt. Never rejects. */
+  get ended(): Promise<ClientSignal> {
+    return this.#life.ended;
+  }
+
+  get peer(): PeerHandle | undefined {
+    return this.#contact.peer;
   }
 
   /**
@@ -97,22 +86,19 @@ export class Attempt {
 
   /** What the plane reports about this attempt's link, peer or device. */
   handlePlaneEvent(event: PlaneEvent): void {
-    if (this.#over) return;
+    if (this.#life.isOver) return;
+    const contact = this.#contact;
     switch (event.type) {
       case 'control':
         if (event.link !== this.#link.id || !sameSocketAddress(event.address, this.#link.remote)) return;
-        this.#drive((now) => this.#session.handleControl(event.bytes, now));
+        contact.drive((now) => contact.session.handleControl(event.bytes, now));
         return;
       case 'in-band':
-        if (event.peer === this.#peer && this.#mtuTest?.handle(event.bytes) !== true) {
-          this.#drive((now) => this.#session.handleInBand(event.bytes, now));
-        }
+        if (event.peer === contact.peer) contact.handleInBand(event.bytes);
         return;
-      case 'key-used-up': {
-        const handle = this.#keys?.sessionHandle(event.key);
-        if (handle !== undefined) this.#drive((now) => this.#session.handleKeyUsedUp(handle, now));
+      case 'key-used-up':
+        contact.handleKeyUsedUp(event.key);
         return;
-      }
       case 'link-open':
         if (event.link === this.#link.id) this.#linkOpen();
         return;
@@ -123,7 +109,7 @@ export class Attempt {
         if (event.link === this.#link.id) this.#linkError(event);
         return;
       case 'float-request':
-        if (event.peer === this.#peer) this.#answerFloat(event.peer, event.address);
+        if (event.peer === contact.peer) this.#answerFloat(event.peer, event.address);
         return;
       case 'drop-notice':
         this.#dropped(event);
@@ -135,7 +121,7 @@ export class Attempt {
         this.#ports.log(Level.dataPath, `Data path: ${event.text}`);
         return;
       case 'plane-failed':
-        this.#end(planeFailure(event.text));
+        this.#life.end(planeFailure(event.text));
         return;
       case 'accepted':
       case 'foreign-stream':
@@ -149,24 +135,18 @@ export class Attempt {
 
   /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. A second end does not wait. */
   stop(signal: ClientSignal): void {
-    if (this.#over) return;
-    const notices = this.#profile.proto.transport === 'udp' ? this.#exitNotices() : 0;
-    if ((signal.name !== 'SIGTERM' && signal.name !== 'SIGINT') || notices === 0 || !this.#up || this.#leaving) {
-      this.#end(signal);
-      return;
-    }
-    this.#leaving = true;
-    this.#ports.log(Level.info, 'SIGTERM received, sending exit notification to peer');
-    this.#sendExit(notices, true);
+    const { session, tunnel } = this.#contact;
+    const notices = tunnel?.explicitExitNotify ?? this.#profile.explicitExitNotify;
+    this.#life.stop(signal, {
+      times: this.#up && this.#profile.proto.transport === 'udp' ? notices : 0,
+      reliable: tunnel?.push.controlExit === true,
+      send: () => this.#contact.drive((now) => session.sendExit(now)),
+    });
   }
 
   /** Asks for new keys now. */
   renegotiate(): void {
-    this.#drive((now) => this.#session.renegotiate(now));
-  }
-
-  get peer(): PeerHandle | undefined {
-    return this.#peer;
+    this.#contact.drive((now) => this.#contact.session.renegotiate(now));
   }
 
   /** What the watch over the host's network needs of it. `rebind` gives the socket another local address. */
@@ -177,141 +157,74 @@ export class Attempt {
       hop: link.hop,
       stream: this.#profile.proto.transport !== 'udp' || !sameSocketAddress(link.hop, link.remote),
       get isUp() {
-        return attempt.#up && !attempt.#over;
+        return attempt.#up && !attempt.#life.isOver;
       },
       rebind: () => {
         if (link.connected) rebind(link.fd, link.remote);
       },
-      ask: () => {
-        if (this.#peer === undefined) return;
-        this.#ports.plane.sendInBand(this.#peer, writeInBand({ type: 'occ-request' }));
-      },
-      lastReceivedMs: () => this.#traffic().lastReceivedMs,
+      ask: () => this.#contact.ask(),
+      lastReceivedMs: () => this.#contact.lastReceivedMs,
     };
-  }
-
-  /** Counters of the control channel. */
-  counters(): ReturnType<Session['counters']> {
-    return this.#session.counters();
   }
 
   /** Lets go of session, peer and link, and waits for what is being done to the host. The device is the host's business. */
   async close(): Promise<void> {
-    this.#over = true;
-    this.#aborter.abort();
-    this.#cancelTimer();
+    this.#life.abandon();
     this.#cancelPoll();
-    this.#cancelExit();
-    this.#mtuTest?.close();
-    this.#session.close();
-    if (this.#peer !== undefined) this.#ports.plane.removePeer(this.#peer);
-    this.#peer = undefined;
+    this.#contact.close();
     await this.#link.close();
-    await Promise.allSettled(this.#hostWork);
+    await this.#life.hostSettled();
   }
 
   #begin(): void {
     this.#link.announce();
     this.#ports.observer.connecting(this.#link.remote);
     const { known } = this.#ports.credentials;
-    if (known !== undefined) this.#session.setCredentials(known);
-    this.#drive((now) => this.#session.start(now, formatLogAddress(this.#link.remote)));
+    if (known !== undefined) this.#contact.session.setCredentials(known);
+    this.#contact.start();
   }
 
-  /** One input, then everything that follows from it, until the session has nothing more to say. */
-  #drive(input: (now: ReturnType<ClockPort['now']>) => void): void {
-    if (this.#over) return;
-    const now = this.#ports.clock.now();
-    input(now);
-    this.#drain(now);
-  }
-
-  /** Sends what the session has to say; false when that was nothing. */
-  #transmit(now: ReturnType<ClockPort['now']>): boolean {
-    let sent = false;
-    for (let packet = this.#session.pollTransmit(now); packet !== undefined; packet = this.#session.pollTransmit(now)) {
-      this.#ports.plane.sendControl(this.#link.id, this.#link.connected ? undefined : this.#link.remote, packet);
-      sent = true;
-    }
-    return sent;
-  }
-
-  #drain(now: ReturnType<ClockPort['now']>): void {
-    for (let more = true; more && !this.#over; ) {
-      more = this.#transmit(now);
-      for (let event = this.#session.pollEvent(); event !== undefined; event = this.#session.pollEvent()) {
-        this.#handleEvent(event);
-        more = true;
-        if (!this.#over) continue;
-        // Acknowledgements and alerts that the end left behind still go out.
-        this.#transmit(now);
-        return;
-      }
-    }
-    this.#cancelTimer();
-    const deadline = this.#session.pollTimeout();
-    if (deadline === undefined || this.#over) return;
-    this.#cancelTimer = this.#ports.clock.at(deadline.atMs, () =>
-      this.#drive((at) => this.#session.handleTimeout(at, this.#traffic())),
-    );
-  }
-
-  #handleEvent(event: SessionEvent): void {
-    const { credentials, plane } = this.#ports;
+  #handleEvent(event: ContactEvent): void {
+    const { credentials } = this.#ports;
     switch (event.type) {
       case 'peer-answered':
         this.#cancelPoll();
         this.#ports.observer.handshaking(this.#link.remote);
         return;
       case 'verify-peer':
-        this.#onHost(this.#verify(event));
+        this.#life.onHost(this.#contact.verify(event.established, this.#ports.scripts));
         return;
       case 'need-credentials':
-        this.#background(this.#supplyCredentials());
+        this.#life.background(this.#supplyCredentials());
         return;
       case 'peer-connected':
-        this.#facts = { commonName: event.leaf?.commonName, chain: event.established.chain };
         credentials.used();
-        this.#ports.observer.peerConnected(this.#facts);
-        this.#onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#facts));
+        this.#ports.observer.peerConnected(this.#contact.facts);
+        this.#life.onHost(this.#ports.scripts.ipChange(this.#link.remote, this.#contact.facts));
         return;
       case 'login-pending': {
         const leftMs = event.deadlineMs - this.#ports.clock.now().monoMs;
-        this.#background(this.#login.handle(event.request, leftMs / 1000));
+        this.#life.background(this.#login.handle(event.request, leftMs / 1000));
         return;
       }
       case 'push-reply':
         this.#login.stop();
         this.#broughtUp = this.#bringUp(event.options);
-        this.#onHost(this.#broughtUp);
-        return;
-      case 'data-key':
-        this.#keys?.add(event);
-        this.#tunnel?.keyed(event);
-        return;
-      case 'use-key':
-        this.#keys?.use(event.handle);
-        return;
-      case 'drop-key':
-        this.#keys?.drop(event.handle);
+        this.#life.onHost(this.#broughtUp);
         return;
       case 'renegotiated':
         credentials.used();
-        this.#ports.observer.renegotiated(event.keyId);
         return;
       case 'push-request':
       case 'authenticate':
         // Only a server is asked; a client that is gets no further.
-        return;
-      case 'send-in-band':
-        if (this.#peer !== undefined) plane.sendInBand(this.#peer, event.bytes);
         return;
       case 'auth-token':
         credentials.setToken(event.token, event.user);
         this.#ports.observer.authToken?.(event.token);
         return;
       case 'push-update':
-        this.#onHost(this.#update(event.options));
+        this.#life.onHost(this.#update(event.options));
         return;
       case 'info':
         this.#ports.observer.info(event.kind, event.text);
@@ -320,7 +233,7 @@ export class Attempt {
         if (event.end.reason === 'auth-failed') {
           this.#ports.observer.loginRefused?.(event.end.dynamicChallenge ?? event.end.text);
         }
-        this.#end(
+        this.#life.end(
           signalOfEnd(event.end, {
             config: this.#config,
             forgetToken: () => credentials.forgetToken(),
@@ -334,28 +247,19 @@ export class Attempt {
     }
   }
 
-  async #verify(event: Extract<SessionEvent, { type: 'verify-peer' }>): Promise<void> {
-    const accepted = await this.#ports.scripts.verifyPeer(event.established.chain, this.#link.remote);
-    this.#drive((now) =>
-      this.#session.acceptPeer(
-        accepted ? { accept: true } : { accept: false, reason: 'tls-verify script failed' },
-        now,
-      ),
-    );
-  }
-
   async #supplyCredentials(): Promise<void> {
-    const credentials = await this.#ports.credentials.obtain(this.#aborter.signal);
-    this.#drive(() => this.#session.setCredentials(credentials ?? { username: '', password: '' }));
+    const credentials = await this.#ports.credentials.obtain(this.#life.signal);
+    const { session } = this.#contact;
+    this.#contact.drive(() => session.setCredentials(credentials ?? { username: '', password: '' }));
   }
 
   async #bringUp(pushed: readonly string[]): Promise<void> {
-    if (this.#tunnel !== undefined) return;
+    if (this.#contact.tunnel !== undefined) return;
     this.#ports.observer.configuring(this.#link.remote);
     await bringUp(pushed, this.#bringUpContext());
-    if (this.#over || this.#tunnel === undefined) return;
+    if (this.#life.isOver || this.#contact.tunnel === undefined) return;
     this.#up = true;
-    if (this.#config.mtuTest) this.#mtuTest?.start();
+    if (this.#config.mtuTest) this.#contact.startMtuTest();
   }
 
   /** Each after the one before, the first after the tunnel is up. */
@@ -364,8 +268,8 @@ export class Attempt {
     this.#updates++;
     const update = async (): Promise<void> => {
       await before;
-      if (this.#over) return;
-      const tunnel = this.#up && this.#updates <= UPDATE_LIMIT ? this.#tunnel : undefined;
+      if (this.#life.isOver) return;
+      const tunnel = this.#up && this.#updates <= UPDATE_LIMIT ? this.#contact.tunnel : undefined;
       await updateTunnel(pushed, tunnel, this.#bringUpContext());
       this.#updates--;
     };
@@ -379,32 +283,17 @@ export class Attempt {
       profile: this.#profile,
       link: this.#link,
       ports: this.#ports,
-      signal: this.#aborter.signal,
-      /** The peer exists and its keys may come: from here on the session's keys go to the plane. */
+      signal: this.#life.signal,
       peerAdded: (tunnel) => {
-        this.#tunnel = tunnel;
-        this.#peer = tunnel.peer;
-        this.#keys = createPeerKeys(this.#ports.plane, tunnel.peer, this.#ports.log);
-        this.#mtuTest = mtuTestOf(tunnel, this.#profile, this.#ports);
-        const { push } = tunnel;
-        if (push.authToken !== undefined) {
-          this.#ports.credentials.setToken(push.authToken, push.authTokenUser);
-          this.#ports.observer.authToken?.(push.authToken);
+        const { authToken, authTokenUser } = tunnel.push;
+        if (authToken !== undefined) {
+          this.#ports.credentials.setToken(authToken, authTokenUser);
+          this.#ports.observer.authToken?.(authToken);
         }
-        this.#drive((now) => this.#session.applyPush(push, now));
+        this.#contact.joined(tunnel);
       },
-      stillWanted: () => !this.#over,
-      failed: (signal) => this.#end(signal),
-    };
-  }
-
-  #traffic(): Traffic {
-    if (this.#peer === undefined) return NO_TRAFFIC;
-    const statistics = this.#ports.plane.peerStatistics(this.#peer);
-    return {
-      lastReceivedMs: statistics.lastReceivedMs,
-      lastPayloadMs: statistics.lastPayloadMs,
-      payloadBytes: statistics.deviceReadBytes + statistics.deviceWriteBytes,
+      stillWanted: () => !this.#life.isOver,
+      failed: (signal) => this.#life.end(signal),
     };
   }
 
@@ -415,38 +304,40 @@ export class Attempt {
 
   #linkClosed(code: string, text: string): void {
     const { log } = this.#ports;
-    const refused = this.#session.state.name === 'starting';
+    const refused = this.#contact.session.state.name === 'starting';
     const where = formatLogAddress(this.#link.remote);
-    this.#end(refused ? endOfRefusedStream('server', where, text, log) : endOfLostStream('server', code, text, log));
+    this.#life.end(
+      refused ? endOfRefusedStream('server', where, text, log) : endOfLostStream('server', code, text, log),
+    );
   }
 
   #linkError(event: Extract<PlaneEvent, { type: 'link-error' }>): void {
     const name = this.#link.remote.family === 6 ? 'UDPv6' : 'UDPv4';
     this.#ports.log(Level.linkErrors, linkErrorLine(event, name, this.#link.fd));
-    if (event.pathMtuBytes === undefined) this.#session.handleLinkRefused(event.text);
-    else this.#tunnel?.fitPath(event.pathMtuBytes);
+    if (event.pathMtuBytes === undefined) this.#contact.session.handleLinkRefused(event.text);
+    else this.#contact.tunnel?.sizes.fitPath(event.pathMtuBytes);
   }
 
   #answerFloat(peer: PeerHandle, address: SocketAddress): void {
     const { log, plane, scripts } = this.#ports;
     plane.answerFloat(peer, address, this.#profile.float);
     if (!this.#profile.float) return;
-    log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
-    this.#onHost(scripts.ipChange(address, this.#facts));
+    log(Level.info, `${this.#contact.prefix}Peer Connection Initiated with ${formatLogAddress(address)}`);
+    this.#life.onHost(scripts.ipChange(address, this.#contact.facts));
   }
 
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
-    if (event.peer !== undefined && event.peer !== this.#peer) return;
+    if (event.peer !== undefined && event.peer !== this.#contact.peer) return;
     const end = endOfDrop(event, this.#ports.log, {
-      peerPrefix: this.#peerPrefix(),
+      peerPrefix: this.#contact.prefix,
       muteReplayWarnings: this.#config.process.muteReplayWarnings,
       stream: this.#profile.proto.transport !== 'udp',
     });
-    if (end !== undefined) this.#end(end);
+    if (end !== undefined) this.#life.end(end);
   }
 
   #pollTimeout(): void {
-    if (this.#over) return;
+    if (this.#life.isOver) return;
     this.#ports.log(Level.info, 'Server poll timeout, restarting');
     const error = new SallyportError(`Nothing came back from ${formatLogAddress(this.#link.remote)}`, {
       code: 'SALLYPORT_NO_ANSWER',
@@ -454,59 +345,6 @@ export class Attempt {
       retry: true,
       hint: 'Check address, port and protocol, and that the tls-auth or tls-crypt key is the server’s: a server is silent to a wrong one.',
     });
-    this.#end(softRestart('server_poll', { error, advice: { pauseSeconds: -1, advance: 'default' } }));
-  }
-
-  #exitNotices(): number {
-    return this.#tunnel?.explicitExitNotify ?? this.#profile.explicitExitNotify;
-  }
-
-  /** In band the notice goes once a second, `left` times; the control channel carries it reliably, once. Then it ends. */
-  #sendExit(left: number, first: boolean): void {
-    if (this.#over) return;
-    if (left === 0) {
-      this.#end(softExit('exit-with-notification'));
-      return;
-    }
-    if (first || this.#tunnel?.push.controlExit !== true) this.#drive((now) => this.#session.sendExit(now));
-    if (this.#over) return;
-    this.#cancelExit = this.#ports.clock.at(this.#ports.clock.now().monoMs + 1000, () =>
-      this.#sendExit(left - 1, false),
-    );
-  }
-
-  #peerPrefix(): string {
-    return this.#facts.commonName === undefined ? '' : `[${this.#facts.commonName}] `;
-  }
-
-  /** Work on the host, scripts among it: it can't be stopped half-way, so the attempt's closing waits for it. */
-  #onHost(work: Promise<void>): void {
-    this.#hostWork.add(work);
-    const done = (): boolean => this.#hostWork.delete(work);
-    work.then(done, done);
-    this.#background(work);
-  }
-
-  /** Work that goes on while the session is driven; its failure ends the attempt. */
-  #background(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      if (!this.#over) this.#end(endOfFailedWork(error, this.#ports.log));
-    });
-  }
-
-  #end(signal: ClientSignal): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#cancelTimer();
-    this.#cancelPoll();
-    this.#cancelExit();
-    this.#mtuTest?.close();
-    this.#aborter.abort();
-    if (this.#leaving && signal.name === 'SIGUSR1') {
-      this.#ports.log(Level.info, 'Converting soft SIGUSR1 received during exit notification to SIGTERM');
-      this.#settle(softExit('exit-with-notification'));
-      return;
-    }
-    this.#settle(signal);
+    this.#life.end(softRestart('server_poll', { error, advice: { pauseSeconds: -1, advance: 'default' } }));
   }
 }

@@ -6,19 +6,10 @@ import { parsePush } from '../config/push.ts';
 import type { DeviceId, PeerHandle } from '../data/plane.ts';
 import { Level } from '../log.ts';
 import { keepaliveOf } from '../peer/keepalive.ts';
-import { MtuTest } from '../peer/mtu-test.ts';
-import { fitPathMtu } from '../peer/path-mtu.ts';
-import {
-  fragmentBytesOf,
-  mssOf,
-  outerHeaderBytes,
-  overheadOf,
-  type PacketFacts,
-  withinMtu,
-} from '../peer/payload-limits.ts';
+import { PacketSizes } from '../peer/packet-sizes.ts';
+import { fragmentBytesOf } from '../peer/payload-limits.ts';
 import { logResults } from '../peer/results.ts';
 import { wait } from '../peer/wait.ts';
-import type { SessionEvent } from '../session/event.ts';
 import type { SessionPush } from '../session/options.ts';
 import type { OpenTunnel, TunnelRequest } from '../tunnel/host-port.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
@@ -35,14 +26,8 @@ export interface UpTunnel {
   readonly options: TunnelOptions;
   /** Other options are in force on the host: the plane fits them. */
   changed(opened: OpenTunnel, options: TunnelOptions): void;
-  /** What a data packet has beside the inner one, and the MTU; undefined before there is a key. */
-  packetSizes(): { readonly overheadBytes: number; readonly tunMtuBytes: number } | undefined;
-  /** The path takes packets of so many bytes only, headers of IP and transport included. */
-  fitPath(pathMtuBytes: number): void;
-  /** Of the data channel; undefined before there is a key. */
-  readonly cipher: string | undefined;
-  /** A data key's cipher is known now, and with it the overhead that MSS clamping must leave room for. */
-  keyed(key: Extract<SessionEvent, { type: 'data-key' }>): void;
+  /** How large its packets may be. */
+  readonly sizes: PacketSizes;
 }
 
 export interface BringUpContext {
@@ -77,7 +62,7 @@ export async function bringUp(pushed: readonly string[], context: BringUpContext
   ports.host.dropPrivileges();
   ports.log(Level.info, 'Initialization Sequence Completed');
   logResults(tunnel, tunnel.explicitExitNotify ?? profile.explicitExitNotify, ports.log);
-  ports.observer.connected(link.remote, opened.plan, up.cipher);
+  ports.observer.connected(link.remote, opened.plan, up.sizes.cipher);
 }
 
 /** What the host is asked for. */
@@ -100,7 +85,7 @@ interface PeerContext {
   readonly config: Config;
   readonly profile: ConnectionProfile;
   readonly link: Pick<AttemptLink, 'id' | 'remote' | 'hop' | 'connected'>;
-  readonly ports: Pick<AttemptPorts, 'plane' | 'device' | 'log'>;
+  readonly ports: Pick<AttemptPorts, 'plane' | 'device' | 'clock' | 'log'>;
 }
 
 /** The peer in the plane, without keys yet. */
@@ -134,21 +119,16 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
     bytesPerSecond: tunnel.shaperBytesPerSecond ?? 0,
   });
   let options = tunnel;
-  let sizes = profile;
-  let key: Pick<PacketFacts, 'cipher' | 'digest' | 'format'> | undefined;
-  const facts = () => key && { ...key, outerFamily: link.hop.family, peerId: tunnel.peerId !== undefined, compression };
-  const clampMss = (): void => {
-    const known = facts();
-    if (known !== undefined) plane.setPeer(peer, withinMtu(mssOf(known, sizes), options.tunMtuBytes));
-  };
+  const sizes = new PacketSizes(peer, profile, ports, () => ({
+    outerFamily: link.hop.family,
+    peerId: tunnel.peerId !== undefined,
+    compression,
+    tunMtuBytes: options.tunMtuBytes,
+  }));
   return {
     peer,
     push: sessionPush(tunnel),
-    packetSizes() {
-      const known = facts();
-      const tunMtuBytes = options.tunMtuBytes ?? profile.tunMtuBytes;
-      return known && { overheadBytes: overheadOf(known, sizes), tunMtuBytes };
-    },
+    sizes,
     explicitExitNotify: tunnel.explicitExitNotify,
     get options() {
       return options;
@@ -156,42 +136,10 @@ export function addPeer(device: DeviceId, tunnel: TunnelOptions, context: PeerCo
     changed(opened, changed) {
       options = changed;
       ports.device.attach(opened);
-      clampMss();
-    },
-    fitPath(pathMtuBytes) {
-      const fitted = fitPathMtu(sizes, pathMtuBytes, outerHeaderBytes(link.hop.family, transportOf(profile)));
-      if (fitted === undefined) return;
-      for (const line of fitted.lines) ports.log(Level.mtuInfo, line);
-      sizes = fitted.sizes;
-      plane.setPeer(peer, { fragmentBytes: fragmentBytesOf(sizes, link.hop.family) });
-      clampMss();
-    },
-    get cipher() {
-      return key?.cipher;
-    },
-    keyed({ cipher, digest, format }) {
-      key = { cipher, digest, format };
-      clampMss();
+      sizes.clampMss();
     },
   };
 }
-
-/** What measures the path of a tunnel, and answers a peer that does. */
-export function mtuTestOf(
-  { peer, packetSizes }: UpTunnel,
-  { proto, fragment }: ConnectionProfile,
-  { clock, log, plane }: Pick<AttemptPorts, 'clock' | 'log' | 'plane'>,
-): MtuTest {
-  return new MtuTest({
-    ...{ clock, log },
-    sizes: packetSizes,
-    statistics: () => plane.peerStatistics(peer),
-    send: (bytes) => plane.sendInBand(peer, bytes),
-    isLossy: proto.transport === 'udp' && fragment === undefined,
-  });
-}
-
-const transportOf = ({ proto }: ConnectionProfile): 'udp' | 'tcp' => (proto.transport === 'udp' ? 'udp' : 'tcp');
 
 function sessionPush(tunnel: TunnelOptions): SessionPush {
   const flags = tunnel.protocolFlags;

@@ -6,7 +6,7 @@
 import type { Config, ConnectionProfile } from '../config/config.ts';
 import type { CryptoProvider } from '../crypto/provider.ts';
 import type { DataPlane, PeerStatistics, PlaneEvent, PlaneListener, PlaneStatistics } from '../data/plane.ts';
-import { messageOf, SallyportError } from '../error.ts';
+import { SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { closing } from '../peer/closing.ts';
@@ -14,27 +14,26 @@ import { wait } from '../peer/wait.ts';
 import type { ClockPort, LinkPort, NetworkWatchPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
 import type { TunnelPlan } from '../tunnel/plan.ts';
-import { HostError } from '../tunnel/ports.ts';
 import { Attempt } from './attempt.ts';
-import { endOfUnknownName } from './attempt-end.ts';
+import { endOfFailedStart, endOfUnknownName } from './attempt-end.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { type CredentialStore, createCredentialStore } from './credentials.ts';
-import { type AttemptLink, openAttemptLink } from './link.ts';
+import type { AttemptLink } from './link.ts';
 import { NetworkWatch } from './network-watch.ts';
+import { LinkOpener } from './open-link.ts';
 import { PeerAttempt } from './peer-attempt.ts';
-import { callingLink, openPeerLink, type PeerOpened } from './peer-link.ts';
+import { callingLink, type PeerOpened } from './peer-link.ts';
+import { PendingSignal } from './pending-signal.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort, Steering } from './ports.ts';
-import { hopOf, isProxied, openProxiedLink, type ProxiedLink } from './proxied-link.ts';
+import { hopOf, isProxied, type ProxiedLink } from './proxied-link.ts';
 import { createProxyCredentials, type ProxyCredentials } from './proxy-credentials.ts';
-import type { ProxyEnd } from './proxy-stream.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveHost, resolveRemote } from './resolve.ts';
 import {
   type ClientSignal,
   FATAL,
   hardSignal,
-  isStronger,
   planeFailure,
   type SignalName,
   signalLine,
@@ -102,11 +101,9 @@ export class Client {
   readonly #proxyCredentials: ProxyCredentials;
   readonly #watch: NetworkWatch;
   #attempt: Attempt | PeerAttempt | undefined;
-  /** Resolved once under persist-local-ip. */
-  readonly #localAddresses = new Map<ConnectionProfile, SocketAddress>();
   #credentials: CredentialStore | undefined;
-  #pending: ClientSignal | undefined;
-  #interrupt = new AbortController();
+  readonly #pending = new PendingSignal();
+  readonly #links: LinkOpener;
   /** Why the last attempt ended. */
   #lastError: SallyportError | undefined;
 
@@ -117,6 +114,13 @@ export class Client {
     this.#proxyCredentials = createProxyCredentials(ports.credentials, { nocache: config.authNocache });
     this.#watch = new NetworkWatch(ports, () => this.#networkChanged());
     this.#plane = ports.plane((event) => this.#handlePlaneEvent(event));
+    const { clock, links, streams, resolver, crypto, log } = ports;
+    const connecting = (remote: SocketAddress): void => observer.state({ phase: 'connecting', remote });
+    this.#links = new LinkOpener(
+      config,
+      { plane: this.#plane, clock, links, streams, resolver, crypto, log, connecting },
+      this.#proxyCredentials,
+    );
     const profiles = config.remoteRandom
       ? shuffled(config.connections, (n) => randomBelow(n, ports.crypto))
       : config.connections;
@@ -139,7 +143,7 @@ export class Client {
     this.#watch.start();
     for (;;) {
       signal = await this.#attemptOnce(async (profile, address) => {
-        if (credentials.known === undefined) await credentials.obtain(this.#interrupt.signal);
+        if (credentials.known === undefined) await credentials.obtain(this.#pending.interrupt);
         return this.#connect(profile, address, credentials, device);
       });
       this.#watch.detach();
@@ -164,12 +168,10 @@ export class Client {
     this.#watch.close();
     await this.#plane.close();
     this.#observer.state({ phase: 'ended' });
-    // A signal that came while all this was taken down counts where it asks for more: SIGTERM after SIGHUP ends.
-    const late = this.#takePending();
-    if (late !== undefined && isStronger(late, signal)) {
-      signal = late;
-      log(Level.info, signalLine(signal));
-    }
+    // One may have come while all this was taken down.
+    const last = this.#pending.takeOver(signal);
+    if (last !== signal) log(Level.info, signalLine(last));
+    signal = last;
     if (signal.name === 'SIGHUP') return { kind: 'reload' };
     return { kind: 'exit', exitCode: signal.exitCode, error: signal.error, signal };
   }
@@ -178,10 +180,7 @@ export class Client {
   signal(name: SignalName, why?: string): void {
     const hard = hardSignal(name);
     const signal = this.#remapped(why === undefined ? hard : { ...hard, source: 'soft', text: why });
-    if (this.#pending !== undefined && isStronger(this.#pending, signal)) return;
-    this.#pending = signal;
-    this.#interrupt.abort();
-    this.#attempt?.stop(signal);
+    if (this.#pending.offer(signal)) this.#attempt?.stop(signal);
   }
 
   /** Passwords that were asked for or read are forgotten, and a token. */
@@ -192,13 +191,11 @@ export class Client {
 
   /** The next attempt begins now, as after a connection that worked: what failed before failed on another network. */
   #networkChanged(): void {
-    if (this.#pending !== undefined) return;
+    if (this.#pending.isSet) return;
     this.#remotes.succeeded();
     const signal = softRestart('network-changed', { advice: { advance: 'stay', pauseSeconds: -1 } });
-    if (this.#attempt === undefined) {
-      this.#pending = signal;
-      this.#interrupt.abort();
-    } else this.#attempt.stop(signal);
+    if (this.#attempt === undefined) this.#pending.put(signal);
+    else this.#attempt.stop(signal);
   }
 
   /** The host's network or its name servers have changed, or may have. Safe at any time. */
@@ -223,7 +220,7 @@ export class Client {
   async #attemptOnce(
     connect: (profile: ConnectionProfile, address: RemoteAddress | undefined) => Promise<ClientSignal>,
   ): Promise<ClientSignal> {
-    const early = this.#takePending();
+    const early = this.#pending.take();
     if (early !== undefined) return early;
     let step = this.#remotes.next();
     if (step.kind === 'exhausted') {
@@ -241,8 +238,8 @@ export class Client {
     try {
       const { steering } = this.#ports;
       if (steering !== undefined) {
-        await this.#credentials?.obtain(this.#interrupt.signal);
-        const chosen = await steering.choose(step.profile, step.index, this.#interrupt.signal);
+        await this.#credentials?.obtain(this.#pending.interrupt);
+        const chosen = await steering.choose(step.profile, step.index, this.#pending.interrupt);
         if (chosen === undefined) {
           this.#remotes.ended({ advance: 'remote', resolveAgain: false, pauseSeconds: 0 });
           return this.#attemptOnce(connect);
@@ -251,11 +248,10 @@ export class Client {
       }
       if (!this.#config.pull && step.profile.remote === undefined) return await connect(step.profile, undefined);
       const address = step.address ?? (await this.#resolve(step.profile));
-      if (address === undefined) return this.#takePending() ?? endOfUnknownName(hopOf(step.profile).host);
-      const signal = await connect(step.profile, address);
-      return signal;
+      if (address === undefined) return this.#pending.take() ?? endOfUnknownName(hopOf(step.profile).host);
+      return await connect(step.profile, address);
     } catch (error) {
-      return this.#takePending() ?? this.#failure(error);
+      return this.#pending.take() ?? endOfFailedStart(error, this.#ports.log);
     }
   }
 
@@ -264,7 +260,7 @@ export class Client {
     const hop = hopOf(profile);
     this.#observer.state({ phase: 'resolving', host: hop.host });
     const context = { resolver, clock, crypto, log };
-    const { signal } = this.#interrupt;
+    const signal = this.#pending.interrupt;
     const found = isProxied(profile)
       ? await resolveHost(hop, this.#config, context, signal)
       : await resolveRemote(profile, this.#config, context, signal);
@@ -277,14 +273,10 @@ export class Client {
     credentials: CredentialStore,
     device: PlaneDevice,
   ): Promise<ClientSignal> {
-    const early = this.#takePending();
+    const early = this.#pending.take();
     if (early !== undefined) return early;
-    const remote = address && { ...address, port: Number(hopOf(profile).port), scopeId: 0 };
-    const local = await this.#localAddress(profile, remote?.family ?? profile.proto.family);
     const { clock, crypto, host, scripts, material, log } = this.#ports;
-    const seconds = profile.connectTimeoutSeconds;
-    const deadlineMs = seconds > 0 ? clock.now().monoMs + seconds * 1000 : undefined;
-    const opened = await this.#openLink(profile, remote, local, deadlineMs);
+    const opened = await this.#links.open({ profile, address, signal: this.#pending.interrupt });
     if (opened.type === 'ended') return opened.signal;
     const ports = {
       clock,
@@ -306,12 +298,11 @@ export class Client {
     if (watched !== undefined) this.#watch.attach(watched);
     attempt.start(opened.type === 'open' ? opened.deadlineMs : undefined);
     if (opened.type === 'open') void opened.lost?.then((lost) => lost !== undefined && attempt.stop(lost));
-    const waiting = this.#takePending();
+    const waiting = this.#pending.take();
     if (waiting !== undefined) attempt.stop(waiting);
     const signal = await attempt.ended;
-    // What came while the attempt ended by itself counts where it asks for more.
-    const asked = this.#takePending();
-    return asked !== undefined && isStronger(asked, signal) ? asked : signal;
+    // One may have come while the attempt ended by itself.
+    return this.#pending.takeOver(signal);
   }
 
   #attemptOver(
@@ -322,58 +313,6 @@ export class Client {
     if (opened.type === 'meeting') return new PeerAttempt(this.#config, profile, opened.link, ports);
     if (this.#config.pull) return new Attempt(this.#config, profile, opened.link, ports);
     return new PeerAttempt(this.#config, profile, callingLink(opened.link), ports);
-  }
-
-  /** The way to the server, or to the other of two equal ends, through a proxy where the profile has one. */
-  async #openLink(
-    profile: ConnectionProfile,
-    remote: SocketAddress | undefined,
-    local: SocketAddress | undefined,
-    deadlineMs: number | undefined,
-  ): Promise<ProxiedLink | PeerOpened | ProxyEnd> {
-    const { clock, links, streams, resolver, crypto, log } = this.#ports;
-    const { tunnel, mark, bindDevice } = this.#config;
-    const context = {
-      links,
-      plane: this.#plane,
-      log,
-      mark,
-      bindDevice,
-      sndbufBytes: tunnel.sndbuf,
-      rcvbufBytes: tunnel.rcvbuf,
-      tcpNoDelay: true,
-    };
-    if (!this.#config.pull && !isProxied(profile)) {
-      return { type: 'meeting', link: openPeerLink(profile, remote, local, context) };
-    }
-    if (remote === undefined) throw new TypeError('a client has a server');
-    if (!isProxied(profile)) {
-      return { type: 'open', link: openAttemptLink(profile, remote, local, context), lost: undefined, deadlineMs };
-    }
-    this.#observer.state({ phase: 'connecting', remote });
-    return openProxiedLink(profile, remote, local, {
-      ...context,
-      config: this.#config,
-      streams,
-      clock,
-      resolver,
-      crypto,
-      credentials: this.#proxyCredentials,
-      deadlineMs,
-      signal: this.#interrupt.signal,
-    });
-  }
-
-  async #localAddress(profile: ConnectionProfile, family: 4 | 6 | undefined): Promise<SocketAddress | undefined> {
-    if (profile.localHost === undefined) return undefined;
-    const kept = this.#localAddresses.get(profile);
-    if (kept !== undefined) return kept;
-    const found = await this.#ports.resolver.resolve(profile.localHost, family, this.#interrupt.signal);
-    const first = found[0];
-    if (first === undefined) return undefined;
-    const local = { ...first, port: profile.bindLocal ? Number(profile.localPort) : 0, scopeId: 0 };
-    if (this.#config.process.persistLocalIp) this.#localAddresses.set(profile, local);
-    return local;
   }
 
   #attemptObserver(): AttemptObserver {
@@ -388,7 +327,6 @@ export class Client {
         this.#remotes.succeeded();
         observer.state({ phase: 'connected', remote, plan, cipher });
       },
-      renegotiated: () => {},
       info: (kind, text) => observer.info(kind, text),
       loginRefused: (reason) => observer.loginRefused?.(reason),
       authToken: (token) => observer.authToken?.(token),
@@ -414,8 +352,7 @@ export class Client {
   /** A plane that fails ends the client at any time; everything else is for the attempt that is on. */
   #handlePlaneEvent(event: PlaneEvent): void {
     if (event.type === 'plane-failed') {
-      this.#pending = planeFailure(event.text);
-      this.#interrupt.abort();
+      this.#pending.put(planeFailure(event.text));
     }
     this.#attempt?.handlePlaneEvent(event);
   }
@@ -424,20 +361,18 @@ export class Client {
     const seconds = this.#remotes.pauseSeconds();
     const { text: reason, error } = signal;
     this.#observer.state({ phase: 'reconnecting', reason, pauseSeconds: seconds, error });
-    if (this.#pending !== undefined) return;
-    if (await this.#hold(seconds)) return;
+    if (this.#pending.isSet || (await this.#hold(seconds))) return;
     if (seconds > 0) this.#ports.log(Level.restart, `Restart pause, ${seconds} second(s)`);
     const { clock } = this.#ports;
     // Without a pause it is still a later turn: signals and packets must be heard between attempts that fail at once.
-    await wait(clock, seconds * 1000, this.#interrupt.signal);
-    // A restart asked for while waiting to restart means: now.
-    this.#dropPendingRestart();
+    await wait(clock, seconds * 1000, this.#pending.interrupt);
+    this.#pending.dropRestart();
   }
 
   /** Whether somebody was waited for; a signal ends the wait. */
   async #hold(seconds: number): Promise<boolean> {
     try {
-      return (await this.#ports.steering?.hold(seconds, this.#interrupt.signal)) ?? false;
+      return (await this.#ports.steering?.hold(seconds, this.#pending.interrupt)) ?? false;
     } catch {
       return true;
     }
@@ -447,29 +382,6 @@ export class Client {
   #explain({ error }: ClientSignal): void {
     if (error === undefined) return;
     this.#ports.log(Level.info, `NOTE: ${error.message}${error.hint === undefined ? '' : `. ${error.hint}`}`);
-  }
-
-  #dropPendingRestart(): void {
-    if (this.#pending?.name === 'SIGUSR1') this.#takePending();
-  }
-
-  #failure(error: unknown): ClientSignal {
-    const text = messageOf(error);
-    this.#ports.log(Level.error, text);
-    if (error instanceof HostError) {
-      const known = new SallyportError(text, { code: 'SALLYPORT_HOST', blame: 'config', cause: error, retry: true });
-      return softRestart('socket-error', { error: known, connectionFailed: true });
-    }
-    if (error instanceof SallyportError) return softExit(FATAL, { error, exitCode: 1 });
-    const internal = new SallyportError(text, { code: 'SALLYPORT_INTERNAL', blame: 'internal', cause: error });
-    return softExit(FATAL, { error: internal, exitCode: 1 });
-  }
-
-  #takePending(): ClientSignal | undefined {
-    const signal = this.#pending;
-    this.#pending = undefined;
-    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
-    return signal;
   }
 
   /** `remap-usr1`. */

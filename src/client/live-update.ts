@@ -35,5 +35,5 @@ export async function updateTunnel(
   if (!context.stillWanted()) return;
   tunnel.changed(opened, options);
   ports.log(Level.info, 'Initialization Sequence Completed');
-  ports.observer.connected(link.remote, opened.plan, tunnel.cipher);
+  ports.observer.connected(link.remote, opened.plan, tunnel.sizes.cipher);
 }

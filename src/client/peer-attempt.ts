@@ -4,30 +4,28 @@
 // The way: device → link → contact (the peer's session) → what both agree on → peer and keys in the plane → up. A peer that
 // was restarted comes as a second contact; it takes the first one's place once it has proven itself, not before.
 
-import type { Config, ConnectionProfile } from '../config/config.ts';
+import type { Config, ConnectionProfile, TunnelOptions } from '../config/config.ts';
 import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
-import { SallyportError } from '../error.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
 import { linkErrorLine } from '../peer/path-mtu.ts';
 import { logResults } from '../peer/results.ts';
 import type { SessionEvent } from '../session/event.ts';
-import { agreementLine, agreeWithPeer, type PeerAgreement } from '../session/peer-negotiation.ts';
 import { createSession } from '../session/session.ts';
-import type { OpenTunnel, PeerFacts } from '../tunnel/host-port.ts';
-import { writeInBand } from '../wire/in-band.ts';
+import type { OpenTunnel } from '../tunnel/host-port.ts';
 import { isHardReset, parseOpcode } from '../wire/opcode.ts';
-import { endOfDrop, endOfFailedWork, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
+import { endOfDrop, endOfLostStream, endOfRefusedStream } from './attempt-end.ts';
+import { AttemptLife } from './attempt-life.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { addPeer, mtuTestOf } from './bring-up.ts';
+import { addPeer } from './bring-up.ts';
+import { Contact, type ContactEvent, type Waiting } from './contact.ts';
 import type { Watched } from './network-watch.ts';
-import { Contact } from './peer-contact.ts';
+import { agreeOnTunnel } from './peer-agreement.ts';
 import type { PeerLink } from './peer-link.ts';
 import { signalOfEnd } from './session-end.ts';
 import { sessionOptionsOf } from './session-options.ts';
-import { type ClientSignal, planeFailure, softExit, softRestart } from './signal.ts';
+import { type ClientSignal, planeFailure } from './signal.ts';
 
-const NO_PEER: PeerFacts = { commonName: undefined, chain: [] };
 /** A newcomer that gets nowhere makes way for another after this time. */
 const NEWCOMER_MS = 10_000;
 /** The C program takes data from another address only in a new session: it is not waited for long. */
@@ -38,16 +36,11 @@ const LAST_WORDS_MS = 1000;
 const PLACEHOLDER_IDS = [0xfffffe, 0xfffffd] as const;
 
 export class PeerAttempt {
-  /** Settles once, with the signal that ends the attempt. Never rejects. */
-  readonly ended: Promise<ClientSignal>;
   readonly #config: Config;
   readonly #profile: ConnectionProfile;
   readonly #link: PeerLink;
   readonly #ports: AttemptPorts;
-  readonly #aborter = new AbortController();
-  readonly #hostWork = new Set<Promise<void>>();
-  #settle: (signal: ClientSignal) => void = () => {};
-  #over = false;
+  readonly #life: AttemptLife;
   #opened: OpenTunnel | undefined;
   #device: DeviceId | undefined;
   /** A device for contacts without keys, which nothing can come out of. */
@@ -59,25 +52,25 @@ export class PeerAttempt {
   /** Who came, and has not proven itself. */
   #newcomer: Contact | undefined;
   #contacts = 0;
-  #facts: PeerFacts = NO_PEER;
-  #leaving = false;
-  #cancelExit = (): void => {};
 
   constructor(config: Config, profile: ConnectionProfile, link: PeerLink, ports: AttemptPorts) {
     this.#config = config;
     this.#profile = profile;
     this.#link = link;
     this.#ports = ports;
+    this.#life = new AttemptLife(ports.clock, ports.log);
     this.#linkOpen = !link.connecting && link.id !== undefined;
-    this.ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
+  }
+
+  /** Settles once, with the signal that ends the attempt. Never rejects. */
+  get ended(): Promise<ClientSignal> {
+    return this.#life.ended;
   }
 
   /** Begins. There is no time after which another remote is tried: the peer may come whenever it likes. */
-  start(_deadlineMs?: number): void {
+  start(): void {
     if (this.#config.scripts.upDelay) this.#begin();
-    else this.#onHost(this.#openDevice().then(() => this.#begin()));
+    else this.#life.onHost(this.#openDevice().then(() => this.#begin()));
   }
 
   get peer(): PeerHandle | undefined {
@@ -97,41 +90,35 @@ export class PeerAttempt {
       hop,
       stream: this.#profile.proto.transport !== 'udp' || !sameSocketAddress(hop, remote),
       get isUp() {
-        return attempt.peer !== undefined && !attempt.#over;
+        return attempt.peer !== undefined && !attempt.#life.isOver;
       },
       answerMs: ANSWER_MS,
       rebind: () => {
         if (!shared) rebind(fd, remote);
       },
-      ask: () => {
-        const { peer } = this;
-        if (peer !== undefined) this.#ports.plane.sendInBand(peer, writeInBand({ type: 'occ-request' }));
-      },
+      ask: () => this.#contact?.ask(),
       lastReceivedMs: () => this.#contact?.lastReceivedMs ?? 0,
     };
   }
 
   renegotiate(): void {
-    const driver = this.#contact?.driver;
-    driver?.drive((now) => driver.session.renegotiate(now));
+    const contact = this.#contact;
+    contact?.drive((now) => contact.session.renegotiate(now));
   }
 
   /** Ends on a signal from outside: at once, or after the exit notice where the profile asks for one. */
   stop(signal: ClientSignal): void {
-    if (this.#over) return;
-    const notices = this.#profile.proto.transport === 'udp' ? this.#profile.explicitExitNotify : 0;
-    const exits = signal.name === 'SIGTERM' || signal.name === 'SIGINT';
-    if (!exits || notices === 0 || this.#contact?.tunnel === undefined || this.#leaving) {
-      this.#end(signal);
-      return;
-    }
-    this.#leaving = true;
-    this.#ports.log(Level.info, 'SIGTERM received, sending exit notification to peer');
-    this.#sendExit(notices);
+    const contact = this.#contact;
+    const { proto, explicitExitNotify } = this.#profile;
+    this.#life.stop(signal, {
+      times: contact?.tunnel !== undefined && proto.transport === 'udp' ? explicitExitNotify : 0,
+      reliable: contact?.tunnel?.push.controlExit === true,
+      send: () => this.#contact?.drive((now) => this.#contact?.session.sendExit(now)),
+    });
   }
 
   handlePlaneEvent(event: PlaneEvent): void {
-    if (this.#over) return;
+    if (this.#life.isOver) return;
     const { log, plane } = this.#ports;
     switch (event.type) {
       case 'control':
@@ -140,12 +127,9 @@ export class PeerAttempt {
       case 'in-band':
         if (event.peer === this.peer) this.#contact?.handleInBand(event.bytes);
         return;
-      case 'key-used-up': {
-        const handle = this.#contact?.keys?.sessionHandle(event.key);
-        if (handle === undefined) return;
-        this.#drive((contact, now) => contact.driver.session.handleKeyUsedUp(handle, now));
+      case 'key-used-up':
+        this.#contact?.handleKeyUsedUp(event.key);
         return;
-      }
       case 'accepted':
         if (!this.#link.accept(event.listener, event.fd, event.address)) return;
         log(Level.info, `TCP connection established with ${formatLogAddress(event.address)}`);
@@ -179,7 +163,7 @@ export class PeerAttempt {
         log(Level.dataPath, `Data path: ${event.text}`);
         return;
       case 'plane-failed':
-        this.#end(planeFailure(event.text));
+        this.#life.end(planeFailure(event.text));
         return;
       case 'foreign-stream':
       case 'address-request':
@@ -192,16 +176,14 @@ export class PeerAttempt {
 
   /** Lets go of sessions, peers and link, and waits for what is being done to the host. The device is the host's business. */
   async close(): Promise<void> {
-    this.#over = true;
-    this.#aborter.abort();
-    this.#cancelExit();
+    this.#life.abandon();
     this.#contact?.close();
     this.#newcomer?.close();
     this.#contact = undefined;
     this.#newcomer = undefined;
     if (this.#lobby !== undefined) await this.#ports.plane.removeDevice(this.#lobby);
     await this.#link.close();
-    await Promise.allSettled(this.#hostWork);
+    await this.#life.hostSettled();
   }
 
   async #openDevice(): Promise<void> {
@@ -211,18 +193,18 @@ export class PeerAttempt {
       tunnel: this.#config.tunnel,
       remote: this.#link.remote,
       letGo: () => device.release(),
-      signal: this.#aborter.signal,
+      signal: this.#life.signal,
     });
     this.#opened = opened;
     this.#device = device.attach(opened);
-    if (!opened.kept && !this.#over) await host.route();
-    if (!this.#over) host.dropPrivileges();
+    if (!opened.kept && !this.#life.isOver) await host.route();
+    if (!this.#life.isOver) host.dropPrivileges();
   }
 
   /** The link can be spoken over: this side calls its peer, if it knows where that is. */
   #begin(): void {
     const { id, remote } = this.#link;
-    if (this.#over || this.#begun || !this.#linkOpen || id === undefined) {
+    if (this.#life.isOver || this.#begun || !this.#linkOpen || id === undefined) {
       return;
     }
     if (this.#opened === undefined && !this.#config.scripts.upDelay) return;
@@ -249,26 +231,27 @@ export class PeerAttempt {
       {
         link: id,
         address,
-        lobby: this.#link.shared ? this.#lobbyDevice() : undefined,
         isNamed: !this.#link.connected,
-        placeholderId: PLACEHOLDER_IDS[this.#contacts++ % 2] ?? PLACEHOLDER_IDS[0],
+        waiting: this.#link.shared ? this.#nextWaiting() : undefined,
       },
       {
         ...{ plane, clock, log },
         createSession: (wake) => createSession({ ...options, speaksFirst: calls }, { ...ports, wake }),
-        handle: (event, contact) => this.#handleEvent(event, contact),
+        handle: (event, contact) => {
+          if (!this.#life.isOver) this.#handleEvent(event, contact);
+        },
       },
     );
   }
 
-  #lobbyDevice(): DeviceId {
+  #nextWaiting(): Waiting {
     this.#lobby ??= this.#ports.plane.addDevice({
       endpoint: { kind: 'memory' },
       layer: 'null',
       mtuBytes: 1500,
       blockIpv6: false,
     });
-    return this.#lobby;
+    return { lobby: this.#lobby, placeholderId: PLACEHOLDER_IDS[this.#contacts++ % 2] ?? PLACEHOLDER_IDS[0] };
   }
 
   #handleControl(address: SocketAddress, bytes: Uint8Array): void {
@@ -277,7 +260,7 @@ export class PeerAttempt {
     const sessionId = bytes.subarray(1, 9);
     for (const contact of [this.#contact, this.#newcomer]) {
       if (contact === undefined || !sameSocketAddress(contact.address, address) || !contact.owns(sessionId)) continue;
-      contact.driver.drive((now) => contact.driver.session.handleControl(bytes, now));
+      contact.drive((now) => contact.session.handleControl(bytes, now));
       return;
     }
     if (isHardReset(opcode) && this.#mayCome(address)) this.#receive(address, bytes);
@@ -309,39 +292,25 @@ export class PeerAttempt {
     this.#newcomer = undefined;
   }
 
-  #handleEvent(event: SessionEvent, contact: Contact): void {
-    const { plane, observer } = this.#ports;
+  #handleEvent(event: ContactEvent, contact: Contact): void {
+    const { observer, scripts } = this.#ports;
     switch (event.type) {
       case 'peer-answered':
         if (contact === this.#contact) observer.handshaking(contact.address);
         return;
       case 'verify-peer':
-        this.#onHost(this.#verify(contact, event));
+        this.#life.onHost(contact.verify(event.established, scripts));
         return;
       case 'peer-connected':
         this.#connected(contact, event);
-        return;
-      case 'data-key':
-        contact.keys?.add(event);
-        contact.tunnel?.keyed(event);
-        return;
-      case 'use-key':
-        contact.keys?.use(event.handle);
-        return;
-      case 'drop-key':
-        contact.keys?.drop(event.handle);
-        return;
-      case 'renegotiated':
-        observer.renegotiated(event.keyId);
-        return;
-      case 'send-in-band':
-        if (contact.peer !== undefined) plane.sendInBand(contact.peer, event.bytes);
         return;
       case 'info':
         observer.info(event.kind, event.text);
         return;
       case 'ended':
         this.#sessionEnded(contact, event);
+        return;
+      case 'renegotiated':
         return;
       case 'need-credentials':
       case 'login-pending':
@@ -356,80 +325,44 @@ export class PeerAttempt {
     }
   }
 
-  async #verify(contact: Contact, { established }: Extract<SessionEvent, { type: 'verify-peer' }>): Promise<void> {
-    const accepted = await this.#ports.scripts.verifyPeer(established.chain, contact.address);
-    contact.driver.drive((now) =>
-      contact.driver.session.acceptPeer(
-        accepted ? { accept: true } : { accept: false, reason: 'tls-verify script failed' },
-        now,
-      ),
-    );
-  }
-
   /** The peer has proven itself. Whoever was in before is what it was before it was restarted. */
   #connected(contact: Contact, event: Extract<SessionEvent, { type: 'peer-connected' }>): void {
-    const { log, observer, scripts, clock } = this.#ports;
+    const { log, observer, scripts } = this.#ports;
     if (contact === this.#newcomer) {
       this.#contact?.close();
       this.#contact = contact;
       this.#newcomer = undefined;
     }
-    this.#facts = { commonName: event.leaf?.commonName, chain: event.established.chain };
-    observer.peerConnected(this.#facts);
-    this.#onHost(scripts.ipChange(contact.address, this.#facts));
-    const { session } = contact.driver;
-    const { dataCiphersFallback, tls, dataCiphers } = this.#config;
-    const { ciphers, epoch } = this.#ports.plane.capabilities;
-    const agreement = agreeWithPeer(
-      { tlsRole: tls.role ?? 'client', dataCiphers: dataCiphers.filter((name) => ciphers.includes(name)), epoch },
-      event.peerInfo,
-      (length, label) => session.exportKeyingMaterial(length, label),
-    );
-    log(Level.tlsDebugLow, agreementLine(agreement, dataCiphersFallback));
-    const cipher = agreement.cipher ?? dataCiphersFallback;
-    if (cipher === undefined) {
-      const end = noCipher(log);
-      this.#cancelExit = clock.at(clock.now().monoMs + LAST_WORDS_MS, () => this.#end(end));
-      return;
-    }
-    this.#onHost(this.#bringUp(contact, { ...agreement, cipher }));
+    observer.peerConnected(contact.facts);
+    this.#life.onHost(scripts.ipChange(contact.address, contact.facts));
+    const { capabilities } = this.#ports.plane;
+    const agreed = agreeOnTunnel(this.#config, capabilities, contact.session, event.peerInfo, log);
+    if (agreed.type === 'agreed') this.#life.onHost(this.#bringUp(contact, agreed.tunnel));
+    else this.#life.endAfter(LAST_WORDS_MS, agreed.end);
   }
 
-  async #bringUp(contact: Contact, agreed: PeerAgreement & { readonly cipher: string }): Promise<void> {
+  async #bringUp(contact: Contact, tunnel: TunnelOptions): Promise<void> {
     const { observer, log } = this.#ports;
     observer.configuring(contact.address);
     if (this.#opened === undefined) await this.#openDevice();
     const { id } = this.#link;
-    if (this.#over || this.#contact !== contact || this.#opened === undefined || this.#device === undefined) return;
+    const [opened, device] = [this.#opened, this.#device];
+    if (this.#life.isOver || this.#contact !== contact || opened === undefined || device === undefined) return;
     if (id === undefined) return;
-    // What two equal ends agree on is what a server would have pushed.
-    const tunnel = {
-      ...this.#config.tunnel,
-      cipher: agreed.cipher,
-      peerId: agreed.peerId,
-      protocolFlags: [
-        ...(agreed.controlExit ? ['cc-exit'] : []),
-        ...(agreed.useExporter ? ['tls-ekm'] : []),
-        ...(agreed.dynamicTlsCrypt ? ['dyn-tls-crypt'] : []),
-        ...(agreed.epochData ? ['aead-epoch'] : []),
-      ],
-    };
     const hop = this.#link.hop ?? contact.address;
     const link = { id, hop, remote: contact.address, connected: this.#link.connected };
-    const up = addPeer(this.#device, tunnel, {
+    const up = addPeer(device, tunnel, {
       config: this.#config,
       profile: this.#profile,
       link,
       ports: this.#ports,
     });
-    const mtuTest = mtuTestOf(up, this.#profile, this.#ports);
-    contact.joined(up, mtuTest);
-    contact.driver.drive((now) => contact.driver.session.applyPush(up.push, now));
-    if (this.#over) return;
-    if (this.#config.mtuTest) mtuTest.start();
+    contact.joined(up);
+    if (this.#life.isOver) return;
+    if (this.#config.mtuTest) contact.startMtuTest();
     log(Level.info, 'Initialization Sequence Completed');
     logResults(tunnel, this.#profile.explicitExitNotify, log);
-    observer.connected(contact.address, this.#opened.plan, up.cipher);
+    observer.connected(contact.address, opened.plan, up.sizes.cipher);
   }
 
   #sessionEnded(contact: Contact, { end }: Extract<SessionEvent, { type: 'ended' }>): void {
@@ -439,7 +372,7 @@ export class PeerAttempt {
       return;
     }
     if (contact !== this.#contact) return;
-    this.#end(
+    this.#life.end(
       signalOfEnd(end, {
         config: this.#config,
         forgetToken: () => false,
@@ -452,8 +385,8 @@ export class PeerAttempt {
   #moved(contact: Contact, address: SocketAddress): void {
     contact.address = address;
     const { log, scripts } = this.#ports;
-    log(Level.info, `${this.#peerPrefix()}Peer Connection Initiated with ${formatLogAddress(address)}`);
-    this.#onHost(scripts.ipChange(address, this.#facts));
+    log(Level.info, `${contact.prefix}Peer Connection Initiated with ${formatLogAddress(address)}`);
+    this.#life.onHost(scripts.ipChange(address, contact.facts));
   }
 
   /** The path takes smaller packets only, or nobody is there. */
@@ -463,14 +396,14 @@ export class PeerAttempt {
     const family = (address ?? contact?.address ?? this.#link.remote)?.family;
     this.#ports.log(Level.linkErrors, linkErrorLine(event, family === 6 ? 'UDPv6' : 'UDPv4', this.#link.fd));
     if (contact === undefined) return;
-    if (pathMtuBytes === undefined) contact.driver.session.handleLinkRefused(event.text);
+    if (pathMtuBytes === undefined) contact.session.handleLinkRefused(event.text);
     else if (address === undefined || sameSocketAddress(address, contact.address))
-      contact.tunnel?.fitPath(pathMtuBytes);
+      contact.tunnel?.sizes.fitPath(pathMtuBytes);
   }
 
   #linkClosed({ code, text }: Extract<PlaneEvent, { type: 'link-closed' }>): void {
     const { log } = this.#ports;
-    this.#end(
+    this.#life.end(
       this.#linkOpen
         ? endOfLostStream('peer', code, text, log)
         : endOfRefusedStream('peer', this.#remoteText(), text, log),
@@ -480,71 +413,15 @@ export class PeerAttempt {
   #dropped(event: Extract<PlaneEvent, { type: 'drop-notice' }>): void {
     if (event.peer !== undefined && event.peer !== this.peer) return;
     const end = endOfDrop(event, this.#ports.log, {
-      peerPrefix: this.#peerPrefix(),
+      peerPrefix: this.#contact?.prefix ?? '',
       muteReplayWarnings: this.#config.process.muteReplayWarnings,
       stream: this.#profile.proto.transport !== 'udp',
     });
-    if (end !== undefined) this.#end(end);
-  }
-
-  /** In band the notice goes once a second; the control channel carries it reliably, once. Then the attempt ends. */
-  #sendExit(left: number): void {
-    if (this.#over) return;
-    if (left === 0) {
-      this.#end(softExit('exit-with-notification'));
-      return;
-    }
-    const first = left === this.#profile.explicitExitNotify;
-    if (first || this.#contact?.tunnel?.push.controlExit !== true) {
-      this.#drive((contact, now) => contact.driver.session.sendExit(now));
-    }
-    if (this.#over) return;
-    const { clock } = this.#ports;
-    this.#cancelExit = clock.at(clock.now().monoMs + 1000, () => this.#sendExit(left - 1));
-  }
-
-  #drive(input: (contact: Contact, now: ReturnType<AttemptPorts['clock']['now']>) => void): void {
-    const contact = this.#contact;
-    contact?.driver.drive((now) => input(contact, now));
+    if (end !== undefined) this.#life.end(end);
   }
 
   #remoteText(): string {
     const { remote } = this.#link;
     return remote === undefined ? '[AF_UNSPEC]' : formatLogAddress(remote);
   }
-
-  #peerPrefix(): string {
-    return this.#facts.commonName === undefined ? '' : `[${this.#facts.commonName}] `;
-  }
-
-  /** Work on the host, scripts among it: it can't be stopped half-way, so closing waits for it. Its failure ends the attempt. */
-  #onHost(work: Promise<void>): void {
-    this.#hostWork.add(work);
-    const done = (): boolean => this.#hostWork.delete(work);
-    work.then(done, done);
-    work.catch((error: unknown) => {
-      if (!this.#over) this.#end(endOfFailedWork(error, this.#ports.log));
-    });
-  }
-
-  #end(signal: ClientSignal): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#cancelExit();
-    this.#aborter.abort();
-    this.#settle(this.#leaving && signal.name === 'SIGUSR1' ? softExit('exit-with-notification') : signal);
-  }
-}
-
-function noCipher(log: AttemptPorts['log']): ClientSignal {
-  const line =
-    'ERROR: failed to negotiate cipher with peer and --data-ciphers-fallback not enabled. No usable data channel cipher';
-  log(Level.tlsErrors, line);
-  log(Level.tlsErrors, 'ERROR: Failed to apply P2P negotiated protocol options');
-  const error = new SallyportError('The peer and this side have no data cipher in common', {
-    code: 'SALLYPORT_NEGOTIATION',
-    blame: 'config',
-    hint: 'Write a data-ciphers line that has one of the peer’s ciphers, or data-ciphers-fallback where the peer does not negotiate.',
-  });
-  return softRestart('process-push-msg-failed', { error });
 }

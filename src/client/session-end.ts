@@ -25,11 +25,13 @@ export function signalOfEnd(end: SessionEnd, context: EndContext): ClientSignal 
       return authFailed(end, context);
     case 'server-restart':
       return softRestart('server-pushed-connection-reset', {
+        told: end.text,
         purge: !end.keepCredentials,
         advice: { advance: end.advance ? 'remote' : 'default' },
       });
     case 'server-halt':
       return softExit('server-pushed-halt', {
+        told: end.text,
         error: new SallyportError(
           `The server ended the connection: ${end.text === '' ? 'it gave no reason' : end.text}`,
           {
@@ -39,7 +41,7 @@ export function signalOfEnd(end: SessionEnd, context: EndContext): ClientSignal 
         ),
       });
     case 'peer-exit':
-      return softRestart('remote-exit');
+      return softRestart('remote-exit', { told: end.notice === 'EXIT' ? end.notice : undefined });
     case 'ping-restart':
       return softRestart('ping-restart', { error: silence() });
     case 'ping-exit':

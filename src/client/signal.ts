@@ -12,6 +12,8 @@ export interface ClientSignal {
   /** The words in the log: `ping-restart`, `auth-failure` … */
   readonly text: string;
   readonly advice: RestartAdvice;
+  /** What the peer said of it, for a management client; undefined where it said nothing. */
+  readonly told: string | undefined;
   /** Forget cached username and password. */
   readonly purgeCredentials: boolean;
   /** Set when the end has an error that the library reports. */
@@ -27,6 +29,7 @@ export function softRestart(
   options: {
     error?: SallyportError;
     advice?: Partial<RestartAdvice>;
+    told?: string | undefined;
     purge?: boolean;
     connectionFailed?: boolean;
   } = {},
@@ -36,6 +39,7 @@ export function softRestart(
     source: options.connectionFailed === true ? 'connection failed(soft)' : 'soft',
     text,
     advice: { ...CONTINUE, ...options.advice },
+    told: options.told,
     purgeCredentials: options.purge ?? false,
     error: options.error,
     exitCode: 0,
@@ -46,12 +50,16 @@ export function softRestart(
 export const FATAL = 'fatal';
 
 /** An exit decided by the program. */
-export function softExit(text: string, options: { error?: SallyportError; exitCode?: number } = {}): ClientSignal {
+export function softExit(
+  text: string,
+  options: { error?: SallyportError; exitCode?: number; told?: string } = {},
+): ClientSignal {
   return {
     name: 'SIGTERM',
     source: 'soft',
     text,
     advice: CONTINUE,
+    told: options.told,
     purgeCredentials: false,
     error: options.error,
     exitCode: options.exitCode ?? 0,
@@ -73,6 +81,7 @@ export function hardSignal(name: SignalName): ClientSignal {
     source: 'hard',
     text: '',
     advice: { ...CONTINUE, resolveAgain: true },
+    told: undefined,
     purgeCredentials: false,
     error: undefined,
     exitCode: 0,

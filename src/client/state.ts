@@ -50,7 +50,6 @@ export interface AttemptObserver {
   configuring(remote: SocketAddress): void;
   /** `plan` is in force; what was pushed stands behind it. */
   connected(remote: SocketAddress, plan: TunnelPlan, cipher: string | undefined): void;
-  renegotiated(keyId: number): void;
   info(kind: string, text: string): void;
   /** The server refused the login; its reason, or an empty text. */
   loginRefused?(reason: string): void;

@@ -35,6 +35,13 @@ export function deprecationOf({ deprecated, status, help }: OptionRow): string {
   return `Deprecated since OpenVPN ${deprecated.since}.${instead}`;
 }
 
+/** Where an option stands that can't stand in a configuration itself; empty for the others. */
+export function placeOf({ contexts }: OptionRow): string {
+  if (contexts.includes('ccd-only'))
+    return 'Only for one client: in its file in client-config-dir, or from client-connect.';
+  return contexts.includes('pushed-only') ? 'Only in a push reply.' : '';
+}
+
 /** A sentence of its own: a capital at the beginning, where it is no option's name, and a full stop. */
 export function sentence(text: string): string {
   const begun = /^[a-z]+ /.test(text) ? `${text[0]?.toUpperCase()}${text.slice(1)}` : text;

@@ -13,13 +13,29 @@ const STATIC_KEY = refused(
 );
 
 export const SECURITY_ROWS: readonly OptionRow[] = [
-  row('cipher', 'name', 1, ['ncp', 'instance'], WORKS, 'Cipher for peers that cannot negotiate; see data-ciphers.', {
-    contexts: ['ccd'],
-  }),
-  row('data-ciphers', 'list', 1, ['general', 'instance'], WORKS, 'Ciphers that may be negotiated, best first.', {
-    contexts: ['ccd'],
-    default: 'AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305',
-  }),
+  row(
+    'cipher',
+    'name',
+    1,
+    ['ncp', 'instance'],
+    WORKS,
+    'Cipher for peers that do not negotiate; data-ciphers is for the others.',
+    {
+      contexts: ['ccd'],
+    },
+  ),
+  row(
+    'data-ciphers',
+    'list',
+    1,
+    ['general', 'instance'],
+    WORKS,
+    'Ciphers that may be negotiated, separated by colons, best first. ? before a name: only where it is known; DEFAULT: the list below.',
+    {
+      contexts: ['ccd'],
+      default: 'AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305',
+    },
+  ),
   row('ncp-ciphers', 'list', 1, ['general', 'instance'], WORKS, 'Old name of data-ciphers.', {
     contexts: ['ccd'],
     aliasOf: 'data-ciphers',
@@ -39,9 +55,17 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('auth', 'digest|none', 1, 'general', WORKS, 'Digest of CBC, CFB and OFB data packets and of tls-auth.', {
     default: 'SHA1',
   }),
-  row('replay-window', 'ids [seconds]', [0, 2], 'general', WORKS, 'How far packets may be out of order.', {
-    default: '64 15',
-  }),
+  row(
+    'replay-window',
+    'ids [seconds]',
+    [0, 2],
+    'general',
+    WORKS,
+    'How far packets may be out of order, in packets and in time; older ones are dropped.',
+    {
+      default: '64 15',
+    },
+  ),
   row(
     'replay-persist',
     'file',
@@ -50,9 +74,17 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     noEffect('every session has new keys, so packet ids start anew'),
     'Keep packet ids over restarts.',
   ),
-  row('allow-compression', 'asym|no|yes', 1, 'general', WORKS, 'Whether compressed packets are taken; none are made.', {
-    default: 'no',
-  }),
+  row(
+    'allow-compression',
+    'asym|no|yes',
+    1,
+    'general',
+    WORKS,
+    'Whether compressed packets are taken (asym, yes); none are made.',
+    {
+      default: 'no',
+    },
+  ),
   row(
     'comp-lzo',
     '[yes|no|adaptive]',
@@ -95,40 +127,84 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('disable-occ', '', 0, 'general', WORKS, 'Do not compare options with the peer.', {
     deprecated: { since: '2.6', instead: 'Leave it out: a difference that matters is told, and stops nothing.' },
   }),
-  row('compat-mode', 'version', [1, 2], 'general', WORKS, 'Choose defaults that fit a peer of this version.'),
+  row(
+    'compat-mode',
+    'version',
+    [1, 2],
+    'general',
+    WORKS,
+    'Choose defaults that fit a peer of this version of OpenVPN.',
+  ),
 
-  row('tls-client', '', 0, 'general', WORKS, 'Use TLS, as its client.', { side: 'client' }),
-  row('tls-server', '', 0, 'general', WORKS, 'Use TLS, as its server.', { side: 'server' }),
-  row('ca', 'file', 1, 'general', WORKS, 'Certificates of the authorities that may vouch for the peer.', INLINE),
-  row('capath', 'dir', 1, 'general', WORKS, 'Directory of authority certificates, named by hash.'),
-  row('cert', 'file', 1, 'general', WORKS, 'Own certificate.', INLINE),
-  row('key', 'file', 1, 'general', WORKS, 'Own private key.', INLINE),
+  row('tls-client', '', 0, 'general', WORKS, 'Use TLS, and begin the handshake.', { side: 'client' }),
+  row('tls-server', '', 0, 'general', WORKS, 'Use TLS, and wait for the handshake.', { side: 'server' }),
+  row(
+    'ca',
+    'file',
+    1,
+    'general',
+    WORKS,
+    'Certificates of the authorities that may vouch for the peer, in PEM.',
+    INLINE,
+  ),
+  row('capath', 'dir', 1, 'general', WORKS, 'Directory of authority certificates and revocation lists, named by hash.'),
+  row('cert', 'file', 1, 'general', WORKS, 'Own certificate, in PEM.', INLINE),
+  row('key', 'file', 1, 'general', WORKS, 'Own private key, in PEM.', INLINE),
   row('pkcs12', 'file', 1, 'general', WORKS, 'Own certificate, key and authorities in one file.', INLINE),
   row('extra-certs', 'file', 1, 'general', WORKS, 'More certificates to send with the own one.', INLINE),
-  row('dh', 'file|none', 1, 'general', WORKS, 'Diffie-Hellman parameters of a TLS server.', {
-    side: 'server',
-    ...INLINE,
-  }),
-  row('askpass', '[file]', [0, 1], 'general', WORKS, 'Ask for the passphrase of the key, or read it from a file.'),
+  row(
+    'dh',
+    'file|none',
+    1,
+    'general',
+    WORKS,
+    'Diffie-Hellman parameters of a TLS server; none: elliptic curves only.',
+    {
+      side: 'server',
+      ...INLINE,
+    },
+  ),
+  row(
+    'askpass',
+    '[file]',
+    [0, 1],
+    'general',
+    WORKS,
+    'Ask for the passphrase of the key before going to the background, or read it from a file.',
+  ),
   row(
     'crl-verify',
     'file|dir ["dir"]',
     [1, 2],
     'general',
     WORKS,
-    'Refuse certificates on this revocation list.',
+    'Refuse certificates on this revocation list; with "dir", those whose serial number is the name of a file there.',
     INLINE,
   ),
-  row('remote-cert-tls', 'client|server', 1, 'general', WORKS, 'The peer must have a certificate for this role.'),
+  row(
+    'remote-cert-tls',
+    'client|server',
+    1,
+    'general',
+    WORKS,
+    "The peer's certificate must be for this role, by key usage and extended key usage.",
+  ),
   row(
     'remote-cert-ku',
     '[hex…]',
     [0, MANY],
     'general',
     WORKS,
-    "The peer's certificate must have one of these key usages.",
+    "The peer's certificate must have one of these key usages; without any, some key usage.",
   ),
-  row('remote-cert-eku', 'oid', 1, 'general', WORKS, "The peer's certificate must have this extended key usage."),
+  row(
+    'remote-cert-eku',
+    'oid',
+    1,
+    'general',
+    WORKS,
+    "The peer's certificate must have this extended key usage, as an object identifier or OpenSSL's name.",
+  ),
   row('ns-cert-type', 'client|server', 1, 'general', WORKS, 'The peer must have a certificate of this Netscape type.', {
     deprecated: { since: '2.4', instead: 'Write remote-cert-tls.' },
   }),
@@ -138,7 +214,8 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     [1, 2],
     'general',
     WORKS,
-    "The peer's certificate must bear this name.",
+    "The peer's certificate must bear this name: its whole subject, its common name, or one that begins with it.",
+    { default: 'subject' },
   ),
   row(
     'peer-fingerprint',
@@ -161,11 +238,19 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
       deprecated: { since: '2.6', instead: 'Write peer-fingerprint, or the issuer as ca.' },
     },
   ),
-  row('tls-version-min', 'version ["or-highest"]', [1, 2], 'general', WORKS, 'Lowest TLS version.', { default: '1.2' }),
+  row(
+    'tls-version-min',
+    'version ["or-highest"]',
+    [1, 2],
+    'general',
+    WORKS,
+    'Lowest TLS version; or-highest: the highest there is, where this one is unknown.',
+    { default: '1.2' },
+  ),
   row('tls-version-max', 'version', 1, 'general', WORKS, 'Highest TLS version.'),
-  row('tls-cipher', 'list', 1, 'general', WORKS, 'TLS 1.2 cipher suites.'),
-  row('tls-ciphersuites', 'list', 1, 'general', WORKS, 'TLS 1.3 cipher suites.'),
-  row('tls-groups', 'list', 1, 'general', WORKS, 'Groups for the key exchange.'),
+  row('tls-cipher', 'list', 1, 'general', WORKS, 'TLS 1.2 cipher suites, separated by colons; see show-tls.'),
+  row('tls-ciphersuites', 'list', 1, 'general', WORKS, 'TLS 1.3 cipher suites, separated by colons; see show-tls.'),
+  row('tls-groups', 'list', 1, 'general', WORKS, 'Groups for the key exchange, separated by colons; see show-groups.'),
   row('ecdh-curve', 'name', 1, 'general', noEffect('the group is negotiated'), 'Curve of a TLS server.', {
     side: 'server',
     deprecated: { since: '2.6', instead: 'Write tls-groups.' },
@@ -179,10 +264,26 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
   row('hand-window', 'seconds', 1, 'tls-parms', WORKS, 'Time within which a key exchange must finish.', {
     default: '60',
   }),
-  row('tran-window', 'seconds', 1, 'tls-parms', WORKS, 'How long an old key is still taken.', { default: '3600' }),
-  row('reneg-sec', 'max [min]', [1, 2], 'tls-parms', WORKS, 'Renegotiate keys after this time; 0 for never.', {
-    default: '3600',
-  }),
+  row(
+    'tran-window',
+    'seconds',
+    1,
+    'tls-parms',
+    WORKS,
+    'How long an old key is still taken after a new one was begun.',
+    { default: '3600' },
+  ),
+  row(
+    'reneg-sec',
+    'max [min]',
+    [1, 2],
+    'tls-parms',
+    WORKS,
+    'Renegotiate keys after a time by chance between min (a server: 90 % of max, a client: max) and max seconds; 0 for never.',
+    {
+      default: '3600',
+    },
+  ),
   row('reneg-bytes', 'n', 1, 'tls-parms', WORKS, 'Renegotiate keys after this many bytes.'),
   row('reneg-pkts', 'n', 1, 'tls-parms', WORKS, 'Renegotiate keys after this many packets.'),
   row('tls-exit', '', 0, 'general', WORKS, 'Exit when the TLS handshake fails.'),
@@ -194,14 +295,22 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     silently('a session is never displaced before another one has authenticated'),
     'Take no second session from the peer.',
   ),
-  row('tls-auth', 'file [direction]', [1, 2], 'general', WORKS, 'Sign control packets with this key.', {
-    contexts: ['inline', 'connection'],
-  }),
+  row(
+    'tls-auth',
+    'file [direction]',
+    [1, 2],
+    'general',
+    WORKS,
+    'Sign control packets with this shared key. With direction 0 at one end and 1 at the other, each way has a half of its own.',
+    {
+      contexts: ['inline', 'connection'],
+    },
+  ),
   row('key-direction', '0|1', 1, 'general', WORKS, 'Which half of an inline tls-auth key is ours.', {
     contexts: ['connection'],
     default: 'both halves the same',
   }),
-  row('tls-crypt', 'file', [1, 2], 'general', WORKS, 'Encrypt control packets with this key.', {
+  row('tls-crypt', 'file', [1, 2], 'general', WORKS, 'Encrypt control packets with this shared key.', {
     contexts: ['inline', 'connection'],
   }),
   row(
@@ -210,7 +319,7 @@ export const SECURITY_ROWS: readonly OptionRow[] = [
     [1, 2],
     'general',
     WORKS,
-    'Encrypt control packets with a key of this client.',
+    "Encrypt control packets with a key of this client; at a server, the key that opens clients' keys, and whether clients are taken that can't answer a cookie (allow-noncookie).",
     {
       contexts: ['inline', 'connection'],
     },

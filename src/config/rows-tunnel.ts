@@ -8,7 +8,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
   row('dev', 'tunX|tapX|null|name', 1, 'general', WORKS, 'The network device: tun for IP, tap for Ethernet.', {
     default: 'tun',
   }),
-  row('dev-type', 'tun|tap|null', 1, 'general', WORKS, 'What the device is, if its name does not tell.'),
+  row('dev-type', 'tun|tap|null', 1, 'general', WORKS, 'What the device is, where its name does not tell.'),
   row('dev-node', 'path', 1, 'general', WORKS, 'Device file of the tun driver.', { default: '/dev/net/tun' }),
   row('lladdr', 'address', 1, 'up', WORKS, 'MAC address of a TAP device.'),
   row(
@@ -28,12 +28,36 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     silently('packets are moved in user space'),
     'Do not use data channel offload.',
   ),
-  row('topology', 'net30|p2p|subnet', 1, 'up', WORKS, 'What the second argument of ifconfig is.', {
-    ...UPDATE,
-    default: 'net30; subnet for a server',
-  }),
-  row('ifconfig', 'local remote|netmask', 2, 'up', WORKS, 'IPv4 address of the device.', UPDATE),
-  row('ifconfig-ipv6', 'address/bits remote', 2, 'up', WORKS, 'IPv6 address of the device.', UPDATE),
+  row(
+    'topology',
+    'net30|p2p|subnet',
+    1,
+    'up',
+    WORKS,
+    'How IPv4 addresses are given in tun: net30 four for each client, p2p a pair, subnet one of a network.',
+    {
+      ...UPDATE,
+      default: 'net30; subnet for a server',
+    },
+  ),
+  row(
+    'ifconfig',
+    'local remote|netmask',
+    2,
+    'up',
+    WORKS,
+    'IPv4 address of the device, and the address of the other end, or the netmask.',
+    UPDATE,
+  ),
+  row(
+    'ifconfig-ipv6',
+    'address/bits remote',
+    2,
+    'up',
+    WORKS,
+    'IPv6 address of the device, and the address of the other end.',
+    UPDATE,
+  ),
   row('ifconfig-noexec', '', 0, 'up', WORKS, 'Do not set addresses; only tell the scripts.'),
   row('ifconfig-nowarn', '', 0, 'up', WORKS, 'Say nothing about addresses that look like a mistake.'),
   row('tun-ipv6', '', 0, 'any', silently('IPv6 in the tunnel needs no option'), 'Ignored.', {
@@ -45,7 +69,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     [1, 4],
     'route',
     WORKS,
-    'Route a network through the tunnel.',
+    'Route a network through the tunnel. Netmask 255.255.255.255, gateway of route-gateway or ifconfig if none is given, or default.',
     UPDATE,
   ),
   row(
@@ -57,15 +81,33 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     'Route an IPv6 network through the tunnel.',
     UPDATE,
   ),
-  row('route-gateway', 'address|dhcp', 1, 'route-extras', WORKS, 'Gateway for routes that name none.', UPDATE),
+  row(
+    'route-gateway',
+    'address|dhcp',
+    1,
+    'route-extras',
+    WORKS,
+    'Gateway for routes that name none; dhcp leaves them without one.',
+    UPDATE,
+  ),
   row('route-ipv6-gateway', 'address', 1, 'any', WORKS, 'Gateway for IPv6 routes that name none.'),
   row('route-metric', 'n', 1, 'route', WORKS, 'Metric of routes that name none.', UPDATE),
   row('route-table', 'id', 1, 'route-table', WORKS, 'Routing table for the routes that follow.', { default: 'main' }),
-  row('route-delay', '[seconds] [window]', [0, 2], 'route-extras', WORKS, 'Wait before routes are set.', {
-    default: '0 30',
-  }),
+  row(
+    'route-delay',
+    '[seconds] [window]',
+    [0, 2],
+    'route-extras',
+    WORKS,
+    'Seconds to wait before routes are set; window is for Windows.',
+    {
+      default: '0 30',
+    },
+  ),
   row('route-noexec', '', 0, 'script', WORKS, 'Do not set routes; only tell the scripts.'),
-  row('route-nopull', '', 0, 'general', WORKS, 'Do not take routes and DNS from the server.', { side: 'client' }),
+  row('route-nopull', '', 0, 'general', WORKS, 'Take no routes, DNS and DHCP options from the server.', {
+    side: 'client',
+  }),
   row(
     'only-its-networks',
     '',
@@ -108,7 +150,7 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     0,
     'route',
     WORKS,
-    'Answer IPv6 from this machine with unreachable instead of sending it; beside a tunnel that takes IPv4 only, too.',
+    'Answer IPv6 in the tunnel with "unreachable": a client does not send it, a server does not pass it on. A client does the same beside a tunnel that takes IPv4 only.',
     UPDATE,
   ),
   row('max-routes', 'n', [0, 1], 'any', silently('there has been no limit since OpenVPN 2.4'), 'Ignored.', {
@@ -132,15 +174,31 @@ export const TUNNEL_ROWS: readonly OptionRow[] = [
     0,
     'general',
     WORKS,
-    'Do not drop packets to the server that come out of the tunnel.',
+    'Let packets for the server itself into the tunnel; they are dropped otherwise.',
   ),
-  row('dns', 'search-domains …|server n …', [1, MANY], 'dhcpdns', WORKS, 'DNS servers and domains.', {
-    ...UPDATE,
-    side: 'client',
-  }),
-  row('dns-updown', 'cmd|disable|force', 1, 'script', WORKS, 'Program that sets up DNS in the place of ours.', {
-    side: 'client',
-  }),
+  row(
+    'dns',
+    'search-domains domain…|server n address|resolve-domains|dnssec|transport|sni value…',
+    [1, MANY],
+    'dhcpdns',
+    WORKS,
+    'Domains that are searched; and for server n (the lowest number that can be used is) its addresses, the domains it is asked for, DNSSEC (yes, no, optional), DoT or DoH, and the name in its certificate.',
+    {
+      ...UPDATE,
+      side: 'client',
+    },
+  ),
+  row(
+    'dns-updown',
+    'cmd|disable|force',
+    1,
+    'script',
+    WORKS,
+    'Program that sets up DNS in the place of ours; disable: nobody does; force: ours does even beside an up script.',
+    {
+      side: 'client',
+    },
+  ),
   row(
     'dns-backend',
     'auto|resolved|resolvconf|file|dnsmasq|none',

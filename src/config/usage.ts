@@ -2,16 +2,17 @@
 
 import type { OptionRow } from './option-row.ts';
 import { OPTION_GROUPS } from './option-table.ts';
-import { deprecationOf } from './option-words.ts';
+import { deprecationOf, placeOf, STATUS_WORDS } from './option-words.ts';
 
 const COLUMN = 34;
 const WIDTH = 100;
+const MARKS = { works: '', 'no-effect': '(-) ', refused: '(x) ', 'not-yet': '(later) ' } as const;
 
 /** Every option, in groups, each with its arguments, what it does, its default, and whether it works here. */
 export function usageText(): string {
   const lines = [
     'Every option can stand in a file, without the two dashes. Lines that begin with # or ; are comments.',
-    'Marks: (-) accepted without effect   (x) refused   (later) not yet; docs/COMPATIBILITY.md says why.',
+    `Marks: ${marksInUse().join('   ')}; sallyport(8) and docs/COMPATIBILITY.md say why.`,
   ];
   for (const group of OPTION_GROUPS) {
     lines.push('', `${group.title}:`);
@@ -20,11 +21,18 @@ export function usageText(): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The marks that some row has, with their meaning. */
+function marksInUse(): readonly string[] {
+  const kinds = new Set(OPTION_GROUPS.flatMap(({ rows }) => rows.map((row) => row.status.kind)));
+  return [...kinds].filter((kind) => MARKS[kind] !== '').map((kind) => `${MARKS[kind]}${STATUS_WORDS[kind]}`);
+}
+
 function usageOf(row: OptionRow): string[] {
   const head = `  --${row.name}${row.args === '' ? '' : ` ${row.args}`}`;
-  const marks = { works: '', 'no-effect': '(-) ', refused: '(x) ', 'not-yet': '(later) ' } as const;
   const rest = row.default === undefined ? [] : [`[${row.default}]`];
-  const words = [`${marks[row.status.kind]}${row.help}`, ...rest, deprecationOf(row)].filter(Boolean).join(' ');
+  const words = [`${MARKS[row.status.kind]}${row.help}`, placeOf(row), ...rest, deprecationOf(row)]
+    .filter(Boolean)
+    .join(' ');
   const text = wrapped(words, WIDTH - COLUMN);
   const indent = ' '.repeat(COLUMN);
   const [first = '', ...more] = text;

@@ -85,14 +85,12 @@ function openAead(view: DataView, key: AeadDataKey, headerBytes: number, span: P
 }
 
 function openCbc(view: DataView, key: CbcDataKey, headerBytes: number, span: PacketSpan): Verdict {
-  const mac = span.offset + headerBytes;
-  const iv = mac + key.macBytes;
-  const text = iv + key.ivBytes;
-  const end = span.offset + span.length;
-  if (end <= text) return SHORT;
-  if (key.openMac !== undefined && !key.openMac.verify(iv, end - iv, mac)) return BAD_MAC;
+  const verdict = checkMac(key, headerBytes, span);
+  if (verdict !== PASS) return verdict;
 
-  const length = key.open.decrypt(iv, text, end - text);
+  const iv = span.offset + headerBytes + key.macBytes;
+  const text = iv + key.ivBytes;
+  const length = key.open.decrypt(iv, text, span.offset + span.length - text);
   if (length < 0) return BAD_PADDING;
   if (length < PACKET_ID_BYTES) return SHORT;
   key.openedId = view.getUint32(text);
@@ -102,19 +100,27 @@ function openCbc(view: DataView, key: CbcDataKey, headerBytes: number, span: Pac
 }
 
 function openFeedback(view: DataView, key: FeedbackDataKey, headerBytes: number, span: PacketSpan): Verdict {
-  const mac = span.offset + headerBytes;
-  const iv = mac + key.macBytes;
+  const verdict = checkMac(key, headerBytes, span);
+  if (verdict !== PASS) return verdict;
+
+  const iv = span.offset + headerBytes + key.macBytes;
   const text = iv + key.ivBytes;
   const end = span.offset + span.length;
-  if (end <= text) return SHORT;
-  if (key.openMac !== undefined && !key.openMac.verify(iv, end - iv, mac)) return BAD_MAC;
-
   key.openedId = view.getUint32(iv);
   key.openedSeconds = view.getUint32(iv + PACKET_ID_BYTES);
   key.open.apply(iv, text, end - text);
   span.offset = text;
   span.length = end - text;
   return PASS;
+}
+
+/** The MAC stands before the IV and is over all that follows; something has to follow the IV. */
+function checkMac(key: CbcDataKey | FeedbackDataKey, headerBytes: number, span: PacketSpan): Verdict {
+  const mac = span.offset + headerBytes;
+  const iv = mac + key.macBytes;
+  const end = span.offset + span.length;
+  if (end <= iv + key.ivBytes) return SHORT;
+  return key.openMac === undefined || key.openMac.verify(iv, end - iv, mac) ? PASS : BAD_MAC;
 }
 
 /** A later time than any before begins a new count of packet-ids; an earlier one is a packet of a count that is over. */

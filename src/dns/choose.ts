@@ -1,10 +1,10 @@
 // Which way of setting name servers this host uses, by its /etc/resolv.conf.
 
 import type { DnsBackendName } from '../tunnel/dns-port.ts';
-import { findDnsmasq } from './dnsmasq.ts';
 import type { DnsPlatform } from './ports.ts';
 import { parseResolvConf, type TextCodec } from './resolv-conf.ts';
 import { findResolvconf } from './resolvconf.ts';
+import { findDnsmasq } from './running-dnsmasq.ts';
 
 /** The way, and the sign by which it was found. */
 export interface ChosenBackend {

@@ -6,13 +6,16 @@ import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
 import { isSameFile } from './file.ts';
 import { locked } from './locked.ts';
-import type { DnsBackend, DnsFiles, DnsPlatform } from './ports.ts';
+import type { DnsBackend, DnsBus, DnsPlatform } from './ports.ts';
 import { withBus } from './resolved.ts';
+import { findDnsmasq, serversFileOf } from './running-dnsmasq.ts';
 
 export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
 
 const NAME = 'uk.org.thekelleys.dnsmasq';
 const ANSWER_MS = 3_000;
+/** For a call whose answer makes no difference. */
+const BRIEFLY_MS = 100;
 /**
  * What each tunnel wants of the dnsmasq on the bus, which takes all D-Bus servers in one call and tells none. Not the name of
  * a tunnel's record, socket or log in this folder.
@@ -29,11 +32,6 @@ interface BusState {
   readonly layers: readonly { readonly id: string; readonly servers: readonly BusServer[] }[];
 }
 
-export interface RunningDnsmasq {
-  readonly pid: number;
-  readonly serversFile: string | undefined;
-}
-
 export function dnsmasqBackend(
   platform: DnsPlatform,
   codec: { hash(text: string): string },
@@ -46,29 +44,43 @@ export function dnsmasqBackend(
     files.makeFolder(STATE_FOLDER);
     return locked(platform, () =>
       withBus(platform, async (bus) => {
+        files.tidy(DNSMASQ_STATE);
         const owner = await bus.nameOwner(NAME);
         if (owner === undefined) return undefined;
         const known = parseBusState(files.read(DNSMASQ_STATE));
-        const layers = change(owner, known?.owner === owner ? known : { owner, layers: [] });
+        const before = known?.owner === owner ? known : { owner, layers: [] };
+        const layers = change(owner, before);
         if (layers === undefined) return undefined;
-        const servers = layers.flatMap((layer) => layer.servers);
-        await bus.call({
-          destination: NAME,
-          path: '/uk/org/thekelleys/dnsmasq',
-          interface: NAME,
-          member: 'SetServersEx',
-          signature: 'aas',
-          body: [servers],
-          timeoutMs: ANSWER_MS,
-        });
-        const text = JSON.stringify({ owner, layers });
-        files.put(
-          DNSMASQ_STATE,
-          layers.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
-        );
+        const keep = (what: BusState['layers']): void => {
+          const text = JSON.stringify({ owner, layers: what });
+          files.put(
+            DNSMASQ_STATE,
+            what.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
+          );
+        };
+        // What dnsmasq may know stands in the file at every moment, for whoever comes after a killed process.
+        const grows = layers.length > before.layers.length;
+        if (grows) keep(layers);
+        try {
+          await setServers(bus, layers, ANSWER_MS);
+        } catch (error) {
+          if (grows) {
+            // One that was silent may take it yet, and this behind it.
+            await setServers(bus, before.layers, BRIEFLY_MS).catch(() => undefined);
+            keep(before.layers);
+          }
+          throw error;
+        }
+        if (!grows) keep(layers);
         return owner;
       }),
     );
+  };
+
+  /** Has a dnsmasq that reads this file read it again. */
+  const readAgain = (path: string): void => {
+    const running = findDnsmasq(files);
+    if (running?.serversFile === path) platform.hangUp(running.pid);
   };
 
   // Another dnsmasq than the one that was told has nothing of ours.
@@ -87,15 +99,16 @@ export function dnsmasqBackend(
         },
       );
       if (owner !== undefined) return { ...common, way: 'bus', owner };
-      const running = findDnsmasq(files);
-      if (running === undefined) throw new Error('no dnsmasq runs here');
-      const { pid, serversFile: path } = running;
-      if (path === undefined) {
-        throw new Error(
-          'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
-        );
-      }
       return locked(platform, async () => {
+        const running = findDnsmasq(files);
+        if (running === undefined) throw new Error('no dnsmasq runs here');
+        const { pid, serversFile: path } = running;
+        if (path === undefined) {
+          throw new Error(
+            'dnsmasq can only be told while it runs if it has enable-dbus or a servers-file in its configuration',
+          );
+        }
+        files.tidy(path);
         const before = files.look(path);
         if (before.kind === 'link') throw new Error(`${path} is a link`);
         const text = before.kind === 'file' ? before.text : '';
@@ -127,15 +140,18 @@ export function dnsmasqBackend(
       return locked(platform, async () => {
         files.tidy(applied.path);
         const now = files.look(applied.path);
-        if (isSameFile(now, applied.before)) return 'restored';
+        if (isSameFile(now, applied.before)) {
+          // Whoever was killed here may not have come to tell it.
+          readAgain(applied.path);
+          return 'restored';
+        }
         const text = now.kind === 'file' ? now.text : '';
         const block = parseServerBlocks(text).find(({ id }) => id === applied.id);
         if (now.kind !== 'file' || block === undefined || codec.hash(block.text) !== applied.hash) {
           return { left: `${applied.path} was changed by another program meanwhile and stays as it is` };
         }
         files.put(applied.path, without(now, block, applied));
-        const running = findDnsmasq(files);
-        if (running?.serversFile === applied.path) platform.hangUp(running.pid);
+        readAgain(applied.path);
         return 'restored' as const;
       });
     },
@@ -147,21 +163,36 @@ export function dnsmasqBackend(
     },
 
     async clear(_device, id) {
+      await locked(platform, () => files.tidy(DNSMASQ_STATE));
       if (files.read(DNSMASQ_STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
-      const path = findDnsmasq(files)?.serversFile;
-      if (path !== undefined) files.tidy(path);
-      const now = path === undefined ? undefined : files.look(path);
-      if (path === undefined || now?.kind !== 'file' || !parseServerBlocks(now.text).some((each) => each.id === id))
-        return;
+      // One that does not run now will read its file when it does.
+      const path = findDnsmasq(files)?.serversFile ?? serversFileOf([], files);
+      if (path === undefined) return;
       await locked(platform, () => {
-        const file = files.look(path);
-        const block = file.kind === 'file' ? parseServerBlocks(file.text).find((each) => each.id === id) : undefined;
-        if (file.kind !== 'file' || block === undefined) return;
-        const text = file.text.replace(block.text, '');
-        files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...file, text });
+        files.tidy(path);
+        const now = files.look(path);
+        const block = now.kind === 'file' ? parseServerBlocks(now.text).find((each) => each.id === id) : undefined;
+        if (now.kind === 'file' && block !== undefined) {
+          const text = now.text.replace(block.text, '');
+          files.put(path, text === '' && block.created ? { kind: 'absent' } : { ...now, text });
+        }
+        readAgain(path);
       });
     },
   };
+}
+
+/** The servers of all tunnels, in the place of those that it was told before. */
+async function setServers(bus: DnsBus, layers: BusState['layers'], timeoutMs: number): Promise<void> {
+  await bus.call({
+    destination: NAME,
+    path: '/uk/org/thekelleys/dnsmasq',
+    interface: NAME,
+    member: 'SetServersEx',
+    signature: 'aas',
+    body: [layers.flatMap((layer) => layer.servers)],
+    timeoutMs,
+  });
 }
 
 /** The file without the block; a line end that was added for it goes as well. */
@@ -207,65 +238,3 @@ function parseBusState(text: string | undefined): BusState | undefined {
     return undefined;
   }
 }
-
-/**
- * The dnsmasq of this network, by /proc: one that has the port of name servers. Any user may call a program so, and give it a
- * file of the system's as its servers-file; that port is root's to give.
- */
-export function findDnsmasq(files: DnsFiles): RunningDnsmasq | undefined {
-  const here = files.linkTarget('/proc/self/ns/net');
-  const sockets = nameServerSockets(files);
-  let found: RunningDnsmasq | undefined;
-  for (const name of files.names('/proc')) {
-    if (!/^[0-9]+$/.test(name) || files.read(`/proc/${name}/comm`)?.trim() !== 'dnsmasq') continue;
-    if (files.linkTarget(`/proc/${name}/ns/net`) !== here) continue;
-    const fds = files.names(`/proc/${name}/fd`).map((fd) => files.linkTarget(`/proc/${name}/fd/${fd}`) ?? '');
-    if (!fds.some((target) => sockets.has(target))) continue;
-    const words = (files.read(`/proc/${name}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
-    const running = { pid: Number(name), serversFile: serversFileOf(words.slice(1), files) };
-    // Others serve virtual machines beside it.
-    if (running.serversFile !== undefined) return running;
-    found ??= running;
-  }
-  return found;
-}
-
-/** Sockets of UDP port 53, as /proc names them: `socket:[4711]`. */
-function nameServerSockets(files: DnsFiles): ReadonlySet<string> {
-  const lines = ['udp', 'udp6'].flatMap((kind) => (files.read(`/proc/net/${kind}`) ?? '').split('\n').slice(1));
-  return new Set(
-    lines.flatMap((line) => {
-      // sl | local_address:port | remote | state | queues | timer | retransmits | uid | timeout | inode …
-      const words = line.trim().split(/\s+/);
-      return words[1]?.endsWith(':0035') === true && words[9] !== undefined ? [`socket:[${words[9]}]`] : [];
-    }),
-  );
-}
-
-/** `servers-file` of the command line or of the files that it leads to. */
-function serversFileOf(words: readonly string[], files: DnsFiles): string | undefined {
-  const option = (long: string, short: string | undefined, list: readonly string[]): string | undefined => {
-    for (const [index, word] of list.entries()) {
-      if (word.startsWith(`--${long}=`)) return word.slice(long.length + 3);
-      if (short === undefined || !word.startsWith(short)) continue;
-      return word.length > short.length ? word.slice(short.length) : list[index + 1];
-    }
-    return undefined;
-  };
-  const direct = option('servers-file', undefined, words);
-  if (direct !== undefined) return absolute(direct);
-  const main = option('conf-file', '-C', words) ?? '/etc/dnsmasq.conf';
-  const texts = [files.read(main) ?? ''];
-  const folder = option('conf-dir', '-7', words) ?? lineOf(texts[0] ?? '', 'conf-dir');
-  const path = folder?.split(',')[0] ?? '';
-  if (path.startsWith('/')) for (const name of files.names(path)) texts.push(files.read(`${path}/${name}`) ?? '');
-  for (const text of texts) {
-    const found = lineOf(text, 'servers-file');
-    if (found !== undefined) return absolute(found);
-  }
-  return undefined;
-}
-
-const lineOf = (text: string, name: string): string | undefined =>
-  new RegExp(`^[ \\t]*${name}[ \\t]*=[ \\t]*([^\\s#]+)`, 'm').exec(text)?.[1];
-const absolute = (path: string): string | undefined => (path.startsWith('/') ? path : undefined);

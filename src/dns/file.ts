@@ -33,6 +33,7 @@ export function fileBackend(platform: DnsPlatform, codec: TextCodec, path: strin
   return {
     apply: (device, id, setting) =>
       locked(platform, () => {
+        files.tidy(path);
         const standing = stateAt(path) ?? { before: files.look(path), layers: [] };
         const layers = [...standing.layers.filter((layer) => layer.id !== id), layerOf(id, device, setting)];
         const hash = put(path, { before: standing.before, layers });

@@ -73,15 +73,11 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
       }
     },
     async clear({ device, id }) {
-      // A link in resolved goes with its device.
-      for (const way of [backends.file, backends.resolvconf, backends.dnsmasq]) {
-        try {
-          await way.clear(device, id);
-        } catch (error) {
-          return { result: 'failed', reason: messageOf(error) };
-        }
+      const problems: string[] = [];
+      for (const way of [backends.file, backends.resolvconf, backends.dnsmasq, backends.resolved]) {
+        await way.clear(device, id).catch((error: unknown) => problems.push(messageOf(error)));
       }
-      return { result: 'restored' };
+      return problems.length === 0 ? { result: 'restored' } : { result: 'failed', reason: problems.join('; ') };
     },
   };
 }

@@ -12,11 +12,11 @@ export interface DnsFiles {
   names(folder: string): readonly string[];
   isProgram(path: string): boolean;
   /**
-   * Puts this at the path: beside it and renamed, so that nobody reads half of it; in place where the path is a mount of
-   * its own and can't be renamed over.
+   * Puts this at the path, and waits until it outlives a loss of power: beside it and renamed, so that nobody reads half of
+   * it; in place where the path is a mount of its own and can't be renamed over.
    */
   put(path: string, what: FileBefore): void;
-  /** Removes what stands beside a path because its `put` was killed half-way. */
+  /** Ends a `put` that was killed half-way, with the old file or the new one whole at its path and nothing beside it. */
   tidy(path: string): void;
   /** Makes a folder in which others than its owner see nothing, and looks whether the one that is there is so. */
   makeFolder(path: string): void;
@@ -47,6 +47,8 @@ export interface DnsPlatform {
     input: string,
     timeoutMs: number,
   ): Promise<{ readonly exitCode: number | undefined; readonly problem: string }>;
+  /** Resolves once no process runs a program with these arguments, or after this time. */
+  ended(argv: readonly string[], timeoutMs: number): Promise<void>;
   /** The kernel's number of a device; undefined when there is none. */
   deviceIndex(device: string): number | undefined;
   /** SIGHUP. Throws HostError. */
@@ -69,6 +71,6 @@ export interface DnsBackend<Applied> {
   undo(applied: Applied): Promise<Restored>;
   /** Whether it is there still, as far as that can be seen. */
   stands(applied: Applied): Promise<boolean>;
-  /** The same without a record of it: whatever stands under this id. */
+  /** The same without a record of it: whatever stands under this id, or by this device where that is known to be ours. */
   clear(device: string | undefined, id: string): Promise<void>;
 }

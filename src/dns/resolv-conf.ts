@@ -10,10 +10,12 @@
 
 import type { DnsSetting, FileBefore } from '../tunnel/dns-port.ts';
 
-/** glibc asks no more servers than three. */
-const SERVER_LIMIT = 3;
+/** glibc asks no more servers than these. */
+export const SERVER_LIMIT = 3;
 /** What every libc takes. */
 const SEARCH_LIMIT = 6;
+/** How the first line begins; the tunnels' devices follow. */
+const MADE_FOR = '# Made by Sallyport for ';
 const STATE = '#+ ';
 const STATE_LINE = 76;
 
@@ -49,7 +51,7 @@ export function writeResolvConf(state: ResolvState, codec: TextCodec): string {
   const servers = unique(newestFirst[0]?.servers ?? []).slice(0, SERVER_LIMIT);
   const search = unique(newestFirst.flatMap((layer) => layer.search)).slice(0, SEARCH_LIMIT);
   const visible = [
-    `# Made by Sallyport for ${devices}. What stood here before comes back when the tunnel ends.`,
+    `${MADE_FOR}${devices}. What stood here before comes back when the tunnel ends.`,
     ...servers.map((address) => `nameserver ${address}`),
     ...(search.length === 0 ? [] : [`search ${search.join(' ')}`]),
     ...keptLines(state.before),
@@ -58,6 +60,12 @@ export function writeResolvConf(state: ResolvState, codec: TextCodec): string {
   const json = JSON.stringify({ ...state, hash: codec.hash(visible) });
   const lines = codec.encode(json).match(new RegExp(`.{1,${STATE_LINE}}`, 'g')) ?? [];
   return `${visible}${lines.map((line) => `${STATE}${line}\n`).join('')}`;
+}
+
+/** The devices that the first line names, whether or not somebody has changed the rest; undefined where it is not ours. */
+export function parseMadeFor(text: string): string | undefined {
+  if (!text.startsWith(MADE_FOR)) return undefined;
+  return /^([\w., -]{1,200})\. /.exec(text.slice(MADE_FOR.length))?.[1];
 }
 
 /** The state in a text that is exactly as we wrote it; undefined for every other one. */

@@ -23,32 +23,42 @@ export function resolvconfBackend(platform: DnsPlatform): DnsBackend<ResolvconfA
     const how = exitCode === undefined ? 'did not end as it should' : `exited with status ${exitCode}`;
     throw new Error(`${argv.join(' ')} ${how}${problem === '' ? '' : `: ${problem}`}`);
   };
+  const isOpenresolv = (program: string): boolean => (files.read(program) ?? '').includes('openresolv');
+  // openresolv: before all others, and alone; Debian's has no such words, its order of names does it.
+  const addWords = (program: string): string[] => (isOpenresolv(program) ? ['-m', '0', '-x', '-a'] : ['-a']);
+  // openresolv: a record that is not there is no fault, as it is none for Debian's.
+  const dropWords = (program: string): string[] => (isOpenresolv(program) ? ['-f', '-d'] : ['-d']);
   return {
     async apply(device, id, setting) {
+      const ifindex = platform.deviceIndex(device);
+      if (ifindex === undefined) throw new Error(`there is no device ${device}`);
       const program = findResolvconf(files);
       if (program === undefined) throw new Error(`there is no resolvconf program (${PLACES.join(', ')})`);
       const name = recordName(device, files.read(ORDER));
-      // openresolv: before all others, and alone; Debian's has no such words, its order of names does it.
-      const words = (files.read(program) ?? '').includes('openresolv') ? ['-m', '0', '-x'] : [];
       try {
-        await must([program, ...words, '-a', name], recordText(setting));
+        await must([program, ...addWords(program), name], recordText(setting));
       } catch (error) {
         // It may have kept the record and failed in a hook.
-        await platform.run([program, '-d', name], '', PROGRAM_MS);
+        await platform.run([program, ...dropWords(program), name], '', PROGRAM_MS);
         throw error;
       }
-      return { backend: 'resolvconf', device, id, setting, program, name };
+      return { backend: 'resolvconf', device, id, setting, program, name, ifindex };
     },
-    async undo({ program, name }) {
-      await must([program, '-d', name], '');
+    async undo({ program, name, device, ifindex }) {
+      // Another tunnel has the device's name by now, and its record has taken the place of this one.
+      if ((platform.deviceIndex(device) ?? ifindex) !== ifindex) return 'restored';
+      await must([program, ...dropWords(program), name], '');
       return 'restored';
     },
     // The program has a record of its own, and writes the file anew from it.
     stands: () => Promise.resolve(true),
     async clear(device) {
       const program = findResolvconf(files);
-      if (program !== undefined && device !== undefined)
-        await must([program, '-d', recordName(device, files.read(ORDER))], '');
+      if (program === undefined || device === undefined) return;
+      const name = recordName(device, files.read(ORDER));
+      // What a killed process has started goes on without it.
+      await platform.ended([program, ...addWords(program), name], PROGRAM_MS);
+      await must([program, ...dropWords(program), name], '');
     },
   };
 }

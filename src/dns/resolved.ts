@@ -9,6 +9,8 @@ export type ResolvedApplied = Extract<DnsApplied, { backend: 'resolved' }>;
 const NAME = 'org.freedesktop.resolve1';
 /** Each call; resolved answers at once, and a tunnel is not to wait for one that doesn't. */
 const ANSWER_MS = 3_000;
+/** For a call whose answer makes no difference. */
+const BRIEFLY_MS = 100;
 /** sys/socket.h */
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -22,8 +24,9 @@ export function resolvedBackend(platform: DnsPlatform): DnsBackend<ResolvedAppli
         try {
           for (const [member, signature, body] of linkCalls(ifindex, setting)) await ask(bus, member, signature, body);
         } catch (error) {
-          // Nothing half done stays; one that does not answer is not asked again.
-          if (!isSilence(error)) await ask(bus, 'RevertLink', 'i', [ifindex]).catch(() => undefined);
+          // Nothing half done stays. One that is silent may take it yet, and this behind it.
+          const waitMs = isSilence(error) ? BRIEFLY_MS : ANSWER_MS;
+          await ask(bus, 'RevertLink', 'i', [ifindex], waitMs).catch(() => undefined);
           throw error;
         }
       });
@@ -37,7 +40,18 @@ export function resolvedBackend(platform: DnsPlatform): DnsBackend<ResolvedAppli
     },
     // It keeps what it was told of a link beyond its own end.
     stands: () => Promise.resolve(true),
-    clear: () => Promise.resolve(),
+    // Only a device that outlives its process is there still.
+    async clear(device) {
+      const ifindex = device === undefined ? undefined : platform.deviceIndex(device);
+      if (ifindex === undefined) return;
+      const bus = await platform.openBus().catch(() => undefined);
+      if (bus === undefined) return;
+      try {
+        if ((await bus.nameOwner(NAME)) !== undefined) await ask(bus, 'RevertLink', 'i', [ifindex]);
+      } finally {
+        await bus.close().catch(() => undefined);
+      }
+    },
   };
 }
 
@@ -58,7 +72,13 @@ function linkCalls(ifindex: number, setting: DnsSetting): (readonly [string, str
   ];
 }
 
-function ask(bus: DnsBus, member: string, signature: string, body: readonly unknown[]): Promise<readonly unknown[]> {
+function ask(
+  bus: DnsBus,
+  member: string,
+  signature: string,
+  body: readonly unknown[],
+  timeoutMs = ANSWER_MS,
+): Promise<readonly unknown[]> {
   return bus.call({
     destination: NAME,
     path: '/org/freedesktop/resolve1',
@@ -66,7 +86,7 @@ function ask(bus: DnsBus, member: string, signature: string, body: readonly unkn
     member,
     signature,
     body,
-    timeoutMs: ANSWER_MS,
+    timeoutMs,
   });
 }
 

@@ -73,3 +73,23 @@ export class DeviceEnds {
     Atomics.add(this.#control, ControlWord.deviceRead, count);
   }
 }
+
+/** One end of a device in memory that several workers write to; the first one reads. */
+export function joinDeviceEnds(ends: readonly MemoryDeviceEnd[]): MemoryDeviceEnd {
+  const [first] = ends;
+  if (first === undefined) throw new TypeError('a plane has a worker');
+  if (ends.length === 1) return first;
+  return {
+    write: (packet) => first.write(packet),
+    read() {
+      for (const end of ends) {
+        const packet = end.read();
+        if (packet !== undefined) return packet;
+      }
+      return undefined;
+    },
+    onReadable(handle) {
+      for (const end of ends) end.onReadable(handle);
+    },
+  };
+}

@@ -9,7 +9,6 @@
 // empty plane does not. A plane must be made on the process's main thread: worker.terminate() runs no 'exit' hook.
 
 import type { Worker } from 'node:worker_threads';
-import type { DataKeyMaterial, DirectionKey } from '../crypto/data-keys.ts';
 import {
   CounterSlots,
   readPeerStatistics,
@@ -17,7 +16,6 @@ import {
   sumPeerStatistics,
   sumPlaneStatistics,
 } from '../data/counters.ts';
-import { isAeadCipher } from '../data/data-key.ts';
 import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
 import type {
   DataPlane,
@@ -41,12 +39,14 @@ import type {
 } from '../data/plane.ts';
 import { SHARED_USAGE_BYTES } from '../data/usage-limits.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
-import { DeviceEnds } from './device-ends.ts';
+import { DeviceEnds, joinDeviceEnds } from './device-ends.ts';
 import { createRingMemory } from './handover-ring.ts';
 import { libc } from './libc.ts';
-import { availableCiphers, availableDigests } from './openssl.ts';
+import { movableMaterial, requireAlgorithms } from './moved-key.ts';
+import { Tickets } from './tickets.ts';
 import { workerCapabilities } from './worker-capabilities.ts';
 import { ControlWord, type WorkerCall, type WorkerReport } from './worker-messages.ts';
+import { WorkerNews } from './worker-news.ts';
 import { WorkerPlaces } from './worker-places.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -79,10 +79,8 @@ const WORKERS_MAX = 16;
 const DEFAULT_PEER_SLOTS = 64;
 /** Links that have no peer yet, or no longer. */
 const SPARE_LINKS = 64;
-
-/** Each worker joins its own repetitions of an error over a second; this joins those of several. */
-const JOIN_ERRORS_MS = 900;
-const LINK_ERRORS_MAX = 1024;
+/** Of one peer, at the same time. */
+const MAX_KEYS = 4;
 
 /** Starts the workers at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
@@ -100,8 +98,6 @@ interface PlanePeer {
   readonly keys: Set<number>;
   readonly opens: WorkerThread;
   readonly seals: WorkerThread;
-  /** What was told of keys that are used up: each direction's worker notices it. */
-  readonly usedUp: Map<KeyHandle, Set<string>>;
 }
 
 class WorkerDataPlane implements WorkerPlane {
@@ -116,16 +112,13 @@ class WorkerDataPlane implements WorkerPlane {
   readonly #devices = new Set<number>();
   readonly #links = new Set<number>();
   readonly #peers = new Map<PeerHandle, PlanePeer>();
-  /** What is called when all workers that were asked have let go, and how many have not. */
-  readonly #tickets = new Map<number, { left: number; readonly resolve: () => void }>();
+  readonly #tickets = new Tickets();
+  readonly #news = new WorkerNews();
   readonly #listeners = new Set<number>();
   /** Of each worker. */
   readonly #deviceEnds: readonly DeviceEnds[];
   #capabilities: PlaneCapabilities | undefined;
   #nextId = 1;
-  #pathTold: string | undefined;
-  /** When an error of a link was told, by link and code. */
-  readonly #linkErrorMs = new Map<string, number>();
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
 
   constructor(options: WorkerPlaneOptions) {
@@ -168,8 +161,7 @@ class WorkerDataPlane implements WorkerPlane {
     this.#ended = Promise.all(this.#threads.map(({ ended }) => ended)).then(() => {
       this.#state = 'ended';
       for (const thread of this.#threads) thread.release();
-      for (const { resolve } of this.#tickets.values()) resolve();
-      this.#tickets.clear();
+      this.#tickets.returnAll();
     });
     this.#deviceEnds = this.#threads.map(
       (thread) =>
@@ -278,7 +270,7 @@ class WorkerDataPlane implements WorkerPlane {
     const id = this.#nextId++;
     const owners = this.#places.ownersOf(options);
     const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
-    this.#peers.set(id, { slot, keys: new Set(), opens, seals, usedUp: new Map() });
+    this.#peers.set(id, { slot, keys: new Set(), opens, seals });
     this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
@@ -289,8 +281,9 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   removePeer(peer: PeerHandle): void {
-    const { slot } = this.#peer(peer);
+    const { slot, keys } = this.#peer(peer);
     this.#peers.delete(peer);
+    for (const key of keys) this.#news.forgetKey(key);
     void this.#callAndWait(this.#threads, (ticket) => ['removePeer', peer, slot, ticket]).then(() =>
       this.#slots.give(slot),
     );
@@ -305,10 +298,7 @@ class WorkerDataPlane implements WorkerPlane {
     const owners = [...new Set([opens, seals])];
     const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(SHARED_USAGE_BYTES)) : undefined;
     for (const [place, thread] of owners.entries()) {
-      // The copy is moved to the worker, which wipes it; no further copy stays behind in a message.
-      const material = copyMaterial(options.material);
-      const { seal, open } = material;
-      const buffers = [seal.cipher.buffer, seal.hmac.buffer, open.cipher.buffer, open.hmac.buffer];
+      const { material, buffers } = movableMaterial(options.material);
       const usage = counts && { counts, place: place === 0 ? (0 as const) : (1 as const) };
       this.#call(thread, ['addKey', peer, id, { ...options, material }, usage], buffers);
     }
@@ -322,9 +312,9 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   removeKey(peer: PeerHandle, key: KeyHandle): void {
-    const { keys, opens, seals, usedUp } = this.#peer(peer);
+    const { keys, opens, seals } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
-    usedUp.delete(key);
+    this.#news.forgetKey(key);
     for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
   }
 
@@ -392,10 +382,9 @@ class WorkerDataPlane implements WorkerPlane {
   #callAndWait(threads: readonly WorkerThread[], callWith: (ticket: number) => WorkerCall): Promise<void> {
     if (this.#state === 'closing' || this.#state === 'ended') return this.#ended;
     const ticket = this.#nextId++;
-    return new Promise((resolve) => {
-      this.#tickets.set(ticket, { left: threads.length, resolve });
-      for (const thread of threads) this.#call(thread, callWith(ticket));
-    });
+    const returned = this.#tickets.issue(ticket, threads.length);
+    for (const thread of threads) this.#call(thread, callWith(ticket));
+    return returned;
   }
 
   #holdProcess(): void {
@@ -409,7 +398,7 @@ class WorkerDataPlane implements WorkerPlane {
       case 'ready':
         break;
       case 'let-go':
-        this.#handleLetGo(report.ticket);
+        this.#tickets.handleReturned(report.ticket);
         break;
       case 'events':
         for (const event of report.events) this.#handleEvent(thread, event);
@@ -423,13 +412,6 @@ class WorkerDataPlane implements WorkerPlane {
         report satisfies never;
     }
     this.#holdProcess();
-  }
-
-  #handleLetGo(ticket: number): void {
-    const waiting = this.#tickets.get(ticket);
-    if (waiting === undefined || --waiting.left > 0) return;
-    this.#tickets.delete(ticket);
-    waiting.resolve();
   }
 
   #handleEvent({ control }: WorkerThread, event: PlaneEvent): void {
@@ -446,34 +428,15 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #tell(event: PlaneEvent): void {
-    if (event.type === 'data-path') this.#tellPath(event.text);
-    else if (this.#threads.length === 1 || this.#isNews(event)) this.#listener(event);
+    if (event.type === 'data-path') {
+      const text = [event.text, ...this.#places.words()].join(', ');
+      if (this.#news.isNewPath(text)) this.#listener({ type: 'data-path', text });
+    } else if (this.#threads.length === 1 || this.#isNews(event)) this.#listener(event);
   }
 
-  /** Each worker tells of its own path, which is the others' too, as a rule. */
-  #tellPath(path: string): void {
-    const text = [path, ...this.#places.words()].join(', ');
-    if (text === this.#pathTold) return;
-    this.#pathTold = text;
-    this.#listener({ type: 'data-path', text });
-  }
-
-  /** Two workers that share a key, or a socket, notice the same; one of them is enough. */
   #isNews(event: PlaneEvent): boolean {
-    if (event.type === 'key-used-up') {
-      const { keys, usedUp } = this.#peers.get(event.peer) ?? {};
-      if (keys?.has(event.key) !== true || usedUp === undefined) return false;
-      const told = usedUp.get(event.key) ?? new Set();
-      if (told.has(event.reason)) return false;
-      usedUp.set(event.key, told.add(event.reason));
-    } else if (event.type === 'link-error') {
-      const what = `${event.link} ${event.code}`;
-      const nowMs = performance.now();
-      if (nowMs - (this.#linkErrorMs.get(what) ?? Number.NEGATIVE_INFINITY) < JOIN_ERRORS_MS) return false;
-      if (this.#linkErrorMs.size >= LINK_ERRORS_MAX) this.#linkErrorMs.clear();
-      this.#linkErrorMs.set(what, nowMs);
-    }
-    return true;
+    const lives = event.type !== 'key-used-up' || this.#peers.get(event.peer)?.keys.has(event.key) === true;
+    return lives && this.#news.isNews(event, performance.now());
   }
 
   /** A worker has ended. One that was not told to takes the plane with it. */
@@ -485,48 +448,6 @@ class WorkerDataPlane implements WorkerPlane {
   }
 }
 
-/** One end of a device in memory that several workers write to; the first one reads. */
-function joinDeviceEnds(ends: readonly MemoryDeviceEnd[]): MemoryDeviceEnd {
-  const [first] = ends;
-  if (first === undefined) throw new TypeError('a plane has a worker');
-  if (ends.length === 1) return first;
-  return {
-    write: (packet) => first.write(packet),
-    read() {
-      for (const end of ends) {
-        const packet = end.read();
-        if (packet !== undefined) return packet;
-      }
-      return undefined;
-    },
-    onReadable(handle) {
-      for (const end of ends) end.onReadable(handle);
-    },
-  };
-}
-
-const MAX_KEYS = 4;
-
 function requireLive(alive: boolean, what: string, id: number): void {
   if (!alive) throw new RangeError(`the plane has no ${what} ${id}`);
-}
-
-/** The worker has the same library: what is not there must be refused here, where the caller can see it. */
-function requireAlgorithms({ cipher, digest }: KeyOptions): void {
-  if (cipher !== 'none' && availableCiphers([cipher]).length === 0) throw new RangeError(`no cipher ${cipher} here`);
-  if (isAeadCipher(cipher) || digest === 'none') return;
-  if (availableDigests([digest]).length === 0) throw new RangeError(`no digest ${digest} here`);
-}
-
-interface OwnedDirectionKey extends DirectionKey {
-  readonly cipher: Uint8Array<ArrayBuffer>;
-  readonly hmac: Uint8Array<ArrayBuffer>;
-}
-
-function copyMaterial(material: DataKeyMaterial): { seal: OwnedDirectionKey; open: OwnedDirectionKey } {
-  const copy = ({ cipher, hmac }: DirectionKey): OwnedDirectionKey => ({
-    cipher: new Uint8Array(cipher),
-    hmac: new Uint8Array(hmac),
-  });
-  return { seal: copy(material.seal), open: copy(material.open) };
 }

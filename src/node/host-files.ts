@@ -3,7 +3,6 @@
 import {
   accessSync,
   chmodSync,
-  chownSync,
   closeSync,
   constants,
   fstatSync,
@@ -13,22 +12,19 @@ import {
   readdirSync,
   readlinkSync,
   readSync,
-  renameSync,
-  rmSync,
   statSync,
-  symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import type { FileBefore } from '../tunnel/dns-port.ts';
 import { HostError } from '../tunnel/ports.ts';
+import { orRefusal, putFile, tidyFile } from './put-file.ts';
 
 /** No file of a resolver is larger. */
 const LIMIT_BYTES = 0x10_0000;
 
 export const hostFiles = {
   look: (path: string): FileBefore => named(() => look(path)),
-  put: (path: string, what: FileBefore): void => named(() => put(path, what)),
-  tidy: (path: string): void => named(() => rmSync(besideOf(path), { force: true })),
+  put: (path: string, what: FileBefore): void => putFile(path, what, readBounded),
+  tidy: (path: string): void => named(() => tidyFile(path, readBounded)),
   makeFolder: (path: string): void => named(() => makeFolder(path)),
   read(path: string): string | undefined {
     try {
@@ -88,9 +84,8 @@ function readBounded(path: string): string {
   }
 }
 
-const besideOf = (path: string): string => `${path}.sallyport-new`;
 function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o711 });
+  orRefusal(path, 'made', () => mkdirSync(path, { recursive: true, mode: 0o711 }));
   const stat = lstatSync(path);
   const { uid, mode } = stat;
   if (!stat.isDirectory()) throw new HostError('ENOTDIR', `${path} is no folder, or a link to one`);
@@ -98,33 +93,6 @@ function makeFolder(path: string): void {
   if ((mode & 0o022) !== 0) throw new HostError('EACCES', `others may change ${path}`);
   // Who can open it can lock it.
   if ((mode & 0o044) !== 0) chmodSync(path, mode & 0o7711);
-}
-
-function put(path: string, what: FileBefore): void {
-  if (what.kind === 'absent') {
-    rmSync(path, { force: true });
-    return;
-  }
-  const beside = besideOf(path);
-  rmSync(beside, { force: true });
-  try {
-    if (what.kind === 'link') symlinkSync(what.target, beside);
-    else {
-      // Nobody else may open it before it has its owner.
-      writeFileSync(beside, what.text, { encoding: 'latin1', mode: 0o600, flag: 'wx' });
-      chownSync(beside, what.uid, what.gid);
-      chmodSync(beside, what.mode);
-    }
-    renameSync(beside, path);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    const { code } = error as NodeJS.ErrnoException;
-    // A mount of its own, as containers and `ip netns exec` have: only its content can change.
-    if (what.kind !== 'file' || (code !== 'EBUSY' && code !== 'EXDEV')) throw error;
-    writeFileSync(path, what.text, 'latin1');
-    chownSync(path, what.uid, what.gid);
-    chmodSync(path, what.mode);
-  }
 }
 
 function named<T>(work: () => T): T {

@@ -1,8 +1,11 @@
 // A program that takes a few lines and is done soon (resolvconf): argv without a shell, bare environment, bounded in time.
 
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const PROBLEM_LIMIT = 300;
+const LOOK_MS = 20;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Resolves with the exit code and the beginning of what it printed on stderr, in one line. Never rejects. */
@@ -40,6 +43,25 @@ export function runSmallProgram(
       done(undefined);
     });
     child.on('exit', (code) => done(code ?? undefined));
+  });
+}
+
+/** Resolves once no process runs a program with these arguments, by itself or as a script, or after `timeoutMs`. Never rejects. */
+export async function smallProgramEnded(argv: readonly string[], timeoutMs: number): Promise<void> {
+  const untilMs = performance.now() + timeoutMs;
+  while (isRunning(`${argv.join('\0')}\0`) && performance.now() < untilMs) await delay(LOOK_MS);
+}
+
+function isRunning(words: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    if (!/^[0-9]+$/.test(pid)) return false;
+    try {
+      const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      // `/bin/sh` and its options may stand before the script.
+      return text === words || text.endsWith(`\0${words}`);
+    } catch {
+      return false; // it has just gone
+    }
   });
 }
 

@@ -6,9 +6,10 @@ import type { TlsFailure } from '../control/tls-engine.ts';
 /** A TLS failure in words. `message` is OpenSSL's text, used for codes that the table does not know. */
 export function describeTlsFailure(code: string | undefined, message: string): TlsFailure {
   const name = code ?? 'TLS_ERROR';
-  const known = ALERTS.get(name) ?? LOCAL.get(name);
-  const origin = /_ALERT_/.test(name) || name === 'CLOSE_NOTIFY' ? 'alert' : 'local';
-  const received = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(name)?.[1];
+  const usual = name.replace('SSL/TLS_ALERT_', 'SSLV3_ALERT_'); // OpenSSL 3.2 and newer (Node 22) have another name for it
+  const known = ALERTS.get(usual) ?? LOCAL.get(usual);
+  const origin = /_ALERT_/.test(usual) || usual === 'CLOSE_NOTIFY' ? 'alert' : 'local';
+  const received = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)$/.exec(usual)?.[1];
   return {
     origin,
     code: name,

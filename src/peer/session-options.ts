@@ -13,6 +13,7 @@ export type CommonSessionOptions = Pick<
   | 'handWindowMs'
   | 'tranWindowMs'
   | 'renegotiateMs'
+  | 'renegotiateSpreadMs'
   | 'maxControlPacketBytes'
   | 'replayWindowPackets'
   | 'replayWindowSeconds'
@@ -39,6 +40,7 @@ export function commonSessionOptions(
     handWindowMs: tls.handWindowSeconds * 1000,
     tranWindowMs: tls.tranWindowSeconds * 1000,
     renegotiateMs: tls.renegSeconds * 1000,
+    renegotiateSpreadMs: renegotiateSpreadSeconds(config) * 1000,
     maxControlPacketBytes: profile.maxControlPacketBytes,
     replayWindowPackets: config.replayWindow.packets,
     replayWindowSeconds: config.replayWindow.seconds,
@@ -50,6 +52,12 @@ export function commonSessionOptions(
     renegotiatePackets: capabilities.keyLimits ? tls.renegPackets : 0,
     limitBlocks: limitBlocksOf(config),
   };
+}
+
+/** `reneg-sec max min`; without min a server for many takes a tenth off, so that its clients spread. */
+export function renegotiateSpreadSeconds({ tls, mode }: Pick<Config, 'tls' | 'mode'>): number {
+  if (tls.renegSecondsMin !== undefined) return Math.max(tls.renegSeconds - tls.renegSecondsMin, 0);
+  return mode === 'server' ? tls.renegSeconds / 10 : 0;
 }
 
 /** For tests: what an AES-GCM key may carry is lowered by a variable, and never raised (data/usage-limits.ts). */

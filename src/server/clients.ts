@@ -53,6 +53,8 @@ export interface ClientsOptions {
 /** Whoever is told of clients that are in. */
 export interface ClientsObserver {
   connected?(client: ClientInfo): void;
+  /** A client has said that it goes (EXIT on the control channel). */
+  leaves?(): void;
   /** Only of those that were told as connected. */
   disconnected?(client: ClientInfo, reason: string): void;
 }
@@ -294,6 +296,10 @@ export class Clients implements InstanceServer {
     const { ports, scripts } = this.#options;
     ports.hooks.onResponse?.(instance.facts.id, base64, () => scripts.environment(instance.facts));
     this.#farewells.add(this.#options.scripts.crResponse(instance.facts, base64));
+  }
+
+  leaves(): void {
+    this.#options.observer.leaves?.();
   }
 
   closed(instance: Instance, reason: string): void {

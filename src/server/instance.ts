@@ -11,14 +11,14 @@ import type { DataPlane, LinkId, PeerHandle } from '../data/plane.ts';
 import { messageOf } from '../error.ts';
 import { formatLogAddress, type SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
-import { MtuTest } from '../peer/mtu-test.ts';
-import { fitPathMtu } from '../peer/path-mtu.ts';
-import { fragmentBytesOf, mssOf, outerHeaderBytes, overheadOf, type PacketFacts } from '../peer/payload-limits.ts';
+import type { MtuTest } from '../peer/mtu-test.ts';
+import { PacketSizes } from '../peer/packet-sizes.ts';
 import { createPeerKeys, type PeerKeys } from '../peer/peer-keys.ts';
 import { logResults } from '../peer/results.ts';
+import { trafficOf } from '../peer/traffic.ts';
 import type { ClockPort, Instants } from '../ports.ts';
 import type { SessionEnd, SessionEvent } from '../session/event.ts';
-import type { RefusalWord, Session, SessionPorts, Traffic } from '../session/session.ts';
+import type { RefusalWord, Session, SessionPorts } from '../session/session.ts';
 import { formatHex } from '../wire/hex.ts';
 import { addressText } from './address-text.ts';
 import { type ClientFacts, newClientFacts } from './client-facts.ts';
@@ -59,6 +59,8 @@ export interface InstanceServer {
   /** Texts after a renegotiation: a new auth-token. */
   renegotiated(instance: Instance): readonly string[];
   crResponse(instance: Instance, base64: string): void;
+  /** The client says that it goes (EXIT on the control channel). */
+  leaves(): void;
   /** The instance has ended; everything that is its own goes now. */
   closed(instance: Instance, reason: string): void;
 }
@@ -84,7 +86,6 @@ const REFUSAL_MS = 5000;
 const FAREWELL_MS = 2000;
 /** A push reply is not repeated sooner. */
 const PUSH_REPEAT_MS = 30_000;
-const NO_TRAFFIC: Traffic = { lastReceivedMs: 0, lastPayloadMs: 0, payloadBytes: 0 };
 
 export class Instance {
   readonly id: number;
@@ -119,12 +120,8 @@ export class Instance {
   #repliedMs = Number.NEGATIVE_INFINITY;
   /** Its addresses are learned: the reply may go out. */
   #settled = false;
-  #cipher = '';
-  /** What its data packets look like, once they have a key. */
-  #packet: PacketFacts | undefined;
+  readonly #sizes: PacketSizes;
   readonly #mtuTest: MtuTest;
-  /** The profile, with sizes that the path to the client allows. */
-  #sizes: ConnectionProfile;
   #settings: Connected['settings'] | undefined;
   #driving = false;
   /** How it ends, once it is leaving. */
@@ -137,7 +134,6 @@ export class Instance {
     this.transport = options.transport;
     this.address = options.address;
     this.profile = options.profile;
-    this.#sizes = options.profile;
     this.peer = options.peer;
     this.#peerSessionId = formatHex(options.claim.peerSessionId);
     this.#server = server;
@@ -149,7 +145,14 @@ export class Instance {
     this.log = (flags, text) => server.log(flags, this.#prefix + text);
     this.facts = newClientFacts(options.id, options.transport, options.address, this.log);
     this.#keys = createPeerKeys(server.plane, options.peer, this.log);
-    this.#mtuTest = this.#createMtuTest();
+    const ports = { plane: server.plane, clock: server.clock, log: this.log };
+    this.#sizes = new PacketSizes(options.peer, options.profile, ports, () => ({
+      outerFamily: this.address.family,
+      peerId: true,
+      compression: this.#settings?.compression ?? 'none',
+      tunMtuBytes: undefined,
+    }));
+    this.#mtuTest = this.#sizes.createMtuTest();
     this.#session = server.createSession(options.profile, options.claim, {
       log: this.log,
       wake: () => this.#drive((now) => this.#session.handleWake(now)),
@@ -175,8 +178,9 @@ export class Instance {
     return formatHex(sessionId) === this.#peerSessionId;
   }
 
+  /** Of the data channel, by OpenSSL's name; empty before there is a key. */
   get cipher(): string {
-    return this.#cipher;
+    return this.#sizes.cipher ?? '';
   }
 
   /** Begins; a client that does not finish its handshake in time goes. */
@@ -296,7 +300,7 @@ export class Instance {
     const deadline = this.#session.pollTimeout();
     if (deadline === undefined) return;
     this.#cancelTimer = this.#server.clock.at(deadline.atMs, () =>
-      this.#drive((at) => this.#session.handleTimeout(at, this.#traffic())),
+      this.#drive((at) => this.#session.handleTimeout(at, trafficOf(this.#server.plane, this.peer))),
     );
   }
 
@@ -328,9 +332,8 @@ export class Instance {
         }
         return;
       case 'data-key':
-        this.#cipher = event.cipher;
         this.#keys.add(event);
-        this.#setPacketLimits(event);
+        this.#sizes.keyed(event);
         return;
       case 'use-key':
         this.#keys.use(event.handle);
@@ -462,32 +465,7 @@ export class Instance {
 
   /** The path to the client takes packets of so many bytes only, headers of IP and transport included. */
   fitPath(pathMtuBytes: number): void {
-    const { family } = this.address;
-    const fitted = fitPathMtu(this.#sizes, pathMtuBytes, outerHeaderBytes(family, this.transport));
-    if (fitted === undefined || this.#phase === 'closed') return;
-    for (const line of fitted.lines) this.log(Level.mtuInfo, line);
-    this.#sizes = fitted.sizes;
-    this.#server.plane.setPeer(this.peer, { fragmentBytes: fragmentBytesOf(this.#sizes, family) });
-    if (this.#packet !== undefined) this.#setPacketLimits(this.#packet);
-  }
-
-  #setPacketLimits({ cipher, digest, format }: Pick<PacketFacts, 'cipher' | 'digest' | 'format'>): void {
-    const compression = this.#settings?.compression ?? 'none';
-    this.#packet = { cipher, digest, format, outerFamily: this.address.family, peerId: true, compression };
-    this.#server.plane.setPeer(this.peer, mssOf(this.#packet, this.#sizes));
-  }
-
-  #createMtuTest(): MtuTest {
-    const { clock, plane } = this.#server;
-    const { tunMtuBytes, fragment } = this.profile;
-    return new MtuTest({
-      clock,
-      log: this.log,
-      sizes: () => this.#packet && { overheadBytes: overheadOf(this.#packet, this.#sizes), tunMtuBytes },
-      statistics: () => plane.peerStatistics(this.peer),
-      send: (bytes) => plane.sendInBand(this.peer, bytes),
-      isLossy: this.transport === 'udp' && fragment === undefined,
-    });
+    if (this.#phase !== 'closed') this.#sizes.fitPath(pathMtuBytes);
   }
 
   #heardResponse(base64: string): void {
@@ -495,6 +473,7 @@ export class Instance {
   }
 
   #sessionEnded(end: SessionEnd): void {
+    if (end.reason === 'peer-exit' && end.notice === 'EXIT') this.#server.leaves();
     this.close(instanceEndOf(end));
   }
 
@@ -535,16 +514,6 @@ export class Instance {
         this.log(Level.error, `the client is refused, because deciding about it failed: ${messageOf(error)}`);
         this.refuse(refusal(undefined));
       });
-  }
-
-  #traffic(): Traffic {
-    if (this.#isClosed()) return NO_TRAFFIC;
-    const statistics = this.#server.plane.peerStatistics(this.peer);
-    return {
-      lastReceivedMs: statistics.lastReceivedMs,
-      lastPayloadMs: statistics.lastPayloadMs,
-      payloadBytes: statistics.deviceReadBytes + statistics.deviceWriteBytes,
-    };
   }
 
   #isClosed(): boolean {

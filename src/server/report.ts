@@ -4,7 +4,7 @@
 import type { DataPlane, PlaneStatistics } from '../data/plane.ts';
 import type { Instants } from '../ports.ts';
 import type { AddressPool } from './address-pool.ts';
-import { addressText } from './address-text.ts';
+import { statusAddressText } from './address-text.ts';
 import type { Clients } from './clients.ts';
 import type { Gate } from './gate.ts';
 import type { Instance } from './instance.ts';
@@ -42,7 +42,7 @@ export function statusFacts(
     clients: instances.map((instance) => ({
       name: instance.name ?? instance.facts.commonName,
       username: instance.facts.username,
-      realAddress: addressText(instance.address),
+      realAddress: statusAddressText(instance.transport, instance.address),
       address4: instance.facts.addresses.v4?.local,
       address6: instance.facts.addresses.v6?.local,
       receivedBytes: traffic.get(instance)?.linkReadBytes ?? 0,
@@ -55,7 +55,7 @@ export function statusFacts(
     routes: (parts?.routes.entries() ?? []).map(({ address, owner, learnedUnixSeconds }) => ({
       address,
       name: owner.name,
-      realAddress: addressText(owner.address),
+      realAddress: statusAddressText(owner.transport, owner.address),
       lastReferenceUnixSeconds: Math.floor(Math.max(learnedUnixSeconds, lastPayload(owner))),
     })),
     longestBroadcastQueue: 0,

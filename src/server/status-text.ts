@@ -10,7 +10,7 @@ export interface StatusClient {
   /** Common name and user; undefined is written UNDEF. */
   readonly name: string | undefined;
   readonly username: string | undefined;
-  /** From `addressText`. */
+  /** From `statusAddressText`. */
   readonly realAddress: string;
   /** Addresses in the tunnel, undefined before the client has them. */
   readonly address4: string | undefined;

@@ -164,7 +164,7 @@ export class ControlSession implements Session {
     if (answer.type === 'reply') this.#emit({ type: 'send-in-band', bytes: answer.bytes });
     if (answer.type !== 'peer-exit') return;
     this.#ports.log(Level.streamErrors, 'OCC exit message received by peer');
-    this.#end({ reason: 'peer-exit' });
+    this.#end({ reason: 'peer-exit', notice: 'in-band' });
   }
 
   handleWake(now: Instants): void {

@@ -100,8 +100,8 @@ export type SessionEnd =
       readonly advance: boolean;
     }
   | { readonly reason: 'server-halt'; readonly text: string }
-  /** EXIT or the old in-band notice. */
-  | { readonly reason: 'peer-exit' }
+  /** EXIT on the control channel, or the old notice in band. */
+  | { readonly reason: 'peer-exit'; readonly notice: 'EXIT' | 'in-band' }
   | { readonly reason: 'ping-restart' }
   | { readonly reason: 'ping-exit' }
   | { readonly reason: 'inactive' }

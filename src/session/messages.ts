@@ -107,7 +107,7 @@ export class Messages {
         return;
       case 'exit':
         host.log(Level.streamErrors, 'CC-EEN exit message received by peer');
-        host.end({ reason: 'peer-exit' });
+        host.end({ reason: 'peer-exit', notice: 'EXIT' });
         return;
       case 'other':
         host.log(Level.pushErrors, `WARNING: Received unknown control message: ${redactControlText(text)}`);

@@ -13,8 +13,10 @@ export interface SessionOptions {
   readonly tlsTimeoutMs: number;
   readonly handWindowMs: number;
   readonly tranWindowMs: number;
-  /** 0 for never. The server draws from 90 to 100 % of it, a client takes it as it is. */
+  /** 0 for never. */
   readonly renegotiateMs: number;
+  /** How much of it may be taken off by chance, for each key anew; at most all of it. */
+  readonly renegotiateSpreadMs: number;
   readonly maxControlPacketBytes: number;
   readonly replayWindowPackets: number;
   readonly replayWindowSeconds: number;

@@ -3,14 +3,15 @@
 import type { CipherFacts } from '../crypto/cipher-table.ts';
 import type { SessionOptions } from './options.ts';
 
-type Times = Pick<SessionOptions, 'tlsRole' | 'handWindowMs' | 'renegotiateMs'>;
+type Times = Pick<SessionOptions, 'handWindowMs' | 'renegotiateMs' | 'renegotiateSpreadMs'>;
 
-/** When renegotiation of a key is due: a server draws from 90 to 100 % of the time so that clients spread. */
+/** When renegotiation of a key is due: earlier by chance, so that many peers do not renegotiate at once. */
 export function renegotiateAtMs(options: Times, readyMs: number, randomBytes: (length: number) => Uint8Array): number {
-  if (options.renegotiateMs === 0) return Number.POSITIVE_INFINITY;
-  if (options.tlsRole === 'client') return readyMs + options.renegotiateMs;
+  const { renegotiateMs, renegotiateSpreadMs } = options;
+  if (renegotiateMs === 0) return Number.POSITIVE_INFINITY;
+  if (renegotiateSpreadMs === 0) return readyMs + renegotiateMs;
   const [high = 0, low = 0] = randomBytes(2);
-  return readyMs + Math.floor(options.renegotiateMs * (0.9 + 0.1 * (((high << 8) | low) / 0xffff)));
+  return readyMs + renegotiateMs - Math.floor(renegotiateSpreadMs * (((high << 8) | low) / 0xffff));
 }
 
 /** When sending moves to a key that replaces another: the peer has long finished by then. */

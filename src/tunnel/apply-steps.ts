@@ -95,11 +95,20 @@ export async function applyStep(
   return outcome;
 }
 
-/** A look at the place that an address or a route is about to take; undefined where there is nothing to see. */
+/** A look at the place that an address, a route or name servers are about to take; undefined where there is nothing to see. */
 function seenBefore(step: TunnelStep, network: NetworkPort): SeenBefore | undefined {
-  if (step.kind !== 'add-address' && step.kind !== 'add-route' && step.kind !== 'remove-route') return undefined;
   try {
-    return step.kind === 'add-address' ? seenAddress(step, network) : seenRoute(step.route, network);
+    switch (step.kind) {
+      case 'add-address':
+        return seenAddress(step, network);
+      case 'add-route':
+      case 'remove-route':
+        return seenRoute(step.route, network);
+      case 'set-dns':
+        return { existed: false, device: seenDevice(step.device, network) };
+      default:
+        return undefined;
+    }
   } catch {
     return undefined; // the step itself says what is wrong with the host
   }
@@ -110,8 +119,12 @@ function seenAddress(step: Extract<TunnelStep, { kind: 'add-address' }>, network
   const existed = network
     .addressesOf(device)
     .some((own) => own.address === address && own.prefixLength === prefixLength);
-  const index = network.linkIndex(device);
-  return { existed, device: index === undefined ? undefined : { name: device, index } };
+  return { existed, device: seenDevice(device, network) };
+}
+
+function seenDevice(name: string, network: NetworkPort): SeenBefore['device'] {
+  const index = network.linkIndex(name);
+  return index === undefined ? undefined : { name, index };
 }
 
 function seenRoute(route: HostRoute, network: NetworkPort): SeenBefore {
@@ -123,10 +136,7 @@ function seenRoute(route: HostRoute, network: NetworkPort): SeenBefore {
 }
 
 function deviceOfRoute({ device, gateway }: HostRoute, network: NetworkPort): SeenBefore['device'] {
-  if (device !== undefined) {
-    const index = network.linkIndex(device);
-    return index === undefined ? undefined : { name: device, index };
-  }
+  if (device !== undefined) return seenDevice(device, network);
   const found = gateway === undefined ? undefined : network.lookup(gateway);
   return found && { name: found.device, index: found.deviceIndex };
 }

@@ -47,7 +47,7 @@ export type DnsApplied = {
   readonly setting: DnsSetting;
 } & (
   | { readonly backend: 'resolved'; readonly ifindex: number }
-  | { readonly backend: 'resolvconf'; readonly program: string; readonly name: string }
+  | { readonly backend: 'resolvconf'; readonly program: string; readonly name: string; readonly ifindex: number }
   | { readonly backend: 'file'; readonly path: string; readonly before: FileBefore; readonly hash: string }
   | { readonly backend: 'dnsmasq'; readonly way: 'bus'; readonly owner: string }
   | {
@@ -80,8 +80,8 @@ export interface DnsPort {
   /** Whether what was set is there still; true as well where that can't be seen. */
   stands(applied: DnsApplied): Promise<boolean>;
   /**
-   * Undoes whatever a process that died in `apply` has done under this id, if anything; and what goes by the name of the
-   * device, where that can't be another tunnel's by now.
+   * Undoes whatever a process that died in `apply` has done under this id, if anything; and what goes by the device, which
+   * is named only where it is gone, or there still as the very one.
    */
   clear(request: { readonly device: string | undefined; readonly id: string }): Promise<DnsUndone>;
 }

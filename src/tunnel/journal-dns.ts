@@ -31,8 +31,8 @@ export function readDnsApplied(fields: Fields | undefined): DnsApplied | undefin
     case 'resolved':
       return isCount(ifindex) ? { ...common, backend, ifindex } : undefined;
     case 'resolvconf':
-      return isPath(program) && program.endsWith('/resolvconf') && isRecordName(name)
-        ? { ...common, backend, program, name }
+      return isPath(program) && program.endsWith('/resolvconf') && isRecordName(name) && isCount(ifindex)
+        ? { ...common, backend, program, name, ifindex }
         : undefined;
     case 'file': {
       const before = readFileBefore(fieldsOf(fields.before));

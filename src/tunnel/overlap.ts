@@ -77,6 +77,7 @@ function overlapsOf(route: PlannedRoute, locals: readonly LocalNetwork[]): reado
   return meet(prefix, locals, equal);
 }
 
+/** `equal`: who has the addresses where both networks are the same one. */
 function meet(prefix: Prefix, locals: readonly LocalNetwork[], equal: Overlap['winner']): readonly Overlap[] {
   return locals.flatMap((local): Overlap[] => {
     const relation = relationOf(prefix, local.prefix);
@@ -93,6 +94,7 @@ function relationOf(ours: Prefix, local: Prefix): Overlap['relation'] | undefine
   return prefixContains(ours, local.address) ? 'around' : undefined;
 }
 
+/** Where the addresses lead that are at both ends. */
 function followWords({ winner, relation }: Overlap): string {
   const whose = relation === 'around' ? 'those' : 'its';
   switch (winner) {
@@ -120,7 +122,8 @@ function routeLine(route: PlannedRoute, overlap: Overlap, gateway: string | unde
   const way = gateway === undefined ? undefined : parseAddress(gateway);
   const prefix = parsePrefix(ours);
   const lost = winner === 'tunnel' && way !== undefined && prefix !== undefined && prefixContains(prefix, way);
-  return `the network ${ours}, ${who}, ${relationWords(overlap)}: ${followWords(overlap)}${lost ? `, the gateway ${gateway} among it` : ''}. ${remedyOf(route, winner)}`;
+  const follows = `${followWords(overlap)}${lost ? `, the gateway ${gateway} among it` : ''}`;
+  return `the network ${ours}, ${who}, ${relationWords(overlap)}: ${follows}. ${remedyOf(route, winner)}`;
 }
 
 function remedyOf({ prefix, origin }: PlannedRoute, winner: Overlap['winner']): string {
@@ -149,8 +152,8 @@ function ownLines(
     return ownNetworks(bytes, own).flatMap((prefix) =>
       meet(prefix, locals, 'either').map((overlap) => {
         const alone = prefix.length === bytes.length * 8;
-        const own = alone ? `address ${formatAddress(prefix.address)}` : `network ${overlap.ours}`;
-        return `the tunnel's own ${own} ${relationWords(overlap)}: ${followWords(overlap)}. One of the two has to have other addresses.`;
+        const what = alone ? `address ${formatAddress(prefix.address)}` : `network ${overlap.ours}`;
+        return `the tunnel's own ${what} ${relationWords(overlap)}: ${followWords(overlap)}. One of the two has to have other addresses.`;
       }),
     );
   });

@@ -202,11 +202,7 @@ describe('SIGTERM', () => {
   it('while the up script runs waits for it and undoes what it was part of', async () => {
     for (const keep of [[], ['persist-tun']]) {
       const lab = new ClientLab(REMOTE, 'script-security 2', 'up /up', ...keep);
-      let finish = (): void => {};
-      lab.script = () =>
-        new Promise((resolve) => {
-          finish = () => resolve(SUCCESS);
-        });
+      const finish = lab.hangScripts();
       lab.start();
       await lab.until(() => lab.ran.length === 1, 'the script runs');
       lab.signal('SIGTERM');
@@ -231,11 +227,7 @@ describe('SIGTERM', () => {
 
   it('while the tls-verify script runs waits for it', async () => {
     const lab = new ClientLab(REMOTE, 'script-security 2', 'tls-verify /verify');
-    let finish = (): void => {};
-    lab.script = () =>
-      new Promise((resolve) => {
-        finish = () => resolve(SUCCESS);
-      });
+    const finish = lab.hangScripts();
     lab.start();
     await lab.until(() => lab.ran.length === 1, 'the script runs');
     lab.signal('SIGTERM');
@@ -250,11 +242,7 @@ describe('a restart while the up script runs', () => {
   it('under persist-tun leaves no tunnel without its routes', async () => {
     const lab = new ClientLab(REMOTE, 'persist-tun', 'script-security 2', 'up /up');
     lab.server.push = ['route 10.20.0.0 255.255.0.0', 'protocol-flags tls-ekm'];
-    let finish = (): void => {};
-    lab.script = () =>
-      new Promise((resolve) => {
-        finish = () => resolve(SUCCESS);
-      });
+    const finish = lab.hangScripts();
     lab.start();
     await lab.until(() => lab.ran.length === 1, 'the script runs');
     lab.script = () => Promise.resolve(SUCCESS);

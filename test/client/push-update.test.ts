@@ -49,34 +49,26 @@ describe('PUSH_UPDATE', () => {
   it('comes after the one before, however long its scripts take', async () => {
     const lab = new ClientLab(REMOTE, 'script-security 2', 'route-up /route-up');
     await lab.up();
-    let release: (() => void) | undefined;
-    lab.script = () =>
-      new Promise((resolve) => {
-        release = () => resolve(SUCCESS);
-      });
+    const finish = lab.hangScripts();
     lab.server.last.say('PUSH_UPDATE,route 10.30.0.0 255.255.0.0');
     lab.server.last.say('PUSH_UPDATE,-route');
     await lab.runFor(2000);
     expect(routes(lab)).toEqual(['10.30.0.0/16']);
     lab.script = () => Promise.resolve(SUCCESS);
-    release?.();
+    finish();
     await lab.until(() => lab.ups === 3, 'updated twice');
     expect(routes(lab)).toEqual([]);
   });
 
   it('while the tunnel is being set up waits until it is', async () => {
     const lab = new ClientLab(REMOTE, 'script-security 2', 'up /up');
-    let release: (() => void) | undefined;
-    lab.script = () =>
-      new Promise((resolve) => {
-        release = () => resolve(SUCCESS);
-      });
+    const finish = lab.hangScripts();
     lab.start();
     await lab.until(() => lab.phase === 'configuring', 'configuring');
     lab.server.last.say('PUSH_UPDATE,route 10.30.0.0 255.255.0.0');
     await lab.runFor(1000);
     lab.script = () => Promise.resolve(SUCCESS);
-    release?.();
+    finish();
     await lab.until(() => lab.ups === 2, 'up and updated');
     expect(routes(lab)).toEqual(['10.30.0.0/16']);
   });
@@ -122,15 +114,11 @@ describe('PUSH_UPDATE', () => {
   it('a thousand at once restart the connection instead of waiting for each other', async () => {
     const lab = new ClientLab(REMOTE, 'script-security 2', 'route-up /route-up');
     await lab.up();
-    let release: (() => void) | undefined;
-    lab.script = () =>
-      new Promise((resolve) => {
-        release = () => resolve(SUCCESS);
-      });
+    const finish = lab.hangScripts();
     for (let n = 0; n < 1000; n++) lab.server.last.say(`PUSH_UPDATE,route 10.${n % 250}.0.0 255.255.0.0`);
     await lab.runFor(5000);
     lab.script = () => Promise.resolve(SUCCESS);
-    release?.();
+    finish();
     await lab.until(() => lab.server.count === 2 && lab.isUp, 'up again');
     expect(lab.received).toEqual(['SIGUSR1[soft,process-push-msg-failed] received, process restarting']);
   });

@@ -20,17 +20,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { asksForHelpOf, COMMAND_WORDS } from '../../apps/cli/main.ts';
 import { argumentsFor } from '../../apps/desktop/background.ts';
+import { bringFiles } from '../../apps/desktop/bring-files.ts';
 import { COMMANDS } from '../../apps/desktop/command-table.ts';
 import { completionFor, SHELLS } from '../../apps/desktop/completion.ts';
 import { ask } from '../../apps/desktop/control-client.ts';
 import { mayControl, openControl } from '../../apps/desktop/control-server.ts';
 import { readPlan } from '../../apps/desktop/explain-host.ts';
-import { bringFiles } from '../../apps/desktop/import.ts';
 import type { CommandIo } from '../../apps/desktop/io.ts';
 import { lineVerdicts } from '../../apps/desktop/line-verdicts.ts';
 import { runCommands } from '../../apps/desktop/main.ts';
 import { readerAs } from '../../apps/desktop/owner-rights.ts';
-import { makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
+import { hasRoom, makeRuntime, placesOf, runtimeProblem } from '../../apps/desktop/places.ts';
 import { nameOfFile, nameProblem } from '../../apps/desktop/profile-name.ts';
 import { trustProblem, writeWhole } from '../../apps/desktop/profiles.ts';
 import { recover } from '../../apps/desktop/recover.ts';
@@ -65,20 +65,39 @@ function ioOf() {
 }
 
 describe('names', () => {
-  it.each(['office', 'a.b', 'user@host', '0', 'x'.repeat(64)])('%s is one', (name) => {
-    expect(nameProblem(name)).toBeUndefined();
-  });
-  it.each(['', '.', '..', 'a/b', '../a', 'a..b', '.hidden', '-x', 'a b', 'a\n', 'a\0', 'é', 'x'.repeat(65)])(
-    '%j is none',
+  it.each(['office', 'a.b', 'user@host', '0', 'x'.repeat(64), 'Büro', '東京', 'офис', 'مكتب', 'é'.repeat(32), 'हिन्दी'])(
+    '%s is one',
     (name) => {
-      expect(nameProblem(name)).toBeDefined();
+      expect(nameProblem(name)).toBeUndefined();
     },
   );
+  it.each([
+    ...['', '.', '..', 'a/b', '../a', 'a..b', '.hidden', '-x', 'a b', 'a\n', 'a\0', 'x'.repeat(65)],
+    // Too many bytes, letters in parts, a mark without a letter, invisible, turning round what follows, a blank, a slash alike.
+    ...[
+      'é'.repeat(33),
+      'Bu\u0308ro',
+      '\u0308a',
+      'a\u200bb',
+      'a\u202eb',
+      'a\u00a0b',
+      'a\u2044b',
+      'a\ud800',
+      '🏢',
+      'a\u0085b',
+    ],
+  ])('%j is none', (name) => {
+    expect(nameProblem(name)).toBeDefined();
+  });
   it.each([
     ['/tmp/My VPN.ovpn', 'My-VPN'],
     ['..ovpn', 'profile'],
     ['a....b.conf', 'a.b'],
     ['-rf.conf', 'rf'],
+    ['/tmp/Büro Köln.ovpn', 'Büro-Köln'],
+    ['Bu\u0308ro.ovpn', 'Büro'],
+    [`${'é'.repeat(40)}.conf`, 'é'.repeat(32)],
+    ['\u202eevil.ovpn', 'evil'],
   ])('%s gives a profile the name %s', (file, name) => {
     expect(nameOfFile(file)).toBe(name);
     expect(nameProblem(name)).toBeUndefined();
@@ -206,6 +225,25 @@ describe('import', () => {
     expect(() => bringFiles('client\ncert me.crt', 'x.ovpn', read)).toThrow(
       "x.ovpn:2: cert names me.crt, which can't be read: ENOENT",
     );
+  });
+  it('names every file that can not be read, not only the first', async () => {
+    const { io, said } = ioOf();
+    writeFileSync(join(folder, 'a.ovpn'), 'client\nca none.pem\ncert me.crt\nkey me.key\n');
+    expect(await runCommands(['import', 'a.ovpn'], io)).toBe(1);
+    for (const [line, option, name] of [
+      [2, 'ca', 'none.pem'],
+      [3, 'cert', 'me.crt'],
+      [4, 'key', 'me.key'],
+    ]) {
+      expect(said.err).toMatch(
+        new RegExp(
+          `^sallyport import: .*a\\.ovpn:${line}: ${option} names ${name}, which can't be read: No such file.*$`,
+          'm',
+        ),
+      );
+    }
+    expect(said.err).toContain('without them: whoever gave it to you has the files. Put them where the lines say.');
+    expect(existsSync(join(folder, 'p'))).toBe(false);
   });
   it('says who has a file that is missing, and what to do about one that may not be read', async () => {
     const { io, said } = ioOf();
@@ -353,6 +391,18 @@ describe('the command line', () => {
     expect(args.slice(-3)).toEqual(['--config', 'a.conf', '--auth-user-pass']);
     expect(args.includes('--block-ipv6-leak')).toBe(true);
     expect(argumentsFor('a.conf', { ...options, onlyItsNetworks: true })).toContain('--only-its-networks');
+  });
+});
+
+describe('the folder of sockets and logs', () => {
+  it.each([
+    ['has room', { bavail: 4, ffree: 4 }, true],
+    ['has no room where blocks are gone', { bavail: 3, ffree: 400 }, false],
+    ['has no room where files are gone', { bavail: 400, ffree: 3 }, false],
+    ['has room where no blocks are counted', { blocks: 0, bavail: 0, ffree: 4 }, true],
+    ['has room where no files are counted', { bavail: 4, files: 0, ffree: 0 }, true],
+  ])('%s', (_title, facts, expected) => {
+    expect(hasRoom({ type: 0, bsize: 4096, blocks: 500, bfree: 0, files: 500, ...facts })).toBe(expected);
   });
 });
 

@@ -70,6 +70,18 @@ describe.each(Object.keys(hosts) as (keyof typeof hosts)[])('every way to set na
     expect(await rig.dns('auto').stands(outcome)).toBe(name === 'resolved' || name === 'resolvconf');
   });
 
+  it('is looked at even if another way is in no order', async () => {
+    mkdirSync(rig.at('/etc/dnsmasq.d'));
+    rig.file('/etc/dnsmasq.conf', 'servers-file=/etc/dnsmasq.d\n');
+    rmSync(rig.at('/proc'), { recursive: true });
+    rig.owner = ':1.7';
+    expect(await rig.dns('auto').clear({ device: 'tun0', id: '1-2-9' })).toMatchObject({
+      result: 'failed',
+      reason: expect.stringContaining('/etc/dnsmasq.d is neither a file nor a link'),
+    });
+    expect(rig.calls).toMatchObject([{ member: 'RevertLink' }]);
+  });
+
   it('takes what a process that died in the middle has done, and nothing where it had done nothing', async () => {
     const before = [rig.files.look(CONF), rig.files.look('/etc/dnsmasq.servers')];
     await rig.dns('auto').clear({ device: 'tun0', id: '1-2-9' });
@@ -196,6 +208,20 @@ describe('systemd-resolved', () => {
     expect(rig.calls).toHaveLength(count);
   });
 
+  it('forgets what a process that died in the middle has told it of a device that is there still', async () => {
+    rig.owner = ':1.7';
+    const clear = (device: string | undefined) => rig.dns('auto').clear({ device, id: '1-2-9' });
+    expect(await clear('tun0')).toEqual({ result: 'restored' });
+    expect(rig.calls).toMatchObject([{ member: 'RevertLink', body: [7] }]);
+    await clear(undefined);
+    await clear('tun5');
+    rig.owner = undefined;
+    await clear('tun0');
+    rig.bus = () => Promise.reject(new Error('there is no bus'));
+    expect(await clear('tun0')).toEqual({ result: 'restored' });
+    expect(rig.calls).toHaveLength(1);
+  });
+
   it('that refuses one part is left with none', async () => {
     rig.answer = ({ member }) =>
       member === 'SetLinkDNSSEC' ? Promise.reject(new Error('not supported')) : Promise.resolve([]);
@@ -211,7 +237,9 @@ describe('systemd-resolved', () => {
       Promise.reject(Object.assign(new Error('no answer'), { name: 'org.freedesktop.DBus.Error.Timeout' }));
     const ask = () => rig.dns('resolved').apply({ device: 'tun0', id: '1', wanted: wanted('10.8.0.1') });
     expect(await ask()).toEqual({ result: 'failed', reason: 'no answer' });
-    expect(rig.calls).toHaveLength(1);
+    // Behind what it may take yet; nobody waits for that.
+    expect(rig.calls.map(({ member }) => member)).toEqual(['SetLinkDNSEx', 'RevertLink']);
+    expect(rig.calls.at(-1)?.timeoutMs).toBeLessThan(1000);
     rig.bus = () => Promise.reject(new Error('there is no bus'));
     expect(await ask()).toEqual({ result: 'failed', reason: 'there is no bus' });
   });
@@ -239,6 +267,35 @@ describe('resolvconf', () => {
     rig.file('/sbin/resolvconf', '#!/bin/sh\n# openresolv\n', 0o755);
     await applied('resolvconf', 'tun0');
     expect(rig.programs.at(-1)?.argv).toEqual(['/sbin/resolvconf', '-m', '0', '-x', '-a', 'tun0']);
+  });
+
+  it('is not told to drop the record of another tunnel that has the device’s name by now', async () => {
+    const outcome = await applied('resolvconf', 'tun0');
+    rig.programs.splice(0);
+    rig.indexes.set('tun0', 9);
+    expect(await rig.dns('resolvconf').undo(outcome)).toEqual({ result: 'restored' });
+    expect(rig.programs).toEqual([]);
+    rig.indexes.delete('tun0');
+    await rig.dns('resolvconf').undo(outcome);
+    expect(rig.programs.map(({ argv }) => argv)).toEqual([['/sbin/resolvconf', '-d', 'tun0']]);
+  });
+
+  it.each([
+    ['Debian’s', '#!/bin/sh\n', ['-a', 'tun0'], ['-d', 'tun0']],
+    [
+      'openresolv, which minds a record that is not there',
+      '# openresolv\n',
+      ['-m', '0', '-x', '-a', 'tun0'],
+      ['-f', '-d', 'tun0'],
+    ],
+  ])('drops a record once the call of a killed process has ended: %s', async (_title, text, add, drop) => {
+    rig.file('/sbin/resolvconf', text, 0o755);
+    await rig.dns('auto').clear({ device: 'tun0', id: '1-2-9' });
+    const program = '/sbin/resolvconf';
+    expect(rig.programs).toEqual([
+      { argv: [program, ...add], input: 'ended?' },
+      { argv: [program, ...drop], input: '' },
+    ]);
   });
 
   it('that fails is told with what it said, and keeps no record', async () => {
@@ -292,6 +349,51 @@ describe('dnsmasq', () => {
     expect(rig.files.look('/run/sallyport/dnsmasq.servers')).toEqual({ kind: 'absent' });
   });
 
+  it.each(['undo', 'clear'] as const)(
+    'reads a file again that a killed process has put back already: %s',
+    async (verb) => {
+      const outcome = await applied('dnsmasq', 'tun0');
+      rig.file('/etc/dnsmasq.servers', 'server=9.9.9.9\n');
+      rig.hangUps.splice(0);
+      const dns = rig.dns('auto');
+      await (verb === 'undo' ? dns.undo(outcome) : dns.clear({ device: undefined, id: outcome.id }));
+      expect(rig.hangUps).toEqual([77]);
+    },
+  );
+
+  it('that has been ended meanwhile loses the lines of a killed process all the same', async () => {
+    await applied('dnsmasq', 'tun0');
+    rmSync(rig.at('/proc/77'), { recursive: true });
+    rig.file('/etc/dnsmasq.conf', 'servers-file=/etc/dnsmasq.servers\n');
+    await rig.dns('auto').clear({ device: undefined, id: '1-2-0' });
+    expect(servers()).toBe('server=9.9.9.9\n');
+  });
+
+  it('on the bus is told to forget what it was told by a process that died before it heard so', async () => {
+    rig.owner = ':1.5';
+    const told = new Promise<void>((resolve) => {
+      rig.answer = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+    void rig.dns('dnsmasq').apply({ device: 'tun0', id: '1-2-0', wanted: wanted('10.8.0.1', [], ['lab.example']) });
+    await told;
+    rig.answer = () => Promise.resolve([]);
+    expect(await rig.dns('auto').clear({ device: undefined, id: '1-2-0' })).toEqual({ result: 'restored' });
+    expect(rig.calls.at(-1)?.body).toEqual([[]]);
+  });
+
+  it('on the bus that does not take it in time is told to forget it behind that', async () => {
+    rig.owner = ':1.5';
+    rig.file('/proc/77/cmdline', 'dnsmasq\0--enable-dbus\0');
+    rig.answer = () => Promise.reject(new Error('no answer'));
+    const request = { device: 'tun0', id: '1-2-0', wanted: wanted('10.8.0.1', [], ['lab.example']) };
+    expect(await rig.dns('dnsmasq').apply(request)).toEqual({ result: 'failed', reason: 'no answer' });
+    expect(rig.calls.map(({ body }) => body)).toEqual([[[['10.8.0.1', 'lab.example']]], [[]]]);
+    expect(rig.files.look('/run/sallyport/dnsmasq.servers')).toEqual({ kind: 'absent' });
+  });
+
   it('is passed by where every name is to be asked of the tunnel', async () => {
     const outcome = await applied('auto', 'tun0', wanted('10.8.0.1', ['office.example']));
     expect(outcome.backend).toBe('file');
@@ -321,6 +423,47 @@ describe('dnsmasq', () => {
     rig.link('/proc/12/fd/4', 'socket:[4711]');
     await applied('dnsmasq', 'tun0');
     expect(rig.hangUps).toEqual([77]);
+  });
+
+  describe('of another user, of whose process only a few facts are told without CAP_SYS_PTRACE,', () => {
+    beforeEach(() => {
+      rmSync(rig.at('/proc/77/ns'), { recursive: true });
+      rmSync(rig.at('/proc/77/fd'), { recursive: true });
+      mkdirSync(rig.at('/proc/77/net'));
+      rig.file('/proc/77/net/udp', UDP);
+      rig.file('/proc/77/status', 'Name:\tdnsmasq\nUid:\t104\t104\t104\t104\n');
+      rig.file('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndnsmasq:x:104:65534::/var/lib/misc:/usr/sbin/nologin\n');
+    });
+    const tell = () =>
+      rig.dns('dnsmasq').apply({ device: 'tun0', id: '1', wanted: wanted('10.8.0.1', [], ['x.example']) });
+
+    it('is known by its user and its network', async () => {
+      expect(await tell()).toMatchObject({ result: 'applied' });
+      expect(rig.hangUps).toEqual([77]);
+    });
+
+    it.each([
+      ['a user who has called a program so', () => rig.file('/proc/77/status', 'Uid:\t1000\t1000\t1000\t1000\n')],
+      [
+        'a program that anybody may start as its user',
+        () => rig.file('/proc/77/status', 'Uid:\t1000\t104\t104\t104\n'),
+      ],
+      ['root, whom sudo may be under any name', () => rig.file('/proc/77/status', 'Uid:\t0\t0\t0\t0\n')],
+      ['nobody knows whom', () => rmSync(rig.at('/proc/77/status'))],
+      ['an account that is not there', () => rig.file('/etc/passwd', 'root:x:0:0::/root:/bin/sh\n')],
+      [
+        'an account that is root',
+        () => {
+          rig.file('/etc/passwd', 'dnsmasq:x:0:0::/:/\n');
+          rig.file('/proc/77/status', 'Uid:\t0\t0\t0\t0\n');
+        },
+      ],
+      ['it, in another network', () => rig.file('/proc/77/net/udp', UDP.replace('4711', '4799'))],
+    ] as const)('is not to be mistaken for %s', async (_, change) => {
+      change();
+      expect(await tell()).toEqual({ result: 'failed', reason: 'no dnsmasq runs here' });
+      expect(rig.hangUps).toEqual([]);
+    });
   });
 
   it('in another network is not ours to tell', async () => {

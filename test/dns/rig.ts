@@ -65,6 +65,10 @@ export class DnsRig {
       this.programs.push({ argv, input });
       return Promise.resolve({ exitCode: this.exitCode, problem: this.exitCode === 0 ? '' : 'it broke' });
     },
+    ended: (argv) => {
+      this.programs.push({ argv, input: 'ended?' });
+      return Promise.resolve();
+    },
     deviceIndex: (device) => this.indexes.get(device),
     hangUp: (pid) => void this.hangUps.push(pid),
     lock: () => Promise.resolve(() => {}),

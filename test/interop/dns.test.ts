@@ -1,10 +1,12 @@
 // Name servers of a tunnel on hosts with real resolvers: names are asked where they should be, and the host is as before.
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DnsHost, hasResolvers, type Resolver } from '../lab/dns-host.ts';
 import { useLab } from '../lab/lab.ts';
 import { eventually } from '../lab/process.ts';
-import { isOurs, labSuite } from '../lab/requirements.ts';
+import { isOurs, labSuite, projectRoot } from '../lab/requirements.ts';
 
 const suite = isOurs && hasResolvers ? labSuite : describe.skip;
 const DNS = ['dhcp-option DNS 10.8.0.1', 'dhcp-option DOMAIN office.example'];
@@ -50,6 +52,25 @@ suite('name servers of a tunnel', () => {
     },
   );
 
+  // In which the kernel tells little of another user's processes.
+  it('are told to a dnsmasq of its own user with the rights of the packaged unit', async () => {
+    const unit = await readFile(join(projectRoot, 'packaging/files/sallyport-client@.service'), 'utf8');
+    const rights =
+      /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.toLowerCase().replaceAll('cap_', '+').split(' ') ?? [];
+    expect(rights).toContain('+net_admin');
+    expect(rights).not.toContain('+sys_ptrace');
+    await lab().server({ version: '2.6', lines: SPLIT.map((option) => `push "${option}"`) });
+    host = await DnsHost.start(lab(), 'dnsmasq with a file');
+    const before = await host.state();
+    const narrow = ['setpriv', `--bounding-set=-all,${rights}`, '--inh-caps=-all'];
+    const client = await lab().connect({ prefix: [...host.prefix, ...narrow] });
+    await eventually('the tunnel is asked', async () => (await host?.asks('a.lab.example')) === 'tunnel');
+    expect(await host.asks('any.example')).toBe('local');
+    expect(await client.stop()).toEqual({ code: 0, signal: null });
+    expect(await host.state()).toBe(before);
+    expect(await host.asks('a.lab.example')).toBe('local');
+  });
+
   it('are undone after rights were given up, and when the client is killed then', async () => {
     const rights = ['user nobody', 'group nogroup', 'persist-tun'];
     const { host, before, client } = await begin('file', DNS, rights);
@@ -60,6 +81,20 @@ suite('name servers of a tunnel', () => {
     expect(await host.state()).not.toBe(before);
     await again.stop('SIGKILL');
     await eventually('the helper has undone it', async () => (await host.state()) === before);
+  });
+
+  it('are taken back by the helper of a client that was killed while dnsmasq had not answered', async () => {
+    await lab().server({ version: '2.6', lines: SPLIT.map((option) => `push "${option}"`) });
+    host = await DnsHost.start(lab(), 'dnsmasq on the bus');
+    const before = await host.state();
+    await host.run('sh', '-c', 'kill -STOP $(cat /run/dnsmasq.pid)');
+    const client = await lab().client({ prefix: host.prefix, lines: ['user nobody', 'group nogroup'] });
+    const told = (): Promise<string> => host?.run('cat', '/run/sallyport/dnsmasq.servers') ?? Promise.resolve('');
+    await eventually('dnsmasq is being told', async () => (await told()).includes('10.8.0.1'));
+    await client.stop('SIGKILL');
+    await host.run('sh', '-c', 'kill -CONT $(cat /run/dnsmasq.pid)');
+    await eventually('the helper has undone it', async () => (await host?.state()) === before);
+    expect(await host.asks('a.lab.example')).toBe('local');
   });
 
   it('go at a restart that keeps the device, and come back with the tunnel', async () => {
@@ -90,6 +125,9 @@ suite('name servers of a tunnel', () => {
     await host.run('sh', '-c', 'kill -STOP $(cat /run/resolved.pid)');
     const client = await lab().connect({ prefix: host.prefix });
     expect(client.count(/WARNING: DNS is not set: /)).toBe(1);
+    // Nor what it finds waiting for it later.
+    await host.run('sh', '-c', 'kill -CONT $(cat /run/resolved.pid)');
+    expect(await host.asks('any.example')).toBe('local');
     expect(await client.stop()).toEqual({ code: 0, signal: null });
     expect(client.count(/DNS (un)?set:|DNS is not restored/)).toBe(0);
   });

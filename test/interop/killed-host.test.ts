@@ -1,20 +1,22 @@
 // A client that is killed at every step of what it does to its host, on the real kernel and in real files: the recovery
 // leaves the host as it was before, to the byte.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Recovery } from '../../src/recover.ts';
+import { DnsHost, hasResolvers, type Resolver } from '../lab/dns-host.ts';
 import { useLab } from '../lab/lab.ts';
 import { hostState } from '../lab/net.ts';
 import { clientCommand, isOurs, labSuite } from '../lab/requirements.ts';
 import { type BuiltProgram, buildProgram } from '../lab/worker-url.ts';
 
+const EVERY_NAME = ['dhcp-option DNS 10.8.0.1', 'dhcp-option DOMAIN office.example'];
+const SOME_NAMES = ['dns server 1 address 10.8.0.1', 'dns server 1 resolve-domains lab.example'];
 const ADDRESSES = [
   'topology subnet',
   'route-gateway 10.8.0.1',
   'ifconfig 10.8.0.2 255.255.255.0',
   'ifconfig-ipv6 fd00:8::1000/64 fd00:8::1',
-  'dhcp-option DNS 10.8.0.1',
-  'dhcp-option DOMAIN office.example',
+  ...EVERY_NAME,
 ];
 const FILE = `printf 'nameserver 192.0.2.1\\nsearch home.example\\n' >/etc/resolv.conf
 chown 7:8 /etc/resolv.conf
@@ -27,15 +29,20 @@ describe.skipIf(!isOurs)('a killed client', () => {
   labSuite('that changed its host', () => {
     const lab = useLab();
     let program: BuiltProgram;
+    let host: DnsHost | undefined;
     beforeAll(async () => {
       program = await buildProgram('test/interop/killed-host-main.ts');
     });
     afterAll(() => program.remove());
+    afterEach(async () => {
+      await host?.end();
+      host = undefined;
+    });
 
     /** What a command prints inside, on a host with an /etc of its own. */
     async function onHost(resolvConf: string, argv: readonly string[]): Promise<string> {
       const etc = await lab().directory('etc');
-      const host = await lab().file(
+      const script = await lab().file(
         'host.sh',
         `set -e
 umount -l /etc/resolv.conf /etc/hosts
@@ -44,7 +51,7 @@ ${resolvConf}
 exec "$@"
 `,
       );
-      const command = ['unshare', '-m', 'sh', host, ...argv];
+      const command = ['unshare', '-m', 'sh', script, ...argv];
       return (await lab().net.client.run(command, { timeoutMs: 150_000 })).stdout;
     }
 
@@ -66,6 +73,22 @@ exec "$@"
       },
       180_000,
     );
+
+    it.skipIf(!hasResolvers).each<[string, Resolver, readonly string[], number]>([
+      ['systemd-resolved, whose link outlives the process', 'resolved', ['dev tun7', ...EVERY_NAME], 16],
+      ['resolvconf', 'resolvconf', EVERY_NAME, 8],
+      ['openresolv', 'openresolv', EVERY_NAME, 8],
+      ['dnsmasq by its servers-file', 'dnsmasq with a file', SOME_NAMES, 12],
+      ['dnsmasq over the bus', 'dnsmasq on the bus', SOME_NAMES, 12],
+      ['a resolv.conf that is a mount of its own', 'file in a mount', EVERY_NAME, 20],
+    ])('has its name servers taken back, at whatever step: %s', async (_, resolver, dns, least) => {
+      host = await DnsHost.start(lab(), resolver);
+      await host.run('ip', 'tuntap', 'add', 'mode', 'tun', 'name', 'tun7');
+      const lines = JSON.stringify(['ifconfig 10.8.0.2 255.255.255.0', 'topology subnet', ...dns]);
+      const { moments, wrong } = JSON.parse(await host.run(process.execPath, program.path, 'every', lines, 'dns'));
+      expect(wrong).toEqual([]);
+      expect(moments).toBeGreaterThanOrEqual(least);
+    });
 
     /** Killed while everything stands; then `change`, then a recovery: what that said, and resolv.conf afterwards. */
     async function recovered(resolvConf: string, change: string) {
@@ -116,6 +139,20 @@ ip route add default via 10.0.0.1`,
         { result: 'restored', text: 'took the name servers of tun0 out of /etc/resolv.conf' },
       ]);
       expect(await lab().net.client.ip('route show default')).toMatch(/^default via 10\.0\.0\.1 dev outer0 *\n$/);
+    });
+
+    it.each([
+      ['gone', 'cookie-0-1 net:[1]'],
+      ['there still', 'cookie-0-1 $(readlink /proc/1/ns/net)'],
+    ])('in a network that is %s gets back the resolv.conf that it shares with this one', async (_, network) => {
+      const found = await recovered(
+        FILE,
+        `sed -i '1s|"network":"[^"]*"|"network":"'"${network}"'"|' /var/lib/sallyport/journal/*.jsonl`,
+      );
+      expect(found.resolvConf).toBe('regular file 640 7 8\nnameserver 192.0.2.1\nsearch home.example\n');
+      expect(found.changes).toEqual([
+        { result: 'restored', text: 'took the name servers of tun0 out of /etc/resolv.conf' },
+      ]);
     });
 
     it('that is a server leaves nothing after the recovery', async () => {

@@ -1,57 +1,20 @@
 // The management interface of a client, beside the C program's: the same story with both, and what is told of it.
 
-import type { Server } from 'node:net';
-import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
-import { type ClientOptions, tunnel, up, useLab } from '../lab/lab.ts';
-import { comparable, Talk } from '../lab/management-talk.ts';
+import { expect, it } from 'vitest';
+import { tunnel, up, useLab } from '../lab/lab.ts';
+import { useManagedClients } from '../lab/managed-client.ts';
+import { Talk } from '../lab/management-talk.ts';
 import { address } from '../lab/net.ts';
 import { eventually } from '../lab/process.ts';
 import { httpProxy, socksProxy } from '../lab/proxies.ts';
-import { type ClientKind, clientUnderTest, isOurs, labSuite } from '../lab/requirements.ts';
+import { isOurs, labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
-const programs: readonly ClientKind[] = isOurs ? ['openvpn-2.7', 'sallyport'] : [clientUnderTest];
 const QUESTION = />PASSWORD:Need .*\r\n/;
 
 labSuite('the management interface of a client', () => {
   const lab = useLab();
-  let talks: Talk[] = [];
-  let listening: Server[] = [];
-  let sockets = 0;
-  afterEach(() => {
-    for (const talk of talks) talk.close();
-    for (const server of listening) server.close();
-    talks = [];
-    listening = [];
-  });
-  const path = (): string => join(lab().dir, `m-${sockets++}.sock`);
-
-  async function attach(at: string): Promise<Talk> {
-    const talk = await Talk.open(at);
-    talks.push(talk);
-    return talk;
-  }
-
-  async function start(kind: ClientKind, lines: readonly string[], more: ClientOptions = {}) {
-    const at = path();
-    const client = await lab().client({
-      kind,
-      ...more,
-      lines: [`management ${at} unix`, 'connect-retry 1 1', ...(kind === 'sallyport' ? [] : ['disable-dco']), ...lines],
-    });
-    return { client, at, talk: await attach(at) };
-  }
-
-  /** The story that `tell` tells of each program; all have to be one. */
-  async function same(tell: (kind: ClientKind) => Promise<readonly string[]>): Promise<void> {
-    const stories: string[] = [];
-    for (const kind of programs) {
-      stories.push(comparable((await tell(kind)).join('\n')));
-      await lab().endTest();
-    }
-    expect(stories.at(-1)).toBe(stories[0]);
-  }
+  const { listening, path, attach, start, same, talks } = useManagedClients(lab);
 
   /** A server that asks a program behind its own management for each login. */
   async function server(lines: readonly string[] = []): Promise<Talk> {
@@ -89,6 +52,20 @@ labSuite('the management interface of a client', () => {
         return [...story, username, password];
       });
     }
+  });
+
+  it('is asked for name and password where the file has the name alone', { timeout: 120_000 }, async () => {
+    await same(async (kind) => {
+      const judge = await server();
+      const file = await lab().file('name-alone', 'max\n', 0o600);
+      const { talk, client } = await start(kind, [`auth-user-pass ${file}`, 'management-query-passwords']);
+      const question = await talk.hear(QUESTION);
+      const story = [question, await talk.say('username "Auth" foo'), await talk.say('password "Auth" bar')];
+      const { cid, kid, username, password } = await login(judge);
+      await judge.say(`client-auth-nt ${cid} ${kid}`);
+      await client.line(up);
+      return [...story, username, password];
+    });
   });
 
   it('is told of a dynamic challenge, and sends its answer with the next login', { timeout: 120_000 }, async () => {

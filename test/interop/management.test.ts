@@ -1,7 +1,7 @@
 // The management interface of the built command beside the C program's: the same dialog with both, answers compared.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -73,6 +73,13 @@ async function say(talk: Talk, line: string, until: RegExp): Promise<string> {
     const answer = talk.text().slice(before);
     return until.test(answer) ? answer : undefined;
   });
+}
+
+/** What another user hears at the socket: its greeting, an error's code, or that it was closed. */
+function as(uid: number): string {
+  const script = `require('node:net').connect('${socketPath}').on('data', (d) => { process.stdout.write(d); process.exit(); }).on('error', (e) => { console.log(e.code); process.exit(); }).on('close', () => { console.log('closed'); })`;
+  const who = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+  return spawnSync('setpriv', [...who, process.execPath, '-e', script], { encoding: 'utf8', timeout: 10_000 }).stdout;
 }
 
 const ANSWER = /^(SUCCESS|ERROR): .*\r\n/m;
@@ -162,14 +169,22 @@ describe('the management interface', () => {
     chmodSync(folder, 0o755);
     start(OURS, '--management', socketPath, 'unix', '--management-client-user', 'nobody');
     await connect();
-    const script = `require('node:net').connect('${socketPath}').on('data', (d) => { process.stdout.write(d); process.exit(); }).on('error', (e) => { console.log(e.code); process.exit(); }).on('close', () => { console.log('closed'); })`;
-    const as = (uid: number) =>
-      spawnSync('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', process.execPath, '-e', script], {
-        encoding: 'utf8',
-        timeout: 10_000,
-      }).stdout;
     expect(as(65_534)).toMatch(/^>INFO:/);
     expect(as(12_345)).toBe('closed\n');
+  });
+
+  it('is reached by its owner alone, as the umask has it, where nobody was named', { timeout: 30_000 }, async () => {
+    chmodSync(folder, 0o755);
+    const before = process.umask(0o022);
+    try {
+      start(OURS, '--management', socketPath, 'unix');
+    } finally {
+      process.umask(before);
+    }
+    await connect();
+    const { mode, uid, gid } = statSync(socketPath);
+    expect([mode & 0o777, uid, gid]).toEqual([0o755, process.getuid?.(), process.getgid?.()]);
+    expect(as(65_534)).toBe('EACCES\n');
   });
 
   it('goes on beside a client that hangs, and one that says a megabyte', { timeout: 30_000 }, async () => {

@@ -123,6 +123,10 @@ desktopSuite('NetworkManager', () => {
   const gone = (host: NetworkManagerHost) =>
     eventually('the client has ended', async () => (await host.clients()).length === 0);
 
+  /** Two seconds after it has asked, the plugin kills: who could say goodbye was in time, however busy the machine is. */
+  const expectInTime = (host: NetworkManagerHost) =>
+    expect(host.messages().some((line) => /SIGTERM\[.*\] received, process exiting/.test(line))).toBe(true);
+
   /** The whole way up and down; what of it can be compared. */
   const tell = async (options: DesktopOptions, story: Story) => {
     const host = await withOffice(options, story);
@@ -130,13 +134,17 @@ desktopSuite('NetworkManager', () => {
     const before = await host.state();
     await host.nmcli('connection', 'up', 'office');
     await eventually('the tunnel', () => host.messages().some((line) => up.test(line)));
+    if (story.desktop?.dns === 'dnsmasq') {
+      const told = /using nameserver 10\.8\.0\.1/;
+      await eventually('dnsmasq has the tunnel’s servers', () => host.messages().some((line) => told.test(line)));
+    }
     const connected = await host.state('office');
     expect(await pings(lab().net.client, story.target ?? tunnel.server4)).toBe(true);
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
     await host.comesBackTo(before);
     const servers = host.messages().flatMap((line) => /dnsmasq\[\d+\]: (using .*)$/.exec(line)?.[1] ?? []);
-    return { connected, signals: signals(), servers: [...new Set(servers)].sort() };
+    return { connected, signals: await signals(), servers: [...new Set(servers)].sort() };
   };
 
   it.each(stories)('hears and does the same as with the real program: %s', async (_name, story) => {
@@ -146,19 +154,18 @@ desktopSuite('NetworkManager', () => {
     expect(await tell(await desktopUnderTest(lab()), story)).toEqual(theirs);
   });
 
-  it('ends a connection within two seconds, and the server hears of it', async () => {
+  it('ends a connection before the plugin loses its patience, and the server hears of it', async () => {
     const server = await lab().server({ lines: ['push "route 10.77.0.0 255.255.255.0"'] });
     // Only a remote without a protocol has the plugin ask for an exit notice.
     const remote = [`remote ${address.server4} 1194`, 'proto udp', 'explicit-exit-notify'];
     const host = await connected({ client: { without: ['remote'], lines: remote } });
     expect(await pings(lab().net.client, address.office4)).toBe(true);
     const from = server.mark();
-    const beganMs = performance.now();
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
-    expect(performance.now() - beganMs).toBeLessThan(2000);
-    await server.line(/CC-EEN exit message received by peer/, { from, timeoutMs: 2000 });
-    expect(await host.pidsOf('nm-openvpn-service')).toEqual([]);
+    expectInTime(host);
+    await server.line(/CC-EEN exit message received by peer/, { from });
+    await host.withoutProcess('nm-openvpn-service');
   });
 
   it('has a client whose messages go to the system log under the name that it gave', async () => {
@@ -192,7 +199,7 @@ desktopSuite('NetworkManager', () => {
     await again();
     await eventually('the tunnel again', () => count() > times);
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
-    expect(await host.state('office')).toEqual(before);
+    await host.comesBackTo(before, 'office');
     expect(await clientOf(host)).toBe(client);
     expect(
       host.messages().filter((line) => /Cannot|ERROR|fail(ed|ure)\b/i.test(line) && !line.includes('BF-CBC')),
@@ -221,10 +228,9 @@ desktopSuite('NetworkManager', () => {
     await lab().server({ lines: pushed });
     const host = await connected({}, { chroot: true });
     expect(await readlink(`/proc/${await clientOf(host)}/root`)).toBe('/var/lib/openvpn/chroot');
-    const beganMs = performance.now();
     await host.nmcli('connection', 'down', 'office');
     await gone(host);
-    expect(performance.now() - beganMs).toBeLessThan(2000);
+    expectInTime(host);
   });
 
   // The plugin asks for up-restart with a program that is not in that root; the C program ends there, too.
@@ -236,7 +242,7 @@ desktopSuite('NetworkManager', () => {
     await eventually('the tunnel', () => host.messages().some((line) => up.test(line)));
     process.kill(await clientOf(host), 'SIGUSR1');
     await eventually('the connection is given up', async () => (await host.active()).join() === 'outer0:activated');
-    expect(host.messages().at(-1)).toContain('Exiting due to fatal error');
+    expect(host.messages().some((line) => line.includes('Exiting due to fatal error'))).toBe(true);
     await gone(host);
     await host.comesBackTo(before);
   });
@@ -245,9 +251,11 @@ desktopSuite('NetworkManager', () => {
     await lab().server({ lines: [...pushed, 'push "inactive 2"'] });
     const host = await withOffice(await desktopUnderTest(lab()));
     const before = await host.state();
-    await host.nmcli('connection', 'up', 'office');
+    // On a busy machine it may be over before nmcli has seen it.
+    await host.try('connection', 'up', 'office');
+    const ended = 'Inactivity timeout (--inactive), exiting';
+    await eventually('the client ends', () => host.messages().some((line) => line.includes(ended)));
     await eventually('the connection is over', async () => (await host.active()).join() === 'outer0:activated');
-    expect(host.messages().some((line) => line.includes('Inactivity timeout (--inactive), exiting'))).toBe(true);
     await gone(host);
     await host.comesBackTo(before);
   });
@@ -271,7 +279,7 @@ desktopSuite('NetworkManager', () => {
     expect(await host.clients()).toHaveLength(2);
     await host.nmcli('connection', 'down', 'branch');
     await eventually('the second client has ended', async () => (await host.clients()).length === 1);
-    expect(await host.state('office')).toEqual(one);
+    await host.comesBackTo(one, 'office');
     expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
   });
 
@@ -282,13 +290,12 @@ desktopSuite('NetworkManager', () => {
     await host.nmcli('connection', 'up', 'office');
     process.kill(await clientOf(host), 'SIGKILL');
     await eventually('the connection is given up', async () => (await host.active()).join() === 'outer0:activated');
-    await eventually('the plugin has ended', async () => (await host.pidsOf('nm-openvpn-service')).length === 0);
+    await host.withoutProcess('nm-openvpn-service');
     await host.comesBackTo(before);
   });
 
   const killService = async (host: NetworkManagerHost): Promise<void> => {
-    const [service] = await host.pidsOf('nm-openvpn-service');
-    process.kill(service ?? 0, 'SIGKILL');
+    process.kill(await host.pidOf('nm-openvpn-service'), 'SIGKILL');
   };
 
   it.each([
@@ -323,16 +330,16 @@ desktopSuite('NetworkManager', () => {
     await connected({ client: { lines: inline } });
   });
 
-  itOurs('recovers in a second or two when the host gets another address', async () => {
+  itOurs('recovers at once when the host gets another address', async () => {
     await lab().server({ lines: [...pushed, 'keepalive 10 60'] });
     const host = await connected();
     const spare = `${address.clientSpare4}/24`;
     await host.nmcli('connection', 'modify', 'outer0', 'ipv4.addresses', spare);
     await host.nmcli('device', 'reapply', 'outer0');
     expect((await host.state()).addresses.join()).toContain(`outer0 inet ${spare}`);
-    const beganMs = performance.now();
-    await eventually('traffic again', () => pings(lab().net.client, tunnel.server4, { count: 1 }), 10_000);
-    expect(performance.now() - beganMs).toBeLessThan(5000);
+    // Nothing but the news of the address brings it back so soon: no answer is missed before a minute has passed.
+    await eventually('traffic again', () => pings(lab().net.client, tunnel.server4, { count: 1 }));
+    expect(host.messages().filter((line) => line.includes('Inactivity timeout'))).toEqual([]);
     expect(await host.active()).toContain('office:activated');
   });
 

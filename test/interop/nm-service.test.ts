@@ -8,7 +8,7 @@ import { Management } from '../lab/management.ts';
 import { address } from '../lab/net.ts';
 import { type DesktopOptions, NetworkManagerHost } from '../lab/network-manager.ts';
 import { packagedService } from '../lab/network-manager-service.ts';
-import { eventually } from '../lab/process.ts';
+import { eventually, type WatchedProcess } from '../lab/process.ts';
 import { labSuite } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
@@ -48,6 +48,13 @@ labSuite("NetworkManager with Sallyport's service", () => {
     if (settings.length > 0) await host.nmcli('connection', 'modify', 'office', ...settings);
   }
   const storedPassword = (password: string) => ['+vpn.data', 'password-flags=0', 'vpn.secrets', `password=${password}`];
+
+  /** nmcli says these words on its terminal and waits for an answer, which is given. */
+  const answer = async (nmcli: WatchedProcess, words: RegExp, text: string, from = 0) => {
+    await nmcli.line(words, { from });
+    await nmcli.prompt(/: $/);
+    nmcli.write(`${text}\r`);
+  };
 
   const upOrWhy = (host: NetworkManagerHost, name = 'office') =>
     host.nmcli('connection', 'up', name).catch((error: unknown) => {
@@ -94,13 +101,13 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(resolvConf).toContain('nameserver 10.8.0.1\nnameserver 10.8.0.3');
     expect(links.join()).toMatch(/tun0: <POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP> mtu 1420/);
     expect((await host.nmcli('connection', 'show', 'office')).stdout).toMatch(/VPN\.BANNER: +Welcome to the office/);
-    const [client = 0] = await host.pidsOf('nm-client.js');
+    const client = await host.pidOf('nm-client.js');
     const status = await readFile(`/proc/${client}/status`, 'utf8');
     expect(status).toMatch(/^Uid:\t992\t992\t992\t992$/m);
     expect(status).toMatch(/^CapEff:\t0{16}$/m);
     await host.nmcli('connection', 'down', 'office');
     await host.comesBackTo(before);
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    await host.withoutProcess('nm-');
   });
 
   it('connects with a stored password, and with one that is asked for', async () => {
@@ -133,8 +140,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
     await nmcli.prompt(/Password.*: /);
     nmcli.write('wrong\r');
-    await nmcli.line(/The server refused the password\. Enter it again\./);
-    nmcli.write('s3cret\r');
+    await answer(nmcli, /The server refused the password\. Enter it again\./, 's3cret');
     await nmcli.line(/successfully activated/);
   });
 
@@ -183,7 +189,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(host.messages().join('\n')).toMatch(/has the wrong name/);
   });
 
-  it("brings a server's question to whoever connects, hidden or shown", async () => {
+  it("brings a server's question to whoever connects, and again after a wrong answer", async () => {
     const management = await serverThatAsks();
     const host = await desktop();
     await importForMax(host, '+vpn.data', 'password-flags=2');
@@ -193,41 +199,64 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const first = await management.event('CONNECT');
     expect(first.env).toMatchObject({ username: 'max', password: 's3cret', IV_SSO: 'crtext' });
     await management.command(`client-deny ${first.cid} ${first.kid} "asks" "CRV1:R,E:st4te:bWF4:Which PIN?"`);
-    await nmcli.line(/Which PIN\?/);
-    nmcli.write('8675\r');
+    await answer(nmcli, /Which PIN\?/, '8675');
     const second = await management.event('CONNECT');
     expect(second.env).toMatchObject({ username: 'max', password: 'CRV1::st4te::8675' });
-    await management.command(`client-auth-nt ${second.cid} ${second.kid}`);
+    await management.command(`client-deny ${second.cid} ${second.kid} "no"`);
+    await answer(nmcli, /The server refused the password or the answer\. Enter both again\./, 's3cret');
+    const third = await management.event('CONNECT');
+    expect(third.env).toMatchObject({ username: 'max', password: 's3cret' });
+    await management.command(`client-deny ${third.cid} ${third.kid} "asks" "CRV1:R,E:st5te:bWF4:Which PIN now?"`);
+    await answer(nmcli, /Which PIN now\?/, '5309');
+    const fourth = await management.event('CONNECT');
+    expect(fourth.env).toMatchObject({ username: 'max', password: 'CRV1::st5te::5309' });
+    await management.command(`client-auth-nt ${fourth.cid} ${fourth.kid}`);
     await nmcli.line(/successfully activated/);
+    await isUp(host);
   });
 
-  it('brings the question of a pending login, and the static one of the connection', async () => {
+  it('brings the question of a pending login, and the static one of the connection, again after a wrong answer', async () => {
     const management = await serverThatAsks();
     const host = await desktop();
     await importForMax(host, '+vpn.data', 'password-flags=2', '+vpn.data', 'static-challenge=Your code');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
     await nmcli.prompt(/Password.*: /);
     nmcli.write('s3cret\r');
-    await nmcli.line(/Your code/);
-    nmcli.write('123456\r');
+    await answer(nmcli, /Your code/, '000000');
+    const wrong = await management.event('CONNECT');
+    expect(wrong.env).toMatchObject({ username: 'max', password: 'SCRV1:czNjcmV0:MDAwMDAw' });
+    await management.command(`client-deny ${wrong.cid} ${wrong.kid} "no"`);
+    const from = nmcli.mark();
+    await answer(nmcli, /refused the password or the answer/, 's3cret');
+    await answer(nmcli, /Your code/, '123456', from);
     const login = await management.event('CONNECT');
     expect(login.env).toMatchObject({ username: 'max', password: 'SCRV1:czNjcmV0:MTIzNDU2' });
     await management.command(`client-pending-auth ${login.cid} ${login.kid} CR_TEXT:R:Code_of_the_day? 60`);
-    await nmcli.line(/Code_of_the_day\?/);
-    nmcli.write('xyz\r');
+    await answer(nmcli, /Code_of_the_day\?/, 'xyz');
     expect(await management.event('CR_RESPONSE')).toMatchObject({ cid: login.cid, rest: 'eHl6' });
     await management.command(`client-auth-nt ${login.cid} ${login.kid}`);
     await nmcli.line(/successfully activated/);
   });
 
-  it('asks for the passphrase of the key', async () => {
+  it.each([
+    ['the passphrase of the key', () => ({ without: ['key'], lines: [`key ${lab().pki.encryptedKey}`] })],
+    [
+      'the password of a PKCS#12 file',
+      () => ({ without: ['ca', 'cert', 'key'], lines: [`pkcs12 ${lab().pki.pkcs12}`] }),
+    ],
+  ])('asks for %s, and again after a wrong one', async (_, client) => {
     await lab().server();
     const host = await desktop();
-    await host.import('office', lab().clientLines({ without: ['key'], lines: [`key ${lab().pki.encryptedKey}`] }));
+    await host.import('office', lab().clientLines(client()));
+    // The import says of a PKCS#12 file that nobody has to be asked.
+    await host.nmcli('connection', 'modify', 'office', '+vpn.data', 'cert-pass-flags=2');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
-    await nmcli.prompt(/password.*: /i);
-    nmcli.write(`${lab().pki.password}\r`);
+    await nmcli.prompt(/password.*: $/i);
+    nmcli.write('wrong\r');
+    await answer(nmcli, /The passphrase does not open the private key\. Enter it again\./, lab().pki.password);
     await nmcli.line(/successfully activated/);
+    await isUp(host);
+    expect([...host.messages(), ...host.log.lines].join()).not.toContain(lab().pki.password);
   });
 
   it('has several connections at once, each with its own process and device', async () => {
@@ -301,16 +330,15 @@ labSuite("NetworkManager with Sallyport's service", () => {
   it.each([
     ['client', 'nm-client.js'],
     ['service', 'sallyport-nm-service.js'],
-  ])('leaves nothing after SIGKILL of its %s', async (_, word) => {
+  ])('leaves nothing after SIGKILL of its %s', async (_, program) => {
     await lab().server();
     const host = await desktop();
     const before = await host.state();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [pid = 0] = await host.pidsOf(word);
-    process.kill(pid, 'SIGKILL');
+    process.kill(await host.pidOf(program), 'SIGKILL');
     await host.comesBackTo(before);
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    await host.withoutProcess('nm-');
     await upOrWhy(host);
     await isUp(host);
   });
@@ -320,9 +348,8 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const host = await desktop();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [manager = 0] = await host.pidsOf('NetworkManager');
-    process.kill(manager, 'SIGKILL');
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    process.kill(await host.pidOf('NetworkManager'), 'SIGKILL');
+    await host.withoutProcess('nm-');
     await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
   });
 
@@ -362,9 +389,8 @@ labSuite("NetworkManager with Sallyport's service", () => {
     const host = await desktop();
     await host.import('office', lab().clientLines());
     await upOrWhy(host);
-    const [daemon = 0] = await host.pidsOf('dbus-daemon');
-    process.kill(daemon, 'SIGKILL');
-    await eventually('all processes are gone', async () => (await host.pidsOf('nm-')).length === 0);
+    process.kill(await host.pidOf('dbus-daemon'), 'SIGKILL');
+    await host.withoutProcess('nm-');
     await eventually('the device is gone', async () => !(await host.run(['ip', '-o', 'link'])).stdout.includes('tun0'));
   });
 

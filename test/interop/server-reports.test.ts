@@ -12,8 +12,8 @@ import { itOurServer, labSuite, serverUnderTest } from '../lab/requirements.ts';
 import { pings, serveTraffic } from '../lab/traffic.ts';
 
 const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
-// OpenVPN 2.7 writes the protocol in front.
-const real = String.raw`${serverUnderTest === 'openvpn-2.7' ? 'udp4:' : ''}192\.0\.2\.2:\d+`;
+// OpenVPN 2.6 writes no protocol in front.
+const real = String.raw`${serverUnderTest === 'openvpn' ? '' : 'udp4:'}192\.0\.2\.2:\d+`;
 const title = String.raw`OpenVPN 2\.\d+\.\d+ .+`;
 const queue = 'Max bcast/mcast queue length';
 

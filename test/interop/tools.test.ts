@@ -174,4 +174,22 @@ labSuite('what prints and ends', () => {
       expect(stdout).toContain('There is no way out by IPv6.');
     });
   });
+
+  it('--help names every option that the real one names, with arguments where it names some', async () => {
+    const [theirs, mine] = [await ask(real, '--help'), await ask(ours, '--help')];
+    expect(mine.code).toBe(theirs.code);
+    const named = options(theirs, /^--([a-z0-9-]+) *([^:]*?) *(?::|$)/gm);
+    const ownNames = options(mine, /^ {2}--([a-z0-9-]+)(?: (\S.*?))?(?: {2}|$)/gm);
+    expect(named.size).toBeGreaterThan(200);
+    expect([...named.keys()].filter((name) => !ownNames.has(name))).toEqual([]);
+    expect([...named].filter(([name, takes]) => takes && !ownNames.get(name)).map(([name]) => name)).toEqual([]);
+  });
 });
+
+/** Options in a `--help`, by name: whether an argument is named. */
+function options({ stdout }: RunResult, line: RegExp): ReadonlyMap<string, boolean> {
+  const found = new Map<string, boolean>();
+  for (const [, name = '', args = ''] of stdout.matchAll(line))
+    found.set(name, found.get(name) === true || args !== '');
+  return found;
+}

@@ -2,10 +2,9 @@
 // the binary's place. Nothing of them is kept here: scripts/peers.sh fetches them, with a checksum.
 
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { OPTIONS } from '../../src/config/option-table.ts';
 import { type ClientKind, clientCommand, clientUnderTest, missing, upstreamDirectory } from '../lab/requirements.ts';
 import { Turns, UpstreamCopy, upstreamMissing, upstreamRelease } from '../lab/upstream.ts';
 
@@ -63,7 +62,7 @@ describe.skipIf(!runnable).concurrent(`test scripts of OpenVPN ${runnable ? upst
       // machine need not make: the file is there at once, and the program writes it again.
       const early = 'for word; do [ "$before" = --writepid ] && echo $$ >"$word"; before=$word; done\n';
       const clientExec = copy.program('client', clientCommand(client), early);
-      writeFileSync(copy.path('tests/t_server_null.rc'), localSettings(serverExec, clientExec, server));
+      writeFileSync(copy.path('tests/t_server_null.rc'), localSettings(serverExec, clientExec));
       // The archive lacks it: ends the client a while after its tunnel is up.
       copy.script('tests/null_client_up.sh', '(sleep 4; kill "$(cat "$pid")") >/dev/null 2>&1 &\n');
       const { code, stdout, stderr } = await copy.run('t_server_null.sh', {}, 3 * MINUTE_MS - 5_000);
@@ -71,6 +70,7 @@ describe.skipIf(!runnable).concurrent(`test scripts of OpenVPN ${runnable ? upst
       const told = { code, failed: [...stdout.matchAll(/^FAIL.*/gm)].map(([line]) => line) };
       expect(told, `${stdout}${stderr}`).toEqual({ code: 0, failed: [] });
       expect(passed.sort()).toEqual([...CLIENTS].sort());
+      expect(managed(copy.path('tests')), 'each server has its management interface').toHaveLength(4);
       const peers = server === client && server === 'sallyport' ? [] : ['2.7'];
       Object.assign(task.meta, { upstreamCases: passed.length, peers });
     },
@@ -100,15 +100,19 @@ function pairs(): readonly (readonly [server: ClientKind, client: ClientKind])[]
   ];
 }
 
-/** What the scripts read after their own defaults: which programs, and no management interface as long as there is none. */
-function localSettings(serverExec: string, clientExec: string, server: ClientKind): string {
-  const unmanaged = server === 'sallyport' && OPTIONS.get('management')?.status.kind === 'not-yet';
+/** The logs of servers that listen for a management client, as each is told to. */
+const managed = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.log'))
+    .filter((name) =>
+      readFileSync(join(folder, name), 'utf8').includes('MANAGEMENT: TCP Socket listening on [AF_INET]127.0.0.1:'),
+    );
+
+/** What the scripts read after their own defaults: which programs. */
+function localSettings(serverExec: string, clientExec: string): string {
   return [
     'for suffix in $TEST_SERVER_LIST; do',
     `  eval "SERVER_EXEC_$suffix='${serverExec}'"`,
-    ...(unmanaged
-      ? ['  eval "SERVER_CONF_$suffix=\\$(echo \\"\\$SERVER_CONF_$suffix\\" | sed \'s/--management [^ ]* [^ ]*//\')"']
-      : []),
     'done',
     'for suffix in $TEST_RUN_LIST; do',
     `  eval "CLIENT_EXEC_$suffix='${clientExec}'"`,

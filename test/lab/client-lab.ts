@@ -100,6 +100,7 @@ export class ClientLab {
       log: (_flags, text) => this.#say(text),
       pid: 4711,
       startUnixSeconds: 1_800_000_000,
+      unique: 'ab12',
       configFile: 'office.ovpn',
     });
     let plane: FakePlane | undefined;
@@ -126,7 +127,7 @@ export class ClientLab {
         streams: this.proxy,
         crypto: seededCrypto(5),
         host,
-        scripts: host,
+        scripts: host.scripts,
         material: {
           wrapOf: () => this.wrap,
           tls: this.#tls,
@@ -210,6 +211,16 @@ export class ClientLab {
   /** How often the tunnel came up. */
   get ups(): number {
     return this.states.filter(({ phase }) => phase === 'connected').length;
+  }
+
+  /** Scripts that begin from now on run until they are let end; what is given back ends the one that began last. */
+  hangScripts(): () => void {
+    let finish = (): void => {};
+    this.script = () =>
+      new Promise((resolve) => {
+        finish = () => resolve(SUCCESS);
+      });
+    return () => finish();
   }
 
   signal(name: SignalName): void {

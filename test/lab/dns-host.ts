@@ -8,15 +8,22 @@ import { address, type Namespace } from './net.ts';
 import { eventually, run, type WatchedProcess } from './process.ts';
 import { resolversDirectory } from './requirements.ts';
 
-export type Resolver = 'resolved' | 'resolvconf' | 'openresolv' | 'file' | 'dnsmasq on the bus' | 'dnsmasq with a file';
+export type Resolver =
+  | 'resolved'
+  | 'resolvconf'
+  | 'openresolv'
+  | 'file'
+  | 'file in a mount'
+  | 'dnsmasq on the bus'
+  | 'dnsmasq with a file';
 
 export const hasResolvers = existsSync(join(resolversDirectory, 'complete'));
 
 const root = join(resolversDirectory, 'root');
 const libraries = `LD_LIBRARY_PATH=${root}/usr/lib/x86_64-linux-gnu:${root}/lib/x86_64-linux-gnu:${root}/usr/lib/x86_64-linux-gnu/systemd:${root}/lib/x86_64-linux-gnu/systemd`;
 const dnsmasq = join(root, 'usr/sbin/dnsmasq');
-const LOCAL = '203.0.113.1';
-const TUNNEL = '203.0.113.2';
+export const LOCAL = '203.0.113.1';
+export const TUNNEL = '203.0.113.2';
 const POLICY = [
   'user="*"',
   'send_destination="*"',
@@ -35,6 +42,8 @@ dbus-daemon --config-file=/run/bus.conf --fork`;
 
 const SETUP: Record<Resolver, string> = {
   file: `printf 'nameserver ${address.gateway4}\\nsearch home.example\\n' >/etc/resolv.conf; chmod 640 /etc/resolv.conf`,
+  'file in a mount': `printf 'nameserver ${address.gateway4}\\nsearch home.example\\n' >/run/own.conf; chmod 640 /run/own.conf
+touch /etc/resolv.conf; mount --bind /run/own.conf /etc/resolv.conf`,
   resolved: `${BUS}
 echo 'systemd-resolve:x:993:993::/:/usr/sbin/nologin' >>/etc/passwd
 echo 'systemd-resolve:x:993:' >>/etc/group
@@ -63,7 +72,8 @@ env ${libraries} ${dnsmasq} -C /dev/null --user=root --no-resolv --server=${addr
   'dnsmasq with a file': `echo 'nameserver 127.0.0.1' >/etc/resolv.conf
 printf 'no-resolv\\nserver=${address.gateway4}\\nservers-file=/etc/dnsmasq.servers\\n' >/etc/dnsmasq.conf
 : >/etc/dnsmasq.servers
-env ${libraries} ${dnsmasq} --user=root --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
+echo 'dnsmasq:x:994:65534::/:/usr/sbin/nologin' >>/etc/passwd
+env ${libraries} ${dnsmasq} --user=dnsmasq --listen-address=127.0.0.1 --bind-interfaces --cache-size=0 --pid-file=/run/dnsmasq.pid`,
 };
 
 export class DnsHost {
@@ -144,7 +154,8 @@ exec sleep 600
   }
 }
 
-function answer(where: Namespace, listen: string, name: string): WatchedProcess {
+/** A server that has one address for all names. */
+export function answer(where: Namespace, listen: string, name: string): WatchedProcess {
   const own = ['--keep-in-foreground', '--user=root', '--no-resolv', '--no-hosts', '--pid-file=', '--log-facility=-'];
   const argv = [dnsmasq, '-C', '/dev/null', ...own, `--address=/#/${name}`, `--listen-address=${listen}`];
   return where.watch(['env', libraries, ...argv, '--bind-dynamic'], { name: `dnsmasq ${listen}` });

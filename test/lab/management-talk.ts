@@ -71,7 +71,7 @@ export class Talk {
   /** Waits for text that has not been waited for yet; returns all that came up to its end. */
   hear(what: RegExp, waitMs = WAIT_MS): Promise<string> {
     return eventually(
-      `${what} in ${JSON.stringify(this.#text.slice(this.#seen).slice(-600))}`,
+      () => `${what} in ${JSON.stringify(this.#text.slice(this.#seen).slice(-600))}`,
       () => {
         const rest = this.#text.slice(this.#seen);
         const found = what.exec(rest);

@@ -11,7 +11,7 @@
 
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect } from 'vitest';
 import type { Lab } from './lab.ts';
@@ -25,6 +25,7 @@ import {
   networkManagerDirectory,
   peerProgram,
   projectRoot,
+  resolversDirectory,
 } from './requirements.ts';
 import { openSystemLog, type SystemLog } from './system-log.ts';
 
@@ -36,8 +37,8 @@ export interface DesktopOptions {
   readonly program?: string;
   /** What stands in the place of /usr/sbin/openvpn: an executable file; the real one by default. */
   readonly openvpn?: string;
-  /** NetworkManager's `dns=`: who gets the name servers. `default` is /etc/resolv.conf. */
-  readonly dns?: 'default' | 'dnsmasq' | 'none';
+  /** NetworkManager's `dns=`: who gets the name servers. `default` is /etc/resolv.conf. Whether resolved can be had: `hasResolvers`. */
+  readonly dns?: 'default' | 'dnsmasq' | 'none' | 'systemd-resolved';
   /** A directory /var/lib/openvpn/chroot with what the plugin asks of one. */
   readonly chroot?: boolean;
   /** The log level of the plugins and, by it, of openvpn: INFO is --verb 1, DEBUG 4 or more. */
@@ -96,9 +97,7 @@ export class NetworkManagerHost {
 
   /** SIGKILL for NetworkManager, and a new one a moment later. */
   async replaceManager(): Promise<void> {
-    for (const pid of await this.pidsOf('NetworkManager')) {
-      if ((await readFile(`/proc/${pid}/comm`, 'utf8')).trim() === 'NetworkManager') process.kill(pid, 'SIGKILL');
-    }
+    process.kill(await this.pidOf('NetworkManager'), 'SIGKILL');
     await eventually('the manager is gone', async () => (await this.try('-t', 'general')).code !== 0);
     this.watch(['NetworkManager', '--no-daemon', '--log-level=INFO']);
     await this.#managed();
@@ -155,15 +154,28 @@ export class NetworkManagerHost {
     return stdout.split('\n').filter(Boolean).sort();
   }
 
-  /** Follows what the plugin tells NetworkManager, from now on; the lines, without what differs by chance. */
-  async pluginSignals(): Promise<() => readonly string[]> {
+  /**
+   * Follows what the plugin tells NetworkManager, from now on. The function given back waits for the plugin to say that it
+   * has stopped, and has the lines since it was called last, without what differs by chance.
+   */
+  async pluginSignals(): Promise<() => Promise<readonly string[]>> {
     const rule = "type='signal',interface='org.freedesktop.NetworkManager.VPN.Plugin'";
     const monitor = this.watch(['dbus-monitor', '--system', rule]);
     await monitor.line(/NameAcquired/);
+    let from = monitor.mark();
     return () =>
-      monitor.lines
-        .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim())
-        .slice(monitor.lines.findIndex((line) => line.includes('VPN.Plugin')));
+      eventually('the plugin says that it has stopped', () => {
+        const end = monitor.lines.findIndex(
+          (line, index) =>
+            index > from && /member=StateChanged$/.test(monitor.lines[index - 1] ?? '') && /uint32 6$/.test(line),
+        );
+        if (end < 0) return undefined;
+        const lines = monitor.lines
+          .slice(from, end + 1)
+          .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim());
+        from = end + 1;
+        return lines.slice(lines.findIndex((line) => line.includes('VPN.Plugin')));
+      });
   }
 
   /** Process ids, as this machine counts them, of what stands in the place of openvpn. */
@@ -171,7 +183,27 @@ export class NetworkManagerHost {
     return this.pidsOf('--management-query-passwords');
   }
 
-  /** The ids, as this machine counts them, of the processes of the host whose command line has a word. */
+  /** The id, as this machine counts them, of the one process of a program: by its file's name, or its script's. */
+  async pidOf(program: string): Promise<number> {
+    return eventually(`one process of ${program}`, async () => {
+      const found: number[] = [];
+      for (const pid of await this.#namespace.pids()) {
+        const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+        if (line.split('\0').some((word) => basename(word) === program)) found.push(pid);
+      }
+      return found.length === 1 && found[0];
+    });
+  }
+
+  /** Once no process of the host has this in its command line. */
+  async withoutProcess(word: string): Promise<void> {
+    await eventually(`no process of ${word}`, async () => (await this.pidsOf(word)).length === 0);
+  }
+
+  /**
+   * The ids, as this machine counts them, of the processes of the host whose command line has a word, in no order that means
+   * anything: the machine's ids begin anew.
+   */
   async pidsOf(word: string): Promise<readonly number[]> {
     const found: number[] = [];
     for (const pid of await this.#namespace.pids()) {
@@ -181,14 +213,17 @@ export class NetworkManagerHost {
     return found;
   }
 
-  /** What two runs can be compared by: nmcli's view of a connection, links, addresses, routes, rules, name servers. */
-  /** Once it is the same twice: NetworkManager and the kernel do much a little later than they say. */
+  /**
+   * What two runs can be compared by: nmcli's view of a connection, links, addresses, routes, rules, name servers. Once it
+   * is the same twice, and no address is being looked for elsewhere: NetworkManager and the kernel do much a little later
+   * than they say.
+   */
   async state(connection?: string): Promise<DesktopState> {
     let last = await this.#look(connection);
     return eventually('a host at rest', async () => {
       await delay(REST_MS);
       const next = await this.#look(connection);
-      const rests = JSON.stringify(next) === JSON.stringify(last);
+      const rests = JSON.stringify(next) === JSON.stringify(last) && !next.addresses.join().includes('tentative');
       last = next;
       return rests && next;
     });
@@ -220,9 +255,9 @@ export class NetworkManagerHost {
     };
   }
 
-  /** NetworkManager takes back the last of a connection after it has said that it is down. */
-  async comesBackTo(before: DesktopState): Promise<void> {
-    await expect.poll(() => this.state(), { timeout: 20_000, interval: 100 }).toEqual(before);
+  /** NetworkManager does the last of a connection after it has said that it is up or down. */
+  async comesBackTo(before: DesktopState, connection?: string): Promise<void> {
+    await expect.poll(() => this.state(connection), { timeout: 20_000, interval: 100 }).toEqual(before);
   }
 
   /** Ends everything of this host at once. */
@@ -253,7 +288,7 @@ const managerConfig = ({ dns = 'default', level = 'INFO' }: DesktopOptions): str
 plugins=keyfile
 auth-polkit=false
 dns=${dns}
-rc-manager=file
+rc-manager=${dns === 'systemd-resolved' ? 'auto' : 'file'}
 hostname-mode=none
 no-auto-default=*
 [keyfile]
@@ -296,13 +331,14 @@ function setupArgs(folder: string, options: DesktopOptions): readonly string[] {
     join(networkManagerDirectory, 'root'),
     options.openvpn ?? '',
     options.chroot === true ? 'chroot' : '',
+    options.dns === 'systemd-resolved' ? join(resolversDirectory, 'root') : '',
   ];
 }
 
 // The first process of the host: prepares what it sees, starts bus and manager, and collects children without a parent.
 // NetworkManager believes in udev where it can write to /sys, and waits for it.
 const SETUP = `set -e
-folder=$1 root=$2 openvpn=$3 chroot=$4
+folder=$1 root=$2 openvpn=$3 chroot=$4 resolved=$5
 umount -l /etc/resolv.conf /etc/hosts 2>/dev/null || true
 # Not netns, where other tests come and go.
 find /etc -mindepth 1 -maxdepth 1 ! -name netns -exec cp -a -t "$folder/etc" {} +
@@ -320,6 +356,7 @@ add() {
   grep -q "^$1:" /etc/group || echo "$1:x:$2:" >>/etc/group
 }
 add messagebus 991 /nonexistent
+add systemd-resolve 993 /nonexistent
 add nm-openvpn 992 /var/lib/openvpn/chroot
 [ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -336,7 +373,7 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
 ln -s /proc/self/fd /dev/fd
-mount -t overlay overlay -o "lowerdir=$root/usr:/usr" /usr
+mount -t overlay overlay -o "lowerdir=\${resolved:+$resolved/usr:}$root/usr:/usr" /usr
 mount -t tmpfs -o mode=755 tmpfs /usr/lib/NetworkManager/VPN
 install -m 644 "$folder/service.name" /usr/lib/NetworkManager/VPN/nm-openvpn-service.name
 mount -t tmpfs tmpfs /usr/share/dbus-1/system-services
@@ -344,6 +381,14 @@ if [ -n "$openvpn" ]; then mount --bind "$openvpn" /usr/sbin/openvpn; fi
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 dbus-daemon --config-file=/usr/share/dbus-1/system.conf --nofork --nopidfile --nosyslog &
 for _ in {1..200}; do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
+if [ -n "$resolved" ]; then
+  mkdir -p /run/systemd/resolve
+  chown systemd-resolve: /run/systemd/resolve
+  printf '[Resolve]\\nLLMNR=no\\nMulticastDNS=no\\n' >/etc/systemd/resolved.conf
+  ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
+  env LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/systemd "$resolved/lib/systemd/systemd-resolved" &
+  for _ in {1..200}; do [ -e /run/systemd/resolve/stub-resolv.conf ] && break; sleep 0.05; done
+fi
 NetworkManager --no-daemon --log-level=INFO &
 echo ready
 while :; do sleep 600 & wait; done

@@ -63,6 +63,9 @@ export interface WatchOptions {
 
 const defaultWaitMs = 20_000;
 
+/** The programs of the running case, for what-they-said.ts. */
+export const watched: WatchedProcess[] = [];
+
 /** A process whose output is kept in memory line by line and can be waited for. */
 export class WatchedProcess {
   readonly name: string;
@@ -76,6 +79,7 @@ export class WatchedProcess {
 
   constructor(argv: readonly string[], options: WatchOptions) {
     this.name = options.name;
+    watched.push(this);
     this.#child = start(argv, { cwd: options.cwd, env: options.env, stdio: ['pipe', 'pipe', 'pipe'] });
     if (this.#child.pid === undefined) throw new Error(`${options.name} did not start: ${argv.join(' ')}`);
     this.pid = this.#child.pid;
@@ -218,7 +222,7 @@ export class WatchedProcess {
 
 /** Waits until `ready` answers something other than undefined or false, looking again every 25 ms, bounded. */
 export async function eventually<T>(
-  what: string,
+  what: string | (() => string),
   ready: () => T | undefined | false | Promise<T | undefined | false>,
   timeoutMs = defaultWaitMs,
 ): Promise<T> {
@@ -226,7 +230,9 @@ export async function eventually<T>(
   for (;;) {
     const value = await ready();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > until) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    if (performance.now() > until) {
+      throw new Error(`${typeof what === 'string' ? what : what()}: not within ${timeoutMs} ms`);
+    }
     await delay(25);
   }
 }

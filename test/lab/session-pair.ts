@@ -47,6 +47,7 @@ export function sessionOptions(role: 'client' | 'server', change: Partial<Sessio
     handWindowMs: 60_000,
     tranWindowMs: 3_600_000,
     renegotiateMs: 0,
+    renegotiateSpreadMs: 0,
     maxControlPacketBytes: 1250,
     replayWindowPackets: 64,
     replayWindowSeconds: 15,

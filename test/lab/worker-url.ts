@@ -15,7 +15,7 @@ export interface BuiltProgram {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let builds = 0;
 
-/** Bundles one source file (path from the project's root) into node_modules/.cache, where it finds koffi. */
+/** Bundles one source file (path from the project's root) into node_modules/.cache, where it finds the packages that it loads. */
 export async function buildProgram(source: string): Promise<BuiltProgram> {
   const directory = join(root, 'node_modules/.cache/sallyport-test', `${process.pid}-${builds++}`);
   mkdirSync(directory, { recursive: true });
@@ -27,7 +27,7 @@ export async function buildProgram(source: string): Promise<BuiltProgram> {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    external: ['koffi'],
+    external: ['koffi', 'dbus-native'],
     logLevel: 'silent',
   });
   return { url: pathToFileURL(path), path, remove: () => rmSync(directory, { recursive: true, force: true }) };

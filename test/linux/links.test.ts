@@ -5,6 +5,7 @@ import { socketAddress } from '../../src/ip/socket-address.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { packSockaddr, parseSockaddr, unpackSockaddr, writeSockaddr } from '../../src/linux/sockaddr.ts';
 import type { LinkRequest } from '../../src/ports.ts';
+import { linkRequest } from './plane-rig.ts';
 
 const port = createLinkPort();
 const loopback4 = (number: number) => socketAddress(Uint8Array.of(127, 0, 0, 1), number);
@@ -13,22 +14,9 @@ const loopback6 = (number: number) =>
     Uint8Array.from({ length: 16 }, (_, i) => (i === 15 ? 1 : 0)),
     number,
   );
-const request = (more: Partial<LinkRequest>): LinkRequest => ({
-  transport: 'udp',
-  remote: undefined,
-  local: undefined,
-  ipv6Only: false,
-  sndbufBytes: undefined,
-  rcvbufBytes: undefined,
-  mark: undefined,
-  bindDevice: undefined,
-  mtuDiscovery: undefined,
-  tcpNoDelay: false,
-  ...more,
-});
 const opened: number[] = [];
 const open = (more: Partial<LinkRequest>) => {
-  const link = port.open(request(more));
+  const link = port.open(linkRequest(more));
   opened.push(link.fd);
   return link;
 };
@@ -120,14 +108,14 @@ describe('links', () => {
 
   it('refuses a taken port with the words of the C program, and leaves no socket behind', () => {
     const first = open({ local: loopback4(0) });
-    const again = () => port.open(request({ local: loopback4(first.local.port) }));
+    const again = () => port.open(linkRequest({ local: loopback4(first.local.port) }));
     expect(again).toThrow('Socket bind failed on local address: Address already in use (errno=98)');
     const next = open({ local: loopback4(0) });
     expect(next.fd).toBe(first.fd + 1);
   });
 
   it('names the device that a socket cannot be bound to', () => {
-    expect(() => port.open(request({ local: loopback4(0), bindDevice: 'nosuchdev' }))).toThrow(
+    expect(() => port.open(linkRequest({ local: loopback4(0), bindDevice: 'nosuchdev' }))).toThrow(
       /SO_BINDTODEVICE=nosuchdev failed: No such device/,
     );
   });

@@ -33,11 +33,16 @@ export function writePacket(fd: number, bytes: Uint8Array): boolean {
   return libc.write(fd, packet.address, bytes.length) === bytes.length;
 }
 
-/** The next packet within the bound. The wait blocks this thread, which the plane's own thread does not mind. */
-export function readPacket(fd: number, boundMs = 3_000, maxBytes = packet.bytes.length): Uint8Array | undefined {
+/** Whether something can be read within the bound; blocks this thread. */
+export function isReadable(fd: number, boundMs = 3_000): boolean {
   pollfd.view.setInt32(0, fd, true);
   pollfd.view.setInt32(4, POLLIN, true);
-  if (libc.poll(pollfd.address, 1, boundMs) <= 0) return undefined;
+  return libc.poll(pollfd.address, 1, boundMs) > 0;
+}
+
+/** The next packet within the bound. The wait blocks this thread, which the plane's own thread does not mind. */
+export function readPacket(fd: number, boundMs = 3_000, maxBytes = packet.bytes.length): Uint8Array | undefined {
+  if (!isReadable(fd, boundMs)) return undefined;
   const length = libc.read(fd, packet.address, maxBytes);
   return length < 0 ? undefined : packet.bytes.slice(0, length);
 }

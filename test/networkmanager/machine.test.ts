@@ -7,7 +7,8 @@ import { type Effect, ServiceMachine, ServiceState, type StartOptions } from '..
 import { needsSecrets, type Question, SecretStore } from '../../apps/networkmanager/secrets.ts';
 import { BusVariant } from '../../src/tunnel/bus-port.ts';
 
-const LOGIN: Question = { kind: 'login', of: 'Auth' };
+const LOGIN: Extract<Question, { kind: 'login' }> = { kind: 'login', of: 'Auth' };
+const PROXY: Extract<Question, { kind: 'login' }> = { kind: 'login', of: 'HTTP Proxy' };
 const CHALLENGE: Question = { kind: 'challenge', text: 'Your code?', echo: false };
 const secretsOf = (secrets: Record<string, string>, username: string | undefined = 'alice') =>
   new SecretStore({ username, proxyUsername: 'proxy' }, new Map(Object.entries(secrets)));
@@ -280,12 +281,87 @@ describe('a password', () => {
     expect(rig.pass(63)[0]).toBe('failure 1');
   });
 
-  it('goes with a user name that is asked for as well, where there is none', () => {
-    const store = secretsOf({ password: 'x' }, '');
-    const nameless = new SecretStore({ username: undefined, proxyUsername: undefined }, new Map([['password', 'x']]));
-    expect(nameless.answer(LOGIN)).toBeUndefined();
-    expect(nameless.request(LOGIN).hints).toEqual(['username', 'password']);
-    expect(store.answer(LOGIN)).toEqual({ username: '', password: 'x' });
+  it.each([
+    [LOGIN, 'username', 'password', 'VPN server', 'server'],
+    [PROXY, 'http-proxy-username', 'http-proxy-password', 'proxy', 'proxy'],
+  ] as const)(
+    'goes with a user name that is asked for as well, where there is none: %o',
+    (question, user, secret, who, refuser) => {
+      const store = new SecretStore({ username: undefined, proxyUsername: undefined }, new Map([[secret, 'x']]));
+      expect(store.answer(question)).toBeUndefined();
+      expect(store.request(question)).toEqual({
+        message: `The ${who} wants a user name and password.`,
+        hints: [user, secret],
+      });
+      const enter = (username: string) =>
+        store.take(
+          new Map([
+            [user, username],
+            [secret, 'x'],
+          ]),
+          'root',
+          question,
+        );
+      enter('alcie');
+      expect(store.answer(question)).toEqual({ username: 'alcie', password: 'x' });
+      store.refuse(question);
+      expect(store.isRefusedAgain(question)).toBe(true);
+      expect(store.answer(question)).toBeUndefined();
+      expect(store.request(question)).toEqual({
+        message: `The ${refuser} refused the user name and password. Enter it again.`,
+        hints: [user, secret],
+      });
+      // The password was right all the time.
+      enter('alice');
+      expect(store.isRefusedAgain(question)).toBe(false);
+      expect(store.answer(question)).toEqual({ username: 'alice', password: 'x' });
+    },
+  );
+});
+
+describe('a password at a proxy', () => {
+  const stored = { password: 'right', 'http-proxy-password': 'wrong' };
+  const refused = (): Rig => {
+    const rig = new Rig();
+    rig.connect({ secrets: secretsOf(stored) });
+    expect(rig.after((machine) => machine.handleQuestion(1, PROXY))).toEqual(['answer 1 proxy wrong']);
+    expect(rig.after((machine) => machine.handleQuestion(2, PROXY))).toEqual(['ask http-proxy-password']);
+    return rig;
+  };
+
+  it('that is asked for a second time was refused, and the one that is brought then is another one', () => {
+    const rig = refused();
+    expect(rig.bring({ ...stored, 'http-proxy-password': 'right, too' })).toEqual(['answer 2 proxy right, too']);
+    expect(rig.after((machine) => machine.handleQuestion(3, PROXY))).toEqual(['ask http-proxy-password']);
+  });
+
+  it('that was refused and is brought again is a failed login', () => {
+    expect(refused().bring(stored)).toEqual(['failure 0', '5', '6', 'stop', 'quit']);
+  });
+
+  it('that was refused has nothing to do with the one at the server', () => {
+    const rig = refused();
+    rig.bring({ ...stored, 'http-proxy-password': 'right, too' });
+    rig.after((machine) => machine.handleQuestion(3, LOGIN));
+    rig.machine.handleRefusedAnswer(LOGIN);
+    expect(rig.after((machine) => machine.handleQuestion(4, LOGIN))).toEqual(['ask password']);
+  });
+
+  it('without a user name is no login, and nobody is asked for ever who can not enter one', () => {
+    const rig = new Rig();
+    const nameless = { username: 'alice', proxyUsername: undefined };
+    rig.connect({ secrets: new SecretStore(nameless, new Map(Object.entries(stored))) });
+    const asked = ['ask http-proxy-username http-proxy-password'];
+    expect(rig.after((machine) => machine.handleQuestion(1, PROXY))).toEqual(asked);
+    expect(rig.bring(stored)).toEqual(['failure 0', '5', '6', 'stop', 'quit']);
+  });
+
+  it('that let somebody through is given again after a reconnection', () => {
+    const rig = new Rig();
+    rig.connect({ secrets: secretsOf(stored) });
+    rig.after((machine) => machine.handleQuestion(1, PROXY));
+    rig.after((machine) => machine.handleUp(configOf()));
+    expect(rig.after((machine) => machine.handleQuestion(2, PROXY))).toEqual(['answer 2 proxy wrong']);
   });
 });
 
@@ -313,6 +389,60 @@ describe('a challenge', () => {
     expect(rig.after((machine) => machine.handleQuestion(1, CHALLENGE))).toEqual(['ask password']);
     expect(rig.bring({ password: '123' })).toEqual(['answer 1 123']);
     expect(rig.after((machine) => machine.handleQuestion(2, LOGIN))).toEqual(['answer 2 alice right']);
+  });
+
+  describe('that was answered wrong, or with a wrong password,', () => {
+    const AUTH = { kind: 'login', of: 'Auth' } as const;
+    const hint = 'x-dynamic-challenge:challenge-response';
+    const refused = (): Rig => {
+      const rig = new Rig();
+      rig.connect();
+      rig.after((machine) => machine.handleQuestion(1, LOGIN));
+      rig.after((machine) => machine.handleQuestion(2, CHALLENGE));
+      expect(rig.bring({ password: 'right', 'challenge-response': '111' })).toEqual(['answer 2 111']);
+      rig.machine.handleRefusedAnswer(AUTH);
+      expect(rig.after((machine) => machine.handleQuestion(3, LOGIN))).toEqual(['ask password']);
+      return rig;
+    };
+
+    it('has both asked for again, and the same password counts', () => {
+      const rig = refused();
+      expect(rig.bring({ password: 'right' })).toEqual(['answer 3 alice right']);
+      expect(rig.after((machine) => machine.handleQuestion(4, CHALLENGE))).toEqual([`ask ${hint}`]);
+      expect(rig.bring({ password: 'right', 'challenge-response': '222' })).toEqual(['answer 4 222']);
+    });
+
+    it('has the same answer counted with another password', () => {
+      const rig = refused();
+      expect(rig.bring({ password: 'other' })).toEqual(['answer 3 alice other']);
+      rig.after((machine) => machine.handleQuestion(4, CHALLENGE));
+      expect(rig.bring({ password: 'other', 'challenge-response': '111' })).toEqual(['answer 4 111']);
+    });
+
+    it('is a failed login where both are brought again as they were', () => {
+      const rig = refused();
+      rig.bring({ password: 'right' });
+      rig.after((machine) => machine.handleQuestion(4, CHALLENGE));
+      expect(rig.bring({ password: 'right', 'challenge-response': '111' })).toEqual([
+        'failure 0',
+        '5',
+        '6',
+        'stop',
+        'quit',
+      ]);
+    });
+
+    it('is said to be one of the two', () => {
+      const store = secretsOf({ password: 'right', 'challenge-response': '111' });
+      store.answer(LOGIN);
+      store.answer(CHALLENGE);
+      store.refuse(AUTH);
+      expect(store.request(LOGIN).message).toBe('The server refused the password or the answer. Enter both again.');
+      store.take(new Map([['password', 'right']]), undefined, LOGIN);
+      store.answer(LOGIN);
+      store.refuse(AUTH);
+      expect(store.request(LOGIN).message).toBe('The server refused the password. Enter it again.');
+    });
   });
 
   it('shows the words of the server, of bounded length', () => {

@@ -50,6 +50,11 @@ const LINES: readonly (readonly [key: string, data: Record<string, string>, line
   ['proxy-type', { 'proxy-type': 'http', 'proxy-server': 'proxy.example' }, ['http-proxy proxy.example 8080 auto']],
   ['proxy-server', { 'proxy-type': 'socks', 'proxy-server': 's.example' }, ['socks-proxy s.example 1080']],
   [
+    'http-proxy-username',
+    { 'proxy-type': 'socks', 'proxy-server': 's.example', 'http-proxy-username': 'paul' },
+    ['socks-proxy s.example 1080 stdin'],
+  ],
+  [
     'proxy-port',
     { 'proxy-type': 'socks', 'proxy-server': 's.example', 'proxy-port': '99' },
     ['socks-proxy s.example 99'],
@@ -113,7 +118,7 @@ const LINES: readonly (readonly [key: string, data: Record<string, string>, line
 /** Keys that make no line: what they do is elsewhere in these tests. */
 const NO_LINES = [
   ...['ca', 'cert', 'key', 'extra-certs', 'ta', 'tls-crypt', 'tls-crypt-v2', 'crl-verify-file'],
-  ...['username', 'http-proxy-username', 'block-ipv6-leak', 'default-route'],
+  ...['username', 'block-ipv6-leak', 'default-route'],
   ...['password-flags', 'cert-pass-flags', 'http-proxy-password-flags', 'challenge-response-flags'],
   ...['proxy-retry', 'tun-ipv6', 'max-routes', 'keysize', 'ncp-disable', 'no-secret', 'name'],
   ...['static-key', 'static-key-direction'],

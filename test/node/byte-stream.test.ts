@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { socketAddress } from '../../src/ip/socket-address.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { createStreamPort } from '../../src/node/byte-stream.ts';
+import { linkRequest } from '../linux/plane-rig.ts';
 
 const links = createLinkPort();
 const streams = createStreamPort();
@@ -27,18 +28,8 @@ async function listen(talk: (socket: Socket) => void): Promise<number> {
 
 /** A socket that connects, as the client opens it, and a stream on a descriptor of its own. */
 function connect(port: number) {
-  const { fd } = links.open({
-    transport: 'tcp-client',
-    remote: socketAddress(Uint8Array.of(127, 0, 0, 1), port),
-    local: undefined,
-    ipv6Only: false,
-    sndbufBytes: undefined,
-    rcvbufBytes: undefined,
-    mark: undefined,
-    bindDevice: undefined,
-    mtuDiscovery: undefined,
-    tcpNoDelay: true,
-  });
+  const remote = socketAddress(Uint8Array.of(127, 0, 0, 1), port);
+  const { fd } = links.open(linkRequest({ transport: 'tcp-client', remote, tcpNoDelay: true }));
   const stream = streams.open(links.duplicate(fd));
   cleanUps.push(() => links.close(fd));
   cleanUps.push(() => stream.close());

@@ -279,6 +279,11 @@ describe('the verdict', () => {
       origin: 'alert',
       text: expect.stringContaining('ca file'),
     });
+    expect(describeTlsFailure('ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED', 'x')).toMatchObject({
+      ...describeTlsFailure('ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'x'),
+      code: 'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED',
+      alert: { direction: 'received', name: 'certificate expired' },
+    });
     expect(describeTlsFailure('ERR_SSL_NEW', 'error:0A000123:SSL routines::some\u001b reason')).toEqual({
       origin: 'local',
       code: 'ERR_SSL_NEW',

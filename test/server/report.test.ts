@@ -15,7 +15,17 @@ function instance(id: number, phase: Instance['phase'], name?: string): Instance
   facts.username = name === undefined ? undefined : `user of ${name}`;
   if (name !== undefined)
     facts.addresses = { v4: { local: `10.8.0.${id + 2}`, remote: '10.8.0.1' }, v6: undefined } as never;
-  const about = { id, serial: id + 7, phase, name, facts, peer: 100 + id, address: at, cipher: 'AES-256-GCM' };
+  const about = {
+    id,
+    serial: id + 7,
+    phase,
+    name,
+    facts,
+    peer: 100 + id,
+    transport: 'udp',
+    address: at,
+    cipher: 'AES-256-GCM',
+  };
   return { ...about, createdUnixSeconds: 1_799_999_000 + id } as unknown as Instance;
 }
 
@@ -49,10 +59,10 @@ describe('the status of a server', () => {
     ]);
   });
 
-  it('has the address as the log has it, and the bytes of the plane', () => {
+  it('has the address with its protocol, and the bytes of the plane', () => {
     expect(status.clients[0]).toMatchObject({
       username: 'user of max',
-      realAddress: '192.0.2.2:40000',
+      realAddress: 'udp4:192.0.2.2:40000',
       address4: '10.8.0.2',
       address6: undefined,
       receivedBytes: 100,
@@ -64,7 +74,12 @@ describe('the status of a server', () => {
 
   it('lists addresses of living clients, referred to when they were learned', () => {
     expect(status.routes).toEqual([
-      { address: '10.8.0.2', name: 'max', realAddress: '192.0.2.2:40000', lastReferenceUnixSeconds: 1_799_999_100 },
+      {
+        address: '10.8.0.2',
+        name: 'max',
+        realAddress: 'udp4:192.0.2.2:40000',
+        lastReferenceUnixSeconds: 1_799_999_100,
+      },
     ]);
   });
 

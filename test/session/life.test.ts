@@ -226,7 +226,7 @@ describe('what a server may say', () => {
   });
 
   it('EXIT', () => {
-    expect(say('EXIT')).toEqual({ reason: 'peer-exit' });
+    expect(say('EXIT')).toEqual({ reason: 'peer-exit', notice: 'EXIT' });
   });
 
   it('AUTH_PENDING gives it more time to answer the push request', () => {
@@ -253,7 +253,7 @@ describe('leaving', () => {
     pair.client.session.sendExit(pair.now);
     expect(pair.client.session.drained).toBe(false);
     pair.run(() => pair.server.session.state.name === 'ended', 10_000);
-    expect(pair.server.session.state).toEqual({ name: 'ended', end: { reason: 'peer-exit' } });
+    expect(pair.server.session.state).toEqual({ name: 'ended', end: { reason: 'peer-exit', notice: 'EXIT' } });
   });
 
   it('sends the notice in band to one that does not', () => {
@@ -261,7 +261,7 @@ describe('leaving', () => {
     pair.connect();
     pair.client.session.sendExit(pair.now);
     pair.settle();
-    expect(pair.server.session.state).toEqual({ name: 'ended', end: { reason: 'peer-exit' } });
+    expect(pair.server.session.state).toEqual({ name: 'ended', end: { reason: 'peer-exit', notice: 'in-band' } });
   });
 
   it('wipes what it had: nothing works after close', () => {

@@ -37,7 +37,7 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
         dnssec: 'no',
         overTls: false,
       } as const;
-      const applied: DnsApplied = { backend: 'resolvconf', device, id, program: '', name: device, setting };
+      const applied: DnsApplied = { backend: 'resolvconf', device, id, program: '', name: device, ifindex: 7, setting };
       return { result: 'applied', applied, notes: [] };
     },
     undo: async ({ device }) => {
@@ -62,6 +62,7 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
     log: (_flags, text) => log.push(text),
     pid: 4711,
     startUnixSeconds: 1_800_000_000,
+    unique: 'ab12',
     configFile: undefined,
   });
   let { tunnel } = parsePush(PUSHED, config, 'push-reply');

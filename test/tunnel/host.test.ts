@@ -72,6 +72,7 @@ function bench(...lines: readonly string[]) {
     log: (_flags, text) => log.push(text),
     pid: 4711,
     startUnixSeconds: 1_800_000_000,
+    unique: 'ab12',
     configFile: 'office.ovpn',
   });
   const letGo = async (): Promise<void> => void fake.calls.push('let go');
@@ -294,8 +295,8 @@ describe('persist-tun', () => {
 describe('scripts', () => {
   it('are told more as the connection grows', async () => {
     const { host, open, letGo, environmentOf, scripts } = bench(...SCRIPTS);
-    await host.verifyPeer([certificateOf('server'), certificateOf('Lab CA', { depth: 1 })], remote);
-    await host.ipChange(remote);
+    await host.scripts.verifyPeer([certificateOf('server'), certificateOf('Lab CA', { depth: 1 })], remote);
+    await host.scripts.ipChange(remote);
     await open();
     await host.route();
     await host.close(TERM, letGo);
@@ -325,10 +326,10 @@ describe('scripts', () => {
   it('verify certificates from the root on, and the first refusal is the last', async () => {
     const chain = [certificateOf('server'), certificateOf('Lab CA', { depth: 1 })];
     const { host, scripts, failScript, log } = bench(...SCRIPTS);
-    expect(await host.verifyPeer(chain, remote)).toBe(true);
+    expect(await host.scripts.verifyPeer(chain, remote)).toBe(true);
     expect(scripts.map(({ argv }) => argv[1])).toEqual(['1', '0']);
     failScript('tls-verify');
-    expect(await host.verifyPeer(chain, remote)).toBe(false);
+    expect(await host.scripts.verifyPeer(chain, remote)).toBe(false);
     expect(scripts).toHaveLength(3);
     expect(log.at(-1)).toBe('VERIFY SCRIPT ERROR: depth=1, C=DE, O=Lab, CN=Lab CA');
   });
@@ -336,21 +337,21 @@ describe('scripts', () => {
   it('find each certificate as a file while they judge it, and refuse where it can’t be written', async () => {
     const chain = [certificateOf('server'), certificateOf('Lab CA', { depth: 1 })];
     const { host, scripts, fake, certificates, log } = bench(...SCRIPTS);
-    expect(await host.verifyPeer(chain, remote)).toBe(true);
+    expect(await host.scripts.verifyPeer(chain, remote)).toBe(true);
     expect(scripts.map(({ environment }) => environment.peer_cert)).toEqual(['/exported/1', '/exported/2']);
     expect(fake.calls.filter((call) => /remove|verify/.test(call))).toEqual([
       ...['script tls-verify', 'remove /exported/1', 'script tls-verify', 'remove /exported/2'],
     ]);
     expect(certificates.written).toEqual([chain[1]?.pem, chain[0]?.pem]);
     certificates.full = true;
-    expect(await host.verifyPeer(chain, remote)).toBe(false);
+    expect(await host.scripts.verifyPeer(chain, remote)).toBe(false);
     expect(scripts).toHaveLength(2);
     expect(log.at(-1)).toBe('TLS Error: Failed to export certificate for --tls-export-cert in /exported');
   });
 
   it('are told of tracked fields only', async () => {
     const { host, scripts } = bench(...SCRIPTS, 'x509-track +O', 'x509-track CN');
-    await host.verifyPeer([certificateOf('server'), certificateOf('Lab CA', { depth: 1 })], remote);
+    await host.scripts.verifyPeer([certificateOf('server'), certificateOf('Lab CA', { depth: 1 })], remote);
     const told = Object.entries(scripts[1]?.environment ?? {}).filter(([name]) => name.startsWith('X509_'));
     expect(Object.fromEntries(told)).toEqual({ X509_0_CN: 'server' });
   });
@@ -369,7 +370,7 @@ describe('scripts', () => {
     for (const type of ['route-up', 'ipchange', 'down']) {
       const { host, open, letGo, failScript, undone } = bench(...SCRIPTS);
       failScript(type);
-      await host.ipChange(remote);
+      await host.scripts.ipChange(remote);
       await open();
       await host.route();
       await host.close(TERM, letGo);

@@ -140,6 +140,7 @@ async function opened(lines: readonly string[], pushed: readonly string[], fake 
     log: (_flags, text) => log.push(text),
     pid: 1,
     startUnixSeconds: 1,
+    unique: 'ab12',
     configFile: undefined,
   });
   const request = (tunnel: ReturnType<typeof parsePush>['tunnel']) => ({

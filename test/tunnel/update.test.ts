@@ -47,6 +47,7 @@ async function bench(lines: readonly string[] = [], pushed: readonly string[] = 
     log: () => {},
     pid: 4711,
     startUnixSeconds: 1_800_000_000,
+    unique: 'ab12',
     configFile: undefined,
   });
   const request = (tunnel: ReturnType<typeof parsePush>['tunnel']) => ({
@@ -83,6 +84,7 @@ async function bench(lines: readonly string[] = [], pushed: readonly string[] = 
         log: () => {},
         pid: 1,
         startUnixSeconds: 1,
+        unique: 'ab12',
         configFile: undefined,
       });
       await anew.open(request(tunnel));

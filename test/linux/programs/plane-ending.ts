@@ -4,25 +4,14 @@
 
 import { createLinkPort } from '../../../src/linux/links.ts';
 import { createWorkerPlane, type WorkerPlane } from '../../../src/linux/worker-plane.ts';
-import { clientPeer } from '../plane-rig.ts';
+import { clientPeer, linkRequest } from '../plane-rig.ts';
 
 const [workerUrl, ending, workers] = process.argv.slice(2) as [string, string, string];
 const links = createLinkPort();
 const remote = { family: 4, address: Uint8Array.of(127, 0, 0, 1), port: 9, scopeId: 0 } as const;
 
 function addLink(plane: WorkerPlane): number {
-  const link = links.open({
-    transport: 'udp',
-    remote,
-    local: undefined,
-    ipv6Only: false,
-    sndbufBytes: undefined,
-    rcvbufBytes: undefined,
-    mark: undefined,
-    bindDevice: undefined,
-    mtuDiscovery: undefined,
-    tcpNoDelay: false,
-  });
+  const link = links.open(linkRequest({ remote }));
   return plane.addLink({
     endpoint: { kind: 'fd', fd: link.fd },
     framing: 'udp',
