@@ -9,8 +9,9 @@ import { createNodeScripts } from './node/scripts.ts';
 import type { DnsApplied, DnsPort } from './tunnel/dns-port.ts';
 import { dnsVariables, isDnsRequest } from './tunnel/dns-request.ts';
 
+/** Whoever is gone hears nothing any more. */
 const tell = (report: HelperReport): void => {
-  process.send?.(report);
+  process.send?.(report, () => {});
 };
 
 // The program that started this one hears signals, and ends it.
@@ -21,16 +22,20 @@ for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGP
 process.once('message', ({ backend, command }: DnsSetup) => {
   const port = backend === 'none' ? undefined : systemDns(backend);
   const standing = new Map<string, DnsApplied>();
+  const pending = new Set<Promise<void>>();
   process.on('message', (call: DnsCall) => {
-    void answer(call, port, command, standing).then(
+    const told = answer(call, port, command, standing).then(
       (result) => tell({ type: 'dns', id: call.id, result }),
       (error: unknown) => tell({ type: 'dns', id: call.id, result: { result: 'failed', reason: String(error) } }),
     );
+    pending.add(told);
+    void told.finally(() => pending.delete(told));
   });
-  // A program that was killed can't undo it.
+  // A program that was killed can't undo it; what it has just asked for is done first.
   process.on('disconnect', () => {
-    const undone = [...standing.values()].map((applied) => port?.undo(applied));
-    void Promise.all(undone).finally(() => process.exit(0));
+    void Promise.allSettled(pending)
+      .then(() => Promise.all([...standing.values()].map((applied) => port?.undo(applied))))
+      .finally(() => process.exit(0));
   });
   tell({ type: 'ready' });
 });

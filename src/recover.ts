@@ -7,12 +7,13 @@ import {
   isNetworkGone,
   JOURNAL_FOLDER,
   type LeftJournal,
+  type ProcessIdentity,
   processIdentity,
   readLeftJournals,
 } from './linux/journal-folder.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { Level, type Log } from './log.ts';
-import { parseJournal } from './tunnel/journal-text.ts';
+import { type JournalOwner, parseJournal } from './tunnel/journal-text.ts';
 import { type Recovered, recoverSteps } from './tunnel/recover-steps.ts';
 
 /** What one dead process left. */
@@ -74,23 +75,27 @@ async function recoverAll(journals: readonly LeftJournal[], dryRun: boolean): Pr
   try {
     for (const left of journals) {
       const journal = parseJournal(left.text);
-      const sameBoot = journal?.owner.boot === here.boot;
-      if (journal !== undefined && sameBoot && journal.owner.network !== here.network) {
-        if (!isNetworkGone(journal.owner.network)) elsewhere++;
-        else if (!dryRun) left.remove();
-        continue;
-      }
-      const changes = journal === undefined ? [] : await recoverSteps(journal, { network, dns, sameBoot, dryRun });
+      const place = journal === undefined ? 'here' : placeOf(journal.owner, here);
+      const where = { sameBoot: place !== 'earlier boot', sameNetwork: place === 'here' || place === 'earlier boot' };
+      const changes = journal === undefined ? [] : await recoverSteps(journal, { network, dns, ...where, dryRun });
       if (journal !== undefined && changes.length > 0) {
         processes.push({ pid: journal.owner.pid, profile: journal.owner.profile, changes });
       }
+      if (place === 'elsewhere') elsewhere++;
       // What the host refused may be had at the next try.
-      if (!dryRun && !changes.some(({ result }) => result === 'failed')) left.remove();
+      else if (!dryRun && !changes.some(({ result }) => result === 'failed')) left.remove();
     }
   } finally {
     network.close();
   }
   return { processes, elsewhere };
+}
+
+/** Whose devices and routes a journal tells of. `gone`: nobody's any more, as of a container that has been started again. */
+function placeOf(owner: JournalOwner, here: ProcessIdentity): 'here' | 'elsewhere' | 'gone' | 'earlier boot' {
+  if (owner.boot !== here.boot) return 'earlier boot';
+  if (owner.network === here.network) return 'here';
+  return isNetworkGone(owner.network) ? 'gone' : 'elsewhere';
 }
 
 /** One change as a line for people. */

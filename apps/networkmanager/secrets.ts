@@ -41,6 +41,10 @@ export class SecretStore {
   readonly #refused = new Map<string, string>();
   /** What the proxy was told last. */
   #toldProxy: string | undefined;
+  /** The answer to a challenge that went along with the login, or came after it. */
+  #response: string | undefined;
+  /** A login and an answer that were refused together: either of them may have been right. */
+  #refusedTogether: { readonly login: string | undefined; readonly response: string } | undefined;
 
   constructor(
     { username, proxyUsername }: Pick<NmSettings, 'username' | 'proxyUsername'>,
@@ -73,6 +77,9 @@ export class SecretStore {
       const value = this.#secrets.get(name);
       if (value !== undefined) this.#secrets.set('challenge-response', value);
     }
+    // Whoever enters a password that may have been right is taken at his word.
+    const another = question?.kind === 'login' && question.of === 'Auth' && this.#refusedTogether !== undefined;
+    if (another) this.#refused.delete('password');
     this.#server.username = secrets.get('username') ?? username ?? this.#server.username;
     if (!this.#proxy.isStated) this.#proxy.username = secrets.get('http-proxy-username') ?? this.#proxy.username;
   }
@@ -88,6 +95,7 @@ export class SecretStore {
         const [{ username }, password] = [this.#loginOf(question), this.#secrets.get(name)];
         if (username === undefined || password === undefined || this.isRefusedAgain(question)) return undefined;
         if (proxy) this.#toldProxy = this.#told(question);
+        else this.#response = undefined;
         return { username, password };
       }
       case 'passphrase': {
@@ -95,10 +103,12 @@ export class SecretStore {
         return passphrase === undefined || this.isRefusedAgain(question) ? undefined : { passphrase };
       }
       case 'challenge': {
-        const response = this.#secrets.get('challenge-response');
+        const response = this.isRefusedAgain(question) ? undefined : this.#secrets.get('challenge-response');
         this.#secrets.delete('challenge-response');
         for (const name of CHALLENGE_HINTS) this.#secrets.delete(name);
-        return response === undefined ? undefined : { response };
+        if (response === undefined) return undefined;
+        this.#response = response;
+        return { response };
       }
       default:
         return question satisfies never;
@@ -109,17 +119,25 @@ export class SecretStore {
   refuse(question: Exclude<Question, { kind: 'challenge' }>): void {
     const told = this.#told(question);
     if (told !== undefined) this.#refused.set(secretOf(question), told);
+    if (question.kind !== 'login' || question.of !== 'Auth') return;
+    const response = this.#response;
+    this.#refusedTogether = response === undefined ? undefined : { login: told, response };
   }
 
   /** What was answered is right, as it has turned out. */
   accept(): void {
     this.#refused.clear();
+    this.#refusedTogether = undefined;
     this.#toldProxy = undefined;
   }
 
   /** Whether the very answer that was refused has been brought again: nobody who was asked has another one. */
   isRefusedAgain(question: Question): boolean {
-    if (question.kind === 'challenge') return false;
+    if (question.kind === 'challenge') {
+      const { login, response } = this.#refusedTogether ?? {};
+      if (response === undefined || response !== this.#secrets.get('challenge-response')) return false;
+      return login === this.#told({ kind: 'login', of: 'Auth' });
+    }
     const told = this.#told(question);
     return told !== undefined && told === this.#refused.get(secretOf(question));
   }
@@ -134,8 +152,9 @@ export class SecretStore {
         const { username, isStated } = this.#loginOf(question);
         const needsName = username === undefined || (again && !isStated);
         const what = needsName ? 'user name and password' : 'password';
+        const together = !proxy && this.#refusedTogether !== undefined;
         const message = again
-          ? `The ${proxy ? 'proxy' : 'server'} refused the ${what}. Enter it again.`
+          ? `The ${proxy ? 'proxy' : 'server'} refused the ${what}${together ? ' or the answer. Enter both' : '. Enter it'} again.`
           : `The ${proxy ? 'proxy' : 'VPN server'} wants a ${what}.`;
         return { message, hints: [...(needsName ? [proxy ? 'http-proxy-username' : 'username'] : []), name] };
       }

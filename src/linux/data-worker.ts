@@ -1,8 +1,9 @@
 // The data worker's entry: built as dist/bin/data-worker.js, started by worker-plane.ts.
 
-import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createPlaneCore } from '../data/plane-core.ts';
 import { scratchByteLength } from '../data/plane-state.ts';
+import { compileEarly, type DataWorkerData } from './compile-early.ts';
 import { aesGcmLibrary, createPacketCrypto } from './packet-crypto.ts';
 import { PacketLoop } from './packet-loop.ts';
 import { createPacketMemory } from './packet-memory.ts';
@@ -28,6 +29,7 @@ function run(start: WorkerStart, port: MessagePort): void {
 }
 
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
+  if ((workerData as DataWorkerData | null)?.compileEarly === true) compileEarly();
   const plain = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
   const counters = new Float64Array(start.counters);
   const plainCrypto = createPacketCrypto(plain.arena, aesGcmLibrary());

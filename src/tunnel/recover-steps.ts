@@ -31,6 +31,8 @@ export interface RecoverContext {
   readonly dns: DnsPort;
   /** The journal is of the boot that runs: else what the kernel had is gone, and only files are left. */
   readonly sameBoot: boolean;
+  /** The journal is of this network namespace. Of another one, or one that is gone, only files are seen from here, where /etc is the same. */
+  readonly sameNetwork: boolean;
   /** Say what would be done, and do nothing. */
   readonly dryRun: boolean;
 }
@@ -49,7 +51,7 @@ export async function recoverSteps(journal: ReadJournal, context: RecoverContext
 async function recoverEntry(entry: JournalEntry, context: RecoverContext): Promise<Recovered | undefined> {
   let text = `looked at what was left (${entry.step.kind})`;
   try {
-    const judgement = judge(entry, context);
+    const judgement = await judge(entry, context);
     if (judgement === undefined) return undefined;
     text = judgement.text;
     const left = judgement.verdict === 'leave' ? judgement : context.dryRun ? undefined : await judgement.act();
@@ -59,19 +61,25 @@ async function recoverEntry(entry: JournalEntry, context: RecoverContext): Promi
   }
 }
 
-function judge(entry: JournalEntry, { network, dns, sameBoot }: RecoverContext): Judgement | undefined {
-  const { step } = entry;
+async function judge(
+  { step, seen, outcome }: JournalEntry,
+  { network, dns, sameBoot, sameNetwork }: RecoverContext,
+): Promise<Judgement | undefined> {
+  if (!sameNetwork) {
+    const stands = outcome?.result === 'dns' && isInFile(outcome.applied) && (await dns.stands(outcome.applied));
+    return stands ? judgeDns(outcome.applied, dns, false) : undefined;
+  }
   switch (step.kind) {
     case 'add-address':
-      return sameBoot ? judgeAddress(step, entry.seen, network) : undefined;
+      return sameBoot ? judgeAddress(step, seen, network) : undefined;
     case 'add-route':
-      return sameBoot ? judgeAddedRoute(step.route, entry.seen, network) : undefined;
+      return sameBoot ? judgeAddedRoute(step.route, seen, network) : undefined;
     case 'remove-route':
-      return sameBoot ? judgeRemovedRoute(step.route, entry.seen, network) : undefined;
+      return sameBoot ? judgeRemovedRoute(step.route, seen, network) : undefined;
     case 'set-dns':
-      return entry.outcome?.result === 'dns'
-        ? judgeDns(entry.outcome.applied, dns, sameBoot)
-        : judgeHalfDns(step, dns, sameBoot && isNobodyElses(step.device, entry.seen, network));
+      return outcome?.result === 'dns'
+        ? judgeDns(outcome.applied, dns, sameBoot)
+        : judgeHalfDns(step, dns, sameBoot && isNobodyElses(step.device, seen, network));
     default:
       return undefined;
   }
@@ -79,8 +87,7 @@ function judge(entry: JournalEntry, { network, dns, sameBoot }: RecoverContext):
 
 /** A file outlives a boot; what a resolver was told, or what lay in /run, does not. */
 function judgeDns(applied: DnsApplied, dns: DnsPort, sameBoot: boolean): Judgement | undefined {
-  const inFile = applied.backend === 'file' || (applied.backend === 'dnsmasq' && applied.way === 'servers-file');
-  if (!sameBoot && !inFile) return undefined;
+  if (!sameBoot && !isInFile(applied)) return undefined;
   const where = 'path' in applied ? applied.path : applied.backend;
   return {
     verdict: 'undo',
@@ -94,6 +101,9 @@ function judgeDns(applied: DnsApplied, dns: DnsPort, sameBoot: boolean): Judgeme
     },
   };
 }
+
+const isInFile = (applied: DnsApplied): boolean =>
+  applied.backend === 'file' || (applied.backend === 'dnsmasq' && applied.way === 'servers-file');
 
 /** It died while it set them. */
 function judgeHalfDns(

@@ -83,6 +83,20 @@ suite('name servers of a tunnel', () => {
     await eventually('the helper has undone it', async () => (await host.state()) === before);
   });
 
+  it('are taken back by the helper of a client that was killed while dnsmasq had not answered', async () => {
+    await lab().server({ version: '2.6', lines: SPLIT.map((option) => `push "${option}"`) });
+    host = await DnsHost.start(lab(), 'dnsmasq on the bus');
+    const before = await host.state();
+    await host.run('sh', '-c', 'kill -STOP $(cat /run/dnsmasq.pid)');
+    const client = await lab().client({ prefix: host.prefix, lines: ['user nobody', 'group nogroup'] });
+    const told = (): Promise<string> => host?.run('cat', '/run/sallyport/dnsmasq.servers') ?? Promise.resolve('');
+    await eventually('dnsmasq is being told', async () => (await told()).includes('10.8.0.1'));
+    await client.stop('SIGKILL');
+    await host.run('sh', '-c', 'kill -CONT $(cat /run/dnsmasq.pid)');
+    await eventually('the helper has undone it', async () => (await host?.state()) === before);
+    expect(await host.asks('a.lab.example')).toBe('local');
+  });
+
   it('go at a restart that keeps the device, and come back with the tunnel', async () => {
     const { host, before, client } = await begin('file', DNS, ['persist-tun']);
     const mark = client.mark();
@@ -111,6 +125,9 @@ suite('name servers of a tunnel', () => {
     await host.run('sh', '-c', 'kill -STOP $(cat /run/resolved.pid)');
     const client = await lab().connect({ prefix: host.prefix });
     expect(client.count(/WARNING: DNS is not set: /)).toBe(1);
+    // Nor what it finds waiting for it later.
+    await host.run('sh', '-c', 'kill -CONT $(cat /run/resolved.pid)');
+    expect(await host.asks('any.example')).toBe('local');
     expect(await client.stop()).toEqual({ code: 0, signal: null });
     expect(client.count(/DNS (un)?set:|DNS is not restored/)).toBe(0);
   });

@@ -50,8 +50,8 @@ labSuite("NetworkManager with Sallyport's service", () => {
   const storedPassword = (password: string) => ['+vpn.data', 'password-flags=0', 'vpn.secrets', `password=${password}`];
 
   /** nmcli says these words on its terminal and waits for an answer, which is given. */
-  const answer = async (nmcli: WatchedProcess, words: RegExp, text: string) => {
-    await nmcli.line(words);
+  const answer = async (nmcli: WatchedProcess, words: RegExp, text: string, from = 0) => {
+    await nmcli.line(words, { from });
     await nmcli.prompt(/: $/);
     nmcli.write(`${text}\r`);
   };
@@ -189,7 +189,7 @@ labSuite("NetworkManager with Sallyport's service", () => {
     expect(host.messages().join('\n')).toMatch(/has the wrong name/);
   });
 
-  it("brings a server's question to whoever connects, hidden or shown", async () => {
+  it("brings a server's question to whoever connects, and again after a wrong answer", async () => {
     const management = await serverThatAsks();
     const host = await desktop();
     await importForMax(host, '+vpn.data', 'password-flags=2');
@@ -202,18 +202,33 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await answer(nmcli, /Which PIN\?/, '8675');
     const second = await management.event('CONNECT');
     expect(second.env).toMatchObject({ username: 'max', password: 'CRV1::st4te::8675' });
-    await management.command(`client-auth-nt ${second.cid} ${second.kid}`);
+    await management.command(`client-deny ${second.cid} ${second.kid} "no"`);
+    await answer(nmcli, /The server refused the password or the answer\. Enter both again\./, 's3cret');
+    const third = await management.event('CONNECT');
+    expect(third.env).toMatchObject({ username: 'max', password: 's3cret' });
+    await management.command(`client-deny ${third.cid} ${third.kid} "asks" "CRV1:R,E:st5te:bWF4:Which PIN now?"`);
+    await answer(nmcli, /Which PIN now\?/, '5309');
+    const fourth = await management.event('CONNECT');
+    expect(fourth.env).toMatchObject({ username: 'max', password: 'CRV1::st5te::5309' });
+    await management.command(`client-auth-nt ${fourth.cid} ${fourth.kid}`);
     await nmcli.line(/successfully activated/);
+    await isUp(host);
   });
 
-  it('brings the question of a pending login, and the static one of the connection', async () => {
+  it('brings the question of a pending login, and the static one of the connection, again after a wrong answer', async () => {
     const management = await serverThatAsks();
     const host = await desktop();
     await importForMax(host, '+vpn.data', 'password-flags=2', '+vpn.data', 'static-challenge=Your code');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
     await nmcli.prompt(/Password.*: /);
     nmcli.write('s3cret\r');
-    await answer(nmcli, /Your code/, '123456');
+    await answer(nmcli, /Your code/, '000000');
+    const wrong = await management.event('CONNECT');
+    expect(wrong.env).toMatchObject({ username: 'max', password: 'SCRV1:czNjcmV0:MDAwMDAw' });
+    await management.command(`client-deny ${wrong.cid} ${wrong.kid} "no"`);
+    const from = nmcli.mark();
+    await answer(nmcli, /refused the password or the answer/, 's3cret');
+    await answer(nmcli, /Your code/, '123456', from);
     const login = await management.event('CONNECT');
     expect(login.env).toMatchObject({ username: 'max', password: 'SCRV1:czNjcmV0:MTIzNDU2' });
     await management.command(`client-pending-auth ${login.cid} ${login.kid} CR_TEXT:R:Code_of_the_day? 60`);
@@ -223,14 +238,25 @@ labSuite("NetworkManager with Sallyport's service", () => {
     await nmcli.line(/successfully activated/);
   });
 
-  it('asks for the passphrase of the key', async () => {
+  it.each([
+    ['the passphrase of the key', () => ({ without: ['key'], lines: [`key ${lab().pki.encryptedKey}`] })],
+    [
+      'the password of a PKCS#12 file',
+      () => ({ without: ['ca', 'cert', 'key'], lines: [`pkcs12 ${lab().pki.pkcs12}`] }),
+    ],
+  ])('asks for %s, and again after a wrong one', async (_, client) => {
     await lab().server();
     const host = await desktop();
-    await host.import('office', lab().clientLines({ without: ['key'], lines: [`key ${lab().pki.encryptedKey}`] }));
+    await host.import('office', lab().clientLines(client()));
+    // The import says of a PKCS#12 file that nobody has to be asked.
+    await host.nmcli('connection', 'modify', 'office', '+vpn.data', 'cert-pass-flags=2');
     const nmcli = host.nmcliOnTerminal('--ask', 'connection', 'up', 'office');
-    await nmcli.prompt(/password.*: /i);
-    nmcli.write(`${lab().pki.password}\r`);
+    await nmcli.prompt(/password.*: $/i);
+    nmcli.write('wrong\r');
+    await answer(nmcli, /The passphrase does not open the private key\. Enter it again\./, lab().pki.password);
     await nmcli.line(/successfully activated/);
+    await isUp(host);
+    expect([...host.messages(), ...host.log.lines].join()).not.toContain(lab().pki.password);
   });
 
   it('has several connections at once, each with its own process and device', async () => {

@@ -391,6 +391,60 @@ describe('a challenge', () => {
     expect(rig.after((machine) => machine.handleQuestion(2, LOGIN))).toEqual(['answer 2 alice right']);
   });
 
+  describe('that was answered wrong, or with a wrong password,', () => {
+    const AUTH = { kind: 'login', of: 'Auth' } as const;
+    const hint = 'x-dynamic-challenge:challenge-response';
+    const refused = (): Rig => {
+      const rig = new Rig();
+      rig.connect();
+      rig.after((machine) => machine.handleQuestion(1, LOGIN));
+      rig.after((machine) => machine.handleQuestion(2, CHALLENGE));
+      expect(rig.bring({ password: 'right', 'challenge-response': '111' })).toEqual(['answer 2 111']);
+      rig.machine.handleRefusedAnswer(AUTH);
+      expect(rig.after((machine) => machine.handleQuestion(3, LOGIN))).toEqual(['ask password']);
+      return rig;
+    };
+
+    it('has both asked for again, and the same password counts', () => {
+      const rig = refused();
+      expect(rig.bring({ password: 'right' })).toEqual(['answer 3 alice right']);
+      expect(rig.after((machine) => machine.handleQuestion(4, CHALLENGE))).toEqual([`ask ${hint}`]);
+      expect(rig.bring({ password: 'right', 'challenge-response': '222' })).toEqual(['answer 4 222']);
+    });
+
+    it('has the same answer counted with another password', () => {
+      const rig = refused();
+      expect(rig.bring({ password: 'other' })).toEqual(['answer 3 alice other']);
+      rig.after((machine) => machine.handleQuestion(4, CHALLENGE));
+      expect(rig.bring({ password: 'other', 'challenge-response': '111' })).toEqual(['answer 4 111']);
+    });
+
+    it('is a failed login where both are brought again as they were', () => {
+      const rig = refused();
+      rig.bring({ password: 'right' });
+      rig.after((machine) => machine.handleQuestion(4, CHALLENGE));
+      expect(rig.bring({ password: 'right', 'challenge-response': '111' })).toEqual([
+        'failure 0',
+        '5',
+        '6',
+        'stop',
+        'quit',
+      ]);
+    });
+
+    it('is said to be one of the two', () => {
+      const store = secretsOf({ password: 'right', 'challenge-response': '111' });
+      store.answer(LOGIN);
+      store.answer(CHALLENGE);
+      store.refuse(AUTH);
+      expect(store.request(LOGIN).message).toBe('The server refused the password or the answer. Enter both again.');
+      store.take(new Map([['password', 'right']]), undefined, LOGIN);
+      store.answer(LOGIN);
+      store.refuse(AUTH);
+      expect(store.request(LOGIN).message).toBe('The server refused the password. Enter it again.');
+    });
+  });
+
   it('shows the words of the server, of bounded length', () => {
     expect(secretsOf({}).request(CHALLENGE).message).toBe('Your code?');
     expect(secretsOf({}).request({ ...CHALLENGE, text: 'x'.repeat(9999) }).message.length).toBe(1024);

@@ -63,7 +63,7 @@ const BEGIN: JournalRecord = {
 const end = (applied: DnsApplied): JournalRecord => ({ record: 'end', id: 1, outcome: { result: 'dns', applied } });
 const journal = (...records: JournalRecord[]) => parseJournal(writeHeader(OWNER) + records.map(writeRecord).join(''))!;
 
-function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false) {
+function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false, stands?: boolean) {
   const calls: unknown[] = [];
   const dns: DnsPort = {
     apply: () => Promise.reject(new Error('nothing is set by a recovery')),
@@ -71,7 +71,7 @@ function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false) {
       calls.push(['undo', applied]);
       return Promise.resolve(answer);
     },
-    stands: () => Promise.reject(new Error('nobody asks that')),
+    stands: () => (stands === undefined ? Promise.reject(new Error('nobody asks that')) : Promise.resolve(stands)),
     clear(request) {
       calls.push(['clear', request]);
       return Promise.resolve(answer);
@@ -79,8 +79,18 @@ function rig(answer: DnsUndone = { result: 'restored' }, hasDevice = false) {
   };
   const host = new FakeHost();
   if (hasDevice) host.devices.set('tun0', { up: true, mtuBytes: 1500 });
-  const recover = (records: readonly JournalRecord[], options: { sameBoot?: boolean; dryRun?: boolean } = {}) =>
-    recoverSteps(journal(...records), { network: host.network, dns, sameBoot: true, dryRun: false, ...options });
+  const recover = (
+    records: readonly JournalRecord[],
+    options: { sameBoot?: boolean; sameNetwork?: boolean; dryRun?: boolean } = {},
+  ) =>
+    recoverSteps(journal(...records), {
+      network: host.network,
+      dns,
+      sameBoot: true,
+      sameNetwork: true,
+      dryRun: false,
+      ...options,
+    });
   return { calls, recover, index: () => host.network.linkIndex('tun0') ?? -1 };
 }
 
@@ -103,6 +113,23 @@ describe('name servers that a killed process has set', () => {
     const said = await recover([BEGIN, end(APPLIED[name])], { sameBoot: false });
     expect([said.length, calls.length]).toEqual(isFile ? [1, 1] : [0, 0]);
   });
+
+  it.each([
+    ['file', true, true],
+    ['file', false, false],
+    ['dnsmasq by its servers-file', true, true],
+    ['dnsmasq on the bus', true, false],
+    ['resolved', true, false],
+    ['resolvconf', true, false],
+  ] as const)(
+    'of another network are put back where they stand in a file here: %s, %s',
+    async (name, stands, isUndone) => {
+      const { calls, recover } = rig({ result: 'restored' }, false, stands);
+      const said = await recover([BEGIN, end(APPLIED[name])], { sameNetwork: false });
+      expect([said.length, calls.length]).toEqual(isUndone ? [1, 1] : [0, 0]);
+      expect(await recover([BEGIN], { sameNetwork: false })).toEqual([]);
+    },
+  );
 
   it('stay where somebody has changed them since, and it is said why', async () => {
     const { recover } = rig({ result: 'left', reason: 'another program changed it' });

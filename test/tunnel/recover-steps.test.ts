@@ -102,7 +102,14 @@ const noDns: DnsPort = {
   clear: () => Promise.reject(new Error('there are no name servers to clear')),
 };
 const recover = (host: FakeHost, text: string, options: { sameBoot?: boolean; dryRun?: boolean; dns?: DnsPort } = {}) =>
-  recoverSteps(parseJournal(text)!, { network: host.network, dns: noDns, sameBoot: true, dryRun: false, ...options });
+  recoverSteps(parseJournal(text)!, {
+    network: host.network,
+    dns: noDns,
+    sameBoot: true,
+    sameNetwork: true,
+    dryRun: false,
+    ...options,
+  });
 
 describe('a process that is killed at any moment', () => {
   it.each([
