@@ -10,7 +10,7 @@ export type {
   Steering,
   WebLogin,
 } from './client/ports.ts';
-export { type ClientSignal, FATAL, type SignalName } from './client/signal.ts';
+export { type ClientSignal, FATAL } from './client/signal.ts';
 export type { ClientState } from './client/state.ts';
 export type { Config, ConnectionProfile, Source } from './config/config.ts';
 export { blockName, isBlockEnd, lexLine } from './config/lexer.ts';
@@ -48,6 +48,7 @@ export {
   type StatusFile,
 } from './node/status-file.ts';
 export { cleanTerminalText, createTerminal, prompts, reachablePerson, type TerminalPort } from './node/terminal.ts';
+export type { SignalName } from './peer/pending-signal.ts';
 export type { ServerHooks } from './server/hooks.ts';
 export { type StatusFacts, statusLines } from './server/status-text.ts';
 export type { DnsApplied, DnsBackendName } from './tunnel/dns-port.ts';

@@ -1,7 +1,7 @@
 // What the composition roots of clients and servers have in common.
 
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { basename, resolve } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Config, Source } from './config/config.ts';
@@ -16,7 +16,7 @@ import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setN
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
-import { createCertificateFiles } from './node/certificate-files.ts';
+import { createCertificateFiles, createTemporaryFiles } from './node/certificate-files.ts';
 import { createNodeCrypto } from './node/crypto-provider.ts';
 import { MAX_MATERIAL_BYTES, readBoundedFile } from './node/read-file.ts';
 import type { ScriptStdio } from './node/scripts.ts';
@@ -162,6 +162,10 @@ export const composeHost = (
   new Host(config, {
     ...ports,
     certificateFiles: certificateFiles(config, directory),
+    keyFiles: createTemporaryFiles(
+      resolve(directory, config.scripts.tmpDir ?? tmpdir()),
+      'openvpn_tls_crypt_v2_metadata_',
+    ),
     privileges: privilegePort(config),
     log,
     pid: process.pid,

@@ -90,7 +90,7 @@ export async function composeClient(config: Config, options: ComposeOptions): Pr
       },
     );
     const material = {
-      wrapOf: loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
+      ...loadWraps(config, readText, (wrapped, key) => openWrappedKey(wrapped, key, createNodeCrypto())),
       tls:
         signer === undefined
           ? createNodeTlsFactory(tlsMaterial)

@@ -1,6 +1,6 @@
 // What this host would do with a packet, for `sallyport explain`: routes, rules, and files of the resolver.
 
-export { DNSMASQ_STATE } from './dns/dnsmasq.ts';
+export { givenServers } from './dns/dnsmasq-bus.ts';
 export { parseMadeFor, SERVER_LIMIT } from './dns/resolv-conf.ts';
 export { dnsmasqProcesses, dnsmasqSettings } from './dns/running-dnsmasq.ts';
 export { parseAddress } from './ip/address.ts';

@@ -4,9 +4,9 @@
 import { hostname } from 'node:os';
 import { formatAddress } from '../../src/command.ts';
 import {
-  DNSMASQ_STATE,
   dnsmasqProcesses,
   dnsmasqSettings,
+  givenServers,
   hostFiles,
   type PolicyRule,
   type RouteLook,
@@ -206,20 +206,9 @@ function upstreamOf(path: string | undefined, resolvServers: readonly string[]):
   return servers.filter((address) => !address.startsWith('127.')).map((address) => ({ address, domains: [] }));
 }
 
-/** What tunnels of ours have told it by D-Bus; only root reads it. */
-function givenByUs(): readonly DnsmasqServer[] {
-  try {
-    const { layers } = fieldsOf(JSON.parse(hostFiles.read(DNSMASQ_STATE) ?? '{}'));
-    return listOf(layers).flatMap((layer) =>
-      listOf(fieldsOf(layer).servers).flatMap((server): readonly DnsmasqServer[] => {
-        const [address, ...domains] = listOf(server).filter((word): word is string => typeof word === 'string');
-        return address === undefined ? [] : [{ address, domains }];
-      }),
-    );
-  } catch {
-    return [];
-  }
-}
+/** What tunnels of ours have told it by D-Bus. */
+const givenByUs = (): readonly DnsmasqServer[] =>
+  givenServers(hostFiles).flatMap(([address, ...domains]) => (address === undefined ? [] : [{ address, domains }]));
 
 const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

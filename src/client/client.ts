@@ -10,6 +10,7 @@ import { SallyportError } from '../error.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import { closing } from '../peer/closing.ts';
+import { PendingSignal, type SignalName } from '../peer/pending-signal.ts';
 import { wait } from '../peer/wait.ts';
 import type { ClockPort, LinkPort, NetworkWatchPort, ResolverPort, StreamPort } from '../ports.ts';
 import type { ConnectionScripts, PeerFacts, TunnelHost } from '../tunnel/host-port.ts';
@@ -23,23 +24,13 @@ import { NetworkWatch } from './network-watch.ts';
 import { LinkOpener } from './open-link.ts';
 import { PeerAttempt } from './peer-attempt.ts';
 import { callingLink, type PeerOpened } from './peer-link.ts';
-import { PendingSignal } from './pending-signal.ts';
 import { createPlaneDevice, type PlaneDevice } from './plane-device.ts';
 import type { ChallengePort, ClientMaterial, CredentialsPort, Steering } from './ports.ts';
 import { hopOf, isProxied, type ProxiedLink } from './proxied-link.ts';
 import { createProxyCredentials, type ProxyCredentials } from './proxy-credentials.ts';
 import { createRemotes, type RemoteAddress, type Remotes, shuffled } from './remotes.ts';
 import { resolveHost, resolveRemote } from './resolve.ts';
-import {
-  type ClientSignal,
-  FATAL,
-  hardSignal,
-  planeFailure,
-  type SignalName,
-  signalLine,
-  softExit,
-  softRestart,
-} from './signal.ts';
+import { type ClientSignal, FATAL, hardSignal, planeFailure, signalLine, softExit, softRestart } from './signal.ts';
 import type { AttemptObserver, ClientState } from './state.ts';
 
 export interface ClientPorts {
@@ -102,7 +93,10 @@ export class Client {
   readonly #watch: NetworkWatch;
   #attempt: Attempt | PeerAttempt | undefined;
   #credentials: CredentialStore | undefined;
-  readonly #pending = new PendingSignal();
+  readonly #pending = new PendingSignal<ClientSignal>(
+    ({ name }) => name,
+    () => new AbortController(),
+  );
   readonly #links: LinkOpener;
   /** Why the last attempt ended. */
   #lastError: SallyportError | undefined;

@@ -5,6 +5,7 @@
 // was restarted comes as a second contact; it takes the first one's place once it has proven itself, not before.
 
 import type { Config, ConnectionProfile, TunnelOptions } from '../config/config.ts';
+import type { WrapOptions } from '../control/wrap-options.ts';
 import type { DeviceId, PeerHandle, PlaneEvent } from '../data/plane.ts';
 import { formatLogAddress, type SocketAddress, sameSocketAddress } from '../ip/socket-address.ts';
 import { Level } from '../log.ts';
@@ -19,6 +20,7 @@ import { AttemptLife } from './attempt-life.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
 import { addPeer } from './bring-up.ts';
 import { Contact, type ContactEvent, type Waiting } from './contact.ts';
+import { KeyGate } from './key-gate.ts';
 import type { Watched } from './network-watch.ts';
 import { agreeOnTunnel } from './peer-agreement.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -41,6 +43,7 @@ export class PeerAttempt {
   readonly #link: PeerLink;
   readonly #ports: AttemptPorts;
   readonly #life: AttemptLife;
+  readonly #keyGate: KeyGate;
   #opened: OpenTunnel | undefined;
   #device: DeviceId | undefined;
   /** A device for contacts without keys, which nothing can come out of. */
@@ -60,6 +63,7 @@ export class PeerAttempt {
     this.#ports = ports;
     this.#life = new AttemptLife(ports.clock, ports.log);
     this.#linkOpen = !link.connecting && link.id !== undefined;
+    this.#keyGate = new KeyGate(config, ports);
   }
 
   /** Settles once, with the signal that ends the attempt. Never rejects. */
@@ -212,19 +216,19 @@ export class PeerAttempt {
     this.#link.announce();
     if (remote === undefined) return;
     this.#ports.observer.connecting(remote);
-    this.#contact = this.#meet(remote, true);
+    const wrap = this.#ports.material.wrapOf(this.#profile);
+    // Where the peer brings its key there is nobody to talk to before it has.
+    if (wrap === undefined) return;
+    this.#contact = this.#meet(remote, true, wrap);
     this.#contact?.start();
   }
 
   /** `calls`: this side speaks first. */
-  #meet(address: SocketAddress, calls: boolean, first?: Uint8Array): Contact | undefined {
+  #meet(address: SocketAddress, calls: boolean, wrap: WrapOptions): Contact | undefined {
     const { id } = this.#link;
     if (id === undefined) return undefined;
     const { plane, clock, log, crypto, material } = this.#ports;
     const { config, profile } = { config: this.#config, profile: this.#profile };
-    // The key of a peer may be in its first packet: without one there is nobody to talk to yet.
-    const wrap = material.wrapOf(profile, first);
-    if (wrap === undefined) return undefined;
     const options = sessionOptionsOf(config, profile, address, material, plane.capabilities, undefined, wrap);
     const ports = { crypto, tls: material.tls, log };
     return new Contact(
@@ -276,7 +280,22 @@ export class PeerAttempt {
 
   /** Somebody begins. A packet that does not pass the wrapping, or answers what nobody asked, leaves nothing behind. */
   #receive(address: SocketAddress, bytes: Uint8Array): void {
-    const contact = this.#meet(address, false, bytes);
+    const wrap = this.#ports.material.wrapOf(this.#profile);
+    if (wrap !== undefined) {
+      this.#admit(address, bytes, wrap);
+      return;
+    }
+    // A program may be asked; the bytes are the plane's until then.
+    const first = bytes.slice();
+    const asked = this.#keyGate.pass(this.#profile, first, address, (brought) => {
+      if (this.#life.isOver) brought.clientKey.fill(0);
+      else this.#admit(address, first, brought);
+    });
+    if (asked !== undefined) this.#life.onHost(asked);
+  }
+
+  #admit(address: SocketAddress, bytes: Uint8Array, wrap: WrapOptions): void {
+    const contact = this.#meet(address, false, wrap);
     if (contact === undefined) return;
     const before = this.#newcomer;
     this.#newcomer = contact;

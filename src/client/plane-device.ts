@@ -8,16 +8,12 @@ export interface PlaneDevice {
   attach(opened: OpenTunnel): DeviceId;
   /** The plane lets go of it; afterwards the host may close the fd. */
   release(): Promise<void>;
-  readonly id: DeviceId | undefined;
 }
 
 /** Holds at most one device. */
 export function createPlaneDevice(plane: DataPlane): PlaneDevice {
   let id: DeviceId | undefined;
   return {
-    get id() {
-      return id;
-    },
     attach({ endpoint, layer, mtuBytes, blockIpv6, unreachableFrom, kept }) {
       if (kept && id !== undefined) {
         plane.setDevice(id, { mtuBytes, blockIpv6, unreachableFrom });

@@ -4,6 +4,7 @@ import type { ConnectionProfile, Source } from '../config/config.ts';
 import type { TlsEngineFactory } from '../control/tls-engine.ts';
 import type { WrapOptions } from '../control/wrap-options.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
+import type { BroughtKey } from '../session/brought-key.ts';
 import type { Credentials } from '../session/options.ts';
 
 /** Username and password as a file, an inline block or a person gave them; what is missing is asked for. */
@@ -69,11 +70,10 @@ export interface ChallengePort {
 
 /** Key material that was read and checked at start. */
 export interface ClientMaterial {
-  /**
-   * `first`: the peer's first packet, which may bring the key that it comes under (tls-crypt-v2 at the TLS server of equal
-   * ends); undefined when it does not open, and where there is none yet.
-   */
-  wrapOf(profile: ConnectionProfile, first?: Uint8Array): WrapOptions | undefined;
+  /** What control packets come under; undefined where a peer's first packet brings the key (tls-crypt-v2 at a TLS server). */
+  wrapOf(profile: ConnectionProfile): WrapOptions | undefined;
+  /** That key, a copy; undefined where the packet has none, and where none is asked for. */
+  broughtKey(profile: ConnectionProfile, first: Uint8Array): BroughtKey | undefined;
   readonly tls: TlsEngineFactory;
   readonly peerInfo: PeerInfoFacts;
 }

@@ -2,9 +2,8 @@
 // or by the program to itself (soft), and a signal either restarts or exits.
 
 import { SallyportError } from '../error.ts';
+import type { SignalName } from '../peer/pending-signal.ts';
 import type { RestartAdvice } from './remotes.ts';
-
-export type SignalName = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
 
 export interface ClientSignal {
   readonly name: SignalName;
@@ -87,12 +86,6 @@ export function hardSignal(name: SignalName): ClientSignal {
     exitCode: 0,
   };
 }
-
-const STRENGTH = { SIGUSR1: 0, SIGHUP: 1, SIGTERM: 2, SIGINT: 2 } as const;
-
-/** Whether a signal outweighs another: an end a new reading of the profile, and that a restart. */
-export const isStronger = (signal: ClientSignal, than: ClientSignal): boolean =>
-  STRENGTH[signal.name] > STRENGTH[than.name];
 
 /** `SIGUSR1[soft,ping-restart] received, process restarting`. */
 export function signalLine(signal: ClientSignal): string {

@@ -53,6 +53,8 @@ export const emptyScripts = (): ScriptDraft => ({
   routePreDown: undefined,
   ipChange: undefined,
   tlsVerify: undefined,
+  tlsCryptV2Verify: undefined,
+  tmpDir: undefined,
   exportCertificates: undefined,
   plugins: [],
   dnsUpdown: undefined,

@@ -42,6 +42,7 @@ export const emptyTls = (): TlsDraft => ({
   renegBytes: undefined,
   renegPackets: 0,
   exit: false,
+  keyMaxAgeDays: undefined,
   askpass: undefined,
 });
 

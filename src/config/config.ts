@@ -205,6 +205,8 @@ export interface TlsOptions {
   readonly renegBytes: number | undefined;
   readonly renegPackets: number;
   readonly exit: boolean;
+  /** tls-crypt-v2 at one of two equal ends: how old a peer's key may be. A server for many has it in its own options. */
+  readonly keyMaxAgeDays: number | undefined;
   readonly askpass: { readonly file: string | undefined } | undefined;
 }
 
@@ -217,6 +219,9 @@ export interface ScriptOptions {
   readonly routePreDown: readonly string[] | undefined;
   readonly ipChange: readonly string[] | undefined;
   readonly tlsVerify: readonly string[] | undefined;
+  /** At one of two equal ends, and the folder for the files that it gets. A server for many has them in its own options. */
+  readonly tlsCryptV2Verify: readonly string[] | undefined;
+  readonly tmpDir: string | undefined;
   readonly plugins: readonly PluginOption[];
   /** The directory of `tls-export-cert`. */
   readonly exportCertificates: string | undefined;

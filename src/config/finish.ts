@@ -51,6 +51,11 @@ export function finishConfig(read: ReadConfig): Config {
   settleCiphers(general, at);
   settleCompatibility(drafts);
   const connections = connectionsOf(drafts, at);
+  if (general.mode !== 'server') {
+    tls.keyMaxAgeDays = drafts.server.tlsCryptV2.maxAgeDays;
+    drafts.scripts.tlsCryptV2Verify = drafts.server.scripts.tlsCryptV2Verify;
+    drafts.scripts.tmpDir = drafts.server.tmpDir;
+  }
   const config: Config = {
     mode: general.mode,
     server: general.mode === 'server' ? serverOf(drafts, connections, device, at) : undefined,

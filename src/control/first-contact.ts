@@ -21,7 +21,8 @@ import {
 } from '../wire/control-packet.ts';
 import { writeEarlyNegotiation } from '../wire/early-negotiation.ts';
 import { Opcode, parseKeyId, parseOpcode } from '../wire/opcode.ts';
-import { parseTimestamp, splitWrappedKey, type WrappedMetadata } from '../wire/tls-crypt-v2.ts';
+import { splitWrappedKey, type WrappedMetadata } from '../wire/tls-crypt-v2.ts';
+import { keyAgeProblem } from './key-age.ts';
 import type { SessionCookie } from './session-cookie.ts';
 import { randomSessionId } from './session-id.ts';
 import { createWrapCodec } from './wrap.ts';
@@ -35,7 +36,6 @@ const PACKET_LIMIT_BYTES = 2048;
 const EARLY_NEGOTIATION_MASK = 0x0f000000;
 /** The largest message id and acknowledged id that the first three packets can have. */
 const LAST_OF_HANDSHAKE = 1;
-const DAY_SECONDS = 86400;
 
 /** A wrapping that clients without a key of their own come with. */
 export type SharedWrap = Extract<WrapOptions, { kind: 'none' | 'tls-auth' | 'tls-crypt' }>;
@@ -210,7 +210,7 @@ export class FirstContact {
   ): DroppedContact | Claim {
     const v2 = this.#options.tlsCryptV2;
     if (wrap.kind === 'tls-crypt-v2-server' && v2 !== undefined) {
-      const age = ageProblem(metadata, v2.maxAgeDays, unixSeconds);
+      const age = keyAgeProblem(metadata, v2.maxAgeDays, unixSeconds);
       if (age !== undefined) return drop('old-key', bytes, wrap.kind, age);
     }
     return {
@@ -287,21 +287,6 @@ function forget({ wrap, codec }: Opened, verdict: ContactVerdict): void {
   if (wrap.kind !== 'tls-crypt-v2-server') return;
   codec.close();
   if (verdict.kind !== 'claim') wrap.clientKey.fill(0);
-}
-
-/** What `tls-crypt-v2-max-age` has against a key, in the C program's words. */
-function ageProblem(
-  metadata: WrappedMetadata | undefined,
-  maxAgeDays: number | undefined,
-  unixSeconds: number,
-): string | undefined {
-  if (maxAgeDays === undefined || maxAgeDays <= 0) return undefined;
-  const madeSeconds = parseTimestamp(metadata);
-  if (madeSeconds === undefined) {
-    const short = (metadata?.bytes.length ?? 0) < 8;
-    return short ? 'Client key metadata is too small to contain a timestamp.' : 'Client key does not have a timestamp.';
-  }
-  return unixSeconds - madeSeconds > maxAgeDays * DAY_SECONDS ? 'Client key is too old.' : undefined;
 }
 
 const isReset = (opcode: number): boolean => opcode === Opcode.hardResetClientV2 || opcode === Opcode.hardResetClientV3;

@@ -2,80 +2,22 @@
 // SIGHUP. Only domains: a server for every name would be one among those of its own configuration, and it asks
 // whichever it likes (observed with 2.90, `/#/` and `/*/` too). Files of its conf-dir are read at its start only, and so no way to tell a running one.
 
-import type { DnsApplied, DnsSetting } from '../tunnel/dns-port.ts';
+import type { DnsApplied } from '../tunnel/dns-port.ts';
+import { DnsmasqOnBus } from './dnsmasq-bus.ts';
 import { parseServerBlocks, type ServerBlock, writeServerBlock } from './dnsmasq-text.ts';
 import { isSameFile } from './file.ts';
 import { locked } from './locked.ts';
-import type { DnsBackend, DnsBus, DnsPlatform } from './ports.ts';
-import { withBus } from './resolved.ts';
+import type { DnsBackend, DnsPlatform } from './ports.ts';
 import { findDnsmasq, serversFileOf } from './running-dnsmasq.ts';
 
 export type DnsmasqApplied = Extract<DnsApplied, { backend: 'dnsmasq' }>;
-
-const NAME = 'uk.org.thekelleys.dnsmasq';
-const ANSWER_MS = 3_000;
-/** For a call whose answer makes no difference. */
-const BRIEFLY_MS = 100;
-/**
- * What each tunnel wants of the dnsmasq on the bus, which takes all D-Bus servers in one call and tells none. Not the name of
- * a tunnel's record, socket or log in this folder.
- */
-const STATE_FOLDER = '/run/sallyport';
-export const DNSMASQ_STATE = `${STATE_FOLDER}/dnsmasq.servers`;
-
-/** [server, domain …] as `SetServersEx` takes them. */
-type BusServer = readonly string[];
-
-interface BusState {
-  /** The unique name of the dnsmasq that was told: another one knows nothing of it. */
-  readonly owner: string;
-  readonly layers: readonly { readonly id: string; readonly servers: readonly BusServer[] }[];
-}
 
 export function dnsmasqBackend(
   platform: DnsPlatform,
   codec: { hash(text: string): string },
 ): DnsBackend<DnsmasqApplied> {
   const { files } = platform;
-
-  const tell = async (
-    change: (owner: string, before: BusState) => BusState['layers'] | undefined,
-  ): Promise<string | undefined> => {
-    files.makeFolder(STATE_FOLDER);
-    return locked(platform, () =>
-      withBus(platform, async (bus) => {
-        files.tidy(DNSMASQ_STATE);
-        const owner = await bus.nameOwner(NAME);
-        if (owner === undefined) return undefined;
-        const known = parseBusState(files.read(DNSMASQ_STATE));
-        const before = known?.owner === owner ? known : { owner, layers: [] };
-        const layers = change(owner, before);
-        if (layers === undefined) return undefined;
-        const keep = (what: BusState['layers']): void => {
-          const text = JSON.stringify({ owner, layers: what });
-          files.put(
-            DNSMASQ_STATE,
-            what.length === 0 ? { kind: 'absent' } : { kind: 'file', text, mode: 0o600, uid: 0, gid: 0 },
-          );
-        };
-        // What dnsmasq may know stands in the file at every moment, for whoever comes after a killed process.
-        const grows = layers.length > before.layers.length;
-        if (grows) keep(layers);
-        try {
-          await setServers(bus, layers, ANSWER_MS);
-        } catch (error) {
-          if (grows) {
-            // One that was silent may take it yet, and this behind it.
-            await setServers(bus, before.layers, BRIEFLY_MS).catch(() => undefined);
-            keep(before.layers);
-          }
-          throw error;
-        }
-        if (!grows) keep(layers);
-        return owner;
-      }),
-    );
-  };
+  const onBus = new DnsmasqOnBus(platform);
 
   /** Has a dnsmasq that reads this file read it again. */
   const readAgain = (path: string): void => {
@@ -83,21 +25,13 @@ export function dnsmasqBackend(
     if (running?.serversFile === path) platform.hangUp(running.pid);
   };
 
-  // Another dnsmasq than the one that was told has nothing of ours.
-  const forget = (id: string): Promise<unknown> =>
-    tell((_owner, { layers }) =>
-      layers.some((layer) => layer.id === id) ? layers.filter((layer) => layer.id !== id) : undefined,
-    );
-
   return {
     async apply(device, id, setting) {
       const common = { backend: 'dnsmasq' as const, device, id, setting };
-      const owner = await tell((_owner, { layers }) => [...layers, { id, servers: busServers(setting) }]).catch(
-        (error: unknown) => {
-          if (findDnsmasq(files)?.serversFile === undefined) throw error;
-          return undefined;
-        },
-      );
+      const owner = await onBus.add(id, setting).catch((error: unknown) => {
+        if (findDnsmasq(files)?.serversFile === undefined) throw error;
+        return undefined;
+      });
       if (owner !== undefined) return { ...common, way: 'bus', owner };
       return locked(platform, async () => {
         const running = findDnsmasq(files);
@@ -134,7 +68,7 @@ export function dnsmasqBackend(
 
     async undo(applied) {
       if (applied.way === 'bus') {
-        await forget(applied.id);
+        await onBus.drop(applied.id);
         return 'restored';
       }
       return locked(platform, async () => {
@@ -157,14 +91,13 @@ export function dnsmasqBackend(
     },
 
     async stands(applied) {
-      if (applied.way === 'bus') return (await withBus(platform, (bus) => bus.nameOwner(NAME))) === applied.owner;
+      if (applied.way === 'bus') return onBus.stands(applied.owner);
       const now = files.look(applied.path);
       return now.kind === 'file' && parseServerBlocks(now.text).some(({ id }) => id === applied.id);
     },
 
     async clear(_device, id) {
-      await locked(platform, () => files.tidy(DNSMASQ_STATE));
-      if (files.read(DNSMASQ_STATE)?.includes(JSON.stringify(id)) === true) await forget(id);
+      await onBus.clear(id);
       // One that does not run now will read its file when it does.
       const path = findDnsmasq(files)?.serversFile ?? serversFileOf([], files);
       if (path === undefined) return;
@@ -180,19 +113,6 @@ export function dnsmasqBackend(
       });
     },
   };
-}
-
-/** The servers of all tunnels, in the place of those that it was told before. */
-async function setServers(bus: DnsBus, layers: BusState['layers'], timeoutMs: number): Promise<void> {
-  await bus.call({
-    destination: NAME,
-    path: '/uk/org/thekelleys/dnsmasq',
-    interface: NAME,
-    member: 'SetServersEx',
-    signature: 'aas',
-    body: [layers.flatMap((layer) => layer.servers)],
-    timeoutMs,
-  });
 }
 
 /** The file without the block; a line end that was added for it goes as well. */
@@ -211,30 +131,4 @@ function without(
   if (rest === '' && block.created) return { kind: 'absent' } as const;
   const text = before.kind === 'file' && rest === `${before.text}\n` ? before.text : rest;
   return { ...now, text };
-}
-
-function busServers({ servers, search, routing }: DnsSetting): BusServer[] {
-  return servers.map(({ address, port }) => [
-    port === undefined ? address : `${address}#${port}`,
-    ...search,
-    ...routing,
-  ]);
-}
-
-function parseBusState(text: string | undefined): BusState | undefined {
-  try {
-    const value = JSON.parse(text ?? '') as Partial<BusState> | null;
-    if (typeof value?.owner !== 'string' || !Array.isArray(value.layers)) return undefined;
-    const whole = value.layers.every(
-      (layer: unknown) =>
-        typeof (layer as { id?: unknown } | null)?.id === 'string' &&
-        Array.isArray((layer as { servers?: unknown }).servers) &&
-        (layer as { servers: unknown[] }).servers.every(
-          (server) => Array.isArray(server) && server.every((word) => typeof word === 'string'),
-        ),
-    );
-    return whole ? (value as BusState) : undefined;
-  } catch {
-    return undefined;
-  }
 }

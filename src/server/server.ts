@@ -11,6 +11,7 @@ import type { DataPlane, DeviceId, PlaneEvent, PlaneStatistics } from '../data/p
 import { messageOf, SallyportError } from '../error.ts';
 import { Level } from '../log.ts';
 import { closing } from '../peer/closing.ts';
+import { PendingSignal, type SignalName } from '../peer/pending-signal.ts';
 import { wait } from '../peer/wait.ts';
 import type { ScriptEnvironment } from '../tunnel/environment.ts';
 import { HostError } from '../tunnel/ports.ts';
@@ -31,8 +32,6 @@ import { serverEndOf } from './server-end.ts';
 import { serverBase } from './server-environment.ts';
 import type { StatusFacts } from './status-text.ts';
 import { refusal } from './verdict.ts';
-
-export type ServerSignal = 'SIGUSR1' | 'SIGHUP' | 'SIGTERM' | 'SIGINT';
 
 /** How a server ended: exit with a code, or read the configuration again (SIGHUP). */
 export type ServerEnd =
@@ -62,7 +61,6 @@ interface Serving {
 const RESTART_PAUSE_MS = 1000;
 /** How often the revocation list is looked at for the sake of those who are in. */
 const REVOCATION_MS = 5000;
-const STRENGTH = { SIGUSR1: 0, SIGHUP: 1, SIGTERM: 2, SIGINT: 2 } as const;
 
 export class Server {
   #config: Config;
@@ -71,9 +69,11 @@ export class Server {
   readonly #observer: ServerObserver;
   readonly #plane: DataPlane;
   #serving: Serving | undefined;
-  #pending: ServerSignal | undefined;
+  readonly #pending = new PendingSignal<SignalName>(
+    (name) => name,
+    () => new AbortController(),
+  );
   #failure: string | undefined;
-  #interrupt = new AbortController();
   /** One update after the other: each begins with the addresses that the last one gave. */
   #updating: Promise<unknown> = Promise.resolve();
   #device: DeviceId | undefined;
@@ -131,11 +131,9 @@ export class Server {
   }
 
   /** A signal from outside. Safe at any time and any number of times. */
-  signal(name: ServerSignal): void {
+  signal(name: SignalName): void {
     const to = name === 'SIGUSR1' ? (this.#config.process.remapUsr1 ?? name) : name;
-    if (this.#pending !== undefined && STRENGTH[this.#pending] > STRENGTH[to]) return;
-    this.#pending = to;
-    this.#interrupt.abort();
+    this.#pending.offer(to);
   }
 
   /** Goes by another configuration from now on, whose fixed parts are those of the running one; nobody is cut off. */
@@ -189,7 +187,7 @@ export class Server {
     const { log } = this.#ports;
     for (;;) {
       const failed = await this.#serve();
-      const signal = this.#takePending();
+      const signal = this.#pending.take();
       const end = failed ?? this.#failed();
       const restart = end === undefined && signal === 'SIGUSR1';
       await this.#takeDown(signal, end !== undefined, restart && this.#config.process.persistTun);
@@ -199,7 +197,7 @@ export class Server {
       }
       if (restart) {
         log(Level.restart, `Restart pause, ${RESTART_PAUSE_MS / 1000} second(s)`);
-        await wait(this.#ports.clock, RESTART_PAUSE_MS, this.#interrupt.signal);
+        await wait(this.#ports.clock, RESTART_PAUSE_MS, this.#pending.interrupt);
         continue;
       }
       await this.#plane.close();
@@ -210,17 +208,17 @@ export class Server {
   /** Brings everything up and waits for a signal; an end that nothing can mend is returned. */
   async #serve(): Promise<ServerEnd | undefined> {
     // A signal that came while the last start was taken down.
-    if (this.#interrupt.signal.aborted) return undefined;
+    if (this.#pending.interrupt.aborted) return undefined;
     try {
       await this.#bringUp();
-      if (!this.#interrupt.signal.aborted) {
+      if (!this.#pending.interrupt.aborted) {
         await new Promise<void>((resolve) =>
-          this.#interrupt.signal.addEventListener('abort', () => resolve(), { once: true }),
+          this.#pending.interrupt.addEventListener('abort', () => resolve(), { once: true }),
         );
       }
       return undefined;
     } catch (error) {
-      if (this.#interrupt.signal.aborted && !(error instanceof SallyportError)) return undefined;
+      if (this.#pending.interrupt.aborted && !(error instanceof SallyportError)) return undefined;
       return this.#fatal(error);
     }
   }
@@ -230,7 +228,7 @@ export class Server {
     const { connections, tunnel } = this.#config;
     const [profile] = connections;
     if (profile === undefined) throw new TypeError('a configuration has at least one connection profile');
-    const { signal } = this.#interrupt;
+    const signal = this.#pending.interrupt;
     const opened = await host.open({
       profile,
       tunnel,
@@ -360,7 +358,7 @@ export class Server {
     if (revocation?.refresh() === true) clients.endRevoked((chain) => revocation.isRevoked(chain));
   }
 
-  async #takeDown(signal: ServerSignal | undefined, fatal: boolean, keep: boolean): Promise<void> {
+  async #takeDown(signal: SignalName | undefined, fatal: boolean, keep: boolean): Promise<void> {
     const serving = this.#serving;
     const { log } = this.#ports;
     if (serving !== undefined) {
@@ -378,7 +376,7 @@ export class Server {
   }
 
   /** What clients are told: to come again, here or elsewhere. Without explicit-exit-notify they are told nothing. */
-  #lastWord(signal: ServerSignal | undefined): string | undefined {
+  #lastWord(signal: SignalName | undefined): string | undefined {
     const { exitNotify } = this.#options;
     if (exitNotify === 0 || signal === undefined) return undefined;
     return exitNotify === 2 ? 'RESTART,[N]' : 'RESTART';
@@ -394,7 +392,7 @@ export class Server {
     if (event.type === 'plane-failed') {
       this.#failure = event.text;
       this.#ports.log(Level.fatal, event.text);
-      this.#interrupt.abort();
+      this.#pending.break();
       return;
     }
     const clients = this.#serving?.clients;
@@ -422,13 +420,6 @@ export class Server {
   #listenerPorts(): ListenerPorts {
     const { links, resolver, log } = this.#ports;
     return { links, resolver, log, plane: this.#plane };
-  }
-
-  #takePending(): ServerSignal | undefined {
-    const signal = this.#pending;
-    this.#pending = undefined;
-    if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
-    return signal;
   }
 }
 

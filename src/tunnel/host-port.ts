@@ -68,10 +68,18 @@ export interface OpenTunnel {
   readonly plan: TunnelPlan;
 }
 
+/** What is said of a key within it: a kind of text, and the text. */
+export interface KeyMetadata {
+  readonly type: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Scripts that belong to the connection itself rather than to the tunnel. */
 export interface ConnectionScripts {
   /** tls-verify for each certificate, root first; false refuses. */
   verifyPeer(chain: readonly CertificateFacts[], remote: SocketAddress): Promise<boolean>;
+  /** tls-crypt-v2-verify: whether a program takes the key that a peer brings, by its metadata; true where there is none. */
+  verifyKey(metadata: KeyMetadata | undefined): Promise<boolean>;
   /** ipchange: the peer was authenticated at this address, or moved to it. */
   ipChange(remote: SocketAddress, peer: PeerFacts): Promise<void>;
 }

@@ -4,9 +4,9 @@ import type { Config } from '../config/config.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { Level, type Log } from '../log.ts';
 import type { CertificateFacts, ScriptEnvironment } from './environment.ts';
-import type { ConnectionScripts } from './host-port.ts';
+import type { ConnectionScripts, KeyMetadata } from './host-port.ts';
 import type { TunnelPlan } from './plan.ts';
-import type { CertificateFiles, DownRootPort, ScriptPort } from './ports.ts';
+import type { CertificateFiles, DownRootPort, ScriptPort, TemporaryFiles } from './ports.ts';
 import {
   dnsEnvironment,
   ipChangeArguments,
@@ -30,6 +30,8 @@ import { trackedCertificate } from './tracked-fields.ts';
 export interface HostScriptsPorts {
   readonly scripts: ScriptPort;
   readonly certificateFiles?: CertificateFiles | undefined;
+  /** For the metadata of a peer's key (`tls-crypt-v2-verify`). */
+  readonly keyFiles?: TemporaryFiles | undefined;
   readonly downRoot?: readonly DownRootPort[];
   /** Runs the program of `dns-updown` with the rights that this process began with; undefined: as any other script. */
   readonly runDnsUpdown?: ((environment: ScriptEnvironment) => ReturnType<ScriptPort['run']>) | undefined;
@@ -89,6 +91,29 @@ export class HostScripts implements ConnectionScripts {
       if (invocation !== undefined && !(await this.#asksScript(invocation, certificate))) return false;
     }
     return true;
+  }
+
+  async verifyKey(metadata: KeyMetadata | undefined): Promise<boolean> {
+    const invocation = scriptFor('tls-crypt-v2-verify', this.#config.scripts, []);
+    if (invocation === undefined) return true;
+    const { keyFiles, log } = this.#ports;
+    const path = metadata && keyFiles?.write(metadata.bytes);
+    if (metadata === undefined || path === undefined) {
+      const why = metadata === undefined ? 'no metadata type' : 'could not write metadata to file';
+      log(Level.warning, `ERROR: ${why}`);
+      return false;
+    }
+    try {
+      const verdict = await this.#runner.run(invocation, {
+        script_type: 'tls-crypt-v2-verify',
+        metadata_type: String(metadata.type),
+        metadata_file: path,
+      });
+      log(Level.handshake, `TLS CRYPT V2 VERIFY SCRIPT ${verdict === 'succeeded' ? 'OK' : 'ERROR'}`);
+      return verdict === 'succeeded';
+    } finally {
+      keyFiles?.remove(path);
+    }
   }
 
   async ipChange(remote: SocketAddress): Promise<void> {

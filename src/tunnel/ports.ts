@@ -83,12 +83,16 @@ export interface NetworkPort {
   addresses(): readonly { readonly device: string; readonly address: string; readonly prefixLength: number }[];
 }
 
-/** Where certificates of a peer are put for scripts (`tls-export-cert`). */
-export interface CertificateFiles {
-  readonly directory: string;
+/** Where a program gets something to read from: there while it runs, for this user alone. */
+export interface TemporaryFiles {
   /** The path of a new file; undefined when none can be made. */
-  write(pem: string): string | undefined;
+  write(content: string | Uint8Array): string | undefined;
   remove(path: string): void;
+}
+
+/** Where certificates of a peer are put for scripts (`tls-export-cert`). */
+export interface CertificateFiles extends TemporaryFiles {
+  readonly directory: string;
 }
 
 /** A command that keeps root's rights, for when the tunnel goes down (plugin down-root). */

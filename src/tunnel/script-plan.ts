@@ -7,7 +7,14 @@ import type { ScriptEnvironment } from './environment.ts';
 import type { ScriptPort } from './ports.ts';
 
 /** Everything of the profile that may start a program on the client. */
-export type ScriptOccasion = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchange' | 'tls-verify';
+export type ScriptOccasion =
+  | 'up'
+  | 'down'
+  | 'route-up'
+  | 'route-pre-down'
+  | 'ipchange'
+  | 'tls-verify'
+  | 'tls-crypt-v2-verify';
 
 export interface ScriptInvocation {
   readonly occasion: ScriptOccasion;
@@ -145,6 +152,8 @@ function commandOf(occasion: ScriptOccasion, scripts: ScriptOptions): readonly s
       return scripts.ipChange;
     case 'tls-verify':
       return scripts.tlsVerify;
+    case 'tls-crypt-v2-verify':
+      return scripts.tlsCryptV2Verify;
     default:
       return occasion satisfies never;
   }

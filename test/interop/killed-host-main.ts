@@ -171,11 +171,13 @@ function momentary(moment: () => void): DnsPlatform {
 async function every(lines: string, onlyDns: boolean): Promise<void> {
   fs.mkdirSync(JOURNALS, { recursive: true, mode: 0o700 });
   const state = onlyDns ? dnsState : async () => hostState();
-  const before = await state();
+  let before = await state();
+  // A look at a busy host may have been too short for an answer.
+  for (let again = await state(); again !== before; again = await state()) before = again;
   /** What a resolver hears of on its own, as a link that has gone, may take it a moment. */
   const settled = async (): Promise<string> => {
     let now = await state();
-    for (let i = 0; now !== before && i < 20; i++) {
+    for (let i = 0; now !== before && i < 100; i++) {
       await delay(100);
       now = await state();
     }
@@ -268,7 +270,7 @@ async function resolvedState(): Promise<string> {
 /** Who answers for a name that the tunnel claims, where a server of this host is asked first. */
 async function askedServer(): Promise<string> {
   if (!fs.readFileSync('/etc/resolv.conf', 'utf8').startsWith('nameserver 127.0.0.1\n')) return '';
-  const resolver = new dns.Resolver({ timeout: 500, tries: 1 });
+  const resolver = new dns.Resolver({ timeout: 2000, tries: 1 });
   resolver.setServers(['127.0.0.1']);
   return String(await resolver.resolve4('a.lab.example').catch((error: Error) => error.message));
 }

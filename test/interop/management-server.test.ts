@@ -208,7 +208,8 @@ labSuite('the management interface of a server', () => {
       await client.line(/AUTH_FAILED.*the code is wrong/);
       await admit(talk);
       await client.line(up);
-      stories.push(comparable(story.join('').replace(/>STATE:TIME,(WAIT|AUTH|GET_CONFIG).*\n/g, '')));
+      // Which states came before `state on` was taken is chance.
+      stories.push(comparable(story.join('')).replace(/>STATE:TIME,(?!AUTH_PENDING).*\n/g, ''));
       await lab().endTest();
     }
     expect(stories.at(-1)).toBe(stories[0]);

@@ -2,6 +2,7 @@
 // against the real program and against ourselves. With SALLYPORT_SERVER=openvpn and SALLYPORT_CLIENT=openvpn the C
 // program does what is asked here.
 
+import { readFile } from 'node:fs/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { type ClientOptions, type Lab, type ServerOptions, tunnel, up, useLab } from '../lab/lab.ts';
 import { address, device } from '../lab/net.ts';
@@ -18,6 +19,7 @@ import {
   type Program,
   serverUnderTest,
 } from '../lab/requirements.ts';
+import { writeAgedClientKey } from '../lab/static-keys.ts';
 import { expectHealthy, expectNoLoss, pings, serveTraffic } from '../lab/traffic.ts';
 
 const SERVER6 = `ifconfig-ipv6 ${tunnel.server6}/64 ${tunnel.client6}`;
@@ -55,6 +57,9 @@ const pairs: readonly (readonly [Program, ClientKind])[] = [
 
 /** Each role and each version once. */
 const fewer = [pairs[0], pairs[3], pairs[4]].filter((pair) => pair !== undefined);
+
+/** What is asked of the program under test, and of the real one beside it. */
+const asked: readonly Program[] = isOurServer ? ['openvpn-2.7', serverUnderTest] : [serverUnderTest];
 
 labSuite('two equal ends', () => {
   const lab = useLab();
@@ -119,6 +124,48 @@ labSuite('two equal ends', () => {
       await other.stop();
     }
     expect(one.count(/TLS: Initial packet from/)).toBe(0);
+  });
+
+  it.each(asked)('take no key that is too old (tls-crypt-v2-max-age): %s', async (server) => {
+    const { v2Server, v2Client } = lab().keys;
+    const one = await lab().startServer(
+      passive(server, { lines: [`tls-crypt-v2 ${v2Server}`, 'tls-crypt-v2-max-age 30'] }),
+    );
+    const old = `${lab().dir}/old-v2.key`;
+    await writeAgedClientKey(old, v2Server, Math.trunc(Date.now() / 1000) - 40 * 86_400);
+    const late = await lab().client(active('openvpn', { lines: [`tls-crypt-v2 ${old}`] }));
+    await one.line(/ERROR: Client key is too old\.$/);
+    await one.line(/TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]192\.0\.2\.2:\d+$/);
+    await late.kill();
+    expect(late.count(up)).toBe(0);
+    await lab().connect(active('openvpn', { lines: [`tls-crypt-v2 ${v2Client}`] }));
+    await one.line(up);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+  });
+
+  it.each(asked)('ask a program about a key (tls-crypt-v2-verify): %s', async (server) => {
+    const { v2Server, v2Client } = lab().keys;
+    const refuses = `${lab().dir}/refuses-${server}`;
+    const seen = `${lab().dir}/seen-${server}`;
+    const judge = await lab().file(
+      'judge.sh',
+      `#!/bin/sh\necho "$# $script_type $metadata_type $(wc -c <"$metadata_file")" >>${seen}\n[ ! -e ${refuses} ]\n`,
+      0o755,
+    );
+    const one = await lab().startServer(
+      passive(server, { lines: [`tls-crypt-v2 ${v2Server}`, 'script-security 2', `tls-crypt-v2-verify ${judge}`] }),
+    );
+    await lab().net.server.run(['touch', refuses]);
+    const late = await lab().client(active('openvpn', { lines: [`tls-crypt-v2 ${v2Client}`] }));
+    await one.line(/TLS CRYPT V2 VERIFY SCRIPT ERROR/);
+    await one.line(/TLS Error: can not extract tls-crypt-v2 client key from \[AF_INET\]192\.0\.2\.2:\d+$/);
+    await lab().net.server.run(['rm', refuses]);
+    // The same client goes on asking.
+    await one.line(/TLS CRYPT V2 VERIFY SCRIPT OK/);
+    await Promise.all([one.line(up), late.line(up)]);
+    expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
+    const [first] = (await readFile(seen, 'utf8')).split('\n');
+    expect(first).toBe('0 tls-crypt-v2-verify 1 8');
   });
 
   it.each([

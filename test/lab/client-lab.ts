@@ -4,12 +4,12 @@
 import { expect } from 'vitest';
 import { Client, type ClientEnd, type ClientObserver } from '../../src/client/client.ts';
 import type { ChallengePort } from '../../src/client/ports.ts';
-import type { SignalName } from '../../src/client/signal.ts';
 import type { ClientState } from '../../src/client/state.ts';
 import type { Config } from '../../src/config/config.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import type { WrapOptions } from '../../src/control/wrap-options.ts';
 import { parseAddress } from '../../src/ip/address.ts';
+import type { SignalName } from '../../src/peer/pending-signal.ts';
 import type { LinkRequest } from '../../src/ports.ts';
 import type { Credentials } from '../../src/session/options.ts';
 import { Host } from '../../src/tunnel/host.ts';
@@ -130,6 +130,7 @@ export class ClientLab {
         scripts: host.scripts,
         material: {
           wrapOf: () => this.wrap,
+          broughtKey: () => undefined,
           tls: this.#tls,
           peerInfo: {
             version: '2.7.0',

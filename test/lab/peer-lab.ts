@@ -129,9 +129,10 @@ export class PeerEnd {
         },
         crypto: seededCrypto(seed),
         host: this.#host(),
-        scripts: { verifyPeer: async () => true, ipChange: async () => {} },
+        scripts: { verifyPeer: async () => true, verifyKey: async () => true, ipChange: async () => {} },
         material: {
           wrapOf: () => ({ kind: 'none' }),
+          broughtKey: () => undefined,
           tls: this.tls,
           peerInfo: {
             ...{ version: '2.7.8', platform: 'linux', platformVersion: '6', sslVersion: 'x' },

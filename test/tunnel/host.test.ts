@@ -39,9 +39,13 @@ function bench(...lines: readonly string[]) {
     certificateFiles: {
       directory: '/exported',
       write: (pem) => {
-        certificates.written.push(pem);
+        certificates.written.push(String(pem));
         return certificates.full ? undefined : `/exported/${certificates.written.length}`;
       },
+      remove: (path) => void fake.calls.push(`remove ${path}`),
+    },
+    keyFiles: {
+      write: (content) => (content.length === 0 ? undefined : `/tmp/key-${Buffer.from(content).toString('hex')}`),
       remove: (path) => void fake.calls.push(`remove ${path}`),
     },
     downRoot: lines.includes('down-root')
@@ -321,6 +325,33 @@ describe('scripts', () => {
     expect(environmentOf('route-up')).toMatchObject({ route_network_1: '10.20.0.0', trusted_ip: '198.51.100.1' });
     expect(environmentOf('route-up')).not.toHaveProperty('signal');
     expect(environmentOf('down')).toMatchObject({ signal: 'sigterm', ifconfig_local: '10.8.0.2' });
+  });
+
+  it('judge the key that a peer brings by its metadata, in a file that is gone afterwards', async () => {
+    const metadata = { type: 1, bytes: Uint8Array.of(0xab, 0xcd) };
+    const { host, fake, scripts, failScript, log } = bench('script-security 2', 'tls-crypt-v2-verify "/etc/key.sh x"');
+    expect(await host.scripts.verifyKey(metadata)).toBe(true);
+    const environment = { script_type: 'tls-crypt-v2-verify', metadata_type: '1', metadata_file: '/tmp/key-abcd' };
+    expect(scripts).toEqual([{ argv: ['/etc/key.sh', 'x'], environment }]);
+    expect(fake.calls.at(-1)).toBe('remove /tmp/key-abcd');
+    failScript('tls-crypt-v2-verify');
+    expect(await host.scripts.verifyKey(metadata)).toBe(false);
+    expect(log.slice(-3)).toEqual([
+      'TLS CRYPT V2 VERIFY SCRIPT OK',
+      'WARNING: Failed running command (--tls-crypt-v2-verify): external program exited with error status: 7',
+      'TLS CRYPT V2 VERIFY SCRIPT ERROR',
+    ]);
+  });
+
+  it('judge no key that says nothing, or whose file can not be made; none at all without script-security 2', async () => {
+    const { host, scripts, log } = bench('script-security 2', 'tls-crypt-v2-verify /etc/key.sh');
+    expect(await host.scripts.verifyKey(undefined)).toBe(false);
+    expect(await host.scripts.verifyKey({ type: 0, bytes: new Uint8Array(0) })).toBe(false);
+    expect(log.slice(-2)).toEqual(['ERROR: no metadata type', 'ERROR: could not write metadata to file']);
+    expect(scripts).toEqual([]);
+    const forbidden = bench('tls-crypt-v2-verify /etc/key.sh').host;
+    expect(await forbidden.scripts.verifyKey({ type: 0, bytes: Uint8Array.of(1) })).toBe(false);
+    expect(await bench().host.scripts.verifyKey(undefined), 'nobody is asked').toBe(true);
   });
 
   it('verify certificates from the root on, and the first refusal is the last', async () => {

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { PendingSignal } from '../../src/client/pending-signal.ts';
-import { hardSignal, type SignalName, softRestart } from '../../src/client/signal.ts';
+import { type ClientSignal, hardSignal, softRestart } from '../../src/client/signal.ts';
+import { PendingSignal, type SignalName } from '../../src/peer/pending-signal.ts';
+
+const created = () =>
+  new PendingSignal<ClientSignal>(
+    ({ name }) => name,
+    () => new AbortController(),
+  );
 
 describe('a signal that waits', () => {
   it('interrupts, until it is taken: then there is nothing to interrupt for', () => {
-    const pending = new PendingSignal();
+    const pending = created();
     const { interrupt } = pending;
     pending.offer(hardSignal('SIGUSR1'));
     expect([interrupt.aborted, pending.isSet]).toEqual([true, true]);
@@ -22,7 +28,7 @@ describe('a signal that waits', () => {
   ] as readonly (readonly [SignalName, SignalName, SignalName])[])(
     '%s and then %s are %s',
     (first, second, expected) => {
-      const pending = new PendingSignal();
+      const pending = created();
       pending.offer(hardSignal(first));
       expect(pending.offer(hardSignal(second))).toBe(expected === second);
       expect(pending.take()?.name).toBe(expected);
@@ -30,7 +36,7 @@ describe('a signal that waits', () => {
   );
 
   it('counts over what has ended an attempt only where it asks for more', () => {
-    const pending = new PendingSignal();
+    const pending = created();
     const ended = hardSignal('SIGHUP');
     pending.offer(hardSignal('SIGUSR1'));
     expect(pending.takeOver(ended)).toBe(ended);
@@ -41,7 +47,7 @@ describe('a signal that waits', () => {
   });
 
   it('is put aside at the end of a pause if it is a restart, and otherwise kept', () => {
-    const pending = new PendingSignal();
+    const pending = created();
     pending.put(softRestart('ping-restart'));
     pending.dropRestart();
     expect(pending.isSet).toBe(false);
