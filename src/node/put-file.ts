@@ -102,9 +102,7 @@ function writeNew(beside: string, { text, mode, uid, gid }: WholeFile): void {
   const fd = openSync(beside, 'wx', 0o600);
   try {
     rewrite(fd, text);
-    // By the file that is open, whatever its name may lead to by now.
-    fchownSync(fd, uid, gid);
-    fchmodSync(fd, mode);
+    own(fd, { mode, uid, gid });
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -114,19 +112,26 @@ function writeNew(beside: string, { text, mode, uid, gid }: WholeFile): void {
 /** Where anything in here fails, what was there before is put back; where not even that can be, `tidyFile` finds the kept one. */
 function putInPlace(path: string, { text, mode, uid, gid }: WholeFile, read: (path: string) => string): void {
   const kept = keptOf(path);
-  const before = read(path);
-  renameSync(newOf(path), kept);
+  let before: string;
+  try {
+    before = read(path);
+    renameSync(newOf(path), kept);
+  } catch (error) {
+    rmSync(newOf(path), { force: true });
+    throw error;
+  }
   syncFolder(path);
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    const was = fstatSync(fd);
     try {
       rewrite(fd, text);
-      fchownSync(fd, uid, gid);
-      fchmodSync(fd, mode);
+      own(fd, { mode, uid, gid });
       fsyncSync(fd);
     } catch (error) {
       rewrite(fd, before);
+      own(fd, { mode: was.mode & 0o7777, uid: was.uid, gid: was.gid });
       fsyncSync(fd);
       throw error;
     }
@@ -137,6 +142,14 @@ function putInPlace(path: string, { text, mode, uid, gid }: WholeFile, read: (pa
     if (fd !== undefined) closeSync(fd);
   }
   rmSync(kept, { force: true });
+}
+
+/** By the file that is open, whatever its name may lead to by now. Some file systems refuse even what changes nothing. */
+function own(fd: number, { mode, uid, gid }: Pick<WholeFile, 'mode' | 'uid' | 'gid'>): void {
+  const is = fstatSync(fd);
+  if (is.uid !== uid || is.gid !== gid) fchownSync(fd, uid, gid);
+  // A new owner may take bits of the mode.
+  if ((fstatSync(fd).mode & 0o7777) !== mode) fchmodSync(fd, mode);
 }
 
 function rewrite(fd: number, text: string): void {

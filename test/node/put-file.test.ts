@@ -40,8 +40,8 @@ function instead(calls: Partial<Omit<typeof fs, 'writeSync'>> & { readonly write
   syncBuiltinESMExports();
 }
 function asItWas(): void {
-  const { fsyncSync, renameSync, ftruncateSync, fchmodSync, writeSync } = real;
-  instead({ fsyncSync, renameSync, ftruncateSync, fchmodSync, writeSync });
+  const { fsyncSync, renameSync, ftruncateSync, fchmodSync, fchownSync, writeSync } = real;
+  instead({ fsyncSync, renameSync, ftruncateSync, fchmodSync, fchownSync, writeSync });
 }
 const refusal = (code: string) => Object.assign(new Error(`${code}: some words`), { code });
 /** As where the path is a mount. */
@@ -120,6 +120,42 @@ describe('a file that is put', () => {
     asItWas();
     instead({ renameSync: noRename });
     hostFiles.tidy(path);
+    expect([text(), readdirSync(folder)]).toEqual([NEW, ['resolv.conf']]);
+  });
+
+  it('leaves nothing beside a mount whose old content can not be kept', () => {
+    const large = OLD.repeat(60_000);
+    writeFileSync(path, large);
+    instead({ renameSync: noRename });
+    expect(() => hostFiles.put(path, file(NEW))).toThrow('larger than');
+    expect([text() === large, readdirSync(folder)]).toEqual([true, ['resolv.conf']]);
+  });
+
+  it('leaves the old mode, too, where the new one in place is refused half-way', () => {
+    chmodSync(path, 0o604);
+    let syncs = 0;
+    instead({
+      renameSync: noRename,
+      fsyncSync(fd) {
+        if (nameOf(fd) === '/resolv.conf' && syncs++ === 0) throw refusal('EIO');
+        real.fsyncSync(fd);
+      },
+    });
+    expect(() => hostFiles.put(path, file(NEW))).toThrow('EIO');
+    expect([text(), statSync(path).mode & 0o777, readdirSync(folder)]).toEqual([OLD, 0o604, ['resolv.conf']]);
+  });
+
+  it.each([
+    ['renamed', real.renameSync],
+    ['written in place', noRename],
+  ])('needs no file system that knows of owners: %s', (_how, renameSync) => {
+    instead({
+      renameSync,
+      fchownSync() {
+        throw refusal('EPERM');
+      },
+    });
+    hostFiles.put(path, file(NEW));
     expect([text(), readdirSync(folder)]).toEqual([NEW, ['resolv.conf']]);
   });
 
