@@ -32,28 +32,36 @@ const ENDINGS = ['.conf', '.ovpn'] as const;
 /** All profiles by name; of two with one name, the one that `up` takes. */
 export function listProfiles({ profiles }: Places): readonly StoredProfile[] {
   const found = new Map<string, StoredProfile>();
-  for (const folder of profiles) {
-    for (const file of filesIn(folder)) {
-      const ending = ENDINGS.find((each) => file.endsWith(each));
-      if (ending === undefined) continue;
-      const name = file.slice(0, -ending.length);
-      if (nameProblem(name) === undefined && !found.has(name)) found.set(name, { name, path: join(folder, file) });
-    }
+  for (const { name } of profiles.flatMap(profilesIn)) {
+    const profile = found.has(name) ? undefined : findProfile({ profiles }, name);
+    if (profile !== undefined) found.set(name, profile);
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** By name; undefined when there is none. Throws for what can't be a name. */
-export function findProfile(places: Places, word: string): StoredProfile | undefined {
+export function findProfile({ profiles }: Pick<Places, 'profiles'>, word: string): StoredProfile | undefined {
   const name = nameOfWord(word);
   checkName(name);
-  for (const folder of places.profiles) {
+  for (const folder of profiles) {
     for (const ending of ENDINGS) {
       const path = join(folder, `${name}${ending}`);
       if (existsSync(path)) return { name, path };
     }
+    const alike = profilesIn(folder).find((each) => each.name === name && existsSync(each.path));
+    if (alike !== undefined) return alike;
   }
   return undefined;
+}
+
+/** The files of a folder that are profiles by their names, which other systems write with letters in parts. */
+function profilesIn(folder: string): readonly StoredProfile[] {
+  return filesIn(folder).flatMap((file) => {
+    const ending = ENDINGS.find((each) => file.endsWith(each));
+    if (ending === undefined) return [];
+    const name = nameOfWord(file.slice(0, -ending.length));
+    return nameProblem(name) === undefined ? [{ name, path: join(folder, file) }] : [];
+  });
 }
 
 /** By name, or the failure that names where was looked. */

@@ -97,3 +97,27 @@ describe('a name that is not ASCII', () => {
     expect(existsSync(join(folder, 'kept/Büro.conf'))).toBe(false);
   });
 });
+
+describe('a profile whose file was named where letters are written in parts', () => {
+  const PARTS = 'cafe\u0301';
+
+  it('is found and listed by its name in one piece, and deleted', async () => {
+    writeFileSync(join(folder, `kept/${PARTS}.ovpn`), 'client\n');
+    const path = join(folder, `kept/${PARTS}.ovpn`);
+    expect(await listed()).toContainEqual({ name: 'caf\u00e9', up: false, profile: path });
+    for (const word of ['caf\u00e9', PARTS]) expect(await run('show', word)).toBe(0);
+    expect(await run('delete', 'caf\u00e9')).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('comes after the one whose file has the name in one piece', async () => {
+    for (const name of [PARTS, 'caf\u00e9']) writeFileSync(join(folder, `kept/${name}.conf`), 'client\n');
+    expect(await listed()).toContainEqual({
+      name: 'caf\u00e9',
+      up: false,
+      profile: join(folder, 'kept/caf\u00e9.conf'),
+    });
+    expect(await run('delete', PARTS)).toBe(0);
+    expect(existsSync(join(folder, `kept/${PARTS}.conf`))).toBe(true);
+  });
+});
