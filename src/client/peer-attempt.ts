@@ -45,6 +45,7 @@ export class PeerAttempt {
   readonly #life: AttemptLife;
   readonly #keyGate: KeyGate;
   #opened: OpenTunnel | undefined;
+  #opening: Promise<void> | undefined;
   #device: DeviceId | undefined;
   /** A device for contacts without keys, which nothing can come out of. */
   #lobby: DeviceId | undefined;
@@ -74,7 +75,7 @@ export class PeerAttempt {
   /** Begins. There is no time after which another remote is tried: the peer may come whenever it likes. */
   start(): void {
     if (this.#config.scripts.upDelay) this.#begin();
-    else this.#life.onHost(this.#openDevice().then(() => this.#begin()));
+    else this.#life.onHost(this.#deviceOpen().then(() => this.#begin()));
   }
 
   get peer(): PeerHandle | undefined {
@@ -188,6 +189,12 @@ export class PeerAttempt {
     if (this.#lobby !== undefined) await this.#ports.plane.removeDevice(this.#lobby);
     await this.#link.close();
     await this.#life.hostSettled();
+  }
+
+  /** Once, whoever asks for it: a peer that is restarted meanwhile finds the first one's on its way. */
+  #deviceOpen(): Promise<void> {
+    this.#opening ??= this.#openDevice();
+    return this.#opening;
   }
 
   async #openDevice(): Promise<void> {
@@ -363,7 +370,7 @@ export class PeerAttempt {
   async #bringUp(contact: Contact, tunnel: TunnelOptions): Promise<void> {
     const { observer, log } = this.#ports;
     observer.configuring(contact.address);
-    if (this.#opened === undefined) await this.#openDevice();
+    await this.#deviceOpen();
     const { id } = this.#link;
     const [opened, device] = [this.#opened, this.#device];
     if (this.#life.isOver || this.#contact !== contact || opened === undefined || device === undefined) return;

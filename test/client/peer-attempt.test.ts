@@ -95,6 +95,24 @@ describe('two equal ends', () => {
     expect(server.hostCalls).toEqual(['open', 'route']);
   });
 
+  it('open one device where the peer is restarted while it is being opened', async () => {
+    const lab = new PeerLab();
+    const server = lab.end(SERVER, [...PASSIVE, 'up-delay']);
+    server.openTakesMs = 5000;
+    await lab.settle();
+    const client = lab.end(CLIENT, ACTIVE);
+    await lab.until(() => server.hostCalls.includes('open'), 'the device is being opened');
+    client.dead = true;
+    const again = lab.end(CLIENT, ACTIVE);
+    await lab.until(() => again.ups === 1 && server.ups === 1, 'the restarted peer is in');
+    await lab.runFor(20_000);
+    expect([server.hostCalls, server.ups]).toEqual([['open', 'route'], 1]);
+    await expectTraffic(lab, server, again);
+    server.client.signal('SIGTERM');
+    await lab.until(() => server.ended !== undefined, 'the server ends');
+    nothingLeft(server);
+  });
+
   it('let the peer come from another place only under float, where its place is stated', async () => {
     for (const float of [false, true]) {
       const lab = new PeerLab();

@@ -81,6 +81,8 @@ export class PeerEnd {
   ended: ClientEnd | undefined;
   /** It neither hears nor says anything any more, as after a power cut. */
   dead = false;
+  /** How long its host takes to open a device (`up` scripts). */
+  openTakesMs = 0;
   readonly #lab: PeerLab;
   #plane: MemoryPlane | undefined;
   #link: LinkId | undefined;
@@ -188,6 +190,10 @@ export class PeerEnd {
     return {
       open: async () => {
         this.hostCalls.push('open');
+        const { clock } = this.#lab;
+        if (this.openTakesMs > 0) {
+          await new Promise<void>((resolve) => clock.happens(clock.nowMs + this.openTakesMs, resolve));
+        }
         return opened as OpenTunnel;
       },
       route: async () => {
