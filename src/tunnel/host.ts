@@ -59,7 +59,7 @@ export class Host implements TunnelHost {
   #standing: Standing | undefined;
   #dropped = false;
   #dnsCount = 0;
-  /** Name servers that are being set again: whoever is about to take them away waits for that. */
+  /** One sets or takes away name servers, or looks whether they stand, after the other. */
   #dnsTurn: Promise<void> = Promise.resolve();
 
   constructor(config: Config, ports: HostPorts) {
@@ -111,7 +111,7 @@ export class Host implements TunnelHost {
     // A restart has taken them out.
     const stands = this.#journal.entries.some(({ step }) => setsDns(step));
     const dnsChanges = !stands || JSON.stringify(plan.dns) !== JSON.stringify(standing.plan.dns);
-    if (dnsChanges) await this.#unsetDns(ports);
+    if (dnsChanges) await this.#inDnsTurn(() => this.#unsetDns(ports));
     const update = planUpdate(this.#journal.entries, steps, name);
     const undo = (ids: ReadonlySet<number>) => undoEntries(this.#journal, ({ id }) => ids.has(id), ports, log);
     const apply = async (placed: readonly PlacedStep[]): Promise<void> => {
@@ -126,7 +126,7 @@ export class Host implements TunnelHost {
     this.#standing = { ...standing, plan, steps, pushed: pushedText(request.tunnel) };
     await apply(update.device);
     if (update.replacedMtu !== undefined) this.#journal.undone(update.replacedMtu);
-    if (dnsChanges) await this.#setDns(steps, name);
+    if (dnsChanges) await this.#inDnsTurn(() => this.#setDns(steps, name));
     await ports.runHook('up', name);
     if (!this.#config.routeNoexec) this.scripts.tell({ redirectGateway: plan.redirect4 });
     await apply(update.routes);
@@ -162,8 +162,14 @@ export class Host implements TunnelHost {
   }
 
   refreshDns(): Promise<void> {
-    this.#dnsTurn = this.#dnsTurn.then(() => this.#refreshDns()).catch(() => {});
-    return this.#dnsTurn;
+    return this.#inDnsTurn(() => this.#refreshDns()).catch(() => {});
+  }
+
+  /** In its turn: whoever looks while they are taken away would set them again, and nobody would take those away. */
+  #inDnsTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#dnsTurn.then(work);
+    this.#dnsTurn = done.catch(() => {});
+    return done;
   }
 
   async #refreshDns(): Promise<void> {
@@ -198,7 +204,7 @@ export class Host implements TunnelHost {
     if (standing === undefined) return;
     const signal = reason.signalText === '' ? reason.signal.toLowerCase() : reason.signalText;
     this.scripts.tell({ signal });
-    await this.#unsetDns(this.#stepPorts());
+    await this.#inDnsTurn(() => this.#unsetDns(this.#stepPorts()));
     if (!reason.keep || !standing.complete) {
       await this.#closeDevice(letGo);
       return;
@@ -208,7 +214,7 @@ export class Host implements TunnelHost {
 
   async #keep(standing: Standing, tunnel: TunnelOptions): Promise<OpenTunnel> {
     this.scripts.tell({ options: tunnel, signal: undefined });
-    await this.#setDns(standing.steps, standing.device.name);
+    await this.#inDnsTurn(() => this.#setDns(standing.steps, standing.device.name));
     await this.scripts.runOnRestart('up', standing.plan, standing.device.name);
     return this.#opened(standing, true);
   }

@@ -22,12 +22,18 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
   const fake = new FakeHost();
   const log: string[] = [];
   let overwritten = false;
+  /** What the host has, by the number that it was set under. */
+  const held = new Map<string, string>();
+  const moment = () => new Promise((resolve) => setImmediate(resolve));
   const dns: DnsPort = {
     apply: async ({ device, id, wanted }) => {
+      await moment();
       const addresses = wanted.servers.flatMap(({ addresses }) => addresses.map(({ address }) => address));
       fake.calls.push(`dns ${device} ${addresses.join(' ')}`);
       overwritten = false;
       if (outcome === 'failed') return { result: 'failed', reason: 'nobody answers' };
+      held.set(id, addresses.join(' '));
+      await moment();
       const setting = {
         servers: [],
         sni: undefined,
@@ -40,11 +46,13 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
       const applied: DnsApplied = { backend: 'resolvconf', device, id, program: '', name: device, ifindex: 7, setting };
       return { result: 'applied', applied, notes: [] };
     },
-    undo: async ({ device }) => {
+    undo: async ({ device, id }) => {
       fake.calls.push(`no dns ${device}`);
+      held.delete(id);
+      await moment();
       return { result: 'restored' };
     },
-    stands: async () => !overwritten,
+    stands: async ({ id }) => held.has(id) && !overwritten,
     clear: async () => ({ result: 'restored' }),
   };
   const host = new Host(config, {
@@ -77,6 +85,8 @@ function bench(lines: readonly string[], outcome: 'applied' | 'failed' = 'applie
     fake,
     host,
     log,
+    held,
+    moment,
     overwrite: () => {
       overwritten = true;
     },
@@ -171,6 +181,28 @@ describe('name servers among the steps of a tunnel', () => {
     expect(dnsCalls(fake.calls).at(-1)).toBe('no dns tun0');
     await host.refreshDns();
     expect(dnsCalls(fake.calls).at(-1)).toBe('no dns tun0');
+  });
+
+  it.each<[string, (host: ReturnType<typeof bench>) => Promise<unknown>, readonly string[]]>([
+    ['the end', ({ close }) => close(false), []],
+    ['a restart', ({ close }) => close(true), []],
+    ['an update', ({ update }) => update('dhcp-option DNS 10.8.0.53'), ['10.8.0.53']],
+    ['a restart and the next connection', ({ close, open }) => close(true).then(open), ['10.8.0.1']],
+  ])('are what %s leaves, whenever somebody looks whether they stand', async (_title, happens, left) => {
+    for (let moments = 0; moments < 12; moments++) {
+      for (const overwritten of [false, true]) {
+        const lab = bench(['persist-tun']);
+        await lab.open();
+        if (overwritten) lab.overwrite();
+        const look = async (): Promise<void> => {
+          for (let count = 0; count < moments; count++) await lab.moment();
+          await lab.host.refreshDns();
+        };
+        const early = moments % 2 === 0 ? lab.host.refreshDns() : undefined;
+        await Promise.all([early, look(), happens(lab)]);
+        expect([moments, overwritten, [...lab.held.values()]]).toEqual([moments, overwritten, left]);
+      }
+    }
   });
 
   it('that are refused are one warning', async () => {
