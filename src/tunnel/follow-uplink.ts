@@ -1,7 +1,9 @@
 // The host's own route to the server, which leads past a tunnel that takes the default route: it goes where the host's
-// default route goes, also when that moves.
+// default route goes, also when that moves. To a server in a network that the host is in it goes there, for as long as it is.
 
 import { messageOf } from '../error.ts';
+import { parseAddress } from '../ip/address.ts';
+import { networkOf, prefixContains } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { Journal } from './journal.ts';
 import type { HostRoute, NetworkPort } from './ports.ts';
@@ -25,6 +27,7 @@ export function followUplink(
     const uplink = network.defaultRoutes(family).find(({ device }) => device !== undefined && device !== tunnel);
     if (uplink?.device === undefined) return false;
     const old: HostRoute = { ...entry.step.route, device: entry.seen?.device?.name ?? entry.step.route.device };
+    if (old.gateway === undefined && old.device !== undefined && isOnLink(network, old.device, server)) return false;
     const route: HostRoute = { ...entry.step.route, gateway: uplink.gateway, device: uplink.device };
     const standing = network.routesTo(route.prefix);
     if (standing.some((other) => isSameRoute(other, route))) return false;
@@ -49,4 +52,15 @@ export function followUplink(
     log(Level.warning, `WARNING: the route to ${server} could not follow the default route: ${messageOf(error)}`);
     return false;
   }
+}
+
+/** Whether `address` is in a network of this device, so that nothing else leads there better. */
+function isOnLink(network: NetworkPort, device: string, address: string): boolean {
+  const target = parseAddress(address);
+  if (target === undefined) return false;
+  return network.addressesOf(device).some(({ address: own, prefixLength }) => {
+    const bytes = parseAddress(own);
+    if (bytes?.length !== target.length) return false;
+    return prefixContains({ address: networkOf(bytes, prefixLength), length: prefixLength }, target);
+  });
 }
