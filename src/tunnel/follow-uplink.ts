@@ -3,7 +3,7 @@
 
 import { messageOf } from '../error.ts';
 import { parseAddress } from '../ip/address.ts';
-import { networkOf, prefixContains } from '../ip/prefix.ts';
+import { formatPrefix, networkOf, prefixContains } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { Journal } from './journal.ts';
 import type { HostRoute, NetworkPort } from './ports.ts';
@@ -24,10 +24,11 @@ export function followUplink(
   const entry = journal.entries[index];
   if (entry?.step.kind !== 'add-route' || entry.seen?.device?.name === tunnel) return false;
   try {
-    const uplink = network.defaultRoutes(family).find(({ device }) => device !== undefined && device !== tunnel);
-    if (uplink?.device === undefined) return false;
     const old: HostRoute = { ...entry.step.route, device: entry.seen?.device?.name ?? entry.step.route.device };
-    if (old.gateway === undefined && old.device !== undefined && isOnLink(network, old.device, server)) return false;
+    const uplink = isOnLink(server, old, network)
+      ? old
+      : network.defaultRoutes(family).find(({ device }) => device !== undefined && device !== tunnel);
+    if (uplink?.device === undefined) return false;
     const route: HostRoute = { ...entry.step.route, gateway: uplink.gateway, device: uplink.device };
     const standing = network.routesTo(route.prefix);
     if (standing.some((other) => isSameRoute(other, route))) return false;
@@ -54,13 +55,17 @@ export function followUplink(
   }
 }
 
-/** Whether `address` is in a network of this device, so that nothing else leads there better. */
-function isOnLink(network: NetworkPort, device: string, address: string): boolean {
-  const target = parseAddress(address);
-  if (target === undefined) return false;
-  return network.addressesOf(device).some(({ address: own, prefixLength }) => {
-    const bytes = parseAddress(own);
-    if (bytes?.length !== target.length) return false;
-    return prefixContains({ address: networkOf(bytes, prefixLength), length: prefixLength }, target);
+/** Whether this route leads to `server` in a network that the host is in still, with its link up. */
+function isOnLink(server: string, { gateway, device }: HostRoute, network: NetworkPort): boolean {
+  const target = parseAddress(server);
+  if (target === undefined || gateway !== undefined || device === undefined) return false;
+  return network.addressesOf(device).some(({ address, prefixLength }) => {
+    const own = parseAddress(address);
+    if (own === undefined) return false;
+    const prefix = { address: networkOf(own, prefixLength), length: prefixLength };
+    // A link that is down has its addresses still, and no such route.
+    return (
+      prefixContains(prefix, target) && network.routesTo(formatPrefix(prefix)).some((route) => route.device === device)
+    );
   });
 }

@@ -11,6 +11,8 @@ const wlan = { device: 'wlan0', address: '10.1.1.2', prefixLength: 24, remote: u
 /** A host with a standing route to a server, past a tunnel: `follow` asks it to follow the default route. */
 async function standing(prefix: HostRoute['prefix'], gateway: string | undefined) {
   const host = new FakeHost();
+  for (const own of ['192.0.2.0/24', '2001:db8:1::/64'] as const)
+    host.routes.push({ prefix: own, gateway: undefined, device: 'eth0', ...nothing });
   const journal = new Journal();
   const log = () => {};
   const route: HostRoute = { prefix, gateway, device: 'eth0', ...nothing };
@@ -21,6 +23,10 @@ async function standing(prefix: HostRoute['prefix'], gateway: string | undefined
     host,
     follow: () => followUplink(server, 'tun0', { journal, network: host.network, log }),
     way: () => host.network.routesTo(prefix).map((found) => `${found.gateway ?? 'on link'} ${found.device}`),
+    /** The kernel takes these routes with a link that goes down, and leaves the addresses. */
+    forget: (...prefixes: string[]) => {
+      host.routes = host.routes.filter((other) => !prefixes.includes(other.prefix));
+    },
     /** The host leaves eth0 for a network without the server. */
     move() {
       host.devices.set('wlan0', { up: true, mtuBytes: 1500 });
@@ -47,6 +53,26 @@ describe('the route to the server', () => {
     expect(follow()).toBe(false);
     expect(host.state()).toBe(before);
     expect(way()).toEqual([`${gateway ?? 'on link'} eth0`]);
+  });
+  it('of the own network comes back with the link, and is not asked of a link that is down', async () => {
+    const { follow, way, forget, host } = await standing('192.0.2.9/32', undefined);
+    const link = host.routes.filter(({ device }) => device === 'eth0');
+    forget(...link.map(({ prefix }) => prefix));
+    expect(follow()).toBe(false);
+    expect(way()).toEqual([]);
+    host.routes = link.filter(({ prefix }) => prefix !== '192.0.2.9/32');
+    expect(follow()).toBe(true);
+    expect(way()).toEqual(['on link eth0']);
+    expect(follow()).toBe(false);
+  });
+  it('of the own network goes by another uplink while the link is down', async () => {
+    const { follow, way, forget, host } = await standing('192.0.2.9/32', undefined);
+    forget('192.0.2.9/32', '192.0.2.0/24', '0.0.0.0/0');
+    host.addresses.push(wlan);
+    host.devices.set('wlan0', { up: true, mtuBytes: 1500 });
+    host.routes.push({ prefix: '0.0.0.0/0', gateway: '10.1.1.1', device: 'wlan0', ...nothing });
+    expect(follow()).toBe(true);
+    expect(way()).toEqual(['10.1.1.1 wlan0']);
   });
   it.each<[string, HostRoute['prefix'], string | undefined, string]>([
     ['of a network that the host has left', '192.0.2.9/32', undefined, '10.1.1.1 wlan0'],
