@@ -39,7 +39,7 @@ export const COMMANDS: readonly CommandRow[] = [
     help: 'Keeps a profile under a name, and says of each line what becomes of it.',
     more: [
       'Lines are kept as they are. Where one names a file of keys or certificates, what is in the file takes its place as a block, so that the profile needs nothing beside it. Scripts are not brought along; those that would run are shown.',
-      'For root, too, such files are opened with the rights of the owner of the profile: a profile that somebody sent can not name what only root may read.',
+      'For root, too, such files are opened with the rights of the owner of the profile: a profile that somebody sent cannot name what only root may read.',
     ],
     completes: 'file',
   },

@@ -7,7 +7,7 @@ import { CommandFailure, ExitCode } from './failure.ts';
 import type { CommandIo } from './io.ts';
 import { progressOf } from './progress.ts';
 import { startFailure } from './start-failure.ts';
-import type { TunnelStatus } from './status-model.ts';
+import { dnsLine, type TunnelStatus } from './status-model.ts';
 import { endTunnel } from './tunnel-end.ts';
 
 export interface FollowOptions {
@@ -60,7 +60,7 @@ export async function follow(name: string, options: FollowOptions & Expectations
         reason = last.reason ?? reason;
         progress.show(last);
         if (last.state !== 'connected') continue;
-        if (options.setsDns) warnOfDns(last, io);
+        sayOfDns(last, options, io);
         return ExitCode.ok;
       }
     }
@@ -122,10 +122,13 @@ function endFailure(name: string, end: EndReport | undefined, io: CommandIo): Co
   );
 }
 
-/** A tunnel without its name servers looks as if it worked until a name is looked up. */
-function warnOfDns({ name, dns }: TunnelStatus, io: CommandIo): void {
-  if (dns.servers.length === 0 || dns.setBy !== null) return;
-  io.complain(`WARNING: its name servers are not set on this machine; sallyport log ${name} says why.\n`);
+/** A tunnel without its name servers looks as if it worked until a name is looked up: a warning where they were to be set. */
+function sayOfDns(status: TunnelStatus, { setsDns, json }: FollowOptions & Expectations, io: CommandIo): void {
+  const line = dnsLine(status);
+  if (line === undefined) return;
+  if (setsDns) {
+    io.complain(`WARNING: its name servers are not set on this machine; sallyport log ${status.name} says why.\n`);
+  } else if (!json) io.write(`${cleanTerminalText(line)}\n`);
 }
 
 const cleaned = (text: string | null): string | undefined => (text === null ? undefined : cleanTerminalText(text));

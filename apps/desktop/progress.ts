@@ -3,7 +3,7 @@
 
 import { cleanTerminalText } from '../../src/command.ts';
 import type { CommandIo } from './io.ts';
-import { dnsLine, ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
+import { ipv6Line, sentenceOf, type TunnelStatus } from './status-model.ts';
 
 export interface Progress {
   clear(): void;
@@ -35,9 +35,8 @@ export function progressOf(json: boolean, io: CommandIo): Progress {
       clear();
       if (status.state === 'connected') {
         io.write(`${sentence}\n`);
-        for (const line of [ipv6Line(status), dnsLine(status)]) {
-          if (line !== undefined) io.write(`${cleanTerminalText(line)}\n`);
-        }
+        const line = ipv6Line(status);
+        if (line !== undefined) io.write(`${line}\n`);
       } else if (live) {
         shown = sentence;
         io.complain(sentence);

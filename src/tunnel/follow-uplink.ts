@@ -1,7 +1,9 @@
 // The host's own route to the server, which leads past a tunnel that takes the default route: it goes where the host's
-// default route goes, also when that moves.
+// default route goes, also when that moves. To a server in a network that the host is in it goes there, for as long as it is.
 
 import { messageOf } from '../error.ts';
+import { parseAddress } from '../ip/address.ts';
+import { formatPrefix, networkOf, prefixContains } from '../ip/prefix.ts';
 import { Level, type Log } from '../log.ts';
 import type { Journal } from './journal.ts';
 import type { HostRoute, NetworkPort } from './ports.ts';
@@ -22,9 +24,11 @@ export function followUplink(
   const entry = journal.entries[index];
   if (entry?.step.kind !== 'add-route' || entry.seen?.device?.name === tunnel) return false;
   try {
-    const uplink = network.defaultRoutes(family).find(({ device }) => device !== undefined && device !== tunnel);
-    if (uplink?.device === undefined) return false;
     const old: HostRoute = { ...entry.step.route, device: entry.seen?.device?.name ?? entry.step.route.device };
+    const uplink = isOnLink(server, old, network)
+      ? old
+      : network.defaultRoutes(family).find(({ device }) => device !== undefined && device !== tunnel);
+    if (uplink?.device === undefined) return false;
     const route: HostRoute = { ...entry.step.route, gateway: uplink.gateway, device: uplink.device };
     const standing = network.routesTo(route.prefix);
     if (standing.some((other) => isSameRoute(other, route))) return false;
@@ -49,4 +53,19 @@ export function followUplink(
     log(Level.warning, `WARNING: the route to ${server} could not follow the default route: ${messageOf(error)}`);
     return false;
   }
+}
+
+/** Whether this route leads to `server` in a network that the host is in still, with its link up. */
+function isOnLink(server: string, { gateway, device }: HostRoute, network: NetworkPort): boolean {
+  const target = parseAddress(server);
+  if (target === undefined || gateway !== undefined || device === undefined) return false;
+  return network.addressesOf(device).some(({ address, prefixLength }) => {
+    const own = parseAddress(address);
+    if (own === undefined) return false;
+    const prefix = { address: networkOf(own, prefixLength), length: prefixLength };
+    // A link that is down has its addresses still, and no such route.
+    return (
+      prefixContains(prefix, target) && network.routesTo(formatPrefix(prefix)).some((route) => route.device === device)
+    );
+  });
 }

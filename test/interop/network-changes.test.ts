@@ -1,5 +1,6 @@
 // The network changes under a tunnel: it goes on, with the same session where that is possible.
 
+import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { tunnel, useLab } from '../lab/lab.ts';
 import { address, type Namespace } from '../lab/net.ts';
@@ -132,6 +133,27 @@ labSuite('a tunnel whose network changes', () => {
     });
     expect(client.count(/Initialization Sequence Completed/)).toBe(program === 'sallyport' ? 1 : 2);
     expect(await client.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  // The router is on the server's own network.
+  ours.each(['tcp4', 'udp4'] as const)('reaches a server of its own network there, by %s', async (transport) => {
+    const { router } = lab().net;
+    await lab().server({ transport, lines: ['push "redirect-gateway def1"'] });
+    await router.ip('route add default via 198.51.100.9');
+    try {
+      const client = await lab().connect({ transport, namespace: router, without: ['persist-tun'] });
+      expect(await pings(router, tunnel.server4)).toBe(true);
+      await router.ip('link add noise0 type veth peer name noise1'); // has it look
+      await router.ip('link del noise0');
+      await setTimeout(1500); // for nothing to happen
+      expect(await router.ip(`route show ${server4}`)).toContain('dev outer');
+      expect(await router.ip(`route show ${server4}`)).not.toContain('via');
+      expect(client.count(/the way to the server/)).toBe(0);
+      expect(client.count(/Initialization Sequence Completed/)).toBe(1);
+      expect(await client.stop()).toEqual({ code: 0, signal: null });
+    } finally {
+      await router.ip('route del default');
+    }
   });
 
   ours('is connected anew at once over TCP', async () => {
