@@ -4,11 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { createNativeArena } from '../../src/linux/arena.ts';
 import { loadGnuTls } from '../../src/linux/gnutls.ts';
 import { availableCiphers, availableDigests } from '../../src/linux/openssl.ts';
-import { createPacketCrypto } from '../../src/linux/packet-crypto.ts';
+import { betterAesGcm, createPacketCrypto } from '../../src/linux/packet-crypto.ts';
 
 const arena = createNativeArena(65_536);
 const openssl = createPacketCrypto(arena, 'openssl');
 const gnutls = createPacketCrypto(arena, 'gnutls');
+const byLength = createPacketCrypto(arena, 'by-length');
 
 const GCM = ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'];
 const hasGnuTls = loadGnuTls();
@@ -17,6 +18,7 @@ if (!hasGnuTls) console.warn('skipped: AES-GCM of GnuTLS, which is not on this m
 const AEAD = [
   ...[...GCM, 'CHACHA20-POLY1305'].map((cipher) => ({ cipher, library: 'OpenSSL', crypto: openssl })),
   ...(hasGnuTls ? GCM : []).map((cipher) => ({ cipher, library: 'GnuTLS', crypto: gnutls })),
+  ...(hasGnuTls ? GCM : []).map((cipher) => ({ cipher, library: 'both by length', crypto: byLength })),
 ];
 const keyBytes = (cipher: string) => (cipher.includes('128') ? 16 : cipher.includes('192') ? 24 : 32);
 // Where things lie in the arena, away from its start so that a forgotten base shows.
@@ -74,6 +76,24 @@ describe.each(AEAD)('$cipher of $library', ({ cipher, crypto }) => {
     }
     seal.close();
     open.close();
+  });
+});
+
+describe('the library for AES-GCM, where there is GnuTLS', () => {
+  const wide = 'flags\t\t: fpu aes pclmulqdq avx512f avx512dq avx512bw avx512vl vaes vpclmulqdq rdpid\n';
+
+  it.each([
+    ['3.5.9', wide, 'by-length'],
+    ['3.1.0+quic', wide, 'by-length'],
+    ['4.0.0', wide, 'by-length'],
+    ['3.0.19', wide, 'gnutls'],
+    ['1.1.1w', wide, 'gnutls'],
+    ['', wide, 'gnutls'],
+    ['3.5.9', wide.replace(' vaes', ''), 'gnutls'],
+    ['3.5.9', wide.replace(' avx512vl', ' avx512vlx'), 'gnutls'],
+    ['3.5.9', 'Features\t: aes pmull\n', 'gnutls'],
+  ] as const)('with OpenSSL %s and such a processor is chosen', (version, features, library) => {
+    expect(betterAesGcm(features, version)).toBe(library);
   });
 });
 
