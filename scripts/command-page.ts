@@ -57,7 +57,7 @@ const EXITS = [
 const FILES = [
   ['/etc/openvpn/client', 'Profiles of the machine, NAME.conf or NAME.ovpn, written and used by root.'],
   ['~/.config/sallyport', 'Profiles of a user.'],
-  ['/run/sallyport', 'Control sockets and logs of tunnels that are up.'],
+  ['/run/sallyport', 'Control sockets of tunnels that are up, and the logs of those and of the last ones.'],
 ] as const;
 
 const VARIABLES = [

@@ -49,7 +49,9 @@ export function createHostDns({ platform, codec, backend, resolvConf }: HostDnsO
         const notes = [
           ...(besides ? [`${resolvConf} names the tunnel's servers in the place of dnsmasq: they get every name`] : []),
           ...(decision.widened
-            ? [`all names are asked of the tunnel's servers: ${name} has no way to ask for some names only`]
+            ? [
+                `all names are asked of the tunnel's servers: ${name === 'file' ? 'resolv.conf' : name} has no way to ask for some names only`,
+              ]
             : []),
         ];
         return { result: 'applied', applied, notes };
