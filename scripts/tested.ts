@@ -28,7 +28,7 @@ const SUBJECTS: readonly (readonly [pattern: RegExp, subject: string])[] = [
   [/^management/, 'the management interface, of a client and of a server'],
   [/^(network-manager|nm-service)/, 'NetworkManager: its own OpenVPN service with Sallyport in it, and ours'],
   [
-    /^(dns|split|ipv6-leak|explain|desktop|commands|killed-host|network-changes|packaging|persistent)/,
+    /^(dns|split|ipv6-leak|explain|desktop|commands|killed-host|refused-host|network-changes|packaging|persistent)/,
     'the desktop: name servers, split tunnels, profiles, recovery, changes of network, the package',
   ],
   [/^upstream/, "OpenVPN's own test scripts"],

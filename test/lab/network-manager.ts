@@ -164,18 +164,21 @@ export class NetworkManagerHost {
     await monitor.line(/NameAcquired/);
     let from = monitor.mark();
     return () =>
-      eventually('the plugin says that it has stopped', () => {
-        const end = monitor.lines.findIndex(
-          (line, index) =>
-            index > from && /member=StateChanged$/.test(monitor.lines[index - 1] ?? '') && /uint32 6$/.test(line),
-        );
-        if (end < 0) return undefined;
-        const lines = monitor.lines
-          .slice(from, end + 1)
-          .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim());
-        from = end + 1;
-        return lines.slice(lines.findIndex((line) => line.includes('VPN.Plugin')));
-      });
+      eventually(
+        () => `the plugin says that it has stopped, after\n${monitor.lines.slice(from).slice(-40).join('\n')}\n`,
+        () => {
+          const end = monitor.lines.findIndex(
+            (line, index) =>
+              index > from && /member=StateChanged$/.test(monitor.lines[index - 1] ?? '') && /uint32 6$/.test(line),
+          );
+          if (end < 0) return undefined;
+          const lines = monitor.lines
+            .slice(from, end + 1)
+            .map((line) => line.replaceAll(/ (time|sender|serial|destination)=\S+/g, '').trim());
+          from = end + 1;
+          return lines.slice(lines.findIndex((line) => line.includes('VPN.Plugin')));
+        },
+      );
   }
 
   /** Process ids, as this machine counts them, of what stands in the place of openvpn. */
