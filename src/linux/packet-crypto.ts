@@ -65,8 +65,7 @@ class ByLengthAeadKey implements AeadKey {
   }
 
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
-    const key = length < LONG_BYTES ? this.#short : this.#long;
-    key.seal(nonce, associated, associatedLength, text, length, tag);
+    this.#for(length).seal(nonce, associated, associatedLength, text, length, tag);
   }
 
   open(
@@ -77,13 +76,16 @@ class ByLengthAeadKey implements AeadKey {
     length: number,
     tag: number,
   ): boolean {
-    const key = length < LONG_BYTES ? this.#short : this.#long;
-    return key.open(nonce, associated, associatedLength, text, length, tag);
+    return this.#for(length).open(nonce, associated, associatedLength, text, length, tag);
   }
 
   close(): void {
     this.#short.close();
     this.#long.close();
+  }
+
+  #for(length: number): AeadKey {
+    return length < LONG_BYTES ? this.#short : this.#long;
   }
 }
 
