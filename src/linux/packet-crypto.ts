@@ -1,54 +1,127 @@
-// Which library does what for packets. OpenSSL, which the Node binary carries, can everything. AES-GCM goes through
-// GnuTLS where the system has it: one call for a packet instead of five, and a call costs as much as 100 bytes of AES. A
-// newer OpenSSL on a newer processor is the faster one with long packets all the same.
+// Which library does what for packets. OpenSSL, which the Node binary carries, can everything. AES-GCM goes through the
+// system's libipsec-mb, else its GnuTLS, where it has one: one call for a packet instead of five, and a call costs as much
+// as 100 bytes of AES. A newer OpenSSL on a newer processor is faster than GnuTLS with long packets all the same.
 
 import { readFileSync } from 'node:fs';
 import type { AeadKey, PacketCrypto } from '../crypto/provider.ts';
 import type { NativeArena } from './arena.ts';
 import { GnuTlsAeadKey, loadGnuTls } from './gnutls.ts';
+import { IpsecMbAeadKey, type IpsecMbVariant, loadIpsecMb } from './ipsec-mb.ts';
+import { nativeBytes } from './libc.ts';
 import { OpenSslAeadKey, OpenSslCbcKey, OpenSslFeedbackKey, OpenSslMacKey, randomBytesAt } from './openssl.ts';
 
-/** What does AES-GCM; one with GnuTLS in it must have been found usable by `aesGcmLibrary`. */
-export type AesGcmLibrary = 'gnutls' | 'openssl' | 'by-length';
+/** What does AES-GCM; any but OpenSSL must have been found usable by `aesGcmLibrary`. */
+export type AesGcmLibrary = IpsecMbLibrary | 'gnutls' | 'openssl' | 'by-length';
+type IpsecMbLibrary = `ipsec-mb ${IpsecMbVariant}`;
 
-/** The better library of this machine for AES-GCM. Loads what it finds, so it is for a time before chroot. */
+/** The best library of this machine for AES-GCM. Loads what it finds, so it is for a time before chroot. */
 export function aesGcmLibrary(): AesGcmLibrary {
   const features = processorFeatures();
+  const variant = ipsecMbVariant(features);
+  if (variant !== undefined && loadIpsecMb(variant) && sealsAsOpenSsl(`ipsec-mb ${variant}`))
+    return `ipsec-mb ${variant}`;
   const gnutls = hasAesInstructions(features) && loadGnuTls();
   return gnutls ? betterAesGcm(features, process.versions.openssl ?? '') : 'openssl';
 }
 
-/**
- * Which one, where GnuTLS is there. OpenSSL 3.1 and newer (Node 22 has one) takes four blocks at once on processors with
- * wide AES instructions: long packets are its own then, short ones stay with the fewer calls.
- */
-export function betterAesGcm(processorFeatures: string, opensslVersion: string): AesGcmLibrary {
-  const has = (word: string): boolean => new RegExp(`^flags\\s*:.* ${word}( |$)`, 'm').test(processorFeatures);
-  const [, major, minor] = /^(\d+)\.(\d+)\./.exec(opensslVersion) ?? [];
-  const isNew = Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 1);
-  return isNew && WIDE_AES.every(has) ? 'by-length' : 'gnutls';
+/** Which functions of libipsec-mb suit a processor with these features, the text of /proc/cpuinfo; undefined: none. */
+export function ipsecMbVariant(features: string): IpsecMbVariant | undefined {
+  if (!hasAesInstructions(features)) return undefined;
+  if (hasAll(features, WIDE_AES)) return 'vaes_avx512';
+  return hasAll(features, ['avx', 'avx2']) ? 'avx_gen4' : undefined;
 }
 
-/** What OpenSSL asks for before it uses them. */
+/**
+ * GnuTLS, where it is there, or OpenSSL for some. OpenSSL 3.1 and newer (Node 22 has one) takes four blocks at once on
+ * processors with wide AES instructions: long packets are its own then, short ones stay with the fewer calls.
+ */
+export function betterAesGcm(features: string, opensslVersion: string): 'gnutls' | 'by-length' {
+  const [, major, minor] = /^(\d+)\.(\d+)\./.exec(opensslVersion) ?? [];
+  const isNew = Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 1);
+  return isNew && hasAll(features, WIDE_AES) ? 'by-length' : 'gnutls';
+}
+
+/** What OpenSSL and libipsec-mb ask for before they take four blocks at once. */
 const WIDE_AES = ['avx512f', 'avx512dq', 'avx512bw', 'avx512vl', 'vaes', 'vpclmulqdq'];
+
+const hasAll = (features: string, words: readonly string[]): boolean =>
+  words.every((word) => new RegExp(`^flags\\s*:.* ${word}( |$)`, 'm').test(features));
 
 /** Packet cryptography on the given arena. Unknown names and refused keys throw; a packet never does. */
 export function createPacketCrypto(arena: NativeArena, aesGcm: AesGcmLibrary): PacketCrypto {
   const base = arena.address;
   return {
     arena,
-    aeadKey: (cipher, direction, key): AeadKey => {
-      if (aesGcm === 'openssl' || !/^AES-\d+-GCM$/i.test(cipher)) {
-        return new OpenSslAeadKey(base, cipher, direction, key);
-      }
-      const short = new GnuTlsAeadKey(base, cipher, key);
-      return aesGcm === 'gnutls' ? short : new ByLengthAeadKey(short, new OpenSslAeadKey(base, cipher, direction, key));
-    },
+    aeadKey: (cipher, direction, key): AeadKey =>
+      /^AES-\d+-GCM$/i.test(cipher)
+        ? aesGcmKey(aesGcm, arena, cipher, direction, key)
+        : new OpenSslAeadKey(base, cipher, direction, key),
     cbcKey: (cipher, direction, key) => new OpenSslCbcKey(base, cipher, direction, key),
     feedbackKey: (cipher, direction, key) => new OpenSslFeedbackKey(base, cipher, direction, key),
     macKey: (digest, key) => new OpenSslMacKey(base, digest, key),
     random: (start, length) => randomBytesAt(base + start, length),
   };
+}
+
+function aesGcmKey(
+  library: AesGcmLibrary,
+  { address, view }: NativeMemory,
+  cipher: string,
+  direction: 'seal' | 'open',
+  key: Uint8Array,
+): AeadKey {
+  switch (library) {
+    case 'ipsec-mb vaes_avx512':
+      return new IpsecMbAeadKey('vaes_avx512', view, address, cipher, key);
+    case 'ipsec-mb avx_gen4':
+      return new IpsecMbAeadKey('avx_gen4', view, address, cipher, key);
+    case 'gnutls':
+      return new GnuTlsAeadKey(address, cipher, key);
+    case 'openssl':
+      return new OpenSslAeadKey(address, cipher, direction, key);
+    case 'by-length':
+      return new ByLengthAeadKey(
+        new GnuTlsAeadKey(address, cipher, key),
+        new OpenSslAeadKey(address, cipher, direction, key),
+      );
+    default:
+      return library satisfies never;
+  }
+}
+
+/** An arena, or any memory whose address is known. */
+interface NativeMemory {
+  readonly address: number;
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+}
+
+const SAMPLE_BYTES = 512;
+const SAMPLE_HEADER = 12;
+const SAMPLE_TAG = 16;
+const SAMPLE_TEXT = 64;
+/** Lengths for which such libraries have code of their own, and an odd one. */
+const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 447];
+
+/**
+ * Whether a library seals some samples to the bytes that OpenSSL seals them to. Its functions are called past the interface
+ * that it promises to keep, so a version that has changed is to be found out before it is used.
+ */
+export function sealsAsOpenSsl(library: AesGcmLibrary): boolean {
+  const [one, other] = [nativeBytes(SAMPLE_BYTES), nativeBytes(SAMPLE_BYTES)];
+  return ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'].every((cipher) => {
+    const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
+    const keys = [aesGcmKey(library, one, cipher, 'seal', key), aesGcmKey('openssl', other, cipher, 'seal', key)];
+    const alike = SAMPLE_LENGTHS.every((length) => {
+      for (const [index, { bytes }] of [one, other].entries()) {
+        bytes.fill(length);
+        keys[index]!.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+      }
+      return Buffer.compare(one.bytes, other.bytes) === 0;
+    });
+    for (const each of keys) each.close();
+    return alike;
+  });
 }
 
 /** From here on OpenSSL's wide AES makes up for its five calls; both took the same at 600 to 800 bytes. */
