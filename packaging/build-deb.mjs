@@ -162,7 +162,10 @@ function control(tree) {
     Maintainer: 'Sallyport <sallyport@localhost>',
     'Installed-Size': sizeKib,
     Depends: 'nodejs (>= 20.19)',
-    Recommends: 'libgnutls30t64 | libgnutls30',
+    Recommends: [
+      'libgnutls30t64 | libgnutls30',
+      ...(architecture === 'amd64' ? ['libipsec-mb2 | libipsec-mb1'] : []),
+    ].join(', '),
     Suggests: 'network-manager-openvpn, iproute2',
     Section: 'net',
     Priority: 'optional',

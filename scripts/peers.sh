@@ -35,6 +35,7 @@ install_tools() {
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
   done
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+  [[ $(uname -m) != x86_64 ]] || ldconfig -p | grep -q 'libIPSec_MB\.so\.[12] ' || missing+=(libipsec-mb1)
   if ((${#missing[@]} == 0)); then
     say "openvpn and the tools of the suite are installed: $(openvpn --version | head -n 1 | cut -d ' ' -f 1,2)"
     return

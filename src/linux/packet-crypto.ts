@@ -18,8 +18,10 @@ type IpsecMbLibrary = `ipsec-mb ${IpsecMbVariant}`;
 export function aesGcmLibrary(): AesGcmLibrary {
   const features = processorFeatures();
   const variant = ipsecMbVariant(features);
-  if (variant !== undefined && loadIpsecMb(variant) && sealsAsOpenSsl(`ipsec-mb ${variant}`))
-    return `ipsec-mb ${variant}`;
+  if (variant !== undefined && loadIpsecMb(variant)) {
+    const isRight = sealsAsOpenSsl((memory, cipher, key) => ipsecMbKey(variant, memory, cipher, key));
+    if (isRight) return `ipsec-mb ${variant}`;
+  }
   const gnutls = hasAesInstructions(features) && loadGnuTls();
   return gnutls ? betterAesGcm(features, process.versions.openssl ?? '') : 'openssl';
 }
@@ -65,16 +67,17 @@ export function createPacketCrypto(arena: NativeArena, aesGcm: AesGcmLibrary): P
 
 function aesGcmKey(
   library: AesGcmLibrary,
-  { address, view }: NativeMemory,
+  memory: NativeMemory,
   cipher: string,
   direction: 'seal' | 'open',
   key: Uint8Array,
 ): AeadKey {
+  const { address } = memory;
   switch (library) {
     case 'ipsec-mb vaes_avx512':
-      return new IpsecMbAeadKey('vaes_avx512', view, address, cipher, key);
+      return ipsecMbKey('vaes_avx512', memory, cipher, key);
     case 'ipsec-mb avx_gen4':
-      return new IpsecMbAeadKey('avx_gen4', view, address, cipher, key);
+      return ipsecMbKey('avx_gen4', memory, cipher, key);
     case 'gnutls':
       return new GnuTlsAeadKey(address, cipher, key);
     case 'openssl':
@@ -87,6 +90,15 @@ function aesGcmKey(
     default:
       return library satisfies never;
   }
+}
+
+function ipsecMbKey(
+  variant: IpsecMbVariant,
+  { view, address }: NativeMemory,
+  cipher: string,
+  key: Uint8Array,
+): AeadKey {
+  return new IpsecMbAeadKey(variant, view, address, cipher, key);
 }
 
 /** An arena, or any memory whose address is known. */
@@ -104,14 +116,14 @@ const SAMPLE_TEXT = 64;
 const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 447];
 
 /**
- * Whether a library seals some samples to the bytes that OpenSSL seals them to. Its functions are called past the interface
- * that it promises to keep, so a version that has changed is to be found out before it is used.
+ * Whether keys made so seal some samples to the bytes that OpenSSL seals them to. Functions of libipsec-mb are called past
+ * the interface that it promises to keep, so a version that has changed is to be found out before it is used.
  */
-export function sealsAsOpenSsl(library: AesGcmLibrary): boolean {
+export function sealsAsOpenSsl(keyOf: (memory: NativeMemory, cipher: string, key: Uint8Array) => AeadKey): boolean {
   const [one, other] = [nativeBytes(SAMPLE_BYTES), nativeBytes(SAMPLE_BYTES)];
   return ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'].every((cipher) => {
     const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
-    const keys = [aesGcmKey(library, one, cipher, 'seal', key), aesGcmKey('openssl', other, cipher, 'seal', key)];
+    const keys = [keyOf(one, cipher, key), new OpenSslAeadKey(other.address, cipher, 'seal', key)];
     const alike = SAMPLE_LENGTHS.every((length) => {
       for (const [index, { bytes }] of [one, other].entries()) {
         bytes.fill(length);
