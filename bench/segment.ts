@@ -46,7 +46,13 @@ function measure(fields: SuperFields, engine: ChecksumEngine): { split: number; 
   const write = (_offset: number, _length: number, packets: number) => {
     joined = packets;
   };
-  const coalescer = new Coalescer({ view, checksum: engine, buffer: BUFFER, joinUdp: true, write });
+  const coalescer = new Coalescer({
+    view,
+    checksum: engine,
+    buffer: BUFFER,
+    joinUdp: true,
+    sink: { writeJoined: write },
+  });
   let count = 0;
   const split = () => {
     count = segmenter.begin(READ, read.length);

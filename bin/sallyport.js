@@ -31,7 +31,7 @@ function startWorker() {
   const { Worker } = require('node:worker_threads');
   const worker = new Worker(join(bundles, 'data-worker.js'), {
     name: 'sallyport-data',
-    workerData: { compileEarly: true },
+    workerData: { hasProcess: true },
   });
   worker.unref();
   return worker;

@@ -108,7 +108,12 @@ export function createDataKey(
   };
   if (isAeadCipher(cipher)) {
     return {
-      ...state,
+      handle,
+      keyId: state.keyId,
+      window: state.window,
+      usage: state.usage,
+      sealedId: 0,
+      openedId: 0,
       kind: 'aead',
       overheadBytes: PACKET_ID_BYTES + TAG_BYTES,
       seal: crypto.aeadKey(cipher, 'seal', material.seal.cipher),

@@ -89,11 +89,8 @@ export class EpochReceiving {
   }
 
   #derive(epoch: number): ReceivingEpoch {
-    return {
-      ...this.#secret.keyOf(epoch, this.#cipher, 'open'),
-      window: new ReplayWindow(this.#windowPackets, this.#windowSeconds),
-      blocks: 0,
-      failedTags: 0,
-    };
+    const { key, mask } = this.#secret.keyOf(epoch, this.#cipher, 'open');
+    const window = new ReplayWindow(this.#windowPackets, this.#windowSeconds);
+    return { epoch, key, mask, window, blocks: 0, failedTags: 0 };
   }
 }

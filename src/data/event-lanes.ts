@@ -87,6 +87,13 @@ export class EventLanes {
     this.#resets.push(event);
   }
 
+  /** Whether no event waits, not even one of a stranger's that has to. */
+  get isEmpty(): boolean {
+    return (
+      this.#notices.length === 0 && this.#known.length === 0 && this.#proofs.length === 0 && this.#resets.length === 0
+    );
+  }
+
   poll(): PlaneEvent | undefined {
     const notice = this.#notices.shift();
     if (notice !== undefined) return notice;

@@ -3,7 +3,9 @@
 // through `PlaneIo`. Ids of devices, links, peers and keys are chosen by the caller (a worker plane's main thread hands
 // them out before the worker knows), small positive integers, never used twice.
 //
-// Packet out reads in packet-out.ts, packet in in packet-in.ts. No call of the packet path allocates.
+// Packet out reads in packet-out.ts, packet in in packet-in.ts. No call of the packet path allocates. What a packet meets (peer,
+// device, key) is written out field by field where it is made: spread from another object, the first one would have another
+// hidden class than those after it, and V8 would make its code anew.
 
 import type { Arena, PacketCrypto } from '../crypto/provider.ts';
 import { type AddressBytes, parseAddress } from '../ip/address.ts';
@@ -97,6 +99,8 @@ export interface PlaneCore {
   /** Until when a device should not be read, so that its peer gets no more than it may have (`--shaper`); 0 for no wait. */
   deviceRestMs(device: DeviceId): number;
 
+  /** Whether events wait for the control plane. */
+  readonly hasEvents: boolean;
   /** The next event for the control plane: notices, then what known peers sent, then proofs and first packets of strangers. */
   pollEvent(): PlaneEvent | undefined;
   /** The consumer has worked off so many more polled events that take up room (`takesRoom`), in their order. */
@@ -196,6 +200,10 @@ class Core implements PlaneCore {
     return device === undefined ? 0 : restUntilMs(device, this.#state.nowMs);
   }
 
+  get hasEvents(): boolean {
+    return !this.#state.lanes.isEmpty;
+  }
+
   pollEvent(): PlaneEvent | undefined {
     return this.#state.lanes.poll();
   }
@@ -218,8 +226,19 @@ class Core implements PlaneCore {
     const frames = layer === 'tap' && options.learnsAddresses === true ? new FrameSwitch() : undefined;
     const peers: Peer[] = [];
     const unreachableFrom = answering(options.unreachableFrom);
-    const settings = { layer, mtuBytes, blockIpv6, unreachableFrom, clientToClient };
-    this.#state.devices.set(id, { id, ...settings, prefixes, peers, frames, paidMs: 0 });
+    const device: Device = {
+      id,
+      layer,
+      mtuBytes,
+      blockIpv6,
+      unreachableFrom,
+      clientToClient,
+      prefixes,
+      peers,
+      frames,
+      paidMs: 0,
+    };
+    this.#state.devices.set(id, device);
   }
 
   setDevice(id: DeviceId, change: DeviceChange): void {
@@ -279,10 +298,15 @@ class Core implements PlaneCore {
     const floatAddress = state.addressSlots.take();
     state.crypto.random(state.staging, 1);
     clearPeerCounters(state.counters, counterSlot);
-    const { device, link, receivePeerId, sendPeerId, compression, decompress, fragmentBytes } = options;
     const peer: Peer = {
       handle: id,
-      ...{ device, link, receivePeerId, sendPeerId, compression, decompress, fragmentBytes },
+      device: options.device,
+      link: options.link,
+      receivePeerId: options.receivePeerId,
+      sendPeerId: options.sendPeerId,
+      compression: options.compression,
+      decompress: options.decompress,
+      fragmentBytes: options.fragmentBytes,
       windowPackets: options.replayWindowPackets,
       windowSeconds: options.replayWindowSeconds,
       opensAt: owners?.opens ?? state.engine,

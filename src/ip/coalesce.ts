@@ -29,18 +29,22 @@ export interface CoalescerOptions {
   readonly buffer: number;
   /** Whether the device takes UDP super-packets. */
   readonly joinUdp: boolean;
+  readonly sink: CoalescerSink;
+}
+
+export interface CoalescerSink {
   /**
    * Takes a virtio header with the packet behind it, at once: the bytes are used again after the call. `packets` is how many
    * were joined in it. Called in the order in which a flow's packets came.
    */
-  readonly write: (offset: number, length: number, packets: number) => void;
+  writeJoined(offset: number, length: number, packets: number): void;
 }
 
 /** One for a device. It allocates nothing for a packet. */
 export class Coalescer {
   readonly #view: DataView;
   readonly #joinUdp: boolean;
-  readonly #write: CoalescerOptions['write'];
+  readonly #sink: CoalescerSink;
   /** Those under way first, the one that has waited longest at the front. */
   readonly #flows: Flow[];
   #used = 0;
@@ -52,7 +56,7 @@ export class Coalescer {
     }
     this.#view = view;
     this.#joinUdp = options.joinUdp;
-    this.#write = options.write;
+    this.#sink = options.sink;
     this.#flows = Array.from(
       { length: MAX_FLOWS },
       (_, index) => new Flow(view, checksum, buffer + index * FLOW_BYTES),
@@ -147,7 +151,7 @@ export class Coalescer {
   #pass(offset: number, length: number): void {
     const start = offset - VIRTIO_HEADER_BYTES;
     writePlainHeader(this.#view, start);
-    this.#write(start, VIRTIO_HEADER_BYTES + length, 1);
+    this.#sink.writeJoined(start, VIRTIO_HEADER_BYTES + length, 1);
   }
 
   #finish(index: number): void {
@@ -157,6 +161,6 @@ export class Coalescer {
     this.#used--;
     for (let at = index; at < this.#used; at++) flows[at] = flows[at + 1]!;
     flows[this.#used] = flow;
-    this.#write(flow.offset, flow.length, flow.packets);
+    this.#sink.writeJoined(flow.offset, flow.length, flow.packets);
   }
 }

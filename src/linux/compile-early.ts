@@ -4,9 +4,9 @@
 
 import { setFlagsFromString } from 'node:v8';
 
-/** What the data worker of the command itself is given. */
+/** What a data worker is given where the process is a tunnel's alone, as the command's is. */
 export interface DataWorkerData {
-  readonly compileEarly: true;
+  readonly hasProcess: true;
 }
 
 /**

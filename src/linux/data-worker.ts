@@ -1,13 +1,8 @@
 // The data worker's entry: built as dist/bin/data-worker.js, started by worker-plane.ts.
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { createPlaneCore } from '../data/plane-core.ts';
-import { scratchByteLength } from '../data/plane-state.ts';
 import { compileEarly, type DataWorkerData } from './compile-early.ts';
-import { aesGcmLibrary, createPacketCrypto } from './packet-crypto.ts';
-import { PacketLoop } from './packet-loop.ts';
-import { createPacketMemory } from './packet-memory.ts';
-import { timedChecksum, timedCrypto, timeSystemCalls } from './stopwatch.ts';
+import { createWorkerLoop } from './worker-loops.ts';
 import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
 
 if (parentPort === null) throw new Error('the data worker runs as a worker thread only');
@@ -29,30 +24,8 @@ function run(start: WorkerStart, port: MessagePort): void {
 }
 
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
-  if ((workerData as DataWorkerData | null)?.compileEarly === true) compileEarly();
-  const plain = createPacketMemory(scratchByteLength(start.peerSlots, start.linkSlots));
-  const counters = new Float64Array(start.counters);
-  const plainCrypto = createPacketCrypto(plain.arena, aesGcmLibrary());
-  if (start.measure) timeSystemCalls(counters);
-  const memory = start.measure ? { ...plain, checksum: timedChecksum(plain.checksum, counters) } : plain;
-  const packetCrypto = start.measure ? timedCrypto(plainCrypto, counters) : plainCrypto;
-  new PacketLoop({
-    memory,
-    createCore: (io, nowMs) =>
-      createPlaneCore({
-        packetCrypto,
-        io,
-        scratch: memory.scratch,
-        counters,
-        laneCapacity: start.laneCapacity,
-        nowMs,
-        engine: start.index,
-      }),
-    counters,
-    control,
-    wakeFd: start.wakeFd,
-    others: start.others,
-    nextCall: () => receiveMessageOnPort(port)?.message as WorkerCall | undefined,
-    report: (report) => port.postMessage(report),
-  }).run();
+  const hasProcess = (workerData as DataWorkerData | null)?.hasProcess === true;
+  if (hasProcess) compileEarly();
+  const nextCall = () => receiveMessageOnPort(port)?.message as WorkerCall | undefined;
+  createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }, hasProcess).run();
 }

@@ -2,7 +2,7 @@ import { HEADROOM_BYTES, MAX_PACKET_BYTES, TAILROOM_BYTES } from '../data/arena.
 import { PlaneCounter } from '../data/counters.ts';
 import type { DeviceId, DeviceOffload } from '../data/plane.ts';
 import { PASS, type Verdict } from '../data/verdict.ts';
-import { Coalescer } from '../ip/coalesce.ts';
+import { Coalescer, type CoalescerSink } from '../ip/coalesce.ts';
 import type { InnerPacket } from '../ip/packet.ts';
 import { Segmenter } from '../ip/segment.ts';
 import { VIRTIO_HEADER_BYTES, writePlainHeader } from '../ip/virtio-header.ts';
@@ -22,7 +22,7 @@ const PAUSE_MS = 2;
  * many packets, and what is written is joined as long as nothing else is to be done. An fd of -1 (`dev null`) gives nothing
  * and takes everything.
  */
-export class DevicePump implements PacketPump, Holder {
+export class DevicePump implements PacketPump, Holder, CoalescerSink {
   readonly fd: number;
   readonly holdsCopies = true;
   pollEvents: number;
@@ -36,7 +36,8 @@ export class DevicePump implements PacketPump, Holder {
   readonly #coalescer: Coalescer | undefined;
   readonly #readersTurn = new ReadersTurn();
   #waits = false;
-  #lastReadMs = 0;
+  #hasWritten = false;
+  #lastReadMs = Number.NEGATIVE_INFINITY;
   #single = false;
   /** When it wants to be read again (`--shaper`); Infinity while it is read. */
   resumeAtMs = Number.POSITIVE_INFINITY;
@@ -57,8 +58,13 @@ export class DevicePump implements PacketPump, Holder {
     this.#segmenter = new Segmenter(view, checksum);
     this.#joining = joining.tryTake();
     if (this.#joining === undefined) return;
-    const write = (offset: number, length: number, packets: number) => this.#writeJoined(offset, length, packets);
-    this.#coalescer = new Coalescer({ view, checksum, buffer: this.#joining, joinUdp: offload === 'tcp-udp', write });
+    this.#coalescer = new Coalescer({
+      view,
+      checksum,
+      buffer: this.#joining,
+      joinUdp: offload === 'tcp-udp',
+      sink: this,
+    });
   }
 
   get path(): string {
@@ -81,6 +87,13 @@ export class DevicePump implements PacketPump, Holder {
     else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#stop(Errno.ENODEV);
   }
 
+  /** The host may have answered what was written to it while it was: a ping, a segment of TCP. Reads that without another poll(2). */
+  readAnswers(): void {
+    if (!this.#hasWritten) return;
+    this.#hasWritten = false;
+    if ((this.pollEvents & POLLIN) !== 0) this.#read();
+  }
+
   /** Packets one behind the other, so that they can go out together. */
   #read(): void {
     const { core, memory, outbox } = this.#context;
@@ -88,8 +101,8 @@ export class DevicePump implements PacketPump, Holder {
     const headerBytes = this.#segmenter === undefined ? 0 : VIRTIO_HEADER_BYTES;
     const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
     let offset = start + HEADROOM_BYTES;
-    // After a pause there is most likely one packet: it goes out before the look for another.
-    let lone = this.#context.nowMs() - this.#lastReadMs > PAUSE_MS;
+    // After a pause there is most likely one packet: it goes out, and poll(2) looks for another.
+    const isLone = this.#context.nowMs() - this.#lastReadMs > PAUSE_MS;
     this.#lastReadMs = this.#context.nowMs();
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
@@ -104,9 +117,8 @@ export class DevicePump implements PacketPump, Holder {
           continue;
         }
         if (this.#rests()) break;
+        if (isLone) break;
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
-        if (lone) outbox.flushPlaces();
-        lone = false;
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();
@@ -197,13 +209,14 @@ export class DevicePump implements PacketPump, Holder {
     this.#coalescer?.flush();
   }
 
-  #writeJoined(offset: number, length: number, packets: number): void {
+  writeJoined(offset: number, length: number, packets: number): void {
     if (this.#writeNow(offset, length) === PASS) return;
     for (let count = 0; count < packets; count++) this.#context.core.countDrop('device-error');
   }
 
   #writeNow(offset: number, length: number): Verdict {
     this.#context.counters[PlaneCounter.deviceWriteCalls]!++;
+    this.#hasWritten = true;
     if (libc.write(this.fd, this.#context.memory.arena.address + offset, length) >= 0) return PASS;
     const number = errno();
     // EINVAL is the packet's fault (no IP inside), which is counted but is no failure of the device.

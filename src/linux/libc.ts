@@ -82,6 +82,7 @@ export interface Libc {
   poll(address: number, count: number, timeoutMs: number): number;
   eventfd(initial: number, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
+  socketpair(domain: number, type: number, protocol: number, fds: number): number;
   bind(fd: number, address: number, length: number): number;
   connect(fd: number, address: number, length: number): number;
   listen(fd: number, backlog: number): number;
@@ -125,6 +126,7 @@ export const libc: Libc = declareFunctions<Libc>({
   poll: 'int poll(uintptr_t, unsigned long, int)',
   eventfd: 'int eventfd(unsigned int, int)',
   socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, uintptr_t)',
   bind: 'int bind(int, uintptr_t, unsigned int)',
   connect: 'int connect(int, uintptr_t, unsigned int)',
   listen: 'int listen(int, int)',

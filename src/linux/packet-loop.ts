@@ -4,8 +4,11 @@
 
 import { clearPeerCounters } from '../data/counters.ts';
 import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
+import type { HandOver } from '../data/handover.ts';
 import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PeerSettings, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
+import type { Verdict } from '../data/verdict.ts';
+import type { InnerPacket } from '../ip/packet.ts';
 import { bootMs } from './clock.ts';
 import { Credit } from './credit.ts';
 import { DevicePump } from './device-pump.ts';
@@ -14,9 +17,10 @@ import { Handovers } from './handovers.ts';
 import { errno, libc, nativeBytes } from './libc.ts';
 import { DEVICE_ERROR, LINK_ERROR, type Pump, type PumpContext } from './link-io.ts';
 import { MemoryDevice } from './memory-device.ts';
-import { Outbox } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
 import type { PacketMemory } from './packet-memory.ts';
 import { POLLIN, type Pollable, PollSet } from './poll-set.ts';
+import type { Rehearsal } from './rehearsal.ts';
 import { TcpLink } from './tcp-link.ts';
 import { ACCEPTED_STREAMS_MAX, TcpListener } from './tcp-listener.ts';
 import { UdpLink } from './udp-link.ts';
@@ -31,6 +35,8 @@ import {
 
 export interface PacketLoopOptions {
   readonly memory: PacketMemory;
+  /** Of all loops on this memory. */
+  readonly outbox: Outbox;
   readonly createCore: (io: PlaneIo, nowMs: number) => PlaneCore;
   readonly control: Int32Array;
   readonly counters: Float64Array;
@@ -39,118 +45,149 @@ export interface PacketLoopOptions {
   /** The next call of the main thread, or undefined when there is none now. */
   readonly nextCall: () => WorkerCall | undefined;
   readonly report: (report: WorkerReport) => void;
+  /** What this thread does before its first packets, while nothing else is to be done. */
+  readonly rehearsal?: Rehearsal | undefined;
 }
 
 const LONGEST_POLL_MS = 0x7fffffff;
 
-export class PacketLoop {
+/**
+ * The loop is the surroundings of its devices and links (`PumpContext`) and the engine's way out to them (`PlaneIo`), by
+ * methods and not by closures: the code that V8 makes of a packet's path then fits every loop of the thread.
+ */
+export class PacketLoop implements PumpContext, PlaneIo {
+  readonly core: PlaneCore;
+  readonly memory: PacketMemory;
+  readonly polls = new PollSet();
+  readonly outbox: Outbox;
+  readonly counters: Float64Array;
+  readonly handOver: HandOver;
   readonly #options: PacketLoopOptions;
-  readonly #core: PlaneCore;
-  readonly #polls = new PollSet();
   readonly #devices = new Map<DeviceId, DevicePump | MemoryDevice>();
+  /** Those with an fd. */
+  readonly #pumps: DevicePump[] = [];
   readonly #memoryDevices = new Map<DeviceId, MemoryDevice>();
   readonly #links = new Map<LinkId, UdpLink | TcpLink>();
   readonly #listeners = new Map<LinkId, TcpListener>();
   readonly #accepted = new Credit(ACCEPTED_STREAMS_MAX);
   /** What lies between the worker and the readers of all its devices in memory. */
   readonly #unread = new Credit(DEVICE_QUEUE_PACKETS);
-  readonly #outbox: Outbox;
   readonly #handovers: Handovers;
-  readonly #context: PumpContext;
   readonly #calls: WorkerCalls;
   #nowMs = bootMs();
   #callsTaken = 0;
+  /** Whether there is, or may be, more to do than moving packets. */
+  #mustAttend = true;
   #pathTold: string | undefined;
   readonly #counted = { taken: 0, takenAccepted: 0, deviceRead: 0 };
 
   constructor(options: PacketLoopOptions) {
     this.#options = options;
-    this.#outbox = new Outbox(options.memory);
-    this.#handovers = new Handovers(options, options.memory, this.#outbox);
-    const io: PlaneIo = {
-      sendLink: (link, address, offset, length, trafficClass) => {
-        const found = this.#links.get(link);
-        if (found === undefined) return LINK_ERROR;
-        return found instanceof UdpLink
-          ? found.send(address, offset, length, trafficClass)
-          : found.send(offset, length, trafficClass);
-      },
-      writeDevice: (device, offset, length, inner) =>
-        this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR,
-      handOver: this.#handovers.handOver,
-    };
-    const core = options.createCore(io, this.#nowMs);
-    this.#core = core;
-    this.#context = {
-      core,
-      memory: options.memory,
-      outbox: this.#outbox,
-      polls: this.#polls,
-      nowMs: () => this.#nowMs,
-      counters: options.counters,
-      takeCalls: () => this.#takeCalls(),
-      tellPath: () => this.#tellPath(),
-    };
-    this.#calls = this.#answerCalls(core);
-    this.#polls.add(this.#wakeUp());
+    this.memory = options.memory;
+    this.counters = options.counters;
+    this.outbox = options.outbox;
+    this.#handovers = new Handovers(options, options.memory, this.outbox);
+    this.handOver = this.#handovers.handOver;
+    this.core = options.createCore(this, this.#nowMs);
+    this.#calls = this.#answerCalls(this.core);
+    this.polls.add(this.#wakeUp());
+  }
+
+  sendLink(link: LinkId, address: number, offset: number, length: number, trafficClass: number): Verdict {
+    const found = this.#links.get(link);
+    if (found === undefined) return LINK_ERROR;
+    return found instanceof UdpLink
+      ? found.send(address, offset, length, trafficClass)
+      : found.send(offset, length, trafficClass);
+  }
+
+  writeDevice(device: DeviceId, offset: number, length: number, inner: InnerPacket | undefined): Verdict {
+    return this.#devices.get(device)?.write(offset, length, inner) ?? DEVICE_ERROR;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
   }
 
   /** Runs until the exit flag is set, and wipes the keys. */
   run(): void {
     const { control } = this.#options;
     this.#options.report({ type: 'ready' });
-    while (Atomics.load(control, ControlWord.exit) === 0) {
-      this.#takeCredits();
-      this.#handovers.look();
-      this.#takeCalls();
-      this.#handovers.takeAll(this.#core);
-      if (this.#core.nextDeadlineMs() <= this.#nowMs) this.#core.handleTick(this.#nowMs);
-      for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
-      for (const device of this.#devices.values()) if (device instanceof DevicePump) device.resume(this.#nowMs);
-      this.#outbox.flush();
-      this.#reportEvents();
-      this.#wait();
-    }
-    this.#outbox.flush();
+    while (Atomics.load(control, ControlWord.exit) === 0) this.turn(LONGEST_POLL_MS);
+    this.close();
+  }
+
+  /** Does what there is to do, then waits for packets and moves them; waits at most so long. */
+  turn(longestMs: number): void {
+    if (this.#mustAttend) this.#attend();
+    this.#wait(longestMs);
+  }
+
+  /** Everything but packets: what others want of this worker, what is due, what the main thread is to hear. */
+  #attend(): void {
+    this.#takeCredits();
+    this.#handovers.look();
+    this.takeCalls();
+    this.#handovers.takeAll(this.core);
+    if (this.core.nextDeadlineMs() <= this.#nowMs) this.core.handleTick(this.#nowMs);
+    for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
+    for (const pump of this.#pumps) pump.resume(this.#nowMs);
+    this.outbox.flush();
+    this.#reportEvents();
+  }
+
+  /** Leaves devices and links alone from now on, and wipes the keys. Their fds stay open. */
+  close(): void {
+    this.#options.rehearsal?.close();
+    this.outbox.flush();
+    for (const members of [this.#devices, this.#links, this.#listeners])
+      for (const member of members.values()) member.letGo();
     this.#closeAccepted();
-    this.#core.close();
+    this.core.close();
   }
 
   /** Streams that nobody will hear of. */
   #closeAccepted(): void {
-    for (let event = this.#core.pollEvent(); event !== undefined; event = this.#core.pollEvent()) {
+    for (let event = this.core.pollEvent(); event !== undefined; event = this.core.pollEvent()) {
       if (event.type === 'accepted') libc.close(event.fd);
     }
   }
 
   #deadlineMs(): number {
-    let deadlineMs = this.#core.nextDeadlineMs();
+    let deadlineMs = this.core.nextDeadlineMs();
     for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
-    for (const device of this.#devices.values()) {
-      if (device instanceof DevicePump) deadlineMs = Math.min(deadlineMs, device.resumeAtMs);
-    }
+    for (const { resumeAtMs } of this.#pumps) deadlineMs = Math.min(deadlineMs, resumeAtMs);
     return deadlineMs;
   }
 
-  #wait(): void {
-    const { address, count } = this.#polls;
-    const { control } = this.#options;
+  #wait(longestMs: number): void {
+    const { address, count } = this.polls;
+    const { control, rehearsal } = this.#options;
     const deadlineMs = this.#deadlineMs();
     // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
     Atomics.store(control, ControlWord.asleep, 1);
     // This turn's time will do: a turn is short.
     const leftMs =
-      deadlineMs === Infinity ? -1 : Math.min(Math.max(0, Math.ceil(deadlineMs - this.#nowMs)), LONGEST_POLL_MS);
-    const ready = libc.poll(address, count, this.#hasNews() ? 0 : leftMs);
+      deadlineMs === Infinity && longestMs === LONGEST_POLL_MS
+        ? -1
+        : Math.min(Math.max(0, Math.ceil(deadlineMs - this.#nowMs)), longestMs);
+    const rehearses = rehearsal?.isDue === true;
+    const hasNews = this.#hasNews();
+    const ready = libc.poll(address, count, rehearses || hasNews ? 0 : leftMs);
     Atomics.store(control, ControlWord.asleep, 0);
     if (ready < 0) {
       const number = errno();
       if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
     }
     this.#nowMs = bootMs();
-    this.#core.setNow(this.#nowMs);
+    this.core.setNow(this.#nowMs);
     this.#takeCredits();
-    if (ready > 0) this.#polls.dispatch(ready);
+    this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
+    if (ready > 0) {
+      this.polls.dispatch(ready);
+      for (const pump of this.#pumps) pump.readAnswers();
+    } else if (rehearses) rehearsal.step();
+    if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
   }
 
   /** Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. */
@@ -174,16 +211,18 @@ export class PacketLoop {
       pollEvents: POLLIN,
       handleReady: () => {
         libc.read(fd, counter.address, 8);
-        this.#takeCalls();
+        this.#mustAttend = true;
+        this.takeCalls();
       },
     };
   }
 
-  #takeCalls(): void {
+  takeCalls(): void {
     const made = Atomics.load(this.#options.control, ControlWord.calls);
     if (made === this.#callsTaken) return;
     this.#callsTaken = made;
     for (let call = this.#options.nextCall(); call !== undefined; call = this.#options.nextCall()) {
+      this.#options.rehearsal?.handleCall(call);
       const [name, ...values] = call;
       // The tuple type pairs each name with its own arguments; the compiler cannot follow that through a look-up.
       (this.#calls[name] as (...values: unknown[]) => void)(...values);
@@ -192,22 +231,23 @@ export class PacketLoop {
 
   /** What the main thread has worked off since the last look gives lanes, listeners and devices that much room again. */
   #takeCredits(): void {
-    this.#core.handleTaken(this.#credits('taken'));
+    this.core.handleTaken(this.#credits('taken'));
     this.#accepted.handleTaken(this.#credits('takenAccepted'));
     this.#unread.handleTaken(this.#credits('deviceRead'));
   }
 
   /** Tells of the path if it is another than was told of. */
-  #tellPath(): void {
+  tellPath(): void {
     const paths = new Set([...this.#links.values(), ...this.#devices.values()].map(({ path }) => path));
     const text = [...paths].join(', ');
     if (text === this.#pathTold) return;
     this.#pathTold = text;
-    this.#core.report({ type: 'data-path', text });
+    this.core.report({ type: 'data-path', text });
   }
 
   #credits(word: 'taken' | 'takenAccepted' | 'deviceRead'): number {
-    const count = Atomics.load(this.#options.control, ControlWord[word]);
+    // Not by Atomics, which are calls: what this read misses is seen before the worker sleeps (`#hasNews`).
+    const count = this.#options.control[ControlWord[word]]!;
     const more = (count - this.#counted[word]) | 0;
     this.#counted[word] = count;
     return more;
@@ -218,10 +258,10 @@ export class PacketLoop {
       const packets = member.takeWritten();
       if (packets.length > 0) this.#options.report({ type: 'device-packets', device, packets });
     }
-    const first = this.#core.pollEvent();
+    const first = this.core.pollEvent();
     if (first === undefined) return;
     const events: PlaneEvent[] = [];
-    for (let event: PlaneEvent | undefined = first; event !== undefined; event = this.#core.pollEvent())
+    for (let event: PlaneEvent | undefined = first; event !== undefined; event = this.core.pollEvent())
       events.push(event);
     this.#options.report({ type: 'events', events });
   }
@@ -241,9 +281,9 @@ export class PacketLoop {
       },
       addLink: (id, options, part) => this.#addLink(id, options, part),
       addListener: (id, fd) => {
-        const listener = new TcpListener(id, fd, this.#context, this.#accepted);
+        const listener = new TcpListener(id, fd, this, this.#accepted);
         this.#listeners.set(id, listener);
-        this.#polls.add(listener);
+        this.polls.add(listener);
       },
       removeLink: (id, ticket) => {
         if (this.#listeners.has(id)) this.#letGo(this.#listeners, id, ticket);
@@ -269,7 +309,7 @@ export class PacketLoop {
       },
       useKey: (peer, id) => {
         core.useKey(peer, id);
-        if (this.#pathTold === undefined) this.#tellPath();
+        if (this.#pathTold === undefined) this.tellPath();
       },
       removeKey: (peer, id) => core.removeKey(peer, id),
       sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
@@ -280,29 +320,28 @@ export class PacketLoop {
   }
 
   #addDevice(id: DeviceId, options: DeviceOptions, reads: boolean): void {
-    this.#core.addDevice(id, { ...options, layer: literal(options.layer) });
+    this.core.addDevice(id, { ...options, layer: literal(options.layer) });
     const { endpoint } = options;
     if (endpoint.kind === 'memory') {
-      const device = new MemoryDevice(id, this.#context, this.#unread);
+      const device = new MemoryDevice(id, this, this.#unread);
       this.#devices.set(id, device);
       this.#memoryDevices.set(id, device);
       return;
     }
-    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this.#context, reads);
+    const pump = new DevicePump(id, endpoint.fd, endpoint.offload ?? 'none', this, reads);
     this.#devices.set(id, pump);
-    this.#polls.add(pump);
+    this.#pumps.push(pump);
+    this.polls.add(pump);
   }
 
   #addLink(id: LinkId, options: LinkOptions, part: LinkPart): void {
-    this.#core.addLink(id, options);
+    this.core.addLink(id, options);
     if (part === 'none') return;
     const fd = options.endpoint.kind === 'fd' ? options.endpoint.fd : -1; // the main thread lets no other kind through
     const link =
-      options.framing === 'tcp'
-        ? new TcpLink(id, fd, options, this.#context)
-        : new UdpLink(id, fd, options, this.#context, part);
+      options.framing === 'tcp' ? new TcpLink(id, fd, options, this) : new UdpLink(id, fd, options, this, part);
     this.#links.set(id, link);
-    this.#polls.add(link);
+    this.polls.add(link);
     if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
   }
 
@@ -311,7 +350,8 @@ export class PacketLoop {
     members.delete(id);
     if (member !== undefined) {
       member.letGo();
-      this.#polls.remove(member);
+      this.polls.remove(member);
+      if (member instanceof DevicePump) this.#pumps.splice(this.#pumps.indexOf(member), 1);
     }
     this.#options.report({ type: 'let-go', ticket });
   }

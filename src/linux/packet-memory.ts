@@ -49,7 +49,8 @@ export const DATAGRAM_SLOT_BYTES = 65_536;
 const DEVICE_PACKETS_BYTES = 3 * BUFFER_BYTES;
 const SEGMENTS_BYTES = 2 * BUFFER_BYTES;
 const OUTBOX_BYTES = 4 * BUFFER_BYTES;
-const JOINING_DEVICES = 2;
+/** One, the one after it, and that of a rehearsal. */
+const JOINING_DEVICES = 3;
 const FIRST_BUFFER = 256;
 
 /** An arena with room for the engine's scratch region of the given size. */

@@ -33,7 +33,9 @@ const build = ({ joinUdp = true } = {}) => {
     checksum: createPlainChecksum(bytes, view),
     buffer: 0,
     joinUdp,
-    write: (offset, length, packets) => written.push({ bytes: bytes.slice(offset, offset + length), packets }),
+    sink: {
+      writeJoined: (offset, length, packets) => written.push({ bytes: bytes.slice(offset, offset + length), packets }),
+    },
   });
   const inner = new InnerPacket();
   const accept = (packet: Uint8Array) => {
@@ -435,7 +437,7 @@ describe('joining', () => {
         checksum: createPlainChecksum(bytes, view),
         buffer,
         joinUdp: true,
-        write: () => undefined,
+        sink: { writeJoined: () => undefined },
       });
     expect(at(16).pending).toBe(false);
     expect(() => at(8)).toThrow(RangeError);
@@ -451,8 +453,10 @@ describe('joining', () => {
       checksum: createPlainChecksum(bytes, view),
       buffer: 0,
       joinUdp: true,
-      write: (_offset, _length, packets) => {
-        written += packets;
+      sink: {
+        writeJoined: (_offset, _length, packets) => {
+          written += packets;
+        },
       },
     });
     const inner = new InnerPacket();

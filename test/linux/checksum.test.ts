@@ -92,9 +92,11 @@ describe('the checksum in WebAssembly', () => {
       checksum: fast,
       buffer: joinBuffer,
       joinUdp: true,
-      write: (offset, length, packets) => {
-        if (packets === 46 && length === whole.length && view.getInt32(offset + 20) === view.getInt32(read + 20))
-          correct++;
+      sink: {
+        writeJoined: (offset, length, packets) => {
+          if (packets === 46 && length === whole.length && view.getInt32(offset + 20) === view.getInt32(read + 20))
+            correct++;
+        },
       },
     });
     const run = () => {

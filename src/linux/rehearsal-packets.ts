@@ -1,0 +1,87 @@
+import { finishChecksum, foldSum, sumPseudoHeader, sumWords } from '../ip/checksum.ts';
+import { IpProtocol } from '../ip/packet.ts';
+import { GsoType, VIRTIO_HEADER_BYTES, writePlainHeader, writeSuperHeader } from '../ip/virtio-header.ts';
+
+const IPV4_BYTES = 20;
+const IPV6_BYTES = 40;
+const PING_BYTES = 64;
+const TCP_BYTES = 20;
+const TCP_CHECKSUM = 16;
+const SEGMENT_BYTES = 1200;
+const ACK = 0x10;
+/** 192.0.2.1, of a network for documentation: both ends of the packets. */
+const ADDRESS = 0xc0000201;
+
+/** Packets as a device with a virtio header gives them: pings, a datagram, a bare acknowledgement, a super-packet of TCP. */
+export function rehearsalPackets(): readonly Uint8Array[] {
+  return [
+    ipv4(IpProtocol.icmp, PING_BYTES, (view, at, length) => {
+      view.setUint8(at, 8);
+      view.setUint16(at + 2, finishChecksum(sumWords(view, at, length, 0)));
+    }),
+    ping6(OWN_ADDRESS),
+    ping6(ALL_ROUTERS),
+    ipv4(IpProtocol.udp, 40, (view, at, length) => {
+      view.setUint32(at, 0x1000_2000);
+      view.setUint16(at + 4, length); // its checksum stays 0: none
+    }),
+    ipv4(IpProtocol.tcp, TCP_BYTES, (view, at, length) => {
+      writeTcp(view, at);
+      const sum = sumWords(view, at, length, sumPseudoHeader(view, at - 8, 4, IpProtocol.tcp, length));
+      view.setUint16(at + TCP_CHECKSUM, finishChecksum(sum));
+    }),
+    ipv4(IpProtocol.tcp, TCP_BYTES + 3 * SEGMENT_BYTES, (view, at, length) => {
+      writeTcp(view, at);
+      view.setUint16(at + TCP_CHECKSUM, foldSum(sumPseudoHeader(view, at - 8, 4, IpProtocol.tcp, length)));
+      writeSuperHeader(view, 0, GsoType.tcp4, SEGMENT_BYTES, IPV4_BYTES + TCP_BYTES, IPV4_BYTES, TCP_CHECKSUM);
+    }),
+  ];
+}
+
+type WriteTransport = (view: DataView, at: number, lengthBytes: number) => void;
+
+function ipv4(protocol: number, transportBytes: number, write: WriteTransport): Uint8Array {
+  const bytes = new Uint8Array(VIRTIO_HEADER_BYTES + IPV4_BYTES + transportBytes);
+  const view = new DataView(bytes.buffer);
+  const at = VIRTIO_HEADER_BYTES;
+  writePlainHeader(view, 0);
+  view.setUint8(at, 0x45);
+  view.setUint16(at + 2, IPV4_BYTES + transportBytes);
+  view.setUint16(at + 6, 0x4000); // don't fragment
+  view.setUint8(at + 8, 64);
+  view.setUint8(at + 9, protocol);
+  view.setUint32(at + 12, ADDRESS);
+  view.setUint32(at + 16, ADDRESS);
+  view.setUint16(at + 10, finishChecksum(sumWords(view, at, IPV4_BYTES, 0)));
+  write(view, at + IPV4_BYTES, transportBytes);
+  return bytes;
+}
+
+/** Of a network for documentation; and what a host asks for routers by, unasked, as soon as there is a device. */
+const OWN_ADDRESS = [0x2001_0db8, 0, 0, 1];
+const ALL_ROUTERS = [0xff02_0000, 0, 0, 2];
+
+function ping6(destination: readonly number[]): Uint8Array {
+  const at = VIRTIO_HEADER_BYTES;
+  const icmp = at + IPV6_BYTES;
+  const view = new DataView(new ArrayBuffer(icmp + PING_BYTES));
+  writePlainHeader(view, 0);
+  view.setUint8(at, 0x60);
+  view.setUint16(at + 4, PING_BYTES);
+  view.setUint8(at + 6, IpProtocol.icmp6);
+  view.setUint8(at + 7, 64);
+  for (const [index, word] of [...OWN_ADDRESS, ...destination].entries()) view.setUint32(at + 8 + 4 * index, word);
+  view.setUint8(icmp, 128);
+  const pseudo = sumPseudoHeader(view, at + 8, 16, IpProtocol.icmp6, PING_BYTES);
+  view.setUint16(icmp + 2, finishChecksum(sumWords(view, icmp, PING_BYTES, pseudo)));
+  return new Uint8Array(view.buffer);
+}
+
+function writeTcp(view: DataView, at: number): void {
+  view.setUint32(at, 0x1000_2000);
+  view.setUint32(at + 4, 1);
+  view.setUint32(at + 8, 1);
+  view.setUint8(at + 12, (TCP_BYTES / 4) << 4);
+  view.setUint8(at + 13, ACK);
+  view.setUint16(at + 14, 0xffff);
+}
