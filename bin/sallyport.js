@@ -29,10 +29,7 @@ if (!existsSync(join(bundles, 'sallyport.js'))) {
 
 function startWorker() {
   const { Worker } = require('node:worker_threads');
-  const worker = new Worker(join(bundles, 'data-worker.js'), {
-    name: 'sallyport-data',
-    workerData: { hasProcess: true },
-  });
+  const worker = new Worker(join(bundles, 'data-worker.js'), { name: 'sallyport-data' });
   worker.unref();
   return worker;
 }

@@ -41,6 +41,8 @@ export interface Surroundings {
   /** The built data-plane worker, and one of it that was started ahead, if any. */
   readonly workerUrl: URL;
   readonly worker?: Worker | undefined;
+  /** Whether the process is this tunnel's alone. */
+  readonly hasProcess?: boolean | undefined;
   /** The tunnel ends here and not in a device of the host. */
   readonly device?: PacketDevice | undefined;
   /** A device that was opened by somebody else, who sets up the host's network, too. */
@@ -60,14 +62,20 @@ export interface StartedPlane {
  */
 export function startPlane(
   config: Config,
-  { workerUrl, worker, device, log }: Pick<Surroundings, 'workerUrl' | 'worker' | 'device' | 'log'>,
+  {
+    workerUrl,
+    worker,
+    hasProcess,
+    device,
+    log,
+  }: Pick<Surroundings, 'workerUrl' | 'worker' | 'hasProcess' | 'device' | 'log'>,
   peerSlots?: number,
 ): StartedPlane {
   const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory: device !== undefined });
   if (note !== undefined) log(Level.info, note);
   let listener: PlaneListener = () => {};
   const plane = createWorkerPlane({
-    ...{ workerUrl, worker, workers },
+    ...{ workerUrl, worker, workers, hasProcess },
     measure: config.process.measureDataPath,
     ...(peerSlots === undefined ? {} : { peerSlots }),
     listener: (event) => listener(event),

@@ -179,6 +179,7 @@ async function runOnce(
     scriptOutput: once.scriptOutput,
     workerUrl: new URL('./data-worker.js', import.meta.url),
     worker,
+    hasProcess: true,
     control,
     reread: (running) => inDirectory(home, () => readConfiguration(argv, logger, running)?.config),
     ready: () => {

@@ -31,6 +31,7 @@ export interface RunSetting {
   readonly scriptOutput: number | undefined;
   readonly workerUrl: URL;
   readonly worker: Worker | undefined;
+  readonly hasProcess: true;
   /** Reads the configuration again (SIGHUP), as at the start; undefined when it can't be used, which has been told. */
   reread(running: Config): Config | undefined;
   /** The control socket of a tunnel that `sallyport up` started. */

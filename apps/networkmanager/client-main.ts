@@ -95,6 +95,7 @@ async function compose(order: Extract<ToClient, { type: 'start' }>, config: Conf
         directory: '/',
         scriptOutput: 'ignore',
         workerUrl: new URL('./data-worker.js', import.meta.url),
+        hasProcess: true,
         handed: { device: { ...order.device, fd: DEVICE_FD }, blocksIpv6: order.blocksIpv6 },
       });
       const foreignOptions = (): string[] =>

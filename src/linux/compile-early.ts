@@ -4,11 +4,6 @@
 
 import { setFlagsFromString } from 'node:v8';
 
-/** What a data worker is given where the process is a tunnel's alone, as the command's is. */
-export interface DataWorkerData {
-  readonly hasProcess: true;
-}
-
 /**
  * From now on every function is compiled at its first call. That goes for all threads of the process, so it is for a process
  * of our own, and for a time when scripts that have a code cache are loaded: V8 refuses caches made under other flags.

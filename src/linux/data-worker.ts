@@ -1,7 +1,7 @@
 // The data worker's entry: built as dist/bin/data-worker.js, started by worker-plane.ts.
 
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { compileEarly, type DataWorkerData } from './compile-early.ts';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { compileEarly } from './compile-early.ts';
 import { createWorkerLoop } from './worker-loops.ts';
 import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
 
@@ -24,8 +24,7 @@ function run(start: WorkerStart, port: MessagePort): void {
 }
 
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
-  const hasProcess = (workerData as DataWorkerData | null)?.hasProcess === true;
-  if (hasProcess) compileEarly();
+  if (start.hasProcess) compileEarly();
   const nextCall = () => receiveMessageOnPort(port)?.message as WorkerCall | undefined;
-  createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }, hasProcess).run();
+  createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }).run();
 }

@@ -37,7 +37,9 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
   readonly #readersTurn = new ReadersTurn();
   #waits = false;
   #hasWritten = false;
-  #lastReadMs = Number.NEGATIVE_INFINITY;
+  #lastPacketMs = Number.NEGATIVE_INFINITY;
+  /** Whether the last read found nothing more. */
+  #isEmpty = true;
   #single = false;
   /** When it wants to be read again (`--shaper`); Infinity while it is read. */
   resumeAtMs = Number.POSITIVE_INFINITY;
@@ -101,13 +103,17 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     const headerBytes = this.#segmenter === undefined ? 0 : VIRTIO_HEADER_BYTES;
     const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
     let offset = start + HEADROOM_BYTES;
-    // After a pause there is most likely one packet: it goes out, and poll(2) looks for another.
-    const isLone = this.#context.nowMs() - this.#lastReadMs > PAUSE_MS;
-    this.#lastReadMs = this.#context.nowMs();
+    // After a pause there is most likely one packet, which goes out at once. Where nothing else was left the last time, poll(2)
+    // looks for another.
+    const nowMs = this.#context.nowMs();
+    let isLone = nowMs - this.#lastPacketMs > PAUSE_MS;
+    const wasEmpty = this.#isEmpty;
+    this.#isEmpty = false;
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
         this.#context.counters[PlaneCounter.deviceReadCalls]!++;
+        this.#lastPacketMs = nowMs;
         this.#context.takeCalls();
         if (!this.#live) break;
         if (this.#segmenter === undefined) core.handleDevicePacket(this.#id, offset, length);
@@ -117,13 +123,16 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
           continue;
         }
         if (this.#rests()) break;
-        if (isLone) break;
+        if (isLone) outbox.flushPlaces();
+        if (isLone && wasEmpty) break;
+        isLone = false;
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();
       if (number === Errno.EINTR) continue;
-      if (number !== Errno.EAGAIN) this.#stop(number);
+      if (number === Errno.EAGAIN) this.#isEmpty = true;
+      else this.#stop(number);
       break;
     }
     outbox.flush();

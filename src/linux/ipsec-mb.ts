@@ -131,6 +131,7 @@ export class IpsecMbAeadKey implements AeadKey {
   ): boolean {
     this.#checkLive();
     const base = this.#base;
+    this.#spoilComputed(tag);
     this.#functions.decrypt(
       this.#expanded,
       this.#state,
@@ -144,6 +145,13 @@ export class IpsecMbAeadKey implements AeadKey {
       TAG_BYTES,
     );
     return this.#isComputed(tag);
+  }
+
+  /** Where a tag is to be computed, anything but the tag at `tag`: a function that did nothing would leave that. */
+  #spoilComputed(tag: number): void {
+    const { view, address } = this.#memory;
+    const at = this.#computedTag - address;
+    for (let word = 0; word < TAG_BYTES; word += 4) view.setInt32(at + word, ~this.#arena.getInt32(tag + word));
   }
 
   /** Whether the tag at `tag` in the arena is the one computed last: the same work wherever they differ. */

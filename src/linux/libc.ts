@@ -1,5 +1,5 @@
 // linux/ is the only room that knows koffi, and this file is the only one that loads it. Everything of the kernel and of
-// the cryptographic libraries that the project uses is declared here, in openssl.ts or in gnutls.ts, once, with the types
+// the cryptographic libraries that the project uses is declared here, in openssl.ts, gnutls.ts or ipsec-mb.ts, once, with the types
 // of its arguments: a wrong size in FFI is a crash, not an exception.
 //
 // The path through the room: libc.ts (system calls) and errno.ts (their failures) carry tun.ts (devices), links.ts

@@ -19,8 +19,8 @@ export function aesGcmLibrary(): AesGcmLibrary {
   const features = processorFeatures();
   const variant = ipsecMbVariant(features);
   if (variant !== undefined && loadIpsecMb(variant)) {
-    const isRight = sealsAsOpenSsl((memory, cipher, key) => ipsecMbKey(variant, memory, cipher, key));
-    if (isRight) return `ipsec-mb ${variant}`;
+    const works = worksAsOpenSsl((memory, cipher, _, key) => ipsecMbKey(variant, memory, cipher, key));
+    if (works) return `ipsec-mb ${variant}`;
   }
   const gnutls = hasAesInstructions(features) && loadGnuTls();
   return gnutls ? betterAesGcm(features, process.versions.openssl ?? '') : 'openssl';
@@ -30,7 +30,7 @@ export function aesGcmLibrary(): AesGcmLibrary {
 export function ipsecMbVariant(features: string): IpsecMbVariant | undefined {
   if (!hasAesInstructions(features)) return undefined;
   if (hasAll(features, WIDE_AES)) return 'vaes_avx512';
-  return hasAll(features, ['avx', 'avx2']) ? 'avx_gen4' : undefined;
+  return hasAll(features, ['avx', 'avx2', 'bmi1', 'bmi2']) ? 'avx_gen4' : undefined;
 }
 
 /**
@@ -108,33 +108,42 @@ interface NativeMemory {
   readonly bytes: Uint8Array;
 }
 
-const SAMPLE_BYTES = 512;
+const SAMPLE_BYTES = 2048;
 const SAMPLE_HEADER = 12;
 const SAMPLE_TAG = 16;
 const SAMPLE_TEXT = 64;
-/** Lengths for which such libraries have code of their own, and an odd one. */
-const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 447];
+/** Around where such libraries have code of their own for a length, and a packet's usual one. */
+const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 767, 768, 769, 1424];
 
 /**
- * Whether keys made so seal some samples to the bytes that OpenSSL seals them to. Functions of libipsec-mb are called past
- * the interface that it promises to keep, so a version that has changed is to be found out before it is used.
+ * Whether keys made so seal some samples to the bytes that OpenSSL seals them to, open them again, and refuse them with
+ * another tag. Functions of libipsec-mb are called past the interface that it promises to keep, so a version that has
+ * changed is to be found out before it is used.
  */
-export function sealsAsOpenSsl(keyOf: (memory: NativeMemory, cipher: string, key: Uint8Array) => AeadKey): boolean {
+export function worksAsOpenSsl(keyOf: KeyOf): boolean {
   const [one, other] = [nativeBytes(SAMPLE_BYTES), nativeBytes(SAMPLE_BYTES)];
   return ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'].every((cipher) => {
     const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
-    const keys = [keyOf(one, cipher, key), new OpenSslAeadKey(other.address, cipher, 'seal', key)];
-    const alike = SAMPLE_LENGTHS.every((length) => {
-      for (const [index, { bytes }] of [one, other].entries()) {
-        bytes.fill(length);
-        keys[index]!.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
-      }
-      return Buffer.compare(one.bytes, other.bytes) === 0;
-    });
-    for (const each of keys) each.close();
-    return alike;
+    const [seal, open] = [keyOf(one, cipher, 'seal', key), keyOf(one, cipher, 'open', key)];
+    const model = new OpenSslAeadKey(other.address, cipher, 'seal', key);
+    const tryLength = (length: number): boolean => {
+      const opens = (): boolean => open.open(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+      for (const { bytes } of [one, other]) bytes.fill(length);
+      seal.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+      model.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+      if (Buffer.compare(one.bytes, other.bytes) !== 0) return false;
+      if (!opens() || one.bytes.subarray(SAMPLE_TEXT).some((byte) => byte !== (length & 0xff))) return false;
+      one.bytes.set(other.bytes);
+      one.bytes[SAMPLE_TAG + (length & 15)]! ^= 1;
+      return !opens();
+    };
+    const works = SAMPLE_LENGTHS.every(tryLength);
+    for (const each of [seal, open, model]) each.close();
+    return works;
   });
 }
+
+type KeyOf = (memory: NativeMemory, cipher: string, direction: 'seal' | 'open', key: Uint8Array) => AeadKey;
 
 /** From here on OpenSSL's wide AES makes up for its five calls; both took the same at 600 to 800 bytes. */
 const LONG_BYTES = 700;

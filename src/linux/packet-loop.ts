@@ -181,12 +181,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
     }
     this.#nowMs = bootMs();
     this.core.setNow(this.#nowMs);
-    this.#takeCredits();
     this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
+    this.#takeCredits();
     if (ready > 0) {
       this.polls.dispatch(ready);
       for (const pump of this.#pumps) pump.readAnswers();
-    } else if (rehearses) rehearsal.step();
+    } else if (rehearses && !this.#mustAttend) rehearsal.step();
     if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
   }
 
@@ -221,6 +221,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     const made = Atomics.load(this.#options.control, ControlWord.calls);
     if (made === this.#callsTaken) return;
     this.#callsTaken = made;
+    this.#mustAttend = true;
     for (let call = this.#options.nextCall(); call !== undefined; call = this.#options.nextCall()) {
       this.#options.rehearsal?.handleCall(call);
       const [name, ...values] = call;
@@ -249,6 +250,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     // Not by Atomics, which are calls: what this read misses is seen before the worker sleeps (`#hasNews`).
     const count = this.#options.control[ControlWord[word]]!;
     const more = (count - this.#counted[word]) | 0;
+    if (more !== 0) this.#mustAttend = true;
     this.#counted[word] = count;
     return more;
   }

@@ -15,7 +15,7 @@ import { loadChecksum, readChecksumModule } from './checksum.ts';
 //   …        one packet of a program at the other end of a device
 //   …        copies of packets on their way out
 //   …        packets on their way into a device, which are joined there
-//   …        the engine's scratch region
+//   …        the scratch region of the engine, and of a rehearsal's behind it
 
 /** Places in the worker's arena that every device and link uses in turn: what one read brought is under way at a time. */
 export interface PacketMemory {

@@ -1,29 +1,27 @@
 // The place of a rehearsal (rehearsal.ts): a socket pair that stands for the device, a datagram socket that is its own far
 // end for the link, and a loop that moves packets between the two.
 
-import type { KeyOptions } from '../data/plane.ts';
+import type { DeviceOptions, KeyOptions, LinkOptions, PeerOptions } from '../data/plane.ts';
 import { type SocketAddress, socketAddress } from '../ip/socket-address.ts';
 import { VIRTIO_HEADER_BYTES } from '../ip/virtio-header.ts';
 import { HostError } from '../tunnel/ports.ts';
 import { libc, nativeBytes } from './libc.ts';
 import { createLinkPort } from './links.ts';
+import { randomBytesAt } from './openssl.ts';
 import type { PacketLoop } from './packet-loop.ts';
 import { rehearsalPackets } from './rehearsal-packets.ts';
 import { SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
-import type { WorkerCall, WorkerCalls } from './worker-messages.ts';
+import type { WorkerCall } from './worker-messages.ts';
 
 /** Makes a loop on the worker's memory that takes its calls from `nextCall` and tells nobody of anything. */
 export type CreateStageLoop = (nextCall: () => WorkerCall | undefined) => PacketLoop;
 
-type Options<K extends keyof WorkerCalls> = Parameters<WorkerCalls[K]>;
-
-/** What is known of the connection that is rehearsed, as the main thread asked for it. */
+/** A connection as the main thread asked for it. Of the key only the kind is looked at: its material has been wiped. */
 export interface StagedConnection {
-  device?: Options<'addDevice'>[1];
-  link?: Options<'addLink'>[1];
-  peer?: Options<'addPeer'>[2];
-  /** With material that both directions share. */
-  key?: KeyOptions;
+  readonly device: DeviceOptions;
+  readonly link: LinkOptions;
+  readonly peer: PeerOptions;
+  readonly key: KeyOptions;
 }
 
 /** A turn waits no longer for what was sent over loopback. */
@@ -64,10 +62,14 @@ export class Stage {
     return isBack;
   }
 
+  /** When the last turn was. */
+  get nowMs(): number {
+    return this.#loop.nowMs();
+  }
+
   close(): void {
-    const { near, far, socket } = this.#ends;
     this.#loop.close();
-    for (const fd of [near, far, socket]) libc.close(fd);
+    closeEnds(this.#ends);
   }
 }
 
@@ -88,27 +90,48 @@ const LOOPBACK = {
   ),
 } as const;
 
-/** Undefined for a connection of an unusual kind, and where the host has no such sockets. */
-export function openStage(
-  { device, link, peer, key }: StagedConnection,
-  createLoop: CreateStageLoop,
-): Stage | undefined {
-  if (device === undefined || link === undefined || peer === undefined || key === undefined) return undefined;
-  const { endpoint } = device;
-  const offload = endpoint.kind === 'fd' ? endpoint.offload : undefined;
-  const isBare = offload === undefined || offload === 'none';
-  if (isBare || device.layer !== 'tun' || link.framing !== 'udp') return undefined;
+const offloadOf = ({ endpoint }: DeviceOptions) => (endpoint.kind === 'fd' ? (endpoint.offload ?? 'none') : 'none');
+
+/** Whether such a connection has a stage: a tun with super-packets, over UDP. */
+export function isStaged(device: DeviceOptions, link: LinkOptions): boolean {
+  return device.layer === 'tun' && offloadOf(device) !== 'none' && link.framing === 'udp';
+}
+
+/** Undefined where the host has no such sockets. */
+export function openStage(connection: StagedConnection, createLoop: CreateStageLoop): Stage | undefined {
+  const { link, peer } = connection;
   const ends = openEnds(link.connected, link.remote?.family ?? peer.address?.family ?? 4);
   if (ends === undefined) return undefined;
-  const { near, socket, address } = ends;
-  const prefixes = EVERYTHING.every((prefix) => peer.prefixes.includes(prefix)) ? peer.prefixes : INNER_PREFIXES;
-  const deviceOptions = { ...device, endpoint: { kind: 'fd', fd: near, offload }, clientToClient: false } as const;
+  try {
+    const calls = stageCalls(connection, ends);
+    return new Stage(
+      createLoop(() => calls.shift()),
+      ends,
+    );
+  } catch (error) {
+    closeEnds(ends);
+    throw error;
+  }
+}
+
+/** Random bytes instead of the connection's own, the same for both directions, so that what is sealed can be opened. */
+function ownMaterial({ material: { seal } }: KeyOptions): KeyOptions['material'] {
+  const { address, bytes } = nativeBytes(seal.cipher.length + seal.hmac.length);
+  randomBytesAt(address, bytes.length);
+  const [cipher, hmac] = [bytes.slice(0, seal.cipher.length), bytes.slice(seal.cipher.length)];
+  return { seal: { cipher, hmac }, open: { cipher, hmac } };
+}
+
+function stageCalls({ device, link, peer, key }: StagedConnection, { near, socket, address }: Ends): WorkerCall[] {
+  const endpoint = { kind: 'fd', fd: near, offload: offloadOf(device) } as const;
+  const deviceOptions = { ...device, endpoint, clientToClient: false };
   const linkOptions = { ...link, endpoint: { kind: 'fd', fd: socket }, remote: link.remote && address } as const;
+  const prefixes = EVERYTHING.every((prefix) => peer.prefixes.includes(prefix)) ? peer.prefixes : INNER_PREFIXES;
   const peerOptions = {
     ...{ ...peer, device: DEVICE, link: LINK, prefixes, bytesPerSecond: 0 },
     address: peer.address && address,
   };
-  const calls: WorkerCall[] = [
+  return [
     // First how they end: V8 would throw away what it made while their fields had never changed.
     ['addDevice', FIRST_DEVICE, deviceOptions, true],
     ['addLink', FIRST_LINK, linkOptions, 'both'],
@@ -117,13 +140,9 @@ export function openStage(
     ['addDevice', DEVICE, deviceOptions, true],
     ['addLink', LINK, linkOptions, 'both'],
     ['addPeer', PEER, 0, peerOptions, { opens: 0, seals: 0 }],
-    ['addKey', PEER, KEY, key, undefined],
+    ['addKey', PEER, KEY, { ...key, material: ownMaterial(key) }, undefined],
     ['useKey', PEER, KEY],
   ];
-  return new Stage(
-    createLoop(() => calls.shift()),
-    ends,
-  );
 }
 
 interface Ends {
@@ -146,6 +165,10 @@ const SOCKET_REQUEST = {
   mtuDiscovery: undefined,
   tcpNoDelay: false,
 } as const;
+function closeEnds({ near, far, socket }: Ends): void {
+  for (const fd of [near, far, socket]) libc.close(fd);
+}
+
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const NONBLOCK_CLOEXEC = 0o2004000;

@@ -25,14 +25,13 @@ export interface LoopParts extends Pick<PlaneCoreOptions, 'packetCrypto' | 'lane
   readonly outbox: Outbox;
 }
 
-/** The loop of a worker that was started so. `rehearses`: it has the process to itself, and warms up in it. */
+/** The loop of a worker that was started so. */
 export function createWorkerLoop(
   start: WorkerStart,
   control: Int32Array<SharedArrayBuffer>,
   { nextCall, report }: Pick<PacketLoopOptions, 'nextCall' | 'report'>,
-  rehearses: boolean,
 ): PacketLoop {
-  const { measure, laneCapacity, wakeFd, others, index } = start;
+  const { measure, hasProcess, laneCapacity, wakeFd, others, index } = start;
   const scratchBytes = scratchByteLength(start.peerSlots, start.linkSlots);
   const counters = new Float64Array(start.counters);
   const plain = createPacketMemory(scratchBytes + STAGE_SCRATCH_BYTES);
@@ -45,7 +44,7 @@ export function createWorkerLoop(
   const stageScratch = { start: scratch.start + scratchBytes, length: STAGE_SCRATCH_BYTES };
   // What is measured are packets of the tunnel.
   const rehearsal =
-    rehearses && !measure ? new Rehearsal(REHEARSAL_ROUNDS, createStageLoops(parts, stageScratch)) : undefined;
+    hasProcess && !measure ? new Rehearsal(REHEARSAL_ROUNDS, createStageLoops(parts, stageScratch)) : undefined;
   return createLoop(parts, scratch, index, { control, counters, wakeFd, others, nextCall, report, rehearsal });
 }
 

@@ -56,6 +56,8 @@ export interface WorkerStart {
   readonly wakeFd: number;
   /** Whether it counts where its time goes. */
   readonly measure: boolean;
+  /** Whether the process is the tunnel's alone: V8's settings and idle processor time are the worker's to use. */
+  readonly hasProcess: boolean;
   /** Its place among the plane's workers, of which the others are here at theirs. */
   readonly index: number;
   readonly others: readonly (OtherWorkerStart | undefined)[];

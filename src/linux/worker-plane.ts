@@ -45,7 +45,7 @@ import { libc } from './libc.ts';
 import { movableMaterial, requireAlgorithms } from './moved-key.ts';
 import { Tickets } from './tickets.ts';
 import { workerCapabilities } from './worker-capabilities.ts';
-import { ControlWord, type WorkerCall, type WorkerReport } from './worker-messages.ts';
+import { ControlWord, type WorkerCall, type WorkerReport, type WorkerStart } from './worker-messages.ts';
 import { WorkerNews } from './worker-news.ts';
 import { WorkerPlaces } from './worker-places.ts';
 import { WorkerThread } from './worker-thread.ts';
@@ -64,6 +64,8 @@ export interface WorkerPlaneOptions {
   readonly workers?: number;
   /** Count where the workers' time goes, which costs some of it; false when absent. */
   readonly measure?: boolean;
+  /** Whether the process is the tunnel's alone, whose V8 the workers may set up for themselves; false when absent. */
+  readonly hasProcess?: boolean | undefined;
   /** Node options of the worker, for tests that run it from source. */
   readonly execArgv?: readonly string[];
 }
@@ -169,21 +171,20 @@ class WorkerDataPlane implements WorkerPlane {
           this.#call(thread, ['writeDevice', device, packet]),
         ),
     );
-    this.#startThreads(options.laneCapacity ?? lanesFor(peerSlots), peerSlots, options.measure ?? false);
+    const { laneCapacity = lanesFor(peerSlots), measure = false, hasProcess = false } = options;
+    this.#startThreads({ laneCapacity, peerSlots, measure, hasProcess });
   }
 
-  #startThreads(laneCapacity: LaneCapacity, peerSlots: number, measure: boolean): void {
+  #startThreads(settings: Pick<WorkerStart, 'laneCapacity' | 'peerSlots' | 'measure' | 'hasProcess'>): void {
     const threads = this.#threads;
     const rings = threads.map((_, from) => threads.map((_, to) => (from === to ? undefined : createRingMemory())));
     for (const [index, { control, counters, wakeFd }] of threads.entries()) {
       threads[index]!.start({
         control: control.buffer,
         counters: counters.buffer,
-        peerSlots,
+        ...settings,
         linkSlots: this.#linkSlots,
-        laneCapacity,
         wakeFd,
-        measure,
         index,
         others: threads.map((other, place) => {
           const [to, from] = [rings[index]?.[place], rings[place]?.[index]];

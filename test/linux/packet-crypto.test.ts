@@ -6,7 +6,7 @@ import { createNativeArena } from '../../src/linux/arena.ts';
 import { loadGnuTls } from '../../src/linux/gnutls.ts';
 import { IpsecMbAeadKey, type IpsecMbVariant, loadIpsecMb } from '../../src/linux/ipsec-mb.ts';
 import { availableCiphers, availableDigests } from '../../src/linux/openssl.ts';
-import { betterAesGcm, createPacketCrypto, ipsecMbVariant, sealsAsOpenSsl } from '../../src/linux/packet-crypto.ts';
+import { betterAesGcm, createPacketCrypto, ipsecMbVariant, worksAsOpenSsl } from '../../src/linux/packet-crypto.ts';
 
 const arena = createNativeArena(65_536);
 const openssl = createPacketCrypto(arena, 'openssl');
@@ -111,13 +111,15 @@ describe('the library for AES-GCM, where there is GnuTLS', () => {
 });
 
 describe('libipsec-mb', () => {
-  const wide = 'flags\t\t: fpu aes pclmulqdq avx avx2 avx512f avx512dq avx512bw avx512vl vaes vpclmulqdq rdpid\n';
+  const wide =
+    'flags\t\t: fpu aes pclmulqdq avx avx2 bmi1 bmi2 avx512f avx512dq avx512bw avx512vl vaes vpclmulqdq rdpid\n';
 
   it.each([
     [wide, 'vaes_avx512'],
     [wide.replace(' vpclmulqdq', ''), 'avx_gen4'],
     [wide.replace(' avx512bw', ''), 'avx_gen4'],
     [wide.replace(' avx2', '').replace(' vaes', ''), undefined],
+    [wide.replace(' bmi2', '').replace(' vaes', ''), undefined],
     [wide.replace(' aes', ''), undefined],
     [wide.replace(' pclmulqdq', ''), undefined],
     ['Features\t: aes pmull\n', undefined],
@@ -134,36 +136,52 @@ describe('libipsec-mb', () => {
     ).toThrow('no cipher AES-256-GCM');
   });
 
-  it('is used where it seals as OpenSSL does: another nonce, a tag or a text that differs are found', () => {
-    type KeyOf = Parameters<typeof sealsAsOpenSsl>[0];
-    const keys: KeyOf = (memory, cipher, key) =>
-      createPacketCrypto({ ...arena, ...memory }, 'openssl').aeadKey(cipher, 'seal', key);
-    expect(sealsAsOpenSsl(keys)).toBe(true);
-    expect(
-      sealsAsOpenSsl((memory, cipher, key) =>
-        keys(
-          memory,
-          cipher,
-          key.map((byte) => byte ^ 1),
-        ),
-      ),
-    ).toBe(false);
-    const damaged =
-      (place: 'tag' | 'end'): KeyOf =>
-      (memory, cipher, key) => {
-        const sound = keys(memory, cipher, key);
+  it('is used where it works as OpenSSL does: another key, a tag or a text that differs, a tag that is not looked at are found', () => {
+    type KeyOf = Parameters<typeof worksAsOpenSsl>[0];
+    const keys: KeyOf = (memory, cipher, direction, key) =>
+      createPacketCrypto({ ...arena, ...memory }, 'openssl').aeadKey(cipher, direction, key);
+    expect(worksAsOpenSsl(keys)).toBe(true);
+    const changed = (key: Uint8Array) => key.map((byte) => byte ^ 1);
+    expect(worksAsOpenSsl((memory, cipher, direction, key) => keys(memory, cipher, direction, changed(key)))).toBe(
+      false,
+    );
+    type Seal = ReturnType<KeyOf>['seal'];
+    type Open = ReturnType<KeyOf>['open'];
+    const keysWith =
+      (change: (sound: ReturnType<KeyOf>, bytes: Uint8Array) => { seal?: Seal; open?: Open }): KeyOf =>
+      (memory, cipher, direction, key) => {
+        const sound = keys(memory, cipher, direction, key);
+        const { seal, open } = change(sound, memory.bytes);
         return {
-          open: () => false,
+          seal: seal ?? sound.seal.bind(sound),
+          open: open ?? sound.open.bind(sound),
           close: () => sound.close(),
-          seal: (nonce: number, aad: number, aadLength: number, text: number, length: number, tag: number) => {
-            sound.seal(nonce, aad, aadLength, text, length, tag);
-            // Beyond 256 bytes only, as a fault in the code for long packets would be.
-            if (length > 256) memory.bytes[place === 'tag' ? tag + 15 : text + length - 1]! ^= 1;
-          },
         };
       };
-    expect(sealsAsOpenSsl(damaged('tag'))).toBe(false);
-    expect(sealsAsOpenSsl(damaged('end'))).toBe(false);
+    // With long packets only, as a fault in the code for these would be.
+    const damage = (place: 'tag' | 'end') =>
+      keysWith((sound, bytes) => ({
+        seal: (nonce, aad, aadLength, text, length, tag) => {
+          sound.seal(nonce, aad, aadLength, text, length, tag);
+          if (length > 768) bytes[place === 'tag' ? tag + 15 : text + length - 1]! ^= 1;
+        },
+      }));
+    expect(worksAsOpenSsl(damage('tag'))).toBe(false);
+    expect(worksAsOpenSsl(damage('end'))).toBe(false);
+    const trusting = keysWith((sound) => ({
+      open: (...values) => sound.open(...values) || true,
+    }));
+    expect(worksAsOpenSsl(trusting)).toBe(false);
+    const suspicious = keysWith((sound) => ({ open: (...values) => sound.open(...values) && values[4] < 768 }));
+    expect(worksAsOpenSsl(suspicious)).toBe(false);
+    const garbling = keysWith((sound, bytes) => ({
+      open: (...values) => {
+        const isOpen = sound.open(...values);
+        if (values[4] > 768) bytes[values[3] + 7]! ^= 1;
+        return isOpen;
+      },
+    }));
+    expect(worksAsOpenSsl(garbling)).toBe(false);
   });
 });
 

@@ -149,8 +149,10 @@ describe('a rehearsal', () => {
     const before = openFds();
     const rehearsal = begin(3, change);
     expect(rehearsal.isDue).toBe(true);
+    expect(openFds()).toBe(before); // the key may be used in the middle of a read
+    rehearsal.step();
     expect(openFds()).toBe(before + 3);
-    expect(stepsOf(rehearsal)).toBe(3 * PACKETS);
+    expect(stepsOf(rehearsal)).toBe(3 * PACKETS - 1);
     expect(openFds()).toBe(before);
     // Once only.
     for (const call of callsFor(change)) rehearsal.handleCall(call);
@@ -190,6 +192,7 @@ describe('a rehearsal', () => {
       expect(own.material.seal.cipher).not.toEqual(real);
     }
     expect(key.material).toEqual(before);
+    expect(taken).not.toHaveLength(0);
     const fds = taken.flatMap((call) => JSON.stringify(call).match(/"fd":\d+/g) ?? []);
     expect(fds).not.toContain('"fd":9000');
     expect(fds).not.toContain('"fd":9001');
@@ -206,6 +209,57 @@ describe('a rehearsal', () => {
     });
     expect(stepsOf(rehearsal)).toBe(2);
     expect(openFds()).toBe(before);
+  });
+
+  it('is of the connection whose key is used, and waits for one of the usual kind', () => {
+    const rehearsal = new Rehearsal(1, createStageLoop);
+    const [first, second] = [callsFor({ link: { framing: 'tcp' } }), callsFor({ key: keyOf('AES-128-GCM', 16, 8) })];
+    for (const call of first) rehearsal.handleCall(call);
+    expect(rehearsal.isDue).toBe(false);
+    // Another peer's key, one that was taken away, and one of a device that has gone.
+    for (const call of second.slice(0, -1)) rehearsal.handleCall(call);
+    rehearsal.handleCall(['useKey', 99, 73]);
+    rehearsal.handleCall(['useKey', 72, 99]);
+    rehearsal.handleCall(['removeDevice', 70, 1]);
+    rehearsal.handleCall(['useKey', 72, 73]);
+    expect(rehearsal.isDue).toBe(false);
+    for (const call of second) rehearsal.handleCall(call);
+    expect(rehearsal.isDue).toBe(true);
+    expect(stepsOf(rehearsal)).toBe(PACKETS);
+  });
+
+  it('ends, and nothing else, where something throws', () => {
+    const before = openFds();
+    const unmade = begin(3, {}, () => {
+      throw new Error('no loop');
+    });
+    expect(stepsOf(unmade)).toBe(1);
+    const refused = begin(3, { key: keyOf('NO-SUCH-CIPHER', 16, 8) });
+    expect(stepsOf(refused)).toBe(1);
+    const broken = begin(3, {}, (nextCall) => {
+      const loop = createStageLoop(nextCall);
+      const turn = loop.turn.bind(loop);
+      loop.turn = (longestMs) => {
+        if (longestMs > 0) throw new Error('the poll failed');
+        turn(longestMs);
+      };
+      return loop;
+    });
+    expect(stepsOf(broken)).toBe(1);
+    expect(openFds()).toBe(before);
+  });
+
+  it('ends after some seconds on a machine that is too slow for it', () => {
+    const rehearsal = begin(100, {}, (nextCall) => {
+      const loop = createStageLoop(nextCall);
+      const start = loop.nowMs();
+      let seconds = 0;
+      loop.nowMs = () => start + 1000 * seconds++;
+      return loop;
+    });
+    const steps = stepsOf(rehearsal);
+    expect(steps).toBeGreaterThan(1);
+    expect(steps).toBeLessThan(10);
   });
 
   it('can be ended in the middle, or before it has begun', () => {
