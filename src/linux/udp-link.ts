@@ -106,7 +106,8 @@ export class UdpLink implements PacketPump {
         const number = errno();
         if (number === Errno.EAGAIN) return;
         count++;
-        if (number !== Errno.EINTR) this.#handleError(number, {});
+        // What the queue knows beside the number (the path's MTU) comes first: a second report would be held back.
+        if (number !== Errno.EINTR && !this.#takeQueue(false)) this.#handleError(number, {});
         continue;
       }
       this.#context.counters[PlaneCounter.linkReadCalls]!++;
