@@ -89,11 +89,18 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#stop(Errno.ENODEV);
   }
 
-  /** The host may have answered what was written to it while it was: a ping, a segment of TCP. Reads that without another poll(2). */
+  /**
+   * The host answers a ping, or a segment of TCP, within the write: after a pause, that answer is read without another
+   * poll(2). Where many come, they go out together.
+   */
   readAnswers(): void {
     if (!this.#hasWritten) return;
     this.#hasWritten = false;
-    if ((this.pollEvents & POLLIN) !== 0) this.#read();
+    if ((this.pollEvents & POLLIN) !== 0 && this.#isPause) this.#read();
+  }
+
+  get #isPause(): boolean {
+    return this.#context.nowMs() - this.#lastPacketMs > PAUSE_MS;
   }
 
   /** Packets one behind the other, so that they can go out together. */
@@ -105,15 +112,14 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     let offset = start + HEADROOM_BYTES;
     // After a pause there is most likely one packet, which goes out at once. Where nothing else was left the last time, poll(2)
     // looks for another.
-    const nowMs = this.#context.nowMs();
-    let isLone = nowMs - this.#lastPacketMs > PAUSE_MS;
+    let isLone = this.#isPause;
     const wasEmpty = this.#isEmpty;
     this.#isEmpty = false;
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
         this.#context.counters[PlaneCounter.deviceReadCalls]!++;
-        this.#lastPacketMs = nowMs;
+        this.#lastPacketMs = this.#context.nowMs();
         this.#context.takeCalls();
         if (!this.#live) break;
         if (this.#segmenter === undefined) core.handleDevicePacket(this.#id, offset, length);
