@@ -105,20 +105,7 @@ export class IpsecMbAeadKey implements AeadKey {
   }
 
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
-    this.#checkLive();
-    const base = this.#base;
-    this.#functions.encrypt(
-      this.#expanded,
-      this.#state,
-      base + text,
-      base + text,
-      length,
-      base + nonce,
-      base + associated,
-      associatedLength,
-      base + tag,
-      TAG_BYTES,
-    );
+    this.#crypt(this.#functions.encrypt, nonce, associated, associatedLength, text, length, this.#base + tag);
   }
 
   open(
@@ -129,22 +116,36 @@ export class IpsecMbAeadKey implements AeadKey {
     length: number,
     tag: number,
   ): boolean {
-    this.#checkLive();
-    const base = this.#base;
     this.#spoilComputed(tag);
-    this.#functions.decrypt(
+    this.#crypt(this.#functions.decrypt, nonce, associated, associatedLength, text, length, this.#computedTag);
+    return this.#isComputed(tag);
+  }
+
+  /** In place; the computed tag goes to the native address `tag`. */
+  #crypt(
+    crypt: Crypt,
+    nonce: number,
+    associated: number,
+    associatedLength: number,
+    text: number,
+    length: number,
+    tag: number,
+  ): void {
+    if (this.#closed) throw new Error('the AEAD key is closed');
+    const base = this.#base;
+    const at = base + text;
+    crypt(
       this.#expanded,
       this.#state,
-      base + text,
-      base + text,
+      at,
+      at,
       length,
       base + nonce,
       base + associated,
       associatedLength,
-      this.#computedTag,
+      tag,
       TAG_BYTES,
     );
-    return this.#isComputed(tag);
   }
 
   /** Where a tag is to be computed, anything but the tag at `tag`: a function that did nothing would leave that. */
@@ -167,9 +168,5 @@ export class IpsecMbAeadKey implements AeadKey {
   close(): void {
     this.#closed = true;
     this.#memory.bytes.fill(0);
-  }
-
-  #checkLive(): void {
-    if (this.#closed) throw new Error('the AEAD key is closed');
   }
 }
