@@ -16,7 +16,7 @@ import type { LinkPart } from './worker-messages.ts';
 
 type LinkError = Extract<PlaneEvent, { type: 'link-error' }>;
 
-const RECONNECT_INTERVAL_MS = 1_000;
+const RECONNECT_INTERVAL_MS = 100;
 
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
 export class UdpLink implements PacketPump {
@@ -182,7 +182,7 @@ export class UdpLink implements PacketPump {
 
   /**
    * A connected socket keeps the source address that it began with. When the host has lost that one (another network,
-   * a new lease), the socket is connected anew and takes the address that the host has now; tried once a second.
+   * a new lease), the socket is connected anew and takes the address that the host has now; tried ten times a second, for a packet that finds the new way may be the one that asks the server.
    */
   #reconnect(): boolean {
     const nowMs = this.#context.nowMs();
