@@ -45,7 +45,7 @@ export interface PacketLoopOptions {
   /** The next call of the main thread, or undefined when there is none now. */
   readonly nextCall: () => WorkerCall | undefined;
   readonly report: (report: WorkerReport) => void;
-  /** What this thread does before its first packets, while nothing else is to be done. */
+  /** What this thread does with its time at the start, while nothing else is to be done. */
   readonly rehearsal?: Rehearsal | undefined;
 }
 

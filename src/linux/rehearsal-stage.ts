@@ -102,13 +102,13 @@ export function openStage(connection: StagedConnection, createLoop: CreateStageL
   const { link, peer } = connection;
   const ends = openEnds(link.connected, link.remote?.family ?? peer.address?.family ?? 4);
   if (ends === undefined) return undefined;
+  let loop: PacketLoop | undefined;
   try {
     const calls = stageCalls(connection, ends);
-    return new Stage(
-      createLoop(() => calls.shift()),
-      ends,
-    );
+    loop = createLoop(() => calls.shift());
+    return new Stage(loop, ends);
   } catch (error) {
+    loop?.close(); // it may have taken its calls in part
     closeEnds(ends);
     throw error;
   }
@@ -165,6 +165,7 @@ const SOCKET_REQUEST = {
   mtuDiscovery: undefined,
   tcpNoDelay: false,
 } as const;
+
 function closeEnds({ near, far, socket }: Ends): void {
   for (const fd of [near, far, socket]) libc.close(fd);
 }

@@ -182,7 +182,8 @@ export class UdpLink implements PacketPump {
 
   /**
    * A connected socket keeps the source address that it began with. When the host has lost that one (another network,
-   * a new lease), the socket is connected anew and takes the address that the host has now; tried ten times a second, for a packet that finds the new way may be the one that asks the server.
+   * a new lease), the socket is connected anew and takes the address that the host has now; tried ten times a
+   * second, for a packet that finds the new way may be the one that asks the server.
    */
   #reconnect(): boolean {
     const nowMs = this.#context.nowMs();
