@@ -72,7 +72,8 @@ function load(variant: IpsecMbVariant): FunctionsByBits | undefined {
 
 /** An AES-GCM key; the same expanded key seals and opens. */
 export class IpsecMbAeadKey implements AeadKey {
-  readonly #functions: Functions;
+  readonly #encrypt: Crypt;
+  readonly #decrypt: Crypt;
   readonly #base: number;
   readonly #arena: DataView;
   /** The expanded key, a packet's state and its computed tag, one behind the other from an address as wide registers want it. */
@@ -90,7 +91,8 @@ export class IpsecMbAeadKey implements AeadKey {
     if (key.length * 8 !== keyBits) {
       throw new Error(`${cipher}: a key of ${key.length} bytes was refused (${keyBits / 8} are needed)`);
     }
-    this.#functions = functions;
+    this.#encrypt = functions.encrypt;
+    this.#decrypt = functions.decrypt;
     this.#base = base;
     this.#arena = arena;
     this.#memory = nativeBytes(ALIGNMENT + EXPANDED_BYTES + STATE_BYTES + TAG_BYTES);
@@ -104,8 +106,13 @@ export class IpsecMbAeadKey implements AeadKey {
     bytes.fill(0, copyAt, copyAt + key.length);
   }
 
+  // `encrypt` and `decrypt` are called where they are one function each, which V8 then calls without asking what it is.
+
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
-    this.#crypt(this.#functions.encrypt, nonce, associated, associatedLength, text, length, this.#base + tag);
+    if (this.#closed) throw new Error('the AEAD key is closed');
+    const base = this.#base;
+    const [at, iv, from] = [base + text, base + nonce, base + associated];
+    this.#encrypt(this.#expanded, this.#state, at, at, length, iv, from, associatedLength, base + tag, TAG_BYTES);
   }
 
   open(
@@ -116,36 +123,12 @@ export class IpsecMbAeadKey implements AeadKey {
     length: number,
     tag: number,
   ): boolean {
-    this.#spoilComputed(tag);
-    this.#crypt(this.#functions.decrypt, nonce, associated, associatedLength, text, length, this.#computedTag);
-    return this.#isComputed(tag);
-  }
-
-  /** In place; the computed tag goes to the native address `tag`. */
-  #crypt(
-    crypt: Crypt,
-    nonce: number,
-    associated: number,
-    associatedLength: number,
-    text: number,
-    length: number,
-    tag: number,
-  ): void {
     if (this.#closed) throw new Error('the AEAD key is closed');
+    this.#spoilComputed(tag);
     const base = this.#base;
-    const at = base + text;
-    crypt(
-      this.#expanded,
-      this.#state,
-      at,
-      at,
-      length,
-      base + nonce,
-      base + associated,
-      associatedLength,
-      tag,
-      TAG_BYTES,
-    );
+    const [at, iv, from, computed] = [base + text, base + nonce, base + associated, this.#computedTag];
+    this.#decrypt(this.#expanded, this.#state, at, at, length, iv, from, associatedLength, computed, TAG_BYTES);
+    return this.#isComputed(tag);
   }
 
   /** Where a tag is to be computed, anything but the tag at `tag`: a function that did nothing would leave that. */

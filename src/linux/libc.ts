@@ -80,6 +80,8 @@ export interface Libc {
   write(fd: number, address: number, length: number): number;
   ioctl(fd: number, request: number, address: number): number;
   poll(address: number, count: number, timeoutMs: number): number;
+  /** By its number (`PollSet`): the system call, which writes the time that is left to `timeout`. */
+  ppoll(number: number, address: number, count: number, timeout: number, signals: number, signalBytes: number): number;
   eventfd(initial: number, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
   socketpair(domain: number, type: number, protocol: number, fds: number): number;
@@ -92,6 +94,7 @@ export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: number, lengthAddress: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
   send(fd: number, address: number, length: number, flags: number): number;
+  sendto(fd: number, address: number, length: number, flags: number, name: number, nameLength: number): number;
   recv(fd: number, address: number, length: number, flags: number): number;
   recvmsg(fd: number, header: number, flags: number): number;
   sendmsg(fd: number, header: number, flags: number): number;
@@ -124,6 +127,7 @@ export const libc: Libc = declareFunctions<Libc>({
   write: 'intptr_t write(int, uintptr_t, size_t)',
   ioctl: 'int ioctl(int, unsigned long, uintptr_t)',
   poll: 'int poll(uintptr_t, unsigned long, int)',
+  ppoll: 'long syscall(long, uintptr_t, unsigned long, uintptr_t, uintptr_t, size_t)',
   eventfd: 'int eventfd(unsigned int, int)',
   socket: 'int socket(int, int, int)',
   socketpair: 'int socketpair(int, int, int, uintptr_t)',
@@ -136,6 +140,7 @@ export const libc: Libc = declareFunctions<Libc>({
   getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
   setsockopt: 'int setsockopt(int, int, int, uintptr_t, unsigned int)',
   send: 'intptr_t send(int, uintptr_t, size_t, int)',
+  sendto: 'intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, unsigned int)',
   recv: 'intptr_t recv(int, uintptr_t, size_t, int)',
   recvmsg: 'intptr_t recvmsg(int, uintptr_t, int)',
   sendmsg: 'intptr_t sendmsg(int, uintptr_t, int)',

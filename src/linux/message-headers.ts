@@ -57,6 +57,10 @@ export class MessageHeaders {
     return index * NAME_BYTES;
   }
 
+  nameLength(index: number): number {
+    return this.#headers.view.getUint32(index * MESSAGE_BYTES + NAME_LENGTH, true);
+  }
+
   setNameLength(index: number, length: number): void {
     this.#headers.view.setUint32(index * MESSAGE_BYTES + NAME_LENGTH, length, true);
   }

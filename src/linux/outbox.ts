@@ -16,8 +16,8 @@ const ALIGNMENT = 64;
  */
 export class Outbox {
   readonly #memory: PacketMemory;
-  readonly #places: Holder[] = [];
-  readonly #copies: Holder[] = [];
+  readonly #places = new Holders();
+  readonly #copies = new Holders();
   #next: number;
 
   constructor(memory: PacketMemory) {
@@ -27,25 +27,17 @@ export class Outbox {
 
   /** To be called with the first packet that a link holds. */
   add(holder: Holder): void {
-    if (holder.holdsCopies) this.#copies.push(holder);
-    else this.#places.push(holder);
+    (holder.holdsCopies ? this.#copies : this.#places).add(holder);
   }
 
   flush(): void {
     this.flushPlaces();
-    const holders = this.#copies;
-    if (holders.length === 0) return;
-    for (let index = 0; index < holders.length; index++) holders[index]!.flush();
-    holders.length = 0;
+    this.#copies.flush();
   }
 
   /** Sends what lies where it was read to, and keeps what is only being joined: more of it may be there already. */
   flushPlaces(): void {
-    const holders = this.#places;
-    if (holders.length > 0) {
-      for (let index = 0; index < holders.length; index++) holders[index]!.flush();
-      holders.length = 0;
-    }
+    this.#places.flush();
     this.#next = this.#memory.outbox.start;
   }
 
@@ -64,5 +56,24 @@ export class Outbox {
     const at = this.room(length);
     this.#memory.arena.bytes.copyWithin(at, offset, offset + length);
     return at;
+  }
+}
+
+/** Those that are to be flushed. Emptied by its count: to set an array's length is a call out of the code that V8 makes. */
+class Holders {
+  readonly #members: (Holder | undefined)[] = [];
+  #count = 0;
+
+  add(holder: Holder): void {
+    this.#members[this.#count++] = holder;
+  }
+
+  flush(): void {
+    for (let index = 0; index < this.#count; index++) {
+      const holder = this.#members[index];
+      this.#members[index] = undefined;
+      holder?.flush();
+    }
+    this.#count = 0;
   }
 }

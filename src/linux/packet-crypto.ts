@@ -18,10 +18,8 @@ type IpsecMbLibrary = `ipsec-mb ${IpsecMbVariant}`;
 export function aesGcmLibrary(): AesGcmLibrary {
   const features = processorFeatures();
   const variant = ipsecMbVariant(features);
-  if (variant !== undefined && loadIpsecMb(variant)) {
-    const works = worksAsOpenSsl((memory, cipher, _, key) => ipsecMbKey(variant, memory, cipher, key));
-    if (works) return `ipsec-mb ${variant}`;
-  }
+  if (variant !== undefined && loadIpsecMb(variant) && ipsecMbWorks(variant, USUAL_CIPHER))
+    return `ipsec-mb ${variant}`;
   const gnutls = hasAesInstructions(features) && loadGnuTls();
   return gnutls ? betterAesGcm(features, process.versions.openssl ?? '') : 'openssl';
 }
@@ -75,9 +73,9 @@ function aesGcmKey(
   const { address } = memory;
   switch (library) {
     case 'ipsec-mb vaes_avx512':
-      return ipsecMbKey('vaes_avx512', memory, cipher, key);
+      return ipsecMbOrOpenSslKey('vaes_avx512', memory, cipher, direction, key);
     case 'ipsec-mb avx_gen4':
-      return ipsecMbKey('avx_gen4', memory, cipher, key);
+      return ipsecMbOrOpenSslKey('avx_gen4', memory, cipher, direction, key);
     case 'gnutls':
       return new GnuTlsAeadKey(address, cipher, key);
     case 'openssl':
@@ -90,6 +88,33 @@ function aesGcmKey(
     default:
       return library satisfies never;
   }
+}
+
+/** What most connections have: the library is chosen by it, so that it needs no other. */
+const USUAL_CIPHER = 'AES-256-GCM';
+/** Of each variant and cipher that was asked for: a key's code is the better the fewer ciphers the thread has had. */
+const ipsecMbVerdicts = new Map<string, boolean>();
+
+function ipsecMbWorks(variant: IpsecMbVariant, cipher: string): boolean {
+  const name = `${variant} ${cipher.toUpperCase()}`;
+  let works = ipsecMbVerdicts.get(name);
+  if (works === undefined) {
+    works = worksAsOpenSsl(cipher, (memory, _, key) => ipsecMbKey(variant, memory, cipher, key));
+    ipsecMbVerdicts.set(name, works);
+  }
+  return works;
+}
+
+function ipsecMbOrOpenSslKey(
+  variant: IpsecMbVariant,
+  memory: NativeMemory,
+  cipher: string,
+  direction: 'seal' | 'open',
+  key: Uint8Array,
+): AeadKey {
+  return ipsecMbWorks(variant, cipher)
+    ? ipsecMbKey(variant, memory, cipher, key)
+    : new OpenSslAeadKey(memory.address, cipher, direction, key);
 }
 
 function ipsecMbKey(
@@ -116,34 +141,31 @@ const SAMPLE_TEXT = 64;
 const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 767, 768, 769, 1424];
 
 /**
- * Whether keys made so seal some samples to the bytes that OpenSSL seals them to, open them again, and refuse them with
- * another tag. Functions of libipsec-mb are called past the interface that it promises to keep, so a version that has
- * changed is to be found out before it is used.
+ * Whether keys of this AES-GCM cipher that are made so seal some samples to the bytes that OpenSSL seals them to, open them
+ * again, and refuse them with another tag. Functions of libipsec-mb are called past the interface that it promises to keep,
+ * so a version that has changed is to be found out before it is used.
  */
-export function worksAsOpenSsl(keyOf: KeyOf): boolean {
+export function worksAsOpenSsl(cipher: string, keyOf: KeyOf): boolean {
   const [one, other] = [nativeBytes(SAMPLE_BYTES), nativeBytes(SAMPLE_BYTES)];
-  return ['AES-128-GCM', 'AES-192-GCM', 'AES-256-GCM'].every((cipher) => {
-    const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
-    const [seal, open] = [keyOf(one, cipher, 'seal', key), keyOf(one, cipher, 'open', key)];
-    const model = new OpenSslAeadKey(other.address, cipher, 'seal', key);
-    const tryLength = (length: number): boolean => {
-      const opens = (): boolean => open.open(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
-      for (const { bytes } of [one, other]) bytes.fill(length);
-      seal.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
-      model.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
-      if (Buffer.compare(one.bytes, other.bytes) !== 0) return false;
-      if (!opens() || one.bytes.subarray(SAMPLE_TEXT).some((byte) => byte !== (length & 0xff))) return false;
-      one.bytes.set(other.bytes);
-      one.bytes[SAMPLE_TAG + (length & 15)]! ^= 1;
-      return !opens();
-    };
-    const works = SAMPLE_LENGTHS.every(tryLength);
-    for (const each of [seal, open, model]) each.close();
-    return works;
+  const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
+  const [seal, open] = [keyOf(one, 'seal', key), keyOf(one, 'open', key)];
+  const model = new OpenSslAeadKey(other.address, cipher, 'seal', key);
+  const works = SAMPLE_LENGTHS.every((length) => {
+    const opens = (): boolean => open.open(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+    for (const { bytes } of [one, other]) bytes.fill(length);
+    seal.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+    model.seal(0, 0, SAMPLE_HEADER, SAMPLE_TEXT, length, SAMPLE_TAG);
+    if (Buffer.compare(one.bytes, other.bytes) !== 0) return false;
+    if (!opens() || one.bytes.subarray(SAMPLE_TEXT).some((byte) => byte !== (length & 0xff))) return false;
+    one.bytes.set(other.bytes);
+    one.bytes[SAMPLE_TAG + (length & 15)]! ^= 1;
+    return !opens();
   });
+  for (const each of [seal, open, model]) each.close();
+  return works;
 }
 
-type KeyOf = (memory: NativeMemory, cipher: string, direction: 'seal' | 'open', key: Uint8Array) => AeadKey;
+type KeyOf = (memory: NativeMemory, direction: 'seal' | 'open', key: Uint8Array) => AeadKey;
 
 /** From here on OpenSSL's wide AES makes up for its five calls; both took the same at 600 to 800 bytes. */
 const LONG_BYTES = 700;

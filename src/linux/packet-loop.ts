@@ -49,8 +49,6 @@ export interface PacketLoopOptions {
   readonly rehearsal?: Rehearsal | undefined;
 }
 
-const LONGEST_POLL_MS = 0x7fffffff;
-
 /**
  * The loop is the surroundings of its devices and links (`PumpContext`) and the engine's way out to them (`PlaneIo`), by
  * methods and not by closures: the code that V8 makes of a packet's path then fits every loop of the thread.
@@ -113,7 +111,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
   run(): void {
     const { control } = this.#options;
     this.#options.report({ type: 'ready' });
-    while (Atomics.load(control, ControlWord.exit) === 0) this.turn(LONGEST_POLL_MS);
+    while (Atomics.load(control, ControlWord.exit) === 0) this.turn(Infinity);
     this.close();
   }
 
@@ -161,25 +159,23 @@ export class PacketLoop implements PumpContext, PlaneIo {
   }
 
   #wait(longestMs: number): void {
-    const { address, count } = this.polls;
     const { control, rehearsal } = this.#options;
     const deadlineMs = this.#deadlineMs();
     // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
     Atomics.store(control, ControlWord.asleep, 1);
-    // This turn's time will do: a turn is short.
-    const leftMs =
-      deadlineMs === Infinity && longestMs === LONGEST_POLL_MS
-        ? -1
-        : Math.min(Math.max(0, Math.ceil(deadlineMs - this.#nowMs)), longestMs);
     const rehearses = rehearsal?.isDue === true;
     const hasNews = this.#hasNews();
-    const ready = libc.poll(address, count, rehearses || hasNews ? 0 : leftMs);
-    Atomics.store(control, ControlWord.asleep, 0);
+    // The clock is read before the wait, so that what the wait ends with is handled at once.
+    const sinceMs = bootMs();
+    const leftMs = Math.min(Math.max(0, Math.ceil(deadlineMs - sinceMs)), longestMs);
+    const ready = this.polls.wait(rehearses || hasNews ? 0 : leftMs);
+    // Not by Atomics, which are calls: who still finds it asleep wakes it once too often.
+    control[ControlWord.asleep] = 0;
     if (ready < 0) {
       const number = errno();
       if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
     }
-    this.#nowMs = bootMs();
+    this.#nowMs = sinceMs + this.polls.waitedMs;
     this.core.setNow(this.#nowMs);
     this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
     this.#takeCredits();
@@ -218,7 +214,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
   }
 
   takeCalls(): void {
-    const made = Atomics.load(this.#options.control, ControlWord.calls);
+    const made = this.#options.control[ControlWord.calls]!; // as for credits
     if (made === this.#callsTaken) return;
     this.#callsTaken = made;
     this.#mustAttend = true;
@@ -232,6 +228,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
 
   /** What the main thread has worked off since the last look gives lanes, listeners and devices that much room again. */
   #takeCredits(): void {
+    const { control } = this.#options;
+    const { taken, takenAccepted, deviceRead } = this.#counted;
+    // Not by Atomics, which are calls: what this look misses is seen before the worker sleeps (`#hasNews`).
+    const hasTaken = control[ControlWord.taken] !== taken || control[ControlWord.takenAccepted] !== takenAccepted;
+    if (!hasTaken && control[ControlWord.deviceRead] === deviceRead) return;
+    this.#mustAttend = true;
     this.core.handleTaken(this.#credits('taken'));
     this.#accepted.handleTaken(this.#credits('takenAccepted'));
     this.#unread.handleTaken(this.#credits('deviceRead'));
@@ -247,10 +249,8 @@ export class PacketLoop implements PumpContext, PlaneIo {
   }
 
   #credits(word: 'taken' | 'takenAccepted' | 'deviceRead'): number {
-    // Not by Atomics, which are calls: what this read misses is seen before the worker sleeps (`#hasNews`).
     const count = this.#options.control[ControlWord[word]]!;
     const more = (count - this.#counted[word]) | 0;
-    if (more !== 0) this.#mustAttend = true;
     this.#counted[word] = count;
     return more;
   }

@@ -1,4 +1,4 @@
-import { type NativeBytes, nativeBytes } from './libc.ts';
+import { libc, type NativeBytes, nativeBytes } from './libc.ts';
 
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
@@ -14,18 +14,28 @@ export interface Pollable {
   handleReady(events: number): void;
 }
 
+// struct timespec (seconds i64 | nanoseconds i64), then the array of struct pollfd (fd i32 | events i16 | revents i16)
+const NANOSECONDS = 8;
+const FIRST = 16;
 const POLLFD_BYTES = 8;
 const REVENTS = 6;
+/** Longer than any machine runs, and a number of milliseconds that has room for their fractions. */
+const FOREVER_MS = 2 ** 31 * 1000;
+/** ppoll(2) itself, for the one in the C library hides how much of the time is left. Those of 64 bits alike but x64. */
+const SYS_PPOLL = process.arch === 'x64' ? 271 : 73;
+const SIGNAL_SET_BYTES = 8;
 
-/** The array of struct pollfd (fd i32 | events i16 | revents i16). A change touches its own entry only. */
+/** Members that are waited for with ppoll(2). A change touches its own entry only. */
 export class PollSet {
   readonly #members: Pollable[] = [];
   readonly #places = new Map<Pollable, number>();
-  #memory: NativeBytes = nativeBytes(16 * POLLFD_BYTES);
+  #memory: NativeBytes = nativeBytes(FIRST + 16 * POLLFD_BYTES);
+  /** How long the last wait took, in milliseconds: what the kernel says, which costs no look at a clock after it. */
+  waitedMs = 0;
 
   add(member: Pollable): void {
     const place = this.#members.length;
-    if ((place + 1) * POLLFD_BYTES > this.#memory.bytes.length) this.#grow();
+    if (FIRST + (place + 1) * POLLFD_BYTES > this.#memory.bytes.length) this.#grow();
     this.#members.push(member);
     this.#places.set(member, place);
     this.#write(place, member);
@@ -49,19 +59,25 @@ export class PollSet {
     if (place !== undefined) this.#write(place, member);
   }
 
-  get address(): number {
-    return this.#memory.address;
-  }
-
-  get count(): number {
-    return this.#members.length;
+  /** Waits until members are ready, at most so long (Infinity for as long as it takes); how many are, or -1 and `errno`. */
+  wait(longestMs: number): number {
+    const { address, view } = this.#memory;
+    const askedMs = Math.max(0, Math.min(longestMs, FOREVER_MS));
+    const seconds = Math.floor(askedMs / 1000);
+    view.setUint32(0, seconds, true);
+    view.setUint32(NANOSECONDS, Math.floor((askedMs - seconds * 1000) * 1e6), true);
+    const ready = libc.ppoll(SYS_PPOLL, address + FIRST, this.#members.length, address, 0, SIGNAL_SET_BYTES);
+    // The kernel has left the rest of the time there.
+    const leftMs = view.getUint32(0, true) * 1000 + view.getUint32(NANOSECONDS, true) / 1e6;
+    this.waitedMs = Math.max(0, askedMs - leftMs);
+    return ready;
   }
 
   /** Calls each member that poll(2) found ready; one that was removed meanwhile is passed over. */
   dispatch(readyCount: number): void {
     let left = readyCount;
     for (let place = 0; place < this.#members.length && left > 0; place++) {
-      const at = place * POLLFD_BYTES + REVENTS;
+      const at = FIRST + place * POLLFD_BYTES + REVENTS;
       const events = this.#memory.view.getUint16(at, true);
       if (events === 0) continue;
       left--;
@@ -72,8 +88,9 @@ export class PollSet {
   /** poll(2) passes over an entry whose fd is negative. */
   #write(place: number, member: Pollable): void {
     const { view } = this.#memory;
-    view.setInt32(place * POLLFD_BYTES, member.pollEvents === 0 ? -1 : member.fd, true);
-    view.setUint32(place * POLLFD_BYTES + 4, member.pollEvents, true);
+    const at = FIRST + place * POLLFD_BYTES;
+    view.setInt32(at, member.pollEvents === 0 ? -1 : member.fd, true);
+    view.setUint32(at + 4, member.pollEvents, true);
   }
 
   #grow(): void {

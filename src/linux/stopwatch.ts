@@ -7,7 +7,17 @@ import type { ChecksumEngine } from '../ip/checksum.ts';
 import { type Libc, libc } from './libc.ts';
 
 /** The calls that move packets. poll(2) is none: it waits. */
-const MOVING: readonly (keyof Libc)[] = ['read', 'write', 'send', 'recv', 'sendmsg', 'sendmmsg', 'recvmsg', 'recvmmsg'];
+const MOVING: readonly (keyof Libc)[] = [
+  'read',
+  'write',
+  'send',
+  'sendto',
+  'recv',
+  'sendmsg',
+  'sendmmsg',
+  'recvmsg',
+  'recvmmsg',
+];
 
 type Functions = Record<string, (...values: never[]) => unknown>;
 

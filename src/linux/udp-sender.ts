@@ -58,6 +58,8 @@ export class UdpSender implements Holder {
   readonly #addresses = new Int32Array(RUNS_MAX * ADDRESS_WORDS);
   readonly #counts = new Int32Array(RUNS_MAX);
   readonly #sizes = new Int32Array(RUNS_MAX);
+  /** Of each run: the native address of the first datagram. */
+  readonly #firsts = new Float64Array(RUNS_MAX);
   readonly #bytes = new Int32Array(RUNS_MAX);
   readonly #open = new Uint8Array(RUNS_MAX);
   /** Of each run: the TOS byte or traffic class of its datagrams. */
@@ -97,7 +99,9 @@ export class UdpSender implements Holder {
       run = this.#begin(to, length, trafficClass);
     }
     const place = this.#counts[run]!;
-    this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
+    const start = this.#options.memory.arena.address + offset;
+    this.#headers.setIovec(run, place, start, length);
+    if (place === 0) this.#firsts[run] = start;
     this.#counts[run] = place + 1;
     this.#bytes[run]! += length;
     if (length < this.#sizes[run]! || place + 1 === SEGMENTS_MAX) this.#open[run] = 0;
@@ -158,12 +162,7 @@ export class UdpSender implements Holder {
     if (runs === 0) return;
     this.#runs = 0;
     this.#hasWaited = false;
-    const headers = this.#headers!;
-    for (let run = 0; run < runs; run++) {
-      const count = this.#counts[run]!;
-      headers.setIovecs(run, 0, count);
-      this.#setControls(run, count > 1 ? this.#sizes[run]! : 0);
-    }
+    if (runs > 1 || !this.#isPlain(0)) this.#prepare(runs);
     let first = 0;
     let attempt = 0;
     while (first < runs) {
@@ -187,6 +186,19 @@ export class UdpSender implements Holder {
     }
   }
 
+  #prepare(runs: number): void {
+    for (let run = 0; run < runs; run++) {
+      const count = this.#counts[run]!;
+      this.#headers!.setIovecs(run, 0, count);
+      this.#setControls(run, count > 1 ? this.#sizes[run]! : 0);
+    }
+  }
+
+  /** Whether a run is one datagram that is sent as it is. */
+  #isPlain(run: number): boolean {
+    return this.#counts[run] === 1 && this.#classes[run] === 0 && !this.#options.localEnds;
+  }
+
   #setControls(run: number, segmentBytes: number): void {
     const headers = this.#headers!;
     headers.setSegmentBytes(run, segmentBytes);
@@ -205,8 +217,14 @@ export class UdpSender implements Holder {
   /** How many messages went out, from the one at `first`; 0 for a failure, which `errno` tells of. */
   #submit(first: number, count: number): number {
     const { fd } = this.#options;
-    const address = this.#headers!.address(first);
+    const headers = this.#headers!;
     this.#options.counters[PlaneCounter.linkWriteCalls]!++;
+    if (count === 1 && this.#isPlain(first)) {
+      const [start, length, nameLength] = [this.#firsts[first]!, this.#sizes[first]!, headers.nameLength(first)];
+      const name = nameLength === 0 ? 0 : headers.names.address + headers.nameAt(first);
+      return libc.sendto(fd, start, length, MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
+    }
+    const address = headers.address(first);
     if (count > 1 && this.#manyMessages) return Math.max(0, libc.sendmmsg(fd, address, count, MSG_DONTWAIT));
     return libc.sendmsg(fd, address, MSG_DONTWAIT) < 0 ? 0 : 1;
   }
