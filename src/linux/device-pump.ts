@@ -41,6 +41,8 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
   /** Whether the last read found nothing more. */
   #isEmpty = true;
   #single = false;
+  /** Where the next super-packet is split to. */
+  #half = 0;
   /** When it wants to be read again (`--shaper`); Infinity while it is read. */
   resumeAtMs = Number.POSITIVE_INFINITY;
 
@@ -176,7 +178,9 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
       core.handleDevicePacket(this.#id, segmenter.packetOffset, segmenter.packetLength);
       return false;
     }
-    const { start, length: regionBytes } = memory.segments;
+    const region = memory.segments[this.#half]!;
+    this.#half = 1 - this.#half;
+    const { start, length: regionBytes } = region;
     const last = start + regionBytes - segmenter.segmentLength - TAILROOM_BYTES;
     let out = start + HEADROOM_BYTES;
     for (let index = 0; index < count; index++) {
@@ -188,7 +192,8 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
       core.handleDevicePacket(this.#id, out, segmentBytes);
       out = align(out + segmentBytes + TAILROOM_BYTES + HEADROOM_BYTES);
     }
-    outbox.flushPlaces();
+    // The last few may go out with those of the next one, which come to the other half.
+    outbox.flushPlacesBut(region);
     return true;
   }
 

@@ -1,3 +1,4 @@
+import type { ArenaRegion } from '../data/arena.ts';
 import type { PacketMemory } from './packet-memory.ts';
 
 /** A link or device that holds packets which are to go out together. */
@@ -5,6 +6,11 @@ export interface Holder {
   /** Whether it holds copies, so that the memory that packets were read to is free. */
   readonly holdsCopies: boolean;
   flush(): void;
+  /**
+   * As `flush`, but for packets that those which come next may go out with, if the first of them lies in the region from `start`
+   * to before `end`, which the newest ones were written to; whether there are such.
+   */
+  flushBut?(start: number, end: number): boolean;
 }
 
 const ALIGNMENT = 64;
@@ -41,6 +47,11 @@ export class Outbox {
     this.#next = this.#memory.outbox.start;
   }
 
+  /** As `flushPlaces`, but what lies in this region may wait for more; all that lies elsewhere is free again. */
+  flushPlacesBut({ start, length }: ArenaRegion): void {
+    this.#places.flushBut(start, start + length);
+  }
+
   /** Room for so many bytes, the caller's until the next flush. */
   room(length: number): number {
     const { start, length: size } = this.#memory.outbox;
@@ -75,5 +86,16 @@ class Holders {
       holder?.flush();
     }
     this.#count = 0;
+  }
+
+  flushBut(start: number, end: number): void {
+    let kept = 0;
+    for (let index = 0; index < this.#count; index++) {
+      const holder = this.#members[index];
+      this.#members[index] = undefined;
+      if (holder?.flushBut === undefined) holder?.flush();
+      else if (holder.flushBut(start, end)) this.#members[kept++] = holder;
+    }
+    this.#count = kept;
   }
 }

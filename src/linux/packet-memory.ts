@@ -9,7 +9,7 @@ import { loadChecksum, readChecksumModule } from './checksum.ts';
 //   64   64  packed source address of the packet that is being handled
 //   128  64  the kernel's form of the address of a stream that was accepted; its length u32 at 192
 //   256      what one read of a device gives: packets one behind the other, with the engine's head and tail room around each
-//   …        what one super-packet of a device is split into, with the same room around each
+//   …        what one super-packet of a device is split into, with the same room around each; and as much for the next
 //   …        slots for datagrams, each for one or for many that the kernel has joined
 //   …        what a stream gives, and one packet that came out of it in two pieces
 //   …        one packet of a program at the other end of a device
@@ -24,8 +24,8 @@ export interface PacketMemory {
   readonly sourceSockaddr: number;
   readonly sourceSockaddrLength: number;
   readonly devicePackets: ArenaRegion;
-  /** What one packet of a device with offload is split into. */
-  readonly segments: ArenaRegion;
+  /** What one packet of a device with offload is split into, in turns: some of one may still be there with the next. */
+  readonly segments: readonly [ArenaRegion, ArenaRegion];
   /** The first of DATAGRAM_SLOTS. */
   readonly datagrams: number;
   readonly streamPacket: number;
@@ -56,7 +56,7 @@ const FIRST_BUFFER = 256;
 /** An arena with room for the engine's scratch region of the given size. */
 export function createPacketMemory(scratchBytes: number): PacketMemory {
   const segments = FIRST_BUFFER + DEVICE_PACKETS_BYTES;
-  const datagrams = segments + SEGMENTS_BYTES;
+  const datagrams = segments + 2 * SEGMENTS_BYTES;
   const stream = datagrams + DATAGRAM_SLOTS * DATAGRAM_SLOT_BYTES;
   const streamPacket = stream + BUFFER_BYTES;
   const programPacket = streamPacket + BUFFER_BYTES + HEADROOM_BYTES;
@@ -72,7 +72,10 @@ export function createPacketMemory(scratchBytes: number): PacketMemory {
     sourceSockaddr: 128,
     sourceSockaddrLength: 192,
     devicePackets: { start: FIRST_BUFFER, length: DEVICE_PACKETS_BYTES },
-    segments: { start: segments, length: SEGMENTS_BYTES },
+    segments: [
+      { start: segments, length: SEGMENTS_BYTES },
+      { start: segments + SEGMENTS_BYTES, length: SEGMENTS_BYTES },
+    ],
     datagrams,
     streamPacket,
     stream,

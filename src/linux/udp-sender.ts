@@ -53,13 +53,15 @@ export class UdpSender implements Holder {
   readonly holdsCopies = false;
   readonly #options: UdpSenderOptions;
   #headers: MessageHeaders | undefined;
+  /** The runs from `#first` on to before `#runs` are held. */
+  #first = 0;
   #runs = 0;
   /** Of each run: its address (packed, all zero for the link's own), datagrams, the size of the first, bytes, may it grow. */
   readonly #addresses = new Int32Array(RUNS_MAX * ADDRESS_WORDS);
   readonly #counts = new Int32Array(RUNS_MAX);
   readonly #sizes = new Int32Array(RUNS_MAX);
-  /** Of each run: the native address of the first datagram. */
-  readonly #firsts = new Float64Array(RUNS_MAX);
+  /** Of each run: where the first datagram lies. */
+  readonly #places = new Int32Array(RUNS_MAX);
   readonly #bytes = new Int32Array(RUNS_MAX);
   readonly #open = new Uint8Array(RUNS_MAX);
   /** Of each run: the TOS byte or traffic class of its datagrams. */
@@ -87,7 +89,7 @@ export class UdpSender implements Holder {
   }
 
   get isEmpty(): boolean {
-    return this.#runs === 0;
+    return this.#runs === this.#first;
   }
 
   /** Holds a datagram, which lies where it is until `flush`. `address`: as for a link's `send`. */
@@ -99,9 +101,8 @@ export class UdpSender implements Holder {
       run = this.#begin(to, length, trafficClass);
     }
     const place = this.#counts[run]!;
-    const start = this.#options.memory.arena.address + offset;
-    this.#headers.setIovec(run, place, start, length);
-    if (place === 0) this.#firsts[run] = start;
+    this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
+    if (place === 0) this.#places[run] = offset;
     this.#counts[run] = place + 1;
     this.#bytes[run]! += length;
     if (length < this.#sizes[run]! || place + 1 === SEGMENTS_MAX) this.#open[run] = 0;
@@ -111,7 +112,7 @@ export class UdpSender implements Holder {
   #findRun(address: number): number {
     const { view } = this.#options.memory.arena;
     const words = this.#addressWords;
-    for (let run = this.#runs - 1; run >= 0; run--) {
+    for (let run = this.#runs - 1; run >= this.#first; run--) {
       const at = run * ADDRESS_WORDS;
       if (address === 0) {
         if (this.#addresses[at] === 0) return run;
@@ -158,15 +159,37 @@ export class UdpSender implements Holder {
 
   /** Sends all that is held, or drops and counts it. */
   flush(): void {
-    const runs = this.#runs;
-    if (runs === 0) return;
+    const [first, end] = [this.#first, this.#runs];
+    this.#first = 0;
     this.#runs = 0;
+    if (first < end) this.#send(first, end);
+  }
+
+  /**
+   * Sends what is held but for a last run that has room for more and begins in the region from `start` to before `end`, the
+   * newest one; whether there is such. The next packets may fill it, so that it takes no message of its own.
+   */
+  flushBut(start: number, end: number): boolean {
+    const last = this.#runs - 1;
+    const at = this.#places[last]!;
+    if (this.isEmpty || !this.#fits(last, this.#sizes[last]!) || at < start || at >= end) {
+      this.flush();
+      return false;
+    }
+    const first = this.#first;
+    this.#first = last;
+    if (first < last) this.#send(first, last);
+    return true;
+  }
+
+  /** Sends the runs from `begin` on to before `end`. */
+  #send(begin: number, end: number): void {
     this.#hasWaited = false;
-    if (runs > 1 || !this.#isPlain(0)) this.#prepare(runs);
-    let first = 0;
+    if (end - begin > 1 || !this.#isPlain(begin)) this.#prepare(begin, end);
+    let first = begin;
     let attempt = 0;
-    while (first < runs) {
-      const sent = this.#submit(first, runs - first);
+    while (first < end) {
+      const sent = this.#submit(first, end - first);
       if (sent > 0) {
         first += sent;
         attempt = 0;
@@ -186,12 +209,17 @@ export class UdpSender implements Holder {
     }
   }
 
-  #prepare(runs: number): void {
-    for (let run = 0; run < runs; run++) {
+  #prepare(first: number, end: number): void {
+    for (let run = first; run < end; run++) {
       const count = this.#counts[run]!;
       this.#headers!.setIovecs(run, 0, count);
       this.#setControls(run, count > 1 ? this.#sizes[run]! : 0);
     }
+  }
+
+  /** The native address of a run's first datagram. */
+  #startOf(run: number): number {
+    return this.#options.memory.arena.address + this.#places[run]!;
   }
 
   /** Whether a run is one datagram that is sent as it is. */
@@ -220,7 +248,7 @@ export class UdpSender implements Holder {
     const headers = this.#headers!;
     this.#options.counters[PlaneCounter.linkWriteCalls]!++;
     if (count === 1 && this.#isPlain(first)) {
-      const [start, length, nameLength] = [this.#firsts[first]!, this.#sizes[first]!, headers.nameLength(first)];
+      const [start, length, nameLength] = [this.#startOf(first), this.#sizes[first]!, headers.nameLength(first)];
       const name = nameLength === 0 ? 0 : headers.names.address + headers.nameAt(first);
       return libc.sendto(fd, start, length, MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
     }
