@@ -1,8 +1,11 @@
 // Throughput of one tunnel with each pair of programs at its two ends, in turns, so that whatever else the machine does
 // meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
 //
-// A pair is `client/server`; `wireguard-go` and `veth` (no tunnel) are contenders of their own. `--flows N`, `--lines 'a;b'`: lines for both configurations (a cipher, a transport is
-// `--transport`); `--lines 'a|b'`: with the one and with the other, in turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. CPU: seconds of both ends for each 10^9 bytes that arrived.
+// A pair is `client/server`; `wireguard-go` and `veth` (no tunnel) are contenders of their own. `--flows N`, `--lines 'a;b'`:
+// lines for both configurations (a cipher, a transport is `--transport`); `--lines 'a|b'`: with the one and with the other, in
+// turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. `--congestion bbr`: how TCP there finds
+// its rate, inside the tunnel and around it; cubic, the kernel's own choice, where nothing is said, so that machines can be
+// compared. CPU: seconds of both ends for each 10^9 bytes that arrived.
 
 import { parseArgs } from 'node:util';
 import { type Transport, tunnel } from '../test/lab/lab.ts';
@@ -24,6 +27,7 @@ const { values: options } = parseArgs({
     directions: { type: 'string', default: 'up,down' },
     transport: { type: 'string', default: 'udp4' },
     lines: { type: 'string', default: '' },
+    congestion: { type: 'string', default: 'cubic' },
     udp: { type: 'string' },
   },
 });
@@ -36,6 +40,7 @@ const pairs = options.pairs.split(',').flatMap((pair) => {
     ...{ client, server, lines },
   }));
 });
+const setCongestion = 'echo "$0" > /proc/sys/net/ipv4/tcp_congestion_control';
 const directions = options.directions.split(',') as ('up' | 'down')[];
 
 interface Run {
@@ -57,8 +62,9 @@ interface IperfReport {
 
 const lab = await openLab();
 await runIn(lab, async () => {
+  for (const host of [lab.net.client, lab.net.server]) await host.run(['sh', '-c', setCongestion, options.congestion]);
   process.stdout.write(
-    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), ` +
+    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), TCP ${options.congestion}, ` +
       `${options.rounds} x ${options.seconds} s${options.lines === '' ? '' : `, ${options.lines}`}\n`,
   );
   const runs = new Map<string, Run[]>();

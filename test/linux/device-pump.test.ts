@@ -3,11 +3,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DeviceOffload } from '../../src/data/plane.ts';
 import type { PlaneCore } from '../../src/data/plane-core.ts';
 import { InnerPacket } from '../../src/ip/packet.ts';
+import { GsoType, VIRTIO_HEADER_BYTES, writeSuperHeader } from '../../src/ip/virtio-header.ts';
 import { DevicePump } from '../../src/linux/device-pump.ts';
-import { libc } from '../../src/linux/libc.ts';
+import { libc, nativeBytes } from '../../src/linux/libc.ts';
+import { createLinkPort } from '../../src/linux/links.ts';
 import { Outbox } from '../../src/linux/outbox.ts';
 import { createPacketMemory } from '../../src/linux/packet-memory.ts';
-import { PollSet } from '../../src/linux/poll-set.ts';
+import { POLLIN, PollSet } from '../../src/linux/poll-set.ts';
+import { UdpReceiver } from '../../src/linux/udp-receiver.ts';
+import { UdpSender } from '../../src/linux/udp-sender.ts';
+import { linkRequest, loopback, packetPair, writePacket } from './plane-rig.ts';
 
 const [UDP, TCP] = [17, 6];
 const PACKET = 65_536;
@@ -102,5 +107,94 @@ describe.skipIf(process.platform !== 'linux')('a device that is written to', () 
   it('keeps it for TCP', () => {
     device('none')(1000, TCP);
     expect(calls).not.toContain('schedYield');
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('a device that gives super-packets', () => {
+  const HEADERS = 40;
+  const MSS = 5000;
+  const cleanUps: (() => void)[] = [];
+  afterEach(() => {
+    for (const cleanUp of cleanUps.splice(0)) cleanUp();
+  });
+
+  /** A super-packet of TCP whose payload tells of every word where it stood in the stream. */
+  function superPacket(sequence: number, segments: number): Uint8Array {
+    const bytes = new Uint8Array(VIRTIO_HEADER_BYTES + HEADERS + segments * MSS);
+    const view = new DataView(bytes.buffer);
+    const at = VIRTIO_HEADER_BYTES;
+    writeSuperHeader(view, 0, GsoType.tcp4, MSS, HEADERS, 20, 16);
+    view.setUint32(at, 0x45000000 | (bytes.length - at));
+    view.setUint32(at + 8, 0x40060000);
+    view.setUint32(at + 12, 0x0a080001);
+    view.setUint32(at + 16, 0x0a080002);
+    view.setUint32(at + 24, sequence);
+    view.setUint16(at + 32, 0x5010);
+    for (let word = 0; word < segments * MSS; word += 4) view.setUint32(at + HEADERS + word, sequence + word);
+    return bytes;
+  }
+
+  it('has what is left over of one go out with the next, every byte as it was', () => {
+    const links = createLinkPort();
+    const far = links.open(linkRequest({ local: loopback(0) }));
+    const near = links.open(linkRequest({ remote: loopback(far.local.port) }));
+    const [device, program] = packetPair();
+    cleanUps.push(
+      () => links.close(far.fd),
+      () => links.close(near.fd),
+      () => libc.close(device),
+      () => libc.close(program),
+    );
+    const memory = createPacketMemory(4096);
+    const counters = new Float64Array(64);
+    const outbox = new Outbox(memory);
+    const sender = new UdpSender({
+      ...{ fd: near.fd, memory, counters, connected: true, remote: nativeBytes(64), remoteLength: 0, localEnds: false },
+      handleDrop: (cause) => expect.unreachable(cause),
+      handleError: (number) => expect.unreachable(`error ${number}`),
+      reconnect: () => false,
+      handleFallback: () => {},
+    });
+    const core = {
+      report: () => {},
+      countDrop: (cause: string) => expect.unreachable(cause),
+      deviceRestMs: () => 0,
+      handleDevicePacket: (_id: number, offset: number, length: number) => {
+        if (sender.isEmpty) outbox.add(sender);
+        sender.hold(0, outbox.keep(offset, length), length);
+      },
+    } as unknown as PlaneCore;
+    const more = { polls: new PollSet(), nowMs: () => 0, takeCalls: () => {}, tellPath: () => {} };
+    const pump = new DevicePump(1, device, 'tcp-udp', { core, memory, outbox, counters, ...more }, true);
+    const received = createPacketMemory(4096);
+    const receiver = new UdpReceiver(far.fd, received);
+
+    // 13 of these segments are one more than a message takes.
+    const counts = [13, 13, 3];
+    let sequence = 0;
+    for (const count of counts) {
+      expect(writePacket(program, superPacket(sequence, count))).toBe(true);
+      sequence += count * MSS;
+    }
+    pump.handleReady(POLLIN);
+
+    const messages: number[] = [];
+    let next = 0;
+    const { view } = received.arena;
+    for (let slots = receiver.read(); slots > 0; slots = receiver.read()) {
+      for (let slot = 0; slot < slots; slot++) {
+        messages.push(receiver.lengthOf(slot) / (HEADERS + MSS));
+        const start = receiver.slotAt(slot);
+        for (let at = start; at < start + receiver.lengthOf(slot); at += HEADERS + MSS) {
+          expect(view.getUint32(at + 24)).toBe(next);
+          for (let word = 0; word < MSS; word += 4) {
+            if (view.getUint32(at + HEADERS + word) !== next + word) expect.unreachable(`byte ${next + word}`);
+          }
+          next += MSS;
+        }
+      }
+    }
+    expect(next).toBe(sequence);
+    expect(messages).toEqual([12, 12, 5]);
   });
 });

@@ -101,6 +101,43 @@ describe.skipIf(process.platform !== 'linux')('batches of datagrams', () => {
     expect(receiver.read()).toBe(-1);
   });
 
+  it('wait in a last message that has room for more, if that begins in the newest region, and go out with those that follow', () => {
+    const { far, near } = pair();
+    const { sending, hold, told } = sender(near.fd, true);
+    const memory = createPacketMemory(4096);
+    const receiver = new UdpReceiver(far.fd, memory);
+    const place = (number: number) => FIRST_PACKET + number * PACKET_DISTANCE;
+    const messages = () => {
+      const slots = Math.max(0, receiver.read());
+      return Array.from({ length: slots }, (_, slot) => [receiver.lengthOf(slot), receiver.segmentBytes(slot)]);
+    };
+    for (let number = 0; number < 50; number++) hold(1400);
+    expect(sending.flushBut(place(0), place(50))).toBe(true);
+    expect(messages()).toEqual([[46 * 1400, 1400]]);
+    expect(sending.isEmpty).toBe(false);
+    for (let number = 50; number < 53; number++) hold(1400);
+    // It begins with number 46, so the next region is another.
+    expect(sending.flushBut(place(50), place(53))).toBe(false);
+    expect(messages()).toEqual([[7 * 1400, 1400]]);
+    expect(sending.isEmpty).toBe(true);
+
+    for (let number = 53; number < 55; number++) hold(1400);
+    hold(100); // nothing may follow a shorter one
+    expect(sending.flushBut(place(53), place(56))).toBe(false);
+    expect(messages()).toEqual([[2900, 1400]]);
+
+    for (let number = 56; number < 56 + 46; number++) hold(1400);
+    expect(sending.flushBut(place(56), place(102))).toBe(false); // full
+    expect(messages()).toEqual([[46 * 1400, 1400]]);
+
+    hold(1400);
+    expect(sending.flushBut(place(102), place(103))).toBe(true);
+    for (let number = 103; number < 105; number++) hold(1400);
+    sending.flush();
+    expect(messages()).toEqual([[3 * 1400, 1400]]);
+    expect(told).toEqual({ drops: [], errors: [], fallbacks: 0 });
+  });
+
   it('have room where they wait, but for a size that somebody has chosen', () => {
     const memory = createPacketMemory(4096);
     const buffer = (fd: number) => links.setBuffers(fd, undefined, undefined).receive[0];
