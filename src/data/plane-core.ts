@@ -16,7 +16,7 @@ import { PrefixTable } from '../ip/prefix-table.ts';
 import type { SocketAddress } from '../ip/socket-address.ts';
 import { PING } from '../wire/in-band.ts';
 import { type ArenaRegion, MAX_PACKET_BYTES } from './arena.ts';
-import { clearPeerCounters, peerCounterBase } from './counters.ts';
+import { clearPeerCounters, PeerCounter, peerCounterBase } from './counters.ts';
 import { closeDataKey, createDataKey, type DataKey } from './data-key.ts';
 import type { LaneCapacity } from './event-lanes.ts';
 import { FrameSwitch } from './frame-switch.ts';
@@ -83,6 +83,8 @@ export interface PlaneCore {
 
   /** The clock of all packets that follow; called once for each batch. */
   setNow(nowMs: number): void;
+  /** The time that was set last is over by now, and what was noted with it is of `nowMs`: the machine has slept meanwhile. */
+  handleSlept(setMs: number, nowMs: number): void;
   /**
    * One packet from a link, without stream or SOCKS framing. `source` is the offset of its packed source address, or 0
    * for the link's own remote. The bytes may be changed; those around them are not, so packets may lie side by side.
@@ -137,6 +139,8 @@ export interface PlaneCore {
 type CoreLinkOptions = Pick<LinkOptions, 'framing' | 'remote' | 'handshakePacketBytes'>;
 type CoreDeviceOptions = Omit<DeviceOptions, 'endpoint'>;
 
+/** Of a peer's counters, the times. */
+const STAMPS = [PeerCounter.lastReceivedMs, PeerCounter.lastSentMs, PeerCounter.lastPayloadMs];
 /** Keys that a peer may hold at once: two of the session, two of the one before it. */
 const KEYS_MAX = 4;
 
@@ -155,6 +159,17 @@ class Core implements PlaneCore {
   }
 
   setNow(nowMs: number): void {
+    this.#state.nowMs = nowMs;
+  }
+
+  handleSlept(setMs: number, nowMs: number): void {
+    const { counters, peers } = this.#state;
+    for (const peer of peers.values()) {
+      if (peer.quietSinceMs === setMs) peer.quietSinceMs = nowMs;
+      for (const stamp of STAMPS) {
+        if (counters[peer.counterBase + stamp] === setMs) counters[peer.counterBase + stamp] = nowMs;
+      }
+    }
     this.#state.nowMs = nowMs;
   }
 

@@ -41,7 +41,7 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
   /** Whether the last read found nothing more. */
   #isEmpty = true;
   #single = false;
-  /** Where the next super-packet is split to. */
+  /** Which of the two regions the next super-packet is split to. */
   #half = 0;
   /** When it wants to be read again (`--shaper`); Infinity while it is read. */
   resumeAtMs = Number.POSITIVE_INFINITY;
@@ -130,9 +130,8 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
           if (this.#rests()) break;
           continue;
         }
-        if (this.#rests()) break;
         if (isLone) outbox.flushPlaces();
-        if (isLone && wasEmpty) break;
+        if (this.#rests() || (isLone && wasEmpty)) break;
         isLone = false;
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         continue;
@@ -166,7 +165,7 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     return true;
   }
 
-  /** Hands on what a packet behind a virtio header stands for. True when that was many, which have gone out. */
+  /** Hands on what a packet behind a virtio header stands for. True when that was many: none of them lies where it was read to. */
   #split(segmenter: Segmenter, offset: number, length: number): boolean {
     const { core, memory, outbox } = this.#context;
     const count = segmenter.begin(offset, length);
@@ -193,7 +192,7 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
       out = align(out + segmentBytes + TAILROOM_BYTES + HEADROOM_BYTES);
     }
     // The last few may go out with those of the next one, which come to the other half.
-    outbox.flushPlacesBut(region);
+    outbox.flushPlacesButLast(region);
     return true;
   }
 

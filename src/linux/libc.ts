@@ -80,8 +80,8 @@ export interface Libc {
   write(fd: number, address: number, length: number): number;
   ioctl(fd: number, request: number, address: number): number;
   poll(address: number, count: number, timeoutMs: number): number;
-  /** By its number (`PollSet`): the system call, which writes the time that is left to `timeout`. */
-  ppoll(number: number, address: number, count: number, timeout: number, signals: number, signalBytes: number): number;
+  /** A system call by its number, for what the C library does not give as it is. */
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number): number;
   eventfd(initial: number, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
   socketpair(domain: number, type: number, protocol: number, fds: number): number;
@@ -117,7 +117,7 @@ export interface Libc {
   schedYield(): number;
 }
 
-// ioctl, fcntl, prctl and open are variadic in C. With integer arguments a fixed prototype passes the same registers on
+// ioctl, fcntl, prctl, open and syscall are variadic in C. With integer arguments a fixed prototype passes the same registers on
 // x64 and on arm64 Linux; syslog keeps its dots because a text goes through them.
 export const libc: Libc = declareFunctions<Libc>({
   open: 'int open(const char *, int, unsigned int)',
@@ -127,7 +127,7 @@ export const libc: Libc = declareFunctions<Libc>({
   write: 'intptr_t write(int, uintptr_t, size_t)',
   ioctl: 'int ioctl(int, unsigned long, uintptr_t)',
   poll: 'int poll(uintptr_t, unsigned long, int)',
-  ppoll: 'long syscall(long, uintptr_t, unsigned long, uintptr_t, uintptr_t, size_t)',
+  syscall: 'long syscall(long, uintptr_t, unsigned long, uintptr_t, uintptr_t, size_t)',
   eventfd: 'int eventfd(unsigned int, int)',
   socket: 'int socket(int, int, int)',
   socketpair: 'int socketpair(int, int, int, uintptr_t)',

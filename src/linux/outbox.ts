@@ -10,15 +10,15 @@ export interface Holder {
    * As `flush`, but for packets that those which come next may go out with, if the first of them lies in the region from `start`
    * to before `end`, which the newest ones were written to; whether there are such.
    */
-  flushBut?(start: number, end: number): boolean;
+  flushButLast?(start: number, end: number): boolean;
 }
 
 const ALIGNMENT = 64;
 
 /**
  * What is on its way out: the links that hold packets, and memory for copies of packets which cannot stay where they are.
- * Whoever hands packets on flushes at the end of what it has read, before it uses the memory of these packets again, so
- * that nothing is held back longer than one read of a device or link.
+ * Whoever hands packets on flushes before it uses the memory of these packets again, and when there is no more to read, so
+ * that nothing is held back for what has not come.
  */
 export class Outbox {
   readonly #memory: PacketMemory;
@@ -47,12 +47,15 @@ export class Outbox {
     this.#next = this.#memory.outbox.start;
   }
 
-  /** As `flushPlaces`, but what lies in this region may wait for more; all that lies elsewhere is free again. */
-  flushPlacesBut({ start, length }: ArenaRegion): void {
-    this.#places.flushBut(start, start + length);
+  /**
+   * As `flushPlaces`, but what begins in this region may wait for more: the packets there, and copies that are to follow them,
+   * are not free before another region was given, or all is flushed.
+   */
+  flushPlacesButLast({ start, length }: ArenaRegion): void {
+    if (!this.#places.flushButLast(start, start + length)) this.#next = this.#memory.outbox.start;
   }
 
-  /** Room for so many bytes, the caller's until the next flush. */
+  /** Room for so many bytes, the caller's for as long as what lies there is held. */
   room(length: number): number {
     const { start, length: size } = this.#memory.outbox;
     if (this.#next + length > start + size) this.flushPlaces();
@@ -61,7 +64,7 @@ export class Outbox {
     return at;
   }
 
-  /** A packet's offset if it may stay there until the next flush, or else that of its copy. */
+  /** A packet's offset if it may stay there while it is held, or else that of its copy. */
   keep(offset: number, length: number): number {
     if (offset < this.#memory.scratch.start) return offset;
     const at = this.room(length);
@@ -88,14 +91,16 @@ class Holders {
     this.#count = 0;
   }
 
-  flushBut(start: number, end: number): void {
+  /** Whether any hold something still. */
+  flushButLast(start: number, end: number): boolean {
     let kept = 0;
     for (let index = 0; index < this.#count; index++) {
       const holder = this.#members[index];
       this.#members[index] = undefined;
-      if (holder?.flushBut === undefined) holder?.flush();
-      else if (holder.flushBut(start, end)) this.#members[kept++] = holder;
+      if (holder?.flushButLast === undefined) holder?.flush();
+      else if (holder.flushButLast(start, end)) this.#members[kept++] = holder;
     }
     this.#count = kept;
+    return kept > 0;
   }
 }

@@ -49,6 +49,9 @@ export interface PacketLoopOptions {
   readonly rehearsal?: Rehearsal | undefined;
 }
 
+/** No turn takes so long. A machine that slept in a wait does: that time is missed until the next turn begins (`PollSet`). */
+const SLEPT_MS = 1_000;
+
 /**
  * The loop is the surroundings of its devices and links (`PumpContext`) and the engine's way out to them (`PlaneIo`), by
  * methods and not by closures: the code that V8 makes of a packet's path then fits every loop of the thread.
@@ -167,6 +170,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     const hasNews = this.#hasNews();
     // The clock is read before the wait, so that what the wait ends with is handled at once.
     const sinceMs = bootMs();
+    if (sinceMs - this.#nowMs > SLEPT_MS) this.core.handleSlept(this.#nowMs, sinceMs);
     const leftMs = Math.min(Math.max(0, Math.ceil(deadlineMs - sinceMs)), longestMs);
     const ready = this.polls.wait(rehearses || hasNews ? 0 : leftMs);
     // Not by Atomics, which are calls: who still finds it asleep wakes it once too often.

@@ -17,7 +17,7 @@ import { loadChecksum, readChecksumModule } from './checksum.ts';
 //   …        packets on their way into a device, which are joined there
 //   …        the scratch region of the engine, and of a rehearsal's behind it
 
-/** Places in the worker's arena that every device and link uses in turn: what one read brought is under way at a time. */
+/** Places in the worker's arena that every device and link uses in turn: what one of them has read is under way at a time. */
 export interface PacketMemory {
   readonly arena: NativeArena;
   readonly sourceAddress: number;

@@ -21,7 +21,7 @@ const POLLFD_BYTES = 8;
 const REVENTS = 6;
 /** Longer than any machine runs, and a number of milliseconds that has room for their fractions. */
 const FOREVER_MS = 2 ** 31 * 1000;
-/** ppoll(2) itself, for the one in the C library hides how much of the time is left. Those of 64 bits alike but x64. */
+/** ppoll(2) itself, for the one in the C library hides how much of the time is left: of x64, or of arm64 and all newer ones. */
 const SYS_PPOLL = process.arch === 'x64' ? 271 : 73;
 const SIGNAL_SET_BYTES = 8;
 
@@ -30,7 +30,10 @@ export class PollSet {
   readonly #members: Pollable[] = [];
   readonly #places = new Map<Pollable, number>();
   #memory: NativeBytes = nativeBytes(FIRST + 16 * POLLFD_BYTES);
-  /** How long the last wait took, in milliseconds: what the kernel says, which costs no look at a clock after it. */
+  /**
+   * How long the last wait took, in milliseconds: what the kernel says, which costs no look at a clock after it. Time in which the
+   * machine slept is not in it.
+   */
   waitedMs = 0;
 
   add(member: Pollable): void {
@@ -66,14 +69,14 @@ export class PollSet {
     const seconds = Math.floor(askedMs / 1000);
     view.setUint32(0, seconds, true);
     view.setUint32(NANOSECONDS, Math.floor((askedMs - seconds * 1000) * 1e6), true);
-    const ready = libc.ppoll(SYS_PPOLL, address + FIRST, this.#members.length, address, 0, SIGNAL_SET_BYTES);
+    const ready = libc.syscall(SYS_PPOLL, address + FIRST, this.#members.length, address, 0, SIGNAL_SET_BYTES);
     // The kernel has left the rest of the time there.
     const leftMs = view.getUint32(0, true) * 1000 + view.getUint32(NANOSECONDS, true) / 1e6;
     this.waitedMs = Math.max(0, askedMs - leftMs);
     return ready;
   }
 
-  /** Calls each member that poll(2) found ready; one that was removed meanwhile is passed over. */
+  /** Calls each member that ppoll(2) found ready; one that was removed meanwhile is passed over. */
   dispatch(readyCount: number): void {
     let left = readyCount;
     for (let place = 0; place < this.#members.length && left > 0; place++) {
@@ -85,7 +88,7 @@ export class PollSet {
     }
   }
 
-  /** poll(2) passes over an entry whose fd is negative. */
+  /** ppoll(2) passes over an entry whose fd is negative. */
   #write(place: number, member: Pollable): void {
     const { view } = this.#memory;
     const at = FIRST + place * POLLFD_BYTES;

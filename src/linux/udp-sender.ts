@@ -45,7 +45,7 @@ export interface UdpSenderOptions {
 }
 
 /**
- * Sends what one read of a device brought: datagrams of one size to one peer, of which the last may be shorter, are a run
+ * Sends what a device brought: datagrams of one size to one peer, of which the last may be shorter, are a run
  * and go out as one message that the kernel cuts up (UDP_SEGMENT); the runs of a batch go out with one call. The order of
  * a peer's packets stays.
  */
@@ -92,7 +92,7 @@ export class UdpSender implements Holder {
     return this.#runs === this.#first;
   }
 
-  /** Holds a datagram, which lies where it is until `flush`. `address`: as for a link's `send`. */
+  /** Holds a datagram, which lies where it is until it is sent. `address`: as for a link's `send`. */
   hold(address: number, offset: number, length: number, trafficClass = 0): void {
     const to = this.#options.connected ? 0 : address;
     this.#headers ??= new MessageHeaders(RUNS_MAX, SEGMENTS_MAX);
@@ -169,7 +169,7 @@ export class UdpSender implements Holder {
    * Sends what is held but for a last run that has room for more and begins in the region from `start` to before `end`, the
    * newest one; whether there is such. The next packets may fill it, so that it takes no message of its own.
    */
-  flushBut(start: number, end: number): boolean {
+  flushButLast(start: number, end: number): boolean {
     const last = this.#runs - 1;
     const at = this.#places[last]!;
     if (this.isEmpty || !this.#fits(last, this.#sizes[last]!) || at < start || at >= end) {
@@ -274,7 +274,8 @@ export class UdpSender implements Holder {
 
   /** The kernel does not cut up a run of this size: none so large any more, or none at all. */
   #restrict(number: number, sizeBytes: number): void {
-    this.#segmentBytesMax = number === Errno.EMSGSIZE || number === Errno.EINVAL ? sizeBytes - 1 : 0;
+    const fewer = number === Errno.EMSGSIZE || number === Errno.EINVAL ? sizeBytes - 1 : 0;
+    this.#segmentBytesMax = Math.min(this.#segmentBytesMax, fewer);
     if (!this.segments) {
       this.#segmentBytesMax = 0;
       this.refusal = `UDP_SEGMENT: ${errnoName(number)}`;

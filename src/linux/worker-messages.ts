@@ -39,7 +39,7 @@ export const ControlWord = {
   /** How many packets of devices in memory have been read from the worker, and taken by it. */
   deviceRead: 5,
   deviceTaken: 6,
-  /** 1 while the worker waits in poll(2), or is about to: whoever changes it to 0 writes the eventfd. */
+  /** 1 while the worker waits in ppoll(2), is about to or has just done: whoever changes it to 0 writes the eventfd. */
   asleep: 7,
 } as const;
 

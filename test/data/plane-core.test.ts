@@ -119,6 +119,25 @@ describe('plane core', () => {
     expect(plane.drops('too-old')).toBe(1);
   });
 
+  it('knows after a sleep of the machine what came with the wake-up, and what came before', () => {
+    connect({ pingIntervalMs: 10_000 });
+    core.setNow(1000);
+    plane.fromLink(far.seal(inward()));
+    core.setNow(2000);
+    core.sendInBand(PEER, Uint8Array.of(1));
+    // An hour later, in a wait that took 5 ms of the time in which the machine was awake.
+    core.setNow(2005);
+    plane.fromLink(far.seal(inward()));
+    core.handleSlept(2005, 3_602_000);
+    const times = () => readPeerStatistics(plane.counters, 0);
+    expect(times()).toMatchObject({ lastReceivedMs: 3_602_000, lastPayloadMs: 3_602_000, lastSentMs: 2000 });
+    core.handleSlept(2005, 9_000_000);
+    expect(times()).toMatchObject({ lastReceivedMs: 3_602_000, lastPayloadMs: 3_602_000 });
+    expect(core.nextDeadlineMs()).toBeLessThan(3_602_000); // its own silence was long
+    core.handleTick(9_000_000);
+    expect(times().lastSentMs).toBe(9_000_000);
+  });
+
   it('behaves the same for a wrong HMAC, whatever the padding under it', () => {
     far = new FarKey({ cipher: 'AES-256-CBC', digest: 'SHA256', peerId: 5 });
     connect();

@@ -128,10 +128,13 @@ describe('libipsec-mb', () => {
     expect(ipsecMbVariant(features)).toBe(variant);
   });
 
-  it.runIf(ipsecMb.length > 0).each(GCM)('seals %s once it was found to work as OpenSSL', (cipher) => {
-    const crypto = createPacketCrypto(arena, `ipsec-mb ${ipsecMb[0]!}`);
-    expect(crypto.aeadKey(cipher, 'seal', randomBytes(keyBytes(cipher)))).toBeInstanceOf(IpsecMbAeadKey);
-  });
+  it.each(ipsecMb.flatMap((variant) => GCM.map((cipher) => [variant, cipher] as const)))(
+    'seals once it was found to work as OpenSSL: %s, %s',
+    (variant, cipher) => {
+      const crypto = createPacketCrypto(arena, `ipsec-mb ${variant}`);
+      expect(crypto.aeadKey(cipher, 'seal', randomBytes(keyBytes(cipher)))).toBeInstanceOf(IpsecMbAeadKey);
+    },
+  );
 
   it.runIf(ipsecMb.length > 0)('is loaded for what it has only', () => {
     expect(loadIpsecMb('avx_gen77' as IpsecMbVariant)).toBe(false);

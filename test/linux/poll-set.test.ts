@@ -61,7 +61,7 @@ describe('waiting for members', () => {
     const told: number[] = [];
     const { far } = watchedPair(polls, told);
     // Another thread writes, as this one is asleep meanwhile.
-    const code = `setTimeout(() => require('node:fs').writeSync(${far}, 'x'), 100)`;
+    const code = `setTimeout(() => require('node:fs').writeSync(${far}, 'x'), 1000)`;
     const writer = new Worker(code, { eval: true });
     const before = bootMs();
     expect(polls.wait(30_000)).toBe(1);

@@ -112,29 +112,60 @@ describe.skipIf(process.platform !== 'linux')('batches of datagrams', () => {
       return Array.from({ length: slots }, (_, slot) => [receiver.lengthOf(slot), receiver.segmentBytes(slot)]);
     };
     for (let number = 0; number < 50; number++) hold(1400);
-    expect(sending.flushBut(place(0), place(50))).toBe(true);
+    expect(sending.flushButLast(place(0), place(50))).toBe(true);
     expect(messages()).toEqual([[46 * 1400, 1400]]);
     expect(sending.isEmpty).toBe(false);
     for (let number = 50; number < 53; number++) hold(1400);
     // It begins with number 46, so the next region is another.
-    expect(sending.flushBut(place(50), place(53))).toBe(false);
+    expect(sending.flushButLast(place(50), place(53))).toBe(false);
     expect(messages()).toEqual([[7 * 1400, 1400]]);
     expect(sending.isEmpty).toBe(true);
 
     for (let number = 53; number < 55; number++) hold(1400);
     hold(100); // nothing may follow a shorter one
-    expect(sending.flushBut(place(53), place(56))).toBe(false);
+    expect(sending.flushButLast(place(53), place(56))).toBe(false);
     expect(messages()).toEqual([[2900, 1400]]);
 
     for (let number = 56; number < 56 + 46; number++) hold(1400);
-    expect(sending.flushBut(place(56), place(102))).toBe(false); // full
+    expect(sending.flushButLast(place(56), place(102))).toBe(false); // full
     expect(messages()).toEqual([[46 * 1400, 1400]]);
 
     hold(1400);
-    expect(sending.flushBut(place(102), place(103))).toBe(true);
+    expect(sending.flushButLast(place(102), place(103))).toBe(true);
     for (let number = 103; number < 105; number++) hold(1400);
     sending.flush();
     expect(messages()).toEqual([[3 * 1400, 1400]]);
+    expect(told).toEqual({ drops: [], errors: [], fallbacks: 0 });
+  });
+
+  it('reach several peers in order where the last message of one had waited for more', () => {
+    const near = open({ local: loopback(0) });
+    const far = Array.from({ length: 41 }, () => open({ local: loopback(0) }));
+    const { sending, hold, told } = sender(near.fd, false);
+    const expected = far.map(() => [] as [number, number][]);
+    let number = 0;
+    const give = (peer: number) => {
+      hold(600, far[peer]!.local.port);
+      expected[peer]!.push([600, number++]);
+    };
+    const everywhere = [0, Number.MAX_SAFE_INTEGER] as const;
+    for (let peer = 1; peer < 31; peer++) give(peer);
+    give(0);
+    give(0);
+    expect(sending.flushButLast(...everywhere)).toBe(true);
+    expect(readPacket(far[0]!.fd, 0)).toBeUndefined(); // it waits
+    expect(readPacket(far[30]!.fd)).toBeDefined(); // and the others do not
+    expected[30] = [];
+    // More of them than a batch has messages, from behind the one that waits; then more for that one.
+    for (let peer = 1; peer < 41; peer++) give(peer);
+    give(0);
+    expect(sending.flushButLast(...everywhere)).toBe(true);
+    give(7);
+    sending.flush();
+    for (const [peer, packets] of expected.entries()) {
+      expect(readAll(far[peer]!.fd, packets.length)).toEqual(packets);
+      expect(readPacket(far[peer]!.fd, 0)).toBeUndefined();
+    }
     expect(told).toEqual({ drops: [], errors: [], fallbacks: 0 });
   });
 

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KeyOptions, LinkOptions } from '../../src/data/plane.ts';
 import type { SocketAddress } from '../../src/ip/socket-address.ts';
+import { bootMs } from '../../src/linux/clock.ts';
 import { libc } from '../../src/linux/libc.ts';
 import { createLinkPort } from '../../src/linux/links.ts';
 import { createWorkerPlane, type WorkerPlane } from '../../src/linux/worker-plane.ts';
@@ -108,6 +109,19 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
     const received = { linkReadPackets: 1, linkReadBytes: linkWriteBytes, deviceWritePackets: 1 };
     await expect.poll(() => b.plane.peerStatistics(b.peer)).toMatchObject(received);
     expect(b.plane.statistics().linkReadBytes).toBe(linkWriteBytes);
+  });
+
+  it('knows when a packet came that ended a long wait, without a look at the clock', async () => {
+    const [a, b] = tunnel('AES-256-GCM');
+    // So long ago that the time before the wait can't be taken for that of the packet; both waits end with it.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const beforeMs = bootMs();
+    writePacket(a.far, innerPacket(1000));
+    expect(readPacket(b.far)).toBeDefined();
+    await expect.poll(() => b.plane.peerStatistics(b.peer).deviceWritePackets).toBe(1);
+    const { lastReceivedMs } = b.plane.peerStatistics(b.peer);
+    expect(lastReceivedMs).toBeGreaterThan(beforeMs - 250);
+    expect(lastReceivedMs).toBeLessThanOrEqual(bootMs());
   });
 
   it('counts the use of a key both ways, and tells once that it is used up', async () => {
