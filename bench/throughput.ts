@@ -54,9 +54,7 @@ interface IperfReport {
   readonly error?: string;
   readonly end: {
     readonly sum_sent?: { readonly retransmits?: number };
-    /** UDP */
-    readonly sum?: { readonly packets?: number; readonly lost_packets?: number; readonly seconds: number };
-    readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
+    readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number; readonly seconds: number };
   };
 }
 
@@ -120,10 +118,11 @@ async function measure(direction: 'up' | 'down', target: string, ends: readonly 
     });
     const used = cpuSecondsOf(ends) - before;
     const { error, end } = JSON.parse(stdout) as IperfReport;
-    if (error === undefined && end.sum?.packets !== undefined && options.udp !== undefined) {
-      const arrived = end.sum.packets - (end.sum.lost_packets ?? 0);
-      const bytes = arrived * Number(options.udp);
-      return { rate: arrived / end.sum.seconds / 1e3, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: 0 };
+    if (error === undefined && end.sum_received !== undefined && options.udp !== undefined) {
+      // Not what was sent less what was lost: the receiver misses none behind the last one that came.
+      const { bytes, seconds } = end.sum_received;
+      const arrived = bytes / Number(options.udp);
+      return { rate: arrived / seconds / 1e3, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: 0 };
     }
     if (error === undefined && end.sum_received !== undefined && end.sum_sent !== undefined) {
       const { bytes, bits_per_second: rate } = end.sum_received;
