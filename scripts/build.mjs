@@ -47,7 +47,9 @@ await build({
   supported: { 'dynamic-import': false },
   banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
   legalComments: 'none',
-  minify: true,
+  // Not its syntax: what V8 makes of the statements as they were written takes a little less time, code and all.
+  minifyWhitespace: true,
+  minifyIdentifiers: true,
   logLevel: 'warning',
 });
 writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n');

@@ -98,10 +98,11 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
   readAnswers(): void {
     if (!this.#hasWritten) return;
     this.#hasWritten = false;
-    if ((this.pollEvents & POLLIN) !== 0 && this.#isPause) this.#read();
+    if ((this.pollEvents & POLLIN) !== 0 && this.#isPause()) this.#read();
   }
 
-  get #isPause(): boolean {
+  /** A method, for V8 reads private accessors by a call out of its code. */
+  #isPause(): boolean {
     return this.#context.nowMs() - this.#lastPacketMs > PAUSE_MS;
   }
 
@@ -114,7 +115,7 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     let offset = start + HEADROOM_BYTES;
     // After a pause there is most likely one packet, which goes out at once. Where nothing else was left the last time, poll(2)
     // looks for another.
-    let isLone = this.#isPause;
+    let isLone = this.#isPause();
     const wasEmpty = this.#isEmpty;
     this.#isEmpty = false;
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {

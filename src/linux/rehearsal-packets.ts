@@ -12,15 +12,16 @@ const ACK = 0x10;
 /** 192.0.2.1, of a network for documentation: both ends of the packets. */
 const ADDRESS = 0xc0000201;
 
-/** Packets as a device with a virtio header gives them: pings, a datagram, a bare acknowledgement, a super-packet of TCP. */
+/** Packets as a device with a virtio header gives them: pings, what a host says of groups, a datagram, a bare acknowledgement, a super-packet of TCP. */
 export function rehearsalPackets(): readonly Uint8Array[] {
   return [
     ipv4(IpProtocol.icmp, PING_BYTES, (view, at, length) => {
       view.setUint8(at, 8);
       view.setUint16(at + 2, finishChecksum(sumWords(view, at, length, 0)));
     }),
-    ping6(OWN_ADDRESS),
-    ping6(ALL_ROUTERS),
+    icmp6(OWN_ADDRESS, ECHO_REQUEST),
+    icmp6(ALL_ROUTERS, ECHO_REQUEST),
+    icmp6(LISTENER_REPORTS, LISTENER_REPORT, HOP_BY_HOP),
     ipv4(IpProtocol.udp, 40, (view, at, length) => {
       view.setUint32(at, 0x1000_2000);
       view.setUint16(at + 4, length); // its checksum stays 0: none
@@ -60,18 +61,25 @@ function ipv4(protocol: number, transportBytes: number, write: WriteTransport): 
 /** Of a network for documentation; and what a host asks for routers by, unasked, as soon as there is a device. */
 const OWN_ADDRESS = [0x2001_0db8, 0, 0, 1];
 const ALL_ROUTERS = [0xff02_0000, 0, 0, 2];
+/** Where a host reports, as unasked, which groups it listens to, in packets that routers are to look into. */
+const LISTENER_REPORTS = [0xff02_0000, 0, 0, 0x16];
+const ECHO_REQUEST = 128;
+const LISTENER_REPORT = 143;
+/** The extension header of such a report: ICMPv6 is next | no more than 8 bytes | router alert | padding. */
+const HOP_BY_HOP = [IpProtocol.icmp6, 0, 5, 2, 0, 0, 1, 0];
 
-function ping6(destination: readonly number[]): Uint8Array {
+function icmp6(destination: readonly number[], type: number, extension: readonly number[] = []): Uint8Array {
   const at = VIRTIO_HEADER_BYTES;
-  const icmp = at + IPV6_BYTES;
+  const icmp = at + IPV6_BYTES + extension.length;
   const view = new DataView(new ArrayBuffer(icmp + PING_BYTES));
   writePlainHeader(view, 0);
   view.setUint8(at, 0x60);
-  view.setUint16(at + 4, PING_BYTES);
-  view.setUint8(at + 6, IpProtocol.icmp6);
+  view.setUint16(at + 4, extension.length + PING_BYTES);
+  view.setUint8(at + 6, extension.length > 0 ? 0 : IpProtocol.icmp6);
   view.setUint8(at + 7, 64);
   for (const [index, word] of [...OWN_ADDRESS, ...destination].entries()) view.setUint32(at + 8 + 4 * index, word);
-  view.setUint8(icmp, 128);
+  for (const [index, byte] of extension.entries()) view.setUint8(at + IPV6_BYTES + index, byte);
+  view.setUint8(icmp, type);
   const pseudo = sumPseudoHeader(view, at + 8, 16, IpProtocol.icmp6, PING_BYTES);
   view.setUint16(icmp + 2, finishChecksum(sumWords(view, icmp, PING_BYTES, pseudo)));
   return new Uint8Array(view.buffer);

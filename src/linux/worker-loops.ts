@@ -17,7 +17,7 @@ import { CONTROL_WORDS_BYTES, ControlWord, type WorkerStart } from './worker-mes
 /** Scratch of an engine with one peer and one link. */
 export const STAGE_SCRATCH_BYTES = scratchByteLength(1, 1);
 /** After so many all of the path is V8's best code. Fewer leave parts of it out; more cost time alone (docs/PERFORMANCE.md). */
-const REHEARSAL_ROUNDS = 800;
+const REHEARSAL_ROUNDS = 700;
 
 /** What the loops of one thread share. */
 export interface LoopParts extends Pick<PlaneCoreOptions, 'packetCrypto' | 'laneCapacity'> {
