@@ -109,7 +109,7 @@ export class IpsecMbAeadKey implements AeadKey {
   // `encrypt` and `decrypt` are called where they are one function each, which V8 then calls without asking what it is.
 
   seal(nonce: number, associated: number, associatedLength: number, text: number, length: number, tag: number): void {
-    if (this.#closed) throw new Error('the AEAD key is closed');
+    this.#checkLive();
     const base = this.#base;
     const [at, iv, from] = [base + text, base + nonce, base + associated];
     this.#encrypt(this.#expanded, this.#state, at, at, length, iv, from, associatedLength, base + tag, TAG_BYTES);
@@ -123,7 +123,7 @@ export class IpsecMbAeadKey implements AeadKey {
     length: number,
     tag: number,
   ): boolean {
-    if (this.#closed) throw new Error('the AEAD key is closed');
+    this.#checkLive();
     this.#spoilComputed(tag);
     const base = this.#base;
     const [at, iv, from, computed] = [base + text, base + nonce, base + associated, this.#computedTag];
@@ -151,5 +151,9 @@ export class IpsecMbAeadKey implements AeadKey {
   close(): void {
     this.#closed = true;
     this.#memory.bytes.fill(0);
+  }
+
+  #checkLive(): void {
+    if (this.#closed) throw new Error('the AEAD key is closed');
   }
 }

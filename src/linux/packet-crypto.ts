@@ -1,6 +1,7 @@
 // Which library does what for packets. OpenSSL, which the Node binary carries, can everything. AES-GCM goes through the
 // system's libipsec-mb, else its GnuTLS, where it has one: one call for a packet instead of five, and a call costs as much
-// as 100 bytes of AES. What libipsec-mb does is compared with OpenSSL for each cipher before its first key. A newer OpenSSL on a newer processor is faster than GnuTLS with long packets all the same.
+// as 100 bytes of AES. What libipsec-mb does is compared with OpenSSL for each cipher before its first key. A newer OpenSSL on
+// a newer processor is faster than GnuTLS with long packets all the same.
 
 import { readFileSync } from 'node:fs';
 import type { AeadKey, PacketCrypto } from '../crypto/provider.ts';

@@ -12,7 +12,10 @@ const ACK = 0x10;
 /** 192.0.2.1, of a network for documentation: both ends of the packets. */
 const ADDRESS = 0xc0000201;
 
-/** Packets as a device with a virtio header gives them: pings, what a host says of groups, a datagram, a bare acknowledgement, a super-packet of TCP. */
+/**
+ * Packets as a device with a virtio header gives them: pings, what a host says of groups, a datagram, a bare acknowledgement, a
+ * super-packet of TCP.
+ */
 export function rehearsalPackets(): readonly Uint8Array[] {
   return [
     ipv4(IpProtocol.icmp, PING_BYTES, (view, at, length) => {

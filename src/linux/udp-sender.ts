@@ -61,7 +61,7 @@ export class UdpSender implements Holder {
   readonly #counts = new Int32Array(RUNS_MAX);
   readonly #sizes = new Int32Array(RUNS_MAX);
   /** Of each run: where the first datagram lies. */
-  readonly #places = new Int32Array(RUNS_MAX);
+  readonly #starts = new Int32Array(RUNS_MAX);
   readonly #bytes = new Int32Array(RUNS_MAX);
   readonly #open = new Uint8Array(RUNS_MAX);
   /** Of each run: the TOS byte or traffic class of its datagrams. */
@@ -102,7 +102,7 @@ export class UdpSender implements Holder {
     }
     const place = this.#counts[run]!;
     this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
-    if (place === 0) this.#places[run] = offset;
+    if (place === 0) this.#starts[run] = offset;
     this.#counts[run] = place + 1;
     this.#bytes[run]! += length;
     if (length < this.#sizes[run]! || place + 1 === SEGMENTS_MAX) this.#open[run] = 0;
@@ -171,7 +171,7 @@ export class UdpSender implements Holder {
    */
   flushButLast(start: number, end: number): boolean {
     const last = this.#runs - 1;
-    const at = this.#places[last]!;
+    const at = this.#starts[last]!;
     if (this.isEmpty || !this.#fits(last, this.#sizes[last]!) || at < start || at >= end) {
       this.flush();
       return false;
@@ -217,11 +217,6 @@ export class UdpSender implements Holder {
     }
   }
 
-  /** The native address of a run's first datagram. */
-  #startOf(run: number): number {
-    return this.#options.memory.arena.address + this.#places[run]!;
-  }
-
   /** Whether a run is one datagram that is sent as it is. */
   #isPlain(run: number): boolean {
     return this.#counts[run] === 1 && this.#classes[run] === 0 && !this.#options.localEnds;
@@ -244,13 +239,14 @@ export class UdpSender implements Holder {
 
   /** How many messages went out, from the one at `first`; 0 for a failure, which `errno` tells of. */
   #submit(first: number, count: number): number {
-    const { fd } = this.#options;
+    const { fd, memory } = this.#options;
     const headers = this.#headers!;
     this.#options.counters[PlaneCounter.linkWriteCalls]!++;
     if (count === 1 && this.#isPlain(first)) {
-      const [start, length, nameLength] = [this.#startOf(first), this.#sizes[first]!, headers.nameLength(first)];
+      const start = memory.arena.address + this.#starts[first]!;
+      const nameLength = headers.nameLength(first);
       const name = nameLength === 0 ? 0 : headers.names.address + headers.nameAt(first);
-      return libc.sendto(fd, start, length, MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
+      return libc.sendto(fd, start, this.#sizes[first]!, MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
     }
     const address = headers.address(first);
     if (count > 1 && this.#manyMessages) return Math.max(0, libc.sendmmsg(fd, address, count, MSG_DONTWAIT));

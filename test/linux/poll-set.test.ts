@@ -1,30 +1,21 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bootMs } from '../../src/linux/clock.ts';
-import { libc, nativeBytes } from '../../src/linux/libc.ts';
+import { libc } from '../../src/linux/libc.ts';
 import { POLLIN, PollSet } from '../../src/linux/poll-set.ts';
+import { packetPair, writePacket } from './plane-rig.ts';
 
-const AF_UNIX = 1;
-const SOCK_DGRAM = 2;
 const fds: number[] = [];
 afterEach(() => {
   for (const fd of fds.splice(0)) libc.close(fd);
 });
 
-/** Two ends of a socket pair, the first of them in the set. */
+/** Two ends of a packet pipe, the first of them in the set. */
 function watchedPair(polls: PollSet, told: number[]) {
-  const pair = nativeBytes(8);
-  libc.socketpair(AF_UNIX, SOCK_DGRAM, 0, pair.address);
-  const [near, far] = [pair.view.getInt32(0, true), pair.view.getInt32(4, true)];
+  const [near, far] = packetPair();
   fds.push(near, far);
-  const member = { fd: near, pollEvents: POLLIN, handleReady: () => void told.push(near) };
-  polls.add(member);
-  return { near, far, member };
-}
-
-function say(fd: number): void {
-  const { address, bytes } = nativeBytes(8);
-  expect(libc.write(fd, address, bytes.length)).toBe(8);
+  polls.add({ fd: near, pollEvents: POLLIN, handleReady: () => void told.push(near) });
+  return { near, far };
 }
 
 describe('waiting for members', () => {
@@ -44,7 +35,7 @@ describe('waiting for members', () => {
     const polls = new PollSet();
     const told: number[] = [];
     const { far, near } = watchedPair(polls, told);
-    say(far);
+    expect(writePacket(far, Uint8Array.of(1))).toBe(true);
     for (const longestMs of [60_000, Number.POSITIVE_INFINITY]) {
       const before = bootMs();
       expect(polls.wait(longestMs)).toBe(1);
@@ -58,8 +49,7 @@ describe('waiting for members', () => {
 
   it('tells a part of the time as what it was', () => {
     const polls = new PollSet();
-    const told: number[] = [];
-    const { far } = watchedPair(polls, told);
+    const { far } = watchedPair(polls, []);
     // Another thread writes, as this one is asleep meanwhile.
     const code = `setTimeout(() => require('node:fs').writeSync(${far}, 'x'), 1000)`;
     const writer = new Worker(code, { eval: true });
