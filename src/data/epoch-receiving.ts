@@ -5,7 +5,7 @@
 // at most so many derivations as there are such epochs; nothing else follows from a packet that is not authentic.
 
 import { EPOCH_MAX, type EpochKey, type EpochSecret } from './epoch-secret.ts';
-import { ReplayWindow } from './replay-window.ts';
+import { ReplayWindow, type WindowContent } from './replay-window.ts';
 import { FAILED_TAGS_NOTICE } from './usage-limits.ts';
 
 /** Epochs after the current one that packets are taken of; the C program's figure. */
@@ -16,6 +16,19 @@ export interface ReceivingEpoch extends EpochKey {
   readonly window: ReplayWindow;
   blocks: number;
   failedTags: number;
+}
+
+interface EpochReceived {
+  readonly epoch: number;
+  readonly window: WindowContent;
+  readonly blocks: number;
+  readonly failedTags: number;
+}
+
+/** What came under the epochs that packets were authentic of. */
+export interface EpochsReceived {
+  readonly current: EpochReceived;
+  readonly previous: EpochReceived | undefined;
 }
 
 export class EpochReceiving {
@@ -81,6 +94,18 @@ export class EpochReceiving {
     this.#secret.moveTo(next.epoch);
   }
 
+  get received(): EpochsReceived {
+    return { current: contentOf(this.#current), previous: this.#previous && contentOf(this.#previous) };
+  }
+
+  /** Stands where another one stood that began where this one still is. */
+  resume({ current, previous }: EpochsReceived): void {
+    this.#current.key.close();
+    if (previous !== undefined) this.#previous = this.#derive(previous.epoch, previous);
+    this.#current = this.#derive(current.epoch, current);
+    this.#secret.moveTo(current.epoch);
+  }
+
   close(): void {
     this.#current.key.close();
     this.#previous?.key.close();
@@ -88,9 +113,14 @@ export class EpochReceiving {
     this.#secret.wipe();
   }
 
-  #derive(epoch: number): ReceivingEpoch {
+  #derive(epoch: number, received?: EpochReceived): ReceivingEpoch {
     const { key, mask } = this.#secret.keyOf(epoch, this.#cipher, 'open');
     const window = new ReplayWindow(this.#windowPackets, this.#windowSeconds);
-    return { epoch, key, mask, window, blocks: 0, failedTags: 0 };
+    if (received !== undefined) window.resume(received.window);
+    return { epoch, key, mask, window, blocks: received?.blocks ?? 0, failedTags: received?.failedTags ?? 0 };
   }
+}
+
+function contentOf({ epoch, window, blocks, failedTags }: ReceivingEpoch): EpochReceived {
+  return { epoch, window: window.content, blocks, failedTags };
 }

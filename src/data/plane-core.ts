@@ -23,6 +23,7 @@ import { FrameSwitch } from './frame-switch.ts';
 import { type HandOver, Handover, type PeerOwners } from './handover.ts';
 import { handleHandedPacket } from './handover-in.ts';
 import { MAC_BYTES, macBytes, readMac } from './mac-table.ts';
+import { type Opening, openingOf, resumeOpening } from './opening.ts';
 import { restUntilMs } from './pacing.ts';
 import { answerAddress, discardEarly, handleHandedLinkPacket, handleLinkPacket, releaseEarly } from './packet-in.ts';
 import { handleDevicePacket, sendPayload } from './packet-out.ts';
@@ -126,6 +127,10 @@ export interface PlaneCore {
   addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage?: SharedUsage): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
+  /** Another engine opens the packets of this link's peers from now on, and goes on from where this one stood. */
+  giveOpening(link: LinkId, engine: number): readonly Opening[];
+  /** This engine does, with the keys that it has of them. */
+  takeOpening(link: LinkId, openings: readonly Opening[]): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
   answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void;
@@ -401,6 +406,29 @@ class Core implements PlaneCore {
     if (peer.sendKey === key) peer.sendKey = undefined;
     this.#state.openedKey = undefined;
     closeDataKey(key);
+  }
+
+  giveOpening(link: LinkId, engine: number): readonly Opening[] {
+    const openings: Opening[] = [];
+    for (const peer of this.#state.peers.values()) {
+      if (peer.link !== link || peer.opensAt !== this.#state.engine) continue;
+      peer.opensAt = engine;
+      peer.reassembly = undefined;
+      discardEarly(this.#state, peer);
+      openings.push(...peer.keys.map(openingOf));
+    }
+    return openings;
+  }
+
+  takeOpening(link: LinkId, openings: readonly Opening[]): void {
+    for (const peer of this.#state.peers.values()) {
+      if (peer.link !== link) continue;
+      peer.opensAt = this.#state.engine;
+      for (const key of peer.keys) {
+        const opening = openings.find((given) => given.key === key.handle);
+        if (opening !== undefined) resumeOpening(key, opening);
+      }
+    }
   }
 
   sendInBand(id: PeerHandle, bytes: Uint8Array): void {

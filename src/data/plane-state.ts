@@ -74,7 +74,7 @@ export interface Peer {
   readonly windowPackets: number;
   readonly windowSeconds: number;
   /** The engines that open its packets, and seal those to it. */
-  readonly opensAt: number;
+  opensAt: number;
   readonly sealsAt: number;
   /** Index of its first counter. */
   readonly counterBase: number;

@@ -13,6 +13,12 @@ const TOO_OLD = dropCode('too-old');
 
 const UNSEEN = -1;
 
+/** What a window has seen: the newest id, and when it and those before it came. */
+export interface WindowContent {
+  readonly highest: number;
+  readonly arrivals: Int32Array;
+}
+
 /** The replay window of one key, for ids of up to 48 bits. Defaults on the wire are 64 ids and 15 seconds; 0 seconds is no time limit. */
 export class ReplayWindow {
   readonly #sizePackets: number;
@@ -33,6 +39,16 @@ export class ReplayWindow {
   /** The newest id that was taken, 0 for none. */
   get highest(): number {
     return this.#highest;
+  }
+
+  get content(): WindowContent {
+    return { highest: this.#highest, arrivals: this.#arrivals.slice() };
+  }
+
+  /** Has seen what another window of the same size had. */
+  resume({ highest, arrivals }: WindowContent): void {
+    this.#highest = highest;
+    this.#arrivals.set(arrivals);
   }
 
   /** Forgets every id: packet-ids begin anew. */

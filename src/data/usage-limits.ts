@@ -42,6 +42,12 @@ export interface SharedUsage {
   readonly place: 0 | 1;
 }
 
+/** What one key has opened, where its limits count that apart from what it has sealed. */
+export interface OpenedUsage {
+  readonly blocks: number;
+  readonly failedTags: number;
+}
+
 /** Blocks of the cipher that so many bytes take. */
 export function blocksOf(lengthBytes: number): number {
   return Math.ceil(lengthBytes / BLOCK_BYTES);
@@ -103,6 +109,16 @@ export class UsageLimits {
   handleOpened(lengthBytes: number, packetId: number): UsageReason | undefined {
     this.#openedBlocks += blocksOf(lengthBytes);
     return this.#reason(lengthBytes, this.#openedBlocks + packetId, 0);
+  }
+
+  get opened(): OpenedUsage {
+    return { blocks: this.#openedBlocks, failedTags: this.failedTags };
+  }
+
+  /** Another thread opened so far. Its bytes and packets stay in its own count. */
+  resumeOpened({ blocks, failedTags }: OpenedUsage): void {
+    this.#openedBlocks = blocks;
+    this.failedTags = failedTags;
   }
 
   /** The epoch that the thread which opens asks for; 0 for none, or where there is no other thread. */
