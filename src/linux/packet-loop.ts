@@ -9,6 +9,7 @@ import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PeerSettings, PlaneE
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import type { Verdict } from '../data/verdict.ts';
 import type { InnerPacket } from '../ip/packet.ts';
+import { BusyWatch } from './busy-watch.ts';
 import { bootMs } from './clock.ts';
 import { Credit } from './credit.ts';
 import { DevicePump } from './device-pump.ts';
@@ -80,6 +81,10 @@ export class PacketLoop implements PumpContext, PlaneIo {
   /** Whether there is, or may be, more to do than moving packets. */
   #mustAttend = true;
   #pathTold: string | undefined;
+  /** While another worker could help. */
+  #busy: BusyWatch | undefined;
+  /** Links that another worker is to read from the next turn on, and which one. */
+  readonly #toGive = new Map<LinkId, number>();
   readonly #counted = { taken: 0, takenAccepted: 0, deviceRead: 0 };
 
   constructor(options: PacketLoopOptions) {
@@ -129,6 +134,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.#takeCredits();
     this.#handovers.look();
     this.takeCalls();
+    if (this.#toGive.size > 0) this.#giveOpenings();
     this.#handovers.takeAll(this.core);
     if (this.core.nextDeadlineMs() <= this.#nowMs) this.core.handleTick(this.#nowMs);
     for (const listener of this.#listeners.values()) listener.resume(this.#nowMs);
@@ -182,6 +188,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.#nowMs = sinceMs + this.polls.waitedMs;
     this.core.setNow(this.#nowMs);
     this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
+    if (this.#busy?.handleWait(this.#nowMs, this.polls.waitedMs) === true) this.#options.report({ type: 'busy' });
     this.#takeCredits();
     if (ready > 0) {
       this.polls.dispatch(ready);
@@ -318,6 +325,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
         if (this.#pathTold === undefined) this.tellPath();
       },
       removeKey: (peer, id) => core.removeKey(peer, id),
+      // Not here: a call is taken in the middle of a read, too, whose packets are still this worker's.
+      giveOpening: (link, to) => void this.#toGive.set(link, to),
+      takeOpening: (link, openings) => {
+        core.takeOpening(link, openings);
+        this.#setPart(link, 'reads');
+      },
       sendInBand: (peer, bytes) => core.sendInBand(peer, bytes),
       answerFloat: (peer, address, accept) => core.answerFloat(peer, address, accept),
       answerAddress: (peer, address, accept) => core.answerAddress(peer, address, accept),
@@ -348,7 +361,25 @@ export class PacketLoop implements PumpContext, PlaneIo {
       options.framing === 'tcp' ? new TcpLink(id, fd, options, this) : new UdpLink(id, fd, options, this, part);
     this.#links.set(id, link);
     this.polls.add(link);
+    if (part === 'both-for-now') this.#busy ??= new BusyWatch(this.#nowMs);
     if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
+  }
+
+  #giveOpenings(): void {
+    for (const [link, to] of this.#toGive) {
+      const openings = this.core.giveOpening(link, to);
+      this.#setPart(link, 'sends');
+      this.#options.report({ type: 'opening-given', link, openings });
+    }
+    this.#toGive.clear();
+    this.#busy = undefined;
+  }
+
+  #setPart(id: LinkId, part: LinkPart): void {
+    const link = this.#links.get(id);
+    if (!(link instanceof UdpLink)) return;
+    link.setPart(part);
+    this.polls.changed(link);
   }
 
   #letGo(members: Map<number, Pump>, id: number, ticket: number): void {

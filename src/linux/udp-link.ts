@@ -21,13 +21,13 @@ const RECONNECT_INTERVAL_MS = 100;
 /** A datagram socket, connected or serving many, with or without the header of a SOCKS relay. */
 export class UdpLink implements PacketPump {
   readonly fd: number;
-  pollEvents: number;
+  pollEvents = 0;
   #live = true;
   readonly #id: LinkId;
   readonly #connected: boolean;
   readonly #socks: boolean;
   /** Another worker sends: it may have disconnected the socket, so where a datagram comes from is looked at. */
-  readonly #readsOnly: boolean;
+  #readsOnly = false;
   readonly #context: PumpContext;
   readonly #errors: ErrorReporter;
   /** What else is known of the error in hand. */
@@ -44,8 +44,6 @@ export class UdpLink implements PacketPump {
 
   constructor(id: LinkId, fd: number, options: LinkOptions, context: PumpContext, part: LinkPart) {
     this.fd = fd;
-    this.pollEvents = part === 'sends' ? 0 : POLLIN;
-    this.#readsOnly = part === 'reads';
     this.#id = id;
     this.#connected = options.connected;
     this.#socks = options.framing === 'socks-udp';
@@ -71,6 +69,13 @@ export class UdpLink implements PacketPump {
       counters: context.counters,
       handleFallback: () => context.tellPath(),
     });
+    this.setPart(part);
+  }
+
+  /** What this worker does with the socket, from now on. Its owner tells those who poll it. */
+  setPart(part: LinkPart): void {
+    this.pollEvents = part === 'sends' || part === 'none-yet' ? 0 : POLLIN;
+    this.#readsOnly = part === 'reads';
   }
 
   letGo(): void {

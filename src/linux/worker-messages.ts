@@ -8,6 +8,7 @@
 
 import type { LaneCapacity } from '../data/event-lanes.ts';
 import type { PeerOwners } from '../data/handover.ts';
+import type { Opening } from '../data/opening.ts';
 import type {
   DeviceChange,
   DeviceId,
@@ -73,10 +74,11 @@ export interface OtherWorkerStart {
 }
 
 /**
- * What a worker does with a link. `sends`: another worker reads the same socket; `reads`: another one sends. `none`: the link
- * is another's, and known here because of its peers.
+ * What a worker does with a link. `sends`: another worker reads the same socket; `reads`: another one sends. `both-for-now`:
+ * another one may read it, and does not yet: that one has `none-yet`. `none`: the link is another's, and known here because
+ * of its peers.
  */
-export type LinkPart = 'both' | 'sends' | 'reads' | 'none';
+export type LinkPart = 'both' | 'both-for-now' | 'sends' | 'reads' | 'none-yet' | 'none';
 
 /** The calls of the data plane as the worker takes them: ids are chosen by the main thread, promises are tickets. */
 export interface WorkerCalls {
@@ -98,6 +100,9 @@ export interface WorkerCalls {
   addKey(peer: PeerHandle, id: KeyHandle, options: KeyOptions, usage: SharedUsage | undefined): void;
   useKey(peer: PeerHandle, id: KeyHandle): void;
   removeKey(peer: PeerHandle, id: KeyHandle): void;
+  /** The worker leaves reading the link, and opening what comes over it, to another one, and reports how far it had come. */
+  giveOpening(link: LinkId, to: number): void;
+  takeOpening(link: LinkId, openings: readonly Opening[]): void;
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void;
   answerFloat(peer: PeerHandle, address: SocketAddress, accept: boolean): void;
   answerAddress(peer: PeerHandle, address: Uint8Array, accept: boolean): void;
@@ -115,5 +120,8 @@ export type WorkerReport =
   | { readonly type: 'events'; readonly events: readonly PlaneEvent[] }
   /** What one turn wrote into a device in memory. */
   | { readonly type: 'device-packets'; readonly device: DeviceId; readonly packets: readonly Uint8Array[] }
+  /** It has had no time left for a while, and moves packets that another worker could. */
+  | { readonly type: 'busy' }
+  | { readonly type: 'opening-given'; readonly link: LinkId; readonly openings: readonly Opening[] }
   /** The worker no longer touches the fd, or the counters, that the ticket was for. */
   | { readonly type: 'let-go'; readonly ticket: number };

@@ -5,6 +5,10 @@
 // worker-places.ts). A call goes to all that need it, to whoever opens before whoever seals: what a peer answers to a packet
 // under a new key is read by a worker that has been told of the key.
 //
+// Dividing. A second thread costs more than it saves where it takes a processor from the programs that the packets are for. So
+// one worker moves both directions of a client until it says that it has no time left, and a processor has: then
+// another one goes on opening where it stopped, while what comes meanwhile waits in the socket.
+//
 // Being alive. A plane with a link, a device or an unfinished call keeps the process running, like an open socket; an
 // empty plane does not. A plane must be made on the process's main thread: worker.terminate() runs no 'exit' hook.
 
@@ -17,6 +21,7 @@ import {
   sumPlaneStatistics,
 } from '../data/counters.ts';
 import { type LaneCapacity, takesRoom } from '../data/event-lanes.ts';
+import type { Opening } from '../data/opening.ts';
 import type {
   DataPlane,
   DeviceChange,
@@ -43,6 +48,7 @@ import { DeviceEnds, joinDeviceEnds } from './device-ends.ts';
 import { createRingMemory } from './handover-ring.ts';
 import { libc } from './libc.ts';
 import { movableMaterial, requireAlgorithms } from './moved-key.ts';
+import { openSpareProcessors, type SpareProcessors } from './spare-processors.ts';
 import { Tickets } from './tickets.ts';
 import { workerCapabilities } from './worker-capabilities.ts';
 import { ControlWord, type WorkerCall, type WorkerReport, type WorkerStart } from './worker-messages.ts';
@@ -66,6 +72,8 @@ export interface WorkerPlaneOptions {
   readonly measure?: boolean;
   /** Whether the process is the tunnel's alone, whose V8 the workers may set up for themselves; false when absent. */
   readonly hasProcess?: boolean | undefined;
+  /** What nobody uses of this machine's processors; looked at when absent. */
+  readonly spareProcessors?: SpareProcessors | undefined;
   /** Node options of the worker, for tests that run it from source. */
   readonly execArgv?: readonly string[];
 }
@@ -74,6 +82,8 @@ export interface WorkerPlaneOptions {
 export interface WorkerPlane extends DataPlane {
   /** The workers run. Rejects when one could not start; `plane-failed` tells the same. */
   readonly ready: Promise<void>;
+  /** Has another worker open what comes over this link, where one could (`data-path` tells); by itself the plane waits for the need. */
+  divide(link: LinkId): void;
 }
 
 /** Every two workers share two rings. */
@@ -83,6 +93,8 @@ const DEFAULT_PEER_SLOTS = 64;
 const SPARE_LINKS = 64;
 /** Of one peer, at the same time. */
 const MAX_KEYS = 4;
+/** Fewer idle processors leave a second worker none of its own, with what it costs the kernel. */
+const SPARE_PROCESSORS = 0.5;
 
 /** Starts the workers at once. Throws HostError when the machine gives no eventfd. */
 export function createWorkerPlane(options: WorkerPlaneOptions): WorkerPlane {
@@ -98,7 +110,8 @@ function lanesFor(peerSlots: number): LaneCapacity {
 interface PlanePeer {
   readonly slot: number;
   readonly keys: Set<number>;
-  readonly opens: WorkerThread;
+  /** Who needs its keys, and who of them seals. */
+  readonly holders: readonly WorkerThread[];
   readonly seals: WorkerThread;
 }
 
@@ -119,6 +132,9 @@ class WorkerDataPlane implements WorkerPlane {
   readonly #listeners = new Set<number>();
   /** Of each worker. */
   readonly #deviceEnds: readonly DeviceEnds[];
+  /** Opened when a link is the first that could be divided. */
+  #spareProcessors: SpareProcessors | undefined;
+  #path: Extract<PlaneEvent, { type: 'data-path' }> | undefined;
   #capabilities: PlaneCapabilities | undefined;
   #nextId = 1;
   #state: 'starting' | 'running' | 'closing' | 'ended' = 'starting';
@@ -129,6 +145,7 @@ class WorkerDataPlane implements WorkerPlane {
       throw new RangeError(`a plane has 1 to ${WORKERS_MAX} workers, not ${workers}`);
     }
     this.#linkSlots = peerSlots + SPARE_LINKS;
+    this.#spareProcessors = options.spareProcessors;
     this.#listener = options.listener;
     this.#slots = new CounterSlots(peerSlots);
     this.#places = new WorkerPlaces(workers);
@@ -163,6 +180,7 @@ class WorkerDataPlane implements WorkerPlane {
     this.#ended = Promise.all(this.#threads.map(({ ended }) => ended)).then(() => {
       this.#state = 'ended';
       for (const thread of this.#threads) thread.release();
+      this.#spareProcessors?.close();
       this.#tickets.returnAll();
     });
     this.#deviceEnds = this.#threads.map(
@@ -249,7 +267,15 @@ class WorkerDataPlane implements WorkerPlane {
       const own = { ...options, endpoint: { kind: 'fd' as const, fd } };
       this.#call(thread, ['addLink', id, part === 'none' ? { ...own, readAhead: undefined } : own, part]);
     }
+    if (this.#places.divisible().length > 0) this.#spareProcessors ??= openSpareProcessors();
     return id;
+  }
+
+  divide(link: LinkId): void {
+    requireLive(this.#links.has(link), 'link', link);
+    if (!this.#places.divisible().includes(link)) return;
+    const { gives, takes } = this.#places.divide(link);
+    this.#call(this.#threads[gives]!, ['giveOpening', link, takes]);
   }
 
   removeLink(link: LinkId): Promise<void> {
@@ -270,8 +296,8 @@ class WorkerDataPlane implements WorkerPlane {
     const slot = this.#slots.take();
     const id = this.#nextId++;
     const owners = this.#places.ownersOf(options);
-    const [opens, seals] = [this.#threads[owners.opens]!, this.#threads[owners.seals]!];
-    this.#peers.set(id, { slot, keys: new Set(), opens, seals });
+    const holders = this.#places.keyHolders(owners, options.link).map((worker) => this.#threads[worker]!);
+    this.#peers.set(id, { slot, keys: new Set(), holders, seals: this.#threads[owners.seals]! });
     this.#callAll(['addPeer', id, slot, options, owners]);
     return id;
   }
@@ -291,14 +317,13 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   addKey(peer: PeerHandle, options: KeyOptions): KeyHandle {
-    const { keys, opens, seals } = this.#peer(peer);
+    const { keys, holders } = this.#peer(peer);
     requireAlgorithms(options);
     if (keys.size >= MAX_KEYS) throw new RangeError(`peer ${peer} has ${MAX_KEYS} keys already`);
     const id = this.#nextId++;
     keys.add(id);
-    const owners = [...new Set([opens, seals])];
-    const counts = owners.length > 1 ? new Float64Array(new SharedArrayBuffer(SHARED_USAGE_BYTES)) : undefined;
-    for (const [place, thread] of owners.entries()) {
+    const counts = holders.length > 1 ? new Float64Array(new SharedArrayBuffer(SHARED_USAGE_BYTES)) : undefined;
+    for (const [place, thread] of holders.entries()) {
       const { material, buffers } = movableMaterial(options.material);
       const usage = counts && { counts, place: place === 0 ? (0 as const) : (1 as const) };
       this.#call(thread, ['addKey', peer, id, { ...options, material }, usage], buffers);
@@ -313,10 +338,10 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   removeKey(peer: PeerHandle, key: KeyHandle): void {
-    const { keys, opens, seals } = this.#peer(peer);
+    const { keys, holders } = this.#peer(peer);
     requireLive(keys.delete(key), 'key', key);
     this.#news.forgetKey(key);
-    for (const thread of new Set([opens, seals])) this.#call(thread, ['removeKey', peer, key]);
+    for (const thread of holders) this.#call(thread, ['removeKey', peer, key]);
   }
 
   sendInBand(peer: PeerHandle, bytes: Uint8Array): void {
@@ -409,10 +434,29 @@ class WorkerDataPlane implements WorkerPlane {
       case 'device-packets':
         this.#deviceEnds[index]!.handlePackets(report.device, report.packets);
         return;
+      case 'busy':
+        this.#handleBusy();
+        return;
+      case 'opening-given':
+        this.#handleGiven(report.link, report.openings);
+        return;
       default:
         report satisfies never;
     }
     this.#holdProcess();
+  }
+
+  #handleBusy(): void {
+    const spare = this.#spareProcessors === undefined ? 1 : this.#spareProcessors.look(performance.now());
+    if (spare === undefined || spare < SPARE_PROCESSORS) return;
+    for (const link of this.#places.divisible()) this.divide(link);
+  }
+
+  #handleGiven(link: LinkId, openings: readonly Opening[]): void {
+    const takes = this.#places.handleGiven(link);
+    if (takes === undefined) return;
+    this.#call(this.#threads[takes]!, ['takeOpening', link, openings]);
+    if (this.#path !== undefined) this.#tell(this.#path);
   }
 
   #handleEvent({ control }: WorkerThread, event: PlaneEvent): void {
@@ -430,6 +474,7 @@ class WorkerDataPlane implements WorkerPlane {
 
   #tell(event: PlaneEvent): void {
     if (event.type === 'data-path') {
+      this.#path = event;
       const text = [event.text, ...this.#places.words()].join(', ');
       if (this.#news.isNewPath(text)) this.#listener({ type: 'data-path', text });
     } else if (this.#threads.length === 1 || this.#isNews(event)) this.#listener(event);

@@ -176,7 +176,7 @@ describe.runIf(isOurs)('our client', () => {
     beforeAll(() => serveTraffic(lab()));
 
     it.each(['2.6', '2.7'] as const)(
-      'keeps to the window of a %s server, one worker for each direction',
+      'keeps to the window of a %s server, whether the second worker helps or not',
       async (version) => {
         const server = await lab().server({ version, lines: ['keepalive 10 60'] });
         const client = await lab().connect({ lines: ['workers 2'] });
@@ -184,20 +184,16 @@ describe.runIf(isOurs)('our client', () => {
         await expectHealthy(lab());
         await expectNoLoss(lab().net.client, tunnel.server4, 500);
         await client.line(
-          /Data path: UDP with GSO and GRO, device with TSO and USO, two workers: one seals, one opens/,
+          /Data path: UDP with GSO and GRO, device with TSO and USO, two workers: the second one helps when the first has no time left/,
         );
         expect(replays(server, client)).toEqual([]);
 
         const mark = client.mark();
         client.signal('SIGUSR2');
-        const seals = await client.line(/Data path of worker 0, .*TUN\/TAP write 0 in 0, TCP\/UDP read 0 in 0/, {
-          from: mark,
-        });
-        expect(seals).toMatch(/TUN\/TAP read \d{4}/);
-        const opens = await client.line(/Data path of worker 1, .*TUN\/TAP read 0 in 0.*TCP\/UDP write 0 in 0/, {
-          from: mark,
-        });
-        expect(opens).toMatch(/TCP\/UDP read \d{4}/);
+        const first = await client.line(/Data path of worker 0, /, { from: mark });
+        expect(first).toMatch(/TUN\/TAP read \d{4}/);
+        expect(first).toMatch(/TCP\/UDP write \d{4}/);
+        await client.line(/Data path of worker 1, .*TUN\/TAP read 0 in 0.*TCP\/UDP write 0 in 0/, { from: mark });
       },
     );
 

@@ -18,7 +18,7 @@ const device = (queues: readonly number[] = [], layer: DeviceOptions['layer'] = 
 const FD = { kind: 'fd', fd: 7 } as const;
 
 describe('the places of workers', () => {
-  it('a client seals with one worker and opens with another', () => {
+  it("a client's packets are one worker's until another one opens", () => {
     const places = new WorkerPlaces(3);
     expect(places.addDevice(DEVICE, device())).toEqual([
       { fd: 3, reads: true },
@@ -26,10 +26,26 @@ describe('the places of workers', () => {
       { fd: 3, reads: false },
     ]);
     const parts = places.addLink(LINK, link({ remote: loopback(9) }), FD);
-    expect(parts.map(({ part }) => part)).toEqual(['sends', 'reads', 'none']);
-    expect(places.ownersOf({ device: DEVICE, link: LINK, receivePeerId: undefined })).toEqual({ opens: 1, seals: 0 });
+    expect(parts.map(({ part }) => part)).toEqual(['both-for-now', 'none-yet', 'none']);
+    const owners = () => places.ownersOf({ device: DEVICE, link: LINK, receivePeerId: undefined });
+    expect(owners()).toEqual({ opens: 0, seals: 0 });
+    expect(places.keyHolders(owners(), LINK)).toEqual([1, 0]);
     expect(places.controlWorker(LINK)).toBe(0);
+    expect(places.words()).toEqual(['two workers: the second one helps when the first has no time left']);
+    expect(places.divisible()).toEqual([LINK]);
+
+    expect(places.divide(LINK)).toEqual({ gives: 0, takes: 1 });
+    expect(owners()).toEqual({ opens: 1, seals: 0 });
+    expect(places.keyHolders(owners(), LINK)).toEqual([1, 0]);
+    expect(places.controlWorker(LINK)).toBe(0);
+    expect(places.divisible()).toEqual([]);
+    expect(places.words()).toEqual(['two workers: the second one helps when the first has no time left']);
+    expect(places.handleGiven(LINK)).toBe(1);
+    expect(owners()).toEqual({ opens: 1, seals: 0 });
+    expect(places.divisible()).toEqual([]);
     expect(places.words()).toEqual(['two workers: one seals, one opens']);
+    places.removeLink(LINK);
+    expect(places.handleGiven(LINK)).toBeUndefined();
   });
 
   it('a link with a socket for each gives a peer-id to the worker that the kernel gives it to', () => {
@@ -57,7 +73,10 @@ describe('the places of workers', () => {
     const places = new WorkerPlaces(2);
     places.addDevice(DEVICE, device());
     expect(places.addLink(LINK, options, FD).map(({ part }) => part)).toEqual(['both', 'none']);
-    expect(places.ownersOf({ device: DEVICE, link: LINK, receivePeerId: 5 })).toEqual({ opens: 0, seals: 0 });
+    const owners = places.ownersOf({ device: DEVICE, link: LINK, receivePeerId: 5 });
+    expect(owners).toEqual({ opens: 0, seals: 0 });
+    expect(places.keyHolders(owners, LINK)).toEqual([0]);
+    expect(places.divisible()).toEqual([]);
     expect(places.words()).toEqual(['one worker']);
   });
 

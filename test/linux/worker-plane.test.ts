@@ -24,7 +24,11 @@ import { workerSuite } from './worker-suite.ts';
 const links = createLinkPort();
 const CONTROL = Uint8Array.of(0x38, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0);
 
-describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane with %i workers', (workers) => {
+describe.skipIf(process.platform !== 'linux').each([
+  [1, 'undivided'],
+  [2, 'undivided'],
+  [2, 'divided'],
+] as const)('the worker plane with %i workers, %s', (workers, way) => {
   const worker = workerSuite();
   const { cleanUps } = worker;
 
@@ -62,12 +66,13 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   /** Two planes with a tunnel between them, the first connected to the second, which serves many. */
-  function tunnel(cipher: string, digest?: string, limits: Partial<KeyOptions> = {}) {
+  async function tunnel(cipher: string, digest?: string, limits: Partial<KeyOptions> = {}) {
     const a = startPlane();
     const b = startPlane();
     const socketB = openUdp({ local: loopback(0) });
     const socketA = openUdp({ remote: loopback(socketB.local.port) });
     const linkA = a.plane.addLink(udp(socketA.fd, socketB.local, true));
+    if (way === 'divided') a.plane.divide(linkA);
     const linkB = b.plane.addLink(udp(socketB.fd, undefined, false));
     const ends = [
       { ...a, link: linkA, ...addDevice(a.plane), address: socketB.local },
@@ -80,15 +85,20 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
       end.plane.useKey(peer, key);
       return { ...end, peer, key };
     };
-    return [withPeer(ends[0], keys[0]), withPeer(ends[1], keys[1])] as const;
+    const both = [withPeer(ends[0], keys[0]), withPeer(ends[1], keys[1])] as const;
+    // The tests' own thread is the plane's main thread, through which the division goes; they block it.
+    if (way === 'divided') await isDivided(a.log);
+    return both;
   }
+
+  const isDivided = (log: EventLog) => log.next('data-path', ({ text }) => text.endsWith('one seals, one opens'));
 
   it.each([
     ['AES-256-GCM', 'none'],
     ['CHACHA20-POLY1305', 'none'],
     ['AES-128-CBC', 'SHA256'],
   ])('carries packets both ways under %s, calls before ready included', async (cipher, digest) => {
-    const [a, b] = tunnel(cipher, digest);
+    const [a, b] = await tunnel(cipher, digest);
     await Promise.all([a.plane.ready, b.plane.ready]);
     for (const length of [24, 100, 1400, 1500]) {
       expect(writePacket(a.far, innerPacket(length, length))).toBe(true);
@@ -99,7 +109,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('tells counters from shared memory without asking the worker', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     writePacket(a.far, innerPacket(1000));
     expect(readPacket(b.far)).toBeDefined();
     // The worker counts behind the system call that this thread saw the effect of.
@@ -112,7 +122,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('knows when a packet came that ended a long wait, without a look at the clock', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     // So long ago that the time before the wait can't be taken for that of the packet; both waits end with it.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const beforeMs = bootMs();
@@ -125,7 +135,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('counts the use of a key both ways, and tells once that it is used up', async () => {
-    const [a, b] = tunnel('AES-256-GCM', 'none', { limitPackets: 5 });
+    const [a, b] = await tunnel('AES-256-GCM', 'none', { limitPackets: 5 });
     for (let round = 0; round < 6; round++) {
       for (const [from, to] of [
         [a, b],
@@ -141,9 +151,10 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('says once how packets move, when a key is in use', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
-    const halves = workers === 2 ? ', two workers: one seals, one opens' : '';
-    const text = `UDP with GSO and GRO, a packet for each read of the device${halves}`;
+    const [a, b] = await tunnel('AES-256-GCM');
+    const helps = workers === 2 ? ', two workers: the second one helps when the first has no time left' : '';
+    const words = way === 'divided' ? ', two workers: one seals, one opens' : helps;
+    const text = `UDP with GSO and GRO, a packet for each read of the device${words}`;
     expect(await a.log.next('data-path')).toMatchObject({ text });
     a.plane.useKey(a.peer, a.key);
     expect(writePacket(a.far, innerPacket(100, 1))).toBe(true);
@@ -154,7 +165,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('carries a burst larger than one turn of the loop, in order', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     await Promise.all([a.plane.ready, b.plane.ready]);
     let sent = 0;
     for (let received = 0; received < 500; received++) {
@@ -162,6 +173,35 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
       expect(readPacket(b.far)).toEqual(innerPacket(200, received));
     }
   });
+
+  if (workers === 2 && way === 'undivided') {
+    it.each([
+      ['AES-256-GCM', 'none', {}],
+      ['AES-256-GCM', 'none', { format: 'epoch' }],
+      ['AES-256-CBC', 'SHA256', {}],
+    ] as const)(
+      'has another worker open in the middle of a flow, without a loss: %s %s %o',
+      async (cipher, digest, more) => {
+        const [a, b] = await tunnel(cipher, digest, more);
+        await Promise.all([a.plane.ready, b.plane.ready]);
+        const packets = 2_000;
+        let sent = 0;
+        for (let received = 0; received < packets; received++) {
+          if (received === packets / 2) a.plane.divide(a.link);
+          while (sent < packets && sent - received < 60 && writePacket(b.far, innerPacket(200, sent))) sent++;
+          // The plane's main thread, which takes the state from worker to worker, is that of this test.
+          if (received === packets / 2) await isDivided(a.log);
+          expect(readPacket(a.far)).toEqual(innerPacket(200, received));
+        }
+        const { drops } = a.plane.statistics();
+        expect(Object.entries(drops).filter(([, count]) => count > 0)).toEqual([]);
+        expect(a.plane.peerStatistics(a.peer).linkReadPackets).toBe(packets);
+        // Sealing stays where it was.
+        expect(writePacket(a.far, innerPacket(200, 1))).toBe(true);
+        expect(readPacket(b.far)).toEqual(innerPacket(200, 1));
+      },
+    );
+  }
 
   it('carries control packets, names their source, and sends back to it', async () => {
     const { plane, log } = startPlane();
@@ -217,7 +257,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('lets go of device and link before their promises resolve: nothing is read from them afterwards', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     writePacket(a.far, innerPacket(100));
     expect(readPacket(b.far)).toBeDefined();
     await a.plane.removeDevice(a.device);
@@ -229,7 +269,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('tells of a device whose other end is gone, once, and goes on', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     await a.plane.ready;
     const [near, far] = packetPair();
     cleanUps.push(() => libc.close(near));
@@ -242,7 +282,7 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
   });
 
   it('refuses ids that it does not know, and a fifth key', async () => {
-    const [a] = tunnel('AES-256-GCM');
+    const [a] = await tunnel('AES-256-GCM');
     const [key] = keyPair('AES-256-GCM');
     expect(() => a.plane.setPeer(9_999, {})).toThrow('no peer 9999');
     expect(() => a.plane.useKey(a.peer, 9_999)).toThrow('no key 9999');
@@ -252,15 +292,15 @@ describe.skipIf(process.platform !== 'linux').each([1, 2])('the worker plane wit
     expect(() => a.plane.deviceEnd(a.device)).toThrow('in memory');
   });
 
-  it('refuses a cipher or digest that the library does not have, before the worker hears of it', () => {
-    const [a] = tunnel('AES-256-GCM');
+  it('refuses a cipher or digest that the library does not have, before the worker hears of it', async () => {
+    const [a] = await tunnel('AES-256-GCM');
     const [key] = keyPair('AES-256-CBC');
     expect(() => a.plane.addKey(a.peer, { ...key, cipher: 'AES-999-GCM' })).toThrow('no cipher AES-999-GCM');
     expect(() => a.plane.addKey(a.peer, { ...key, digest: 'SHA999' })).toThrow('no digest SHA999');
   });
 
   it('begins a peer at zero where another had its counters', async () => {
-    const [a, b] = tunnel('AES-256-GCM');
+    const [a, b] = await tunnel('AES-256-GCM');
     writePacket(a.far, innerPacket(100));
     expect(readPacket(b.far)).toBeDefined();
     await expect.poll(() => a.plane.peerStatistics(a.peer).linkWritePackets).toBe(1);
