@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 
 /** More than these are no chance. */
 const MOST_SECOND_TRIES = 4;
+/** Of a first try that failed, so many lines are enough to know why. */
+const FAILURE_LINES_MAX = 30;
 
 const [reportPath, vitestCode] = process.argv.slice(2);
 const report = readReport();
@@ -23,7 +25,7 @@ for (const file of report.testResults) {
       passed += 1;
       if ((test.meta?.tries ?? 1) > 1) {
         secondTries += 1;
-        console.log(`passed at the second try: ${test.fullName}: ${test.failureMessages[0]?.split('\n')[0]}`);
+        console.log(`passed at the second try: ${test.fullName}: ${firstFailure(test.failureMessages[0] ?? '')}`);
       }
     } else if (test.status === 'failed') {
       failed += 1;
@@ -40,6 +42,13 @@ if (unsteady) console.log(`more than ${MOST_SECOND_TRIES} cases needed a second 
 const atSecondTry = secondTries === 0 ? '' : ` (${secondTries} at the second try)`;
 console.log(`${passed} passed${atSecondTry}, ${failed} failed, ${skippedCount} skipped`);
 process.exitCode = failed > 0 || unsteady || vitestCode !== '0' || passed === 0 || strict ? 1 : 0;
+
+/** What it says, without where it was thrown: its beginning, and of a long one the end too. */
+function firstFailure(message) {
+  const lines = message.replace(/\n {4}at .*$/s, '').split('\n');
+  const kept = lines.length > FAILURE_LINES_MAX ? [lines[0], '…', ...lines.slice(-FAILURE_LINES_MAX)] : lines;
+  return kept.join('\n    ');
+}
 
 function readReport() {
   try {
