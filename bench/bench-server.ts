@@ -1,6 +1,5 @@
 // A server process under a bench: started from one file that all programs take, and measured from outside by /proc.
 
-import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +7,7 @@ import { up } from '../test/lab/lab.ts';
 import type { Pki } from '../test/lab/pki.ts';
 import { run, WatchedProcess } from '../test/lab/process.ts';
 import { type ClientKind, clientCommand } from '../test/lab/requirements.ts';
-import { cpuSeconds, median, programLabel, quantile } from './report.ts';
+import { cpuSeconds, median, programLabel, quantile, residentBytes } from './report.ts';
 
 export const SERVER_PORT = 1194;
 
@@ -82,8 +81,7 @@ export class BenchServer {
 
   /** Resident bytes now. */
   residentBytes(): number {
-    const text = readFileSync(`/proc/${this.process.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
+    return residentBytes(this.process.pid);
   }
 
   /** Resident bytes at rest: the middle of looks over two seconds. */

@@ -5,7 +5,7 @@
 // lines for both configurations (a cipher, a transport is `--transport`); `--lines 'a|b'`: with the one and with the other, in
 // turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. `--congestion bbr`: how TCP there finds
 // its rate, inside the tunnel and around it; cubic, the kernel's own choice, where nothing is said, so that machines can be
-// compared. CPU: seconds of both ends for each 10^9 bytes that arrived.
+// compared. CPU: seconds of both ends for each 10^9 bytes that arrived. MiB: memory of the larger process of the two behind it.
 
 import { parseArgs } from 'node:util';
 import { type Transport, tunnel } from '../test/lab/lab.ts';
@@ -13,7 +13,7 @@ import { eventually, type WatchedProcess } from '../test/lab/process.ts';
 import type { Program } from '../test/lab/requirements.ts';
 import { isContender, openContest } from './contenders.ts';
 import { openLab, runIn } from './lab-bench.ts';
-import { cpuSeconds, machineLine, median, table } from './report.ts';
+import { cpuSeconds, machineLine, median, residentBytes, table } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -48,6 +48,8 @@ interface Run {
   readonly rate: number;
   readonly cpuSecondsPerGb: number;
   readonly retransmits: number;
+  /** Of the end that holds the most. */
+  readonly residentBytes: number;
 }
 
 interface IperfReport {
@@ -117,17 +119,23 @@ async function measure(direction: 'up' | 'down', target: string, ends: readonly 
       anyCode: true,
     });
     const used = cpuSecondsOf(ends) - before;
+    const resident = Math.max(...ends.map(({ pid }) => residentBytes(pid)));
     const { error, end } = JSON.parse(stdout) as IperfReport;
     if (error === undefined && end.sum_received !== undefined && options.udp !== undefined) {
       // Not what was sent less what was lost: the receiver misses none behind the last one that came.
       const { bytes, seconds } = end.sum_received;
       const arrived = bytes / Number(options.udp);
-      return { rate: arrived / seconds / 1e3, cpuSecondsPerGb: used / (bytes / 1e9), retransmits: 0 };
+      return {
+        rate: arrived / seconds / 1e3,
+        cpuSecondsPerGb: used / (bytes / 1e9),
+        retransmits: 0,
+        residentBytes: resident,
+      };
     }
     if (error === undefined && end.sum_received !== undefined && end.sum_sent !== undefined) {
       const { bytes, bits_per_second: rate } = end.sum_received;
       const { retransmits = 0 } = end.sum_sent;
-      return { rate: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits };
+      return { rate: rate / 1e6, cpuSecondsPerGb: used / (bytes / 1e9), retransmits, residentBytes: resident };
     }
     problem = error ?? problem;
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -149,6 +157,7 @@ function print(runs: ReadonlyMap<string, readonly Run[]>): void {
       'highest',
       'CPU s/GB',
       'resent',
+      'MiB',
       `x ${reference.name}`,
     ],
   ];
@@ -164,6 +173,7 @@ function print(runs: ReadonlyMap<string, readonly Run[]>): void {
         Math.max(...rates).toFixed(0),
         median(of.map(({ cpuSecondsPerGb }) => cpuSecondsPerGb)).toFixed(2),
         median(of.map(({ retransmits }) => retransmits)).toFixed(0),
+        (median(of.map((run) => run.residentBytes)) / 2 ** 20).toFixed(0),
         (median(rates) / base).toFixed(2),
       ]);
     }
