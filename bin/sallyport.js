@@ -29,7 +29,10 @@ if (!existsSync(join(bundles, 'sallyport.js'))) {
 
 function startWorker() {
   const { Worker } = require('node:worker_threads');
-  const worker = new Worker(join(bundles, 'data-worker.js'), { name: 'sallyport-data' });
+  const worker = new Worker(join(bundles, 'data-worker.js'), {
+    name: 'sallyport-data',
+    resourceLimits: { maxYoungGenerationSizeMb: 2 },
+  });
   worker.unref();
   return worker;
 }

@@ -13,6 +13,7 @@ import { startDownRootHelper, startPamHelper } from './linux/helpers.ts';
 import { createNetlinkPort } from './linux/netlink.ts';
 import { availableDigests, loadProvider } from './linux/openssl.ts';
 import { dropPrivileges, enterChroot, hasNetAdmin, lookupGroup, lookupUser, setNice } from './linux/privileges.ts';
+import { trimMemory } from './linux/trim-memory.ts';
 import { createTunPort } from './linux/tun.ts';
 import { createWorkerPlane, type WorkerPlane } from './linux/worker-plane.ts';
 import { Level, type Log } from './log.ts';
@@ -74,11 +75,15 @@ export function startPlane(
   const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory: device !== undefined });
   if (note !== undefined) log(Level.info, note);
   let listener: PlaneListener = () => {};
+  const handlePath = hasProcess === true ? onceSettled(trimMemory) : () => {};
   const plane = createWorkerPlane({
     ...{ workerUrl, worker, workers, hasProcess },
     measure: config.process.measureDataPath,
     ...(peerSlots === undefined ? {} : { peerSlots }),
-    listener: (event) => listener(event),
+    listener: (event) => {
+      if (event.type === 'data-path') handlePath();
+      listener(event);
+    },
   });
   if (device !== undefined) attachDevices(plane, device);
   return {
@@ -88,6 +93,16 @@ export function startPlane(
       return plane;
     },
     close: () => plane.close(),
+  };
+}
+
+/** Packets have begun to move: what belongs to a start is over so long after that. */
+const SETTLED_MS = 5_000;
+
+function onceSettled(handleSettled: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  return () => {
+    timer ??= setTimeout(handleSettled, SETTLED_MS).unref();
   };
 }
 

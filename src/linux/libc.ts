@@ -115,6 +115,7 @@ export interface Libc {
   syslog(priority: number, format: '%s', type: 'str', text: string): void;
   closelog(): void;
   schedYield(): number;
+  mallocTrim(keepBytes: number): number;
 }
 
 // ioctl, fcntl, prctl, open and syscall are variadic in C. With integer arguments a fixed prototype passes the same registers on
@@ -161,6 +162,7 @@ export const libc: Libc = declareFunctions<Libc>({
   syslog: 'void syslog(int, const char *, ...)',
   closelog: 'void closelog()',
   schedYield: 'int sched_yield()',
+  mallocTrim: 'int malloc_trim(size_t)',
 });
 
 /** The calling thread's errno; meaningful directly after a failed call only. */

@@ -104,8 +104,10 @@ export class WorkerThread {
 }
 
 function startWorker({ workerUrl, execArgv }: WorkerThreadOptions): Worker {
+  // As bin/sallyport.js has it: moving packets allocates nothing, so the young objects of a worker need little room.
   return new Worker(workerUrl, {
     name: 'sallyport-data',
+    resourceLimits: { maxYoungGenerationSizeMb: 2 },
     ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
   });
 }
