@@ -100,9 +100,10 @@ export function startPlane(
 const SETTLED_MS = 5_000;
 
 function onceSettled(handleSettled: () => void): () => void {
-  let timer: NodeJS.Timeout | undefined;
+  let began = false;
   return () => {
-    timer ??= setTimeout(handleSettled, SETTLED_MS).unref();
+    if (!began) setTimeout(handleSettled, SETTLED_MS).unref();
+    began = true;
   };
 }
 

@@ -81,7 +81,8 @@ export class PacketLoop implements PumpContext, PlaneIo {
   /** Whether there is, or may be, more to do than moving packets. */
   #mustAttend = true;
   #pathTold: string | undefined;
-  /** While another worker could help. */
+  /** Links whose reading another worker could take, and what watches while there are any. */
+  readonly #shareable = new Set<LinkId>();
   #busy: BusyWatch | undefined;
   /** Links that another worker is to read from the next turn on, and which one. */
   readonly #toGive = new Map<LinkId, number>();
@@ -188,7 +189,9 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.#nowMs = sinceMs + this.polls.waitedMs;
     this.core.setNow(this.#nowMs);
     this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
-    if (this.#busy?.handleWait(this.#nowMs, this.polls.waitedMs) === true) this.#options.report({ type: 'busy' });
+    // Time for a rehearsal is time for anything.
+    const waitedMs = rehearses ? Number.POSITIVE_INFINITY : this.polls.waitedMs;
+    if (this.#busy?.handleWait(this.#nowMs, waitedMs) === true) this.#options.report({ type: 'busy' });
     this.#takeCredits();
     if (ready > 0) {
       this.polls.dispatch(ready);
@@ -302,6 +305,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
         if (this.#listeners.has(id)) this.#letGo(this.#listeners, id, ticket);
         else {
           core.removeLink(id);
+          this.#forgetShareable(id);
           this.#letGo(this.#links, id, ticket);
         }
       },
@@ -361,7 +365,10 @@ export class PacketLoop implements PumpContext, PlaneIo {
       options.framing === 'tcp' ? new TcpLink(id, fd, options, this) : new UdpLink(id, fd, options, this, part);
     this.#links.set(id, link);
     this.polls.add(link);
-    if (part === 'both-for-now') this.#busy ??= new BusyWatch(this.#nowMs);
+    if (part === 'both-for-now') {
+      this.#shareable.add(id);
+      this.#busy ??= new BusyWatch(this.#nowMs);
+    }
     if (link instanceof TcpLink && options.readAhead !== undefined) link.handleReadAhead(options.readAhead);
   }
 
@@ -369,10 +376,15 @@ export class PacketLoop implements PumpContext, PlaneIo {
     for (const [link, to] of this.#toGive) {
       const openings = this.core.giveOpening(link, to);
       this.#setPart(link, 'sends');
+      this.#forgetShareable(link);
       this.#options.report({ type: 'opening-given', link, openings });
     }
     this.#toGive.clear();
-    this.#busy = undefined;
+  }
+
+  #forgetShareable(link: LinkId): void {
+    this.#shareable.delete(link);
+    if (this.#shareable.size === 0) this.#busy = undefined;
   }
 
   #setPart(id: LinkId, part: LinkPart): void {

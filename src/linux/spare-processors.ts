@@ -1,13 +1,14 @@
-// How much of this machine's processors nobody uses, of those that the process may run on. Read from files that stay open, so
-// that it goes on in a changed root and without privileges.
+// How much of this machine's processors nobody uses, of those that the process could run on at the start. /proc/stat stays open,
+// so that it can be read in a changed root and without privileges. What a control group allows is not in it.
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
 /** The unit of /proc/stat on every architecture that Node runs on. */
 const TICK_MS = 10;
 const STAT_BYTES_MAX = 65_536;
-/** An older look says nothing of now. */
-const STALE_MS = 2_000;
+/** Between two looks that are to be compared. */
+const SHORTEST_MS = 200;
+const LONGEST_MS = 2_000;
 
 /** Idle milliseconds since the start of the machine, of the processors that `allowed` has (all when undefined), as /proc/stat says. */
 export function idleMs(stat: string, allowed: ReadonlySet<number> | undefined): number {
@@ -33,7 +34,10 @@ export function allowedProcessors(status: string): ReadonlySet<number> | undefin
 }
 
 export interface SpareProcessors {
-  /** How many processors' worth of time nobody has used since the last look; undefined at the first one and after a long pause. */
+  /**
+   * How many processors' worth of time nobody has used since the last look; undefined at the first one, after a long pause, and so
+   * soon after the last that the ticks which the system counts in say nothing.
+   */
   look(nowMs: number): number | undefined;
   close(): void;
 }
@@ -49,15 +53,26 @@ export function openSpareProcessors(): SpareProcessors | undefined {
   } catch {
     return undefined;
   }
+  const readIdle = (): number | undefined => {
+    try {
+      return idleMs(bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, 0)), allowed);
+    } catch {
+      return undefined;
+    }
+  };
+  return { look: looker(readIdle), close: () => closeSync(fd) };
+}
+
+/** The `look` of what reads the idle time; undefined is what it can't read. */
+export function looker(readIdle: () => number | undefined): SpareProcessors['look'] {
   let last: { readonly nowMs: number; readonly idleMs: number } | undefined;
-  return {
-    look(nowMs) {
-      const length = readSync(fd, bytes, 0, bytes.length, 0);
-      const before = last;
-      last = { nowMs, idleMs: idleMs(bytes.toString('latin1', 0, length), allowed) };
-      const passedMs = nowMs - (before?.nowMs ?? Number.NEGATIVE_INFINITY);
-      return before === undefined || passedMs > STALE_MS ? undefined : (last.idleMs - before.idleMs) / passedMs;
-    },
-    close: () => closeSync(fd),
+  return (nowMs) => {
+    const passedMs = nowMs - (last?.nowMs ?? Number.NEGATIVE_INFINITY);
+    if (passedMs < SHORTEST_MS) return undefined;
+    const before = last;
+    const idle = readIdle();
+    last = idle === undefined ? undefined : { nowMs, idleMs: idle };
+    if (before === undefined || idle === undefined || passedMs > LONGEST_MS) return undefined;
+    return (idle - before.idleMs) / passedMs;
   };
 }

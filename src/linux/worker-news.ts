@@ -1,7 +1,9 @@
 // What several workers notice at the same time, told once: two of them share a key's use or a socket, and all of them the way
 // of packets.
 
-import type { KeyHandle, LinkId, PlaneEvent } from '../data/plane.ts';
+import type { KeyHandle, PlaneEvent } from '../data/plane.ts';
+
+type LinkError = Extract<PlaneEvent, { type: 'link-error' }>;
 
 /** Each worker joins its own repetitions of an error over a second; this joins those of several. */
 const JOIN_ERRORS_MS = 900;
@@ -10,14 +12,14 @@ const LINK_ERRORS_MAX = 1024;
 export class WorkerNews {
   /** What was told of keys that are used up: each direction's worker notices it. */
   readonly #usedUp = new Map<KeyHandle, Set<string>>();
-  /** When an error of a link was told, by link and code. */
+  /** When an error of a link was told, by link, code and the path's MTU. */
   readonly #linkErrorMs = new Map<string, number>();
   #path: string | undefined;
 
   /** Whether nobody has told of it yet. The key of a `key-used-up` is one that lives. `nowMs`: monotonic. */
   isNews(event: PlaneEvent, nowMs: number): boolean {
     if (event.type === 'key-used-up') return this.#isNewReason(event.key, event.reason);
-    if (event.type === 'link-error') return this.#isNewError(event.link, event.code, nowMs);
+    if (event.type === 'link-error') return this.#isNewError(event, nowMs);
     return true;
   }
 
@@ -39,8 +41,9 @@ export class WorkerNews {
     return true;
   }
 
-  #isNewError(link: LinkId, code: string, nowMs: number): boolean {
-    const what = `${link} ${code}`;
+  /** An error that tells the path's MTU is another one than without. */
+  #isNewError({ link, code, pathMtuBytes }: LinkError, nowMs: number): boolean {
+    const what = `${link} ${code} ${pathMtuBytes ?? ''}`;
     const toldMs = this.#linkErrorMs.get(what);
     if (toldMs !== undefined && nowMs - toldMs < JOIN_ERRORS_MS) return false;
     if (this.#linkErrorMs.size >= LINK_ERRORS_MAX) this.#linkErrorMs.clear();

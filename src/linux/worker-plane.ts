@@ -7,7 +7,7 @@
 //
 // Dividing. A second thread costs more than it saves where it takes a processor from the programs that the packets are for. So
 // one worker moves both directions of a client until it says that it has no time left, and a processor has: then
-// another one goes on opening where it stopped, while what comes meanwhile waits in the socket.
+// another one goes on opening where it stopped. What comes meanwhile waits in the socket, as long as that has room.
 //
 // Being alive. A plane with a link, a device or an unfinished call keeps the process running, like an open socket; an
 // empty plane does not. A plane must be made on the process's main thread: worker.terminate() runs no 'exit' hook.
@@ -335,6 +335,8 @@ class WorkerDataPlane implements WorkerPlane {
     const { keys, seals } = this.#peer(peer);
     requireLive(keys.has(key), 'key', key);
     this.#call(seals, ['useKey', peer, key]);
+    // On a new link the packets may go another way than on the one before.
+    queueMicrotask(() => this.#tellPath());
   }
 
   removeKey(peer: PeerHandle, key: KeyHandle): void {
@@ -456,7 +458,11 @@ class WorkerDataPlane implements WorkerPlane {
     const takes = this.#places.handleGiven(link);
     if (takes === undefined) return;
     this.#call(this.#threads[takes]!, ['takeOpening', link, openings]);
-    if (this.#path !== undefined) this.#tell(this.#path);
+    this.#tellPath();
+  }
+
+  #tellPath(): void {
+    if (this.#path !== undefined && this.#state !== 'closing' && this.#state !== 'ended') this.#tell(this.#path);
   }
 
   #handleEvent({ control }: WorkerThread, event: PlaneEvent): void {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createArena } from '../../src/data/arena.ts';
 import { closeDataKey, createDataKey } from '../../src/data/data-key.ts';
 import type { EpochDataKey } from '../../src/data/epoch-key.ts';
+import { writePartHeader } from '../../src/data/fragment.ts';
 import { openPacket } from '../../src/data/open.ts';
 import { openingOf, resumeOpening } from '../../src/data/opening.ts';
 import type { PeerOptions } from '../../src/data/plane.ts';
@@ -10,7 +11,9 @@ import { dropCause, PASS } from '../../src/data/verdict.ts';
 import { createNodePacketCrypto } from '../../src/node/packet-crypto.ts';
 import { FarKey, type FarKeyOptions } from '../conformance/far-peer.ts';
 import { inward, outward } from '../conformance/plane-packets.ts';
-import { ARENA_BYTES, at, build, DEVICE, LINK, PEER, peerOptions } from './engine-rig.ts';
+import { ARENA_BYTES, at, build, DEVICE, INPUT, LINK, PEER, peerOptions } from './engine-rig.ts';
+
+const PART_HEADER_BYTES = 4;
 
 const KEYS: readonly (readonly [string, Omit<FarKeyOptions, 'peerId'>])[] = [
   ['AES-256-GCM', { cipher: 'AES-256-GCM', digest: 'none' }],
@@ -106,7 +109,53 @@ describe('the opening of a link, given by one engine to another', () => {
     expect(engines[1]!.written).toEqual([inward()]);
   });
 
-  it('counts what had waited for a key, or for its other parts, as lost', () => {
+  it('is given by the link: a peer of another one stays where it is, as where a client connects anew', () => {
+    const far = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5 });
+    connect(far);
+    const [otherLink, otherPeer, otherKey] = [LINK + 20, PEER + 20, NEW];
+    const other = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 6 });
+    const options = { link: otherLink, receivePeerId: 6, sendPeerId: 6, address: at('192.0.2.9') };
+    for (const { core } of engines) {
+      core.addLink(otherLink, { framing: 'udp', remote: at('192.0.2.9') });
+      core.addPeer(otherPeer, 1, peerOptions(options), { opens: 0, seals: 0 });
+      core.addKey(otherPeer, otherKey, { ...other.keyOptions, material: copyOf(other) });
+    }
+    const openings = engines[0]!.core.giveOpening(LINK, 1);
+    expect(openings.map(({ key }) => key)).toEqual([OLD]);
+    engines[1]!.core.takeOpening(LINK, openings);
+    const ofOther = other.seal(inward());
+    const from = (engine: number) => {
+      const { bytes, core, written, handed } = engines[engine]!;
+      bytes.set(ofOther, INPUT);
+      core.handleLinkPacket(otherLink, 0, INPUT, ofOther.length);
+      return { opened: written.length + engines[0]!.drops('bad-source'), handed: handed.map(({ to }) => to) };
+    };
+    expect(from(1)).toEqual({ opened: 0, handed: [0] });
+    expect(from(0)).toEqual({ opened: 1, handed: [] });
+  });
+
+  it('forgets what had come of a packet in parts', () => {
+    const far = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5 });
+    connect(far, { fragmentBytes: 600 });
+    const packet = inward(new Uint8Array(600));
+    const size = 400;
+    const parts = [0, 1].map((index) => {
+      const body = packet.subarray(index * size, (index + 1) * size);
+      const part = new Uint8Array(PART_HEADER_BYTES + body.length);
+      writePartHeader(new DataView(part.buffer), 0, 9, index, size, index === 1);
+      part.set(body, PART_HEADER_BYTES);
+      return part;
+    });
+    for (const part of parts) engines[0]!.fromLink(far.seal(part));
+    expect(engines[0]!.written).toEqual([packet]);
+    engines[0]!.fromLink(far.seal(parts[0]!));
+    move();
+    engines[0]!.core.takeOpening(LINK, engines[1]!.core.giveOpening(LINK, 0)); // and back
+    engines[0]!.fromLink(far.seal(parts[1]!));
+    expect(engines[0]!.written).toHaveLength(1);
+  });
+
+  it('counts what had waited for a key as lost', () => {
     const far = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5 });
     connect(far);
     const newer = new FarKey({ cipher: 'AES-256-GCM', digest: 'none', peerId: 5, keyId: 1 });
@@ -162,6 +211,18 @@ describe('what a key goes on with in another engine', () => {
     expect(first.usage.handleSealed(16, 1)).toBeUndefined();
   });
 
+  it('is the count of blocks of an epoch, after which the peer is asked to leave it', () => {
+    const { far, first, second } = pair(
+      { cipher: 'AES-256-GCM', digest: 'none', format: 'epoch' },
+      { limitBlocks: 12 },
+    );
+    for (const id of [1, 2]) expect(open(first, far.seal(inward().subarray(0, 64), id))).toBe('pass');
+    resumeOpening(second, openingOf(first));
+    expect(second.usage.askedEpoch).toBe(0);
+    expect(open(second, far.seal(inward().subarray(0, 64), 3))).toBe('pass');
+    expect(second.usage.askedEpoch).toBe(2);
+  });
+
   it.each([
     ['AES-256-GCM', { cipher: 'AES-256-GCM', digest: 'none' }],
     ['an epoch', { cipher: 'AES-256-GCM', digest: 'none', format: 'epoch' }],
@@ -189,9 +250,11 @@ describe('what a key goes on with in another engine', () => {
       expect(open(first, far.seal(inward(), 3))).toBe('pass');
     }
     const stale = openingOf(first);
-    expect(open(first, far.seal(inward(), 9))).toBe('pass');
+    expect(stale).toMatchObject({ openedId: 3, received: { sendingEpoch: 30 } });
+    expect(open(first, far.seal(inward(), 2))).toBe('pass');
     resumeOpening(second, stale); // a copy: what the first one opens afterwards is not in it
-    expect(open(second, far.seal(inward(), 9))).toBe('pass');
+    expect(second).toMatchObject({ openedId: 3, usage: { sendingEpoch: 30 }, opened: { epoch: 30 } });
+    expect(open(second, far.seal(inward(), 2))).toBe('pass');
     expect(open(second, far.seal(inward(), 3))).toBe('replay');
     far.epoch = 14;
     expect(open(second, far.seal(inward(), 3))).toBe('replay');

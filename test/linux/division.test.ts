@@ -1,9 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countersByteLength } from '../../src/data/counters.ts';
+import { createPlaneCore } from '../../src/data/plane-core.ts';
+import { scratchByteLength } from '../../src/data/plane-state.ts';
 import { BusyWatch } from '../../src/linux/busy-watch.ts';
-import { allowedProcessors, idleMs, openSpareProcessors } from '../../src/linux/spare-processors.ts';
+import { bootMs } from '../../src/linux/clock.ts';
+import { libc } from '../../src/linux/libc.ts';
+import { createLinkPort } from '../../src/linux/links.ts';
+import { Outbox } from '../../src/linux/outbox.ts';
+import { createPacketCrypto } from '../../src/linux/packet-crypto.ts';
+import { PacketLoop } from '../../src/linux/packet-loop.ts';
+import { createPacketMemory } from '../../src/linux/packet-memory.ts';
+import type { Rehearsal } from '../../src/linux/rehearsal.ts';
+import { allowedProcessors, idleMs, looker, openSpareProcessors } from '../../src/linux/spare-processors.ts';
+import {
+  CONTROL_WORDS_BYTES,
+  ControlWord,
+  type LinkPart,
+  type WorkerCall,
+  type WorkerReport,
+} from '../../src/linux/worker-messages.ts';
 import { createWorkerPlane } from '../../src/linux/worker-plane.ts';
 import { type BuiltProgram, buildProgram } from '../lab/worker-url.ts';
-import { clientPeer, EventLog, loopback } from './plane-rig.ts';
+import { clientPeer, EventLog, linkRequest, loopback } from './plane-rig.ts';
 
 describe('a worker', () => {
   /** Turns of 10 ms for a second, of which so many waited; how often it had no time left. */
@@ -59,14 +77,99 @@ describe("the machine's processors", () => {
     expect(allowedProcessors('Name:\tx\n')).toBeUndefined();
   });
 
-  it.runIf(process.platform === 'linux')('are looked at between two looks', async () => {
+  it('are looked at between two looks, neither too near nor too far from each other', () => {
+    let idle: number | undefined = 5_000;
+    const look = looker(() => idle);
+    expect(look(1_000)).toBeUndefined();
+    idle = 5_750;
+    expect(look(1_199)).toBeUndefined();
+    expect(look(1_500)).toBe(1.5);
+    expect(look(1_500)).toBeUndefined();
+    expect(look(3_501)).toBeUndefined();
+    idle = 5_950;
+    expect(look(3_901)).toBe(0.5);
+    idle = undefined;
+    expect(look(4_301)).toBeUndefined();
+    idle = 9_000;
+    expect(look(4_701)).toBeUndefined();
+    expect(look(5_101)).toBe(0);
+  });
+
+  it('are those of this machine', () => {
     const spare = openSpareProcessors()!;
     expect(spare.look(1_000)).toBeUndefined();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const idle = spare.look(1_100)!;
-    expect(idle).toBeGreaterThanOrEqual(0);
-    expect(spare.look(3_200)).toBeUndefined();
+    expect(spare.look(1_500)).toBeGreaterThanOrEqual(0);
     spare.close();
+  });
+});
+
+describe('the loop of a worker', () => {
+  const fds: number[] = [];
+  afterAll(() => {
+    for (const fd of fds) libc.close(fd);
+  });
+
+  /** A loop whose waits take no time, and how to ask it something; `run` lets a window and more pass, and tells what was reported. */
+  function loop(rehearsal?: Partial<Rehearsal>) {
+    const scratchBytes = scratchByteLength(2, 2);
+    const memory = createPacketMemory(scratchBytes);
+    const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS_BYTES));
+    const counters = new Float64Array(new SharedArrayBuffer(countersByteLength(1)));
+    const calls: WorkerCall[] = [];
+    const reports: WorkerReport[] = [];
+    const wakeFd = libc.eventfd(0, 0o4000);
+    fds.push(wakeFd);
+    const packetCrypto = createPacketCrypto(memory.arena, 'openssl');
+    const scratch = { start: memory.scratch.start, length: scratchBytes };
+    const made = new PacketLoop({
+      ...{ memory, control, counters, wakeFd, others: [] },
+      outbox: new Outbox(memory),
+      createCore: (io, nowMs) =>
+        createPlaneCore({ packetCrypto, io, scratch, counters, laneCapacity: { known: 4, unknown: 4 }, nowMs }),
+      nextCall: () => calls.shift(),
+      report: (report) => reports.push(report),
+      rehearsal: rehearsal as Rehearsal | undefined,
+    });
+    const ask = (...asked: WorkerCall[]) => {
+      calls.push(...asked);
+      Atomics.add(control, ControlWord.calls, 1);
+    };
+    const run = () => {
+      reports.splice(0);
+      for (const untilMs = bootMs() + 700; bootMs() < untilMs; ) made.turn(0);
+      return [...new Set(reports.map(({ type }) => type))];
+    };
+    return { ask, run };
+  }
+
+  const addLink = (id: number, part: LinkPart): WorkerCall => {
+    const { fd } = createLinkPort().open(linkRequest({ local: loopback(0) }));
+    fds.push(fd);
+    const options = { framing: 'udp', connecting: false, remote: loopback(9), connected: false } as const;
+    return ['addLink', id, { ...options, endpoint: { kind: 'fd', fd }, readAhead: undefined }, part];
+  };
+
+  it('says that it has no time left, until its packets are shared', () => {
+    const { ask, run } = loop();
+    ask(addLink(5, 'both-for-now'));
+    expect(run()).toEqual(['busy']);
+    // Another link comes in the same turn in which the first is given away.
+    ask(['giveOpening', 5, 1], addLink(6, 'both-for-now'));
+    expect(run()).toEqual(['opening-given', 'busy']);
+    ask(['giveOpening', 6, 1]);
+    expect(run()).toEqual(['opening-given']);
+  });
+
+  it('says nothing where nobody could help, nor once the link is gone', () => {
+    const { ask, run } = loop();
+    ask(addLink(5, 'both'), addLink(6, 'both-for-now'), ['removeLink', 6, 1]);
+    expect(run()).toEqual(['let-go']);
+  });
+
+  it('has time while it rehearses', () => {
+    const { ask, run } = loop({ isDue: true, handleCall: () => {}, step: () => {} });
+    ask(addLink(5, 'both-for-now'));
+    expect(run()).toEqual([]);
   });
 });
 

@@ -4,8 +4,8 @@ import { WorkerNews } from '../../src/linux/worker-news.ts';
 
 const usedUp = (key: number, reason: 'packets' | 'bytes'): PlaneEvent =>
   ({ type: 'key-used-up', peer: 1, key, reason }) as PlaneEvent;
-const linkError = (link: number, code: string): PlaneEvent =>
-  ({ type: 'link-error', link, code, text: '' }) as PlaneEvent;
+const linkError = (link: number, code: string, pathMtuBytes?: number): PlaneEvent =>
+  ({ type: 'link-error', link, code, text: '', pathMtuBytes }) as PlaneEvent;
 
 describe('what several workers notice', () => {
   it('of a key is told once for each reason, and of another key again', () => {
@@ -28,6 +28,8 @@ describe('what several workers notice', () => {
     expect(news.isNews(linkError(1, 'ECONNREFUSED'), 0)).toBe(true);
     expect(news.isNews(linkError(1, 'ECONNREFUSED'), 899)).toBe(false);
     expect(news.isNews(linkError(1, 'EMSGSIZE'), 899)).toBe(true);
+    expect(news.isNews(linkError(1, 'EMSGSIZE', 1400), 899)).toBe(true);
+    expect(news.isNews(linkError(1, 'EMSGSIZE', 1400), 899)).toBe(false);
     expect(news.isNews(linkError(2, 'ECONNREFUSED'), 899)).toBe(true);
     expect(news.isNews(linkError(1, 'ECONNREFUSED'), 900)).toBe(true);
   });

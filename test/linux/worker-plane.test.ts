@@ -203,6 +203,27 @@ describe.skipIf(process.platform !== 'linux').each([
     );
   }
 
+  if (way === 'divided') {
+    it('says that a new link is one worker’s again, until that is divided too', async () => {
+      const [a] = await tunnel('AES-256-GCM');
+      await a.plane.removeLink(a.link);
+      a.plane.removePeer(a.peer);
+      const remote = loopback(9);
+      const link = a.plane.addLink(udp(openUdp({ remote }).fd, remote, true));
+      const peer = a.plane.addPeer(clientPeer(a.device, link, remote));
+      a.plane.useKey(peer, a.plane.addKey(peer, keyPair('AES-256-GCM')[0]));
+      const said = a.log.events.length;
+      await expect.poll(() => a.log.events.length).toBeGreaterThan(said);
+      a.plane.divide(link);
+      await expect.poll(() => a.log.events.length).toBeGreaterThan(said + 1);
+      expect(a.log.events.slice(said).map((event) => event.type === 'data-path' && event.text.split(': ')[1])).toEqual([
+        'the second one helps when the first has no time left',
+        'one seals, one opens',
+      ]);
+      expect(() => a.plane.divide(a.link)).toThrow(`no link ${a.link}`);
+    });
+  }
+
   it('carries control packets, names their source, and sends back to it', async () => {
     const { plane, log } = startPlane();
     const socket = openUdp({ local: loopback(0) });

@@ -20,10 +20,10 @@ port.once('message', ({ control, index }: WorkerStart) => {
     port.close();
   }, 10);
   port.on('message', (call: WorkerCall) => {
-    if (call[0] === 'setPeer') report({ type: 'busy' });
-    if (call[0] === 'giveOpening') report({ type: 'opening-given', link: call[1], openings: [] });
     const text = `${index} ${call[0]}`;
     report({ type: 'events', events: [{ type: 'link-error', link: 0, code: text, text, errno: 0 }] });
+    if (call[0] === 'setPeer') report({ type: 'busy' });
+    if (call[0] === 'giveOpening') report({ type: 'opening-given', link: call[1], openings: [] });
   });
   report({ type: 'ready' });
 });
