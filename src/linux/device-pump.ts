@@ -38,8 +38,6 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
   #waits = false;
   #hasWritten = false;
   #lastPacketMs = Number.NEGATIVE_INFINITY;
-  /** Whether the last read found nothing more. */
-  #isEmpty = true;
   #single = false;
   /** Which of the two regions the next super-packet is split to. */
   #half = 0;
@@ -113,11 +111,8 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
     const headerBytes = this.#segmenter === undefined ? 0 : VIRTIO_HEADER_BYTES;
     const last = start + regionBytes - MAX_PACKET_BYTES - TAILROOM_BYTES;
     let offset = start + HEADROOM_BYTES;
-    // After a pause there is most likely one packet, which goes out at once. Where nothing else was left the last time, poll(2)
-    // looks for another.
-    let isLone = this.#isPause();
-    const wasEmpty = this.#isEmpty;
-    this.#isEmpty = false;
+    // After a pause there is most likely one packet, which goes out at once; poll(2) looks for another.
+    const isLone = this.#isPause();
     for (let count = 0; count < READ_BUDGET && offset <= last; count++) {
       const length = libc.read(this.fd, memory.arena.address + offset - headerBytes, headerBytes + MAX_PACKET_BYTES);
       if (length > 0) {
@@ -131,16 +126,13 @@ export class DevicePump implements PacketPump, Holder, CoalescerSink {
           if (this.#rests()) break;
           continue;
         }
-        if (isLone) outbox.flushPlaces();
-        if (this.#rests() || (isLone && wasEmpty)) break;
-        isLone = false;
+        if (this.#rests() || isLone) break;
         offset = align(offset + length + TAILROOM_BYTES + HEADROOM_BYTES);
         continue;
       }
       const number = length === 0 ? Errno.ENODEV : errno();
       if (number === Errno.EINTR) continue;
-      if (number === Errno.EAGAIN) this.#isEmpty = true;
-      else this.#stop(number);
+      if (number !== Errno.EAGAIN) this.#stop(number);
       break;
     }
     outbox.flush();
