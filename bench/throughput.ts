@@ -2,8 +2,8 @@
 // meets all of them alike; the figures that count are the ratios. `npm run bench -- throughput`, as root.
 //
 // A pair is `client/server`; `wireguard-go` and `veth` (no tunnel) are contenders of their own. `--flows N`, `--lines 'a;b'`:
-// lines for both configurations (a cipher, a transport is `--transport`); `--lines 'a|b'`: with the one and with the other, in
-// turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. `--congestion bbr`: how TCP there finds
+// lines for both configurations, or for one (`client:a`, `server:a`); a transport is `--transport`; `--lines 'a|b'`: with the one
+// and with the other, in turns. `--udp 64`: datagrams of 64 bytes as fast as they go, counted where they arrive. `--congestion bbr`: how TCP there finds
 // its rate, inside the tunnel and around it; cubic, the kernel's own choice, where nothing is said, so that machines can be
 // compared. CPU: seconds of both ends for each 10^9 bytes that arrived. MiB: memory of the larger process of the two behind it.
 
@@ -88,8 +88,17 @@ async function measurePair(pair: (typeof pairs)[number]): Promise<[string, Run][
   }
   const { client: clientKind, server: serverKind, lines } = pair;
   const transport = options.transport as Transport;
-  const server = await lab.server({ program: serverKind, transport, lines: ['keepalive 10 60', ...lines] });
-  const client = await lab.connect({ kind: clientKind, transport, lines });
+  const linesOf = (end: 'client' | 'server') =>
+    lines.flatMap((line) => {
+      const [, only, text = line] = /^(client|server):(.*)$/.exec(line) ?? [];
+      return only === undefined || only === end ? [text] : [];
+    });
+  const server = await lab.server({
+    program: serverKind,
+    transport,
+    lines: ['keepalive 10 60', ...linesOf('server')],
+  });
+  const client = await lab.connect({ kind: clientKind, transport, lines: linesOf('client') });
   const measured = await measureAll(tunnel.server4, [client, server]);
   await client.stop();
   await server.stop();
