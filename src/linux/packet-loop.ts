@@ -120,7 +120,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
   run(): void {
     const { control } = this.#options;
     this.#options.report({ type: 'ready' });
-    while (Atomics.load(control, ControlWord.exit) === 0) this.turn(Infinity);
+    while (Atomics.load(control, ControlWord.exit) === 0) {
+      this.#attend();
+      // The end is news, too: to be looked for where there is any.
+      do this.#wait(Infinity);
+      while (!this.#mustAttend);
+    }
     this.close();
   }
 
@@ -163,8 +168,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
 
   #deadlineMs(): number {
     let deadlineMs = this.core.nextDeadlineMs();
-    for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
-    for (const { resumeAtMs } of this.#pumps) deadlineMs = Math.min(deadlineMs, resumeAtMs);
+    if (this.#listeners.size > 0) {
+      for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
+    }
+    for (let index = 0; index < this.#pumps.length; index++) {
+      deadlineMs = Math.min(deadlineMs, this.#pumps[index]!.resumeAtMs);
+    }
     return deadlineMs;
   }
 
@@ -195,20 +204,23 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.#takeCredits();
     if (ready > 0) {
       this.polls.dispatch(ready);
-      for (const pump of this.#pumps) pump.readAnswers();
+      for (let index = 0; index < this.#pumps.length; index++) this.#pumps[index]!.readAnswers();
     } else if (rehearses && !this.#mustAttend) rehearsal.step();
     if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
   }
 
-  /** Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. */
+  /**
+   * Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. The first look
+   * is by Atomics, a call: it is not before what this worker has told, and no other look is before it.
+   */
   #hasNews(): boolean {
     const { control } = this.#options;
     return (
       Atomics.load(control, ControlWord.exit) !== 0 ||
-      Atomics.load(control, ControlWord.calls) !== this.#callsTaken ||
-      Atomics.load(control, ControlWord.taken) !== this.#counted.taken ||
-      Atomics.load(control, ControlWord.takenAccepted) !== this.#counted.takenAccepted ||
-      Atomics.load(control, ControlWord.deviceRead) !== this.#counted.deviceRead ||
+      control[ControlWord.calls] !== this.#callsTaken ||
+      control[ControlWord.taken] !== this.#counted.taken ||
+      control[ControlWord.takenAccepted] !== this.#counted.takenAccepted ||
+      control[ControlWord.deviceRead] !== this.#counted.deviceRead ||
       this.#handovers.hasNews
     );
   }
