@@ -69,7 +69,9 @@ await runIn(lab, async () => {
   );
   const runs = new Map<string, Run[]>();
   for (let round = 0; round < Number(options.rounds); round++) {
-    for (const pair of pairs) {
+    // Each begins a round as often as the others: what comes first is a little faster.
+    for (let turn = 0; turn < pairs.length; turn++) {
+      const pair = pairs[(round + turn) % pairs.length]!;
       for (const [direction, run] of await measurePair(pair)) {
         const key = `${pair.name} ${direction}`;
         runs.set(key, [...(runs.get(key) ?? []), run]);
