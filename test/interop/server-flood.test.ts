@@ -64,20 +64,21 @@ labSuite('a flood of hard resets', () => {
         expect(await pings(lab().net.client, tunnel.server4)).toBe(true);
         await client.stop();
       };
-      // The first client and the first flood fill what is filled once.
+      // The first client and two floods fill what is filled once. Some seconds after that client our server gives memory back, once,
+      // which a later flood may need again: so what counts is the most that there was before.
       await connect();
-      await flood(kind, server);
-      const bytes = [residentBytes(server.pid)];
-      for (let round = 0; round < 2; round++) {
+      let most = 0;
+      for (let round = 0; round < 4; round++) {
         const report = await flood(kind, server);
-        expect(report.sent).toBe(FLOOD_PACKETS);
-        expect(report.dropped).toBeLessThan(FLOOD_PACKETS / 10);
-        expect(report.replies).toBeLessThanOrEqual(kind === 'plain' ? report.sent : 0);
-        bytes.push(residentBytes(server.pid));
+        const bytes = residentBytes(server.pid);
+        if (round >= 2) {
+          expect(report.sent).toBe(FLOOD_PACKETS);
+          expect(report.dropped).toBeLessThan(FLOOD_PACKETS / 10);
+          expect(report.replies).toBeLessThanOrEqual(kind === 'plain' ? report.sent : 0);
+          expect(bytes - most).toBeLessThan(BOUND_BYTES);
+        }
+        most = Math.max(most, bytes);
       }
-      const [first = 0, second = 0, third = 0] = bytes;
-      expect(second - first).toBeLessThan(BOUND_BYTES);
-      expect(third - second).toBeLessThan(BOUND_BYTES);
       expect(server.exited).toBeUndefined();
       await connect();
       await server.stop();
