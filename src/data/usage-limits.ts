@@ -83,6 +83,8 @@ export class UsageLimits {
   readonly #noticeBlocks: number;
   readonly #noticeId: number;
   readonly #shared: SharedUsage | undefined;
+  /** The same where bytes or packets are limited: where not, nobody needs to know of the other thread's. */
+  readonly #counted: SharedUsage | undefined;
   #bytes = 0;
   #packets = 0;
   #sealedBlocks = 0;
@@ -94,6 +96,7 @@ export class UsageLimits {
     const epochs = options.format === 'epoch';
     this.#limitBytes = options.limitBytes > 0 ? options.limitBytes : Number.POSITIVE_INFINITY;
     this.#limitPackets = options.limitPackets > 0 ? options.limitPackets : Number.POSITIVE_INFINITY;
+    this.#counted = options.limitBytes > 0 || options.limitPackets > 0 ? shared : undefined;
     // Seven eighths, in whole numbers: a renegotiation takes its time.
     this.#noticeBlocks = epochs ? Number.POSITIVE_INFINITY : Math.floor(blockLimit(options) / 8) * 7;
     this.#noticeId = epochs ? Number.POSITIVE_INFINITY : PACKET_ID_NOTICE;
@@ -132,14 +135,14 @@ export class UsageLimits {
 
   /** The bytes, or packets, of the thread that has the other direction. */
   #others(which: 0 | 1): number {
-    return this.#shared === undefined ? 0 : (this.#shared.counts[2 - 2 * this.#shared.place + which] ?? 0);
+    return this.#counted === undefined ? 0 : (this.#counted.counts[2 - 2 * this.#counted.place + which] ?? 0);
   }
 
   #reason(lengthBytes: number, blocks: number, sealedId: number): UsageReason | undefined {
     this.#bytes += lengthBytes;
     this.#packets++;
-    if (this.#shared !== undefined) {
-      const { counts, place } = this.#shared;
+    if (this.#counted !== undefined) {
+      const { counts, place } = this.#counted;
       counts[2 * place] = this.#bytes;
       counts[2 * place + 1] = this.#packets;
     }
