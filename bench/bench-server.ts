@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { up } from '../test/lab/lab.ts';
 import type { Pki } from '../test/lab/pki.ts';
-import { run, WatchedProcess } from '../test/lab/process.ts';
+import { residentBytes, run, WatchedProcess } from '../test/lab/process.ts';
 import { type ClientKind, clientCommand } from '../test/lab/requirements.ts';
-import { cpuSeconds, median, programLabel, quantile, residentBytes } from './report.ts';
+import { cpuSeconds, median, programLabel, quantile } from './report.ts';
 
 export const SERVER_PORT = 1194;
 

@@ -1,4 +1,4 @@
-// What every bench prints: the machine it ran on, the programs' names, processor time and memory, medians, tables.
+// What every bench prints: the machine it ran on, the programs' names, processor time, medians, tables.
 
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -20,12 +20,6 @@ export function cpuSeconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
-}
-
-/** Bytes of memory that a process holds now. */
-export function residentBytes(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
 }
 
 /** One line: processors, memory, system, kernel, Node. */

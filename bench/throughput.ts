@@ -9,11 +9,11 @@
 
 import { parseArgs } from 'node:util';
 import { type Transport, tunnel } from '../test/lab/lab.ts';
-import { eventually, type WatchedProcess } from '../test/lab/process.ts';
+import { eventually, residentBytes, type WatchedProcess } from '../test/lab/process.ts';
 import type { Program } from '../test/lab/requirements.ts';
 import { isContender, openContest } from './contenders.ts';
 import { openLab, runIn } from './lab-bench.ts';
-import { cpuSeconds, machineLine, median, residentBytes, table } from './report.ts';
+import { cpuSeconds, machineLine, median, table } from './report.ts';
 
 const { values: options } = parseArgs({
   options: {

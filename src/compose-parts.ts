@@ -75,13 +75,16 @@ export function startPlane(
   const { workers, note } = workerCount(config, { cores: availableParallelism(), inMemory: device !== undefined });
   if (note !== undefined) log(Level.info, note);
   let listener: PlaneListener = () => {};
-  const handlePath = hasProcess === true ? onceSettled(trimMemory) : () => {};
+  let isToTrim = hasProcess === true;
   const plane = createWorkerPlane({
     ...{ workerUrl, worker, workers, hasProcess },
     measure: config.process.measureDataPath,
     ...(peerSlots === undefined ? {} : { peerSlots }),
     listener: (event) => {
-      if (event.type === 'data-path') handlePath();
+      if (isToTrim && event.type === 'data-path') {
+        isToTrim = false;
+        setTimeout(trimMemory, SETTLED_MS).unref();
+      }
       listener(event);
     },
   });
@@ -98,14 +101,6 @@ export function startPlane(
 
 /** Packets have begun to move: what belongs to a start is over so long after that. */
 const SETTLED_MS = 5_000;
-
-function onceSettled(handleSettled: () => void): () => void {
-  let began = false;
-  return () => {
-    if (!began) setTimeout(handleSettled, SETTLED_MS).unref();
-    began = true;
-  };
-}
 
 /** What crosses the plane's device comes to `device`, whichever it is at the time. */
 function attachDevices(plane: WorkerPlane, device: PacketDevice): void {

@@ -168,12 +168,8 @@ export class PacketLoop implements PumpContext, PlaneIo {
 
   #deadlineMs(): number {
     let deadlineMs = this.core.nextDeadlineMs();
-    if (this.#listeners.size > 0) {
-      for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
-    }
-    for (let index = 0; index < this.#pumps.length; index++) {
-      deadlineMs = Math.min(deadlineMs, this.#pumps[index]!.resumeAtMs);
-    }
+    for (const { resumeAtMs } of this.#listeners.values()) deadlineMs = Math.min(deadlineMs, resumeAtMs);
+    for (const { resumeAtMs } of this.#pumps) deadlineMs = Math.min(deadlineMs, resumeAtMs);
     return deadlineMs;
   }
 
@@ -204,7 +200,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.#takeCredits();
     if (ready > 0) {
       this.polls.dispatch(ready);
-      for (let index = 0; index < this.#pumps.length; index++) this.#pumps[index]!.readAnswers();
+      for (const pump of this.#pumps) pump.readAnswers();
     } else if (rehearses && !this.#mustAttend) rehearsal.step();
     if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
   }

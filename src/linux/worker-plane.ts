@@ -385,6 +385,11 @@ class WorkerDataPlane implements WorkerPlane {
     return this.#ended;
   }
 
+  /** Nothing is asked of the workers any more, and nobody hears of them. */
+  get #isOver(): boolean {
+    return this.#state === 'closing' || this.#state === 'ended';
+  }
+
   get #first(): WorkerThread {
     return this.#threads[0]!;
   }
@@ -396,19 +401,19 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #call(thread: WorkerThread, call: WorkerCall, moved: readonly ArrayBuffer[] = []): void {
-    if (this.#state === 'closing' || this.#state === 'ended') return;
+    if (this.#isOver) return;
     thread.call(call, moved);
     this.#holdProcess();
   }
 
   #callAll(call: WorkerCall): void {
-    if (this.#state === 'closing' || this.#state === 'ended') return;
+    if (this.#isOver) return;
     for (const thread of this.#threads) thread.call(call);
     this.#holdProcess();
   }
 
   #callAndWait(threads: readonly WorkerThread[], callWith: (ticket: number) => WorkerCall): Promise<void> {
-    if (this.#state === 'closing' || this.#state === 'ended') return this.#ended;
+    if (this.#isOver) return this.#ended;
     const ticket = this.#nextId++;
     const returned = this.#tickets.issue(ticket, threads.length);
     for (const thread of threads) this.#call(thread, callWith(ticket));
@@ -462,7 +467,7 @@ class WorkerDataPlane implements WorkerPlane {
   }
 
   #tellPath(): void {
-    if (this.#path !== undefined && this.#state !== 'closing' && this.#state !== 'ended') this.#tell(this.#path);
+    if (this.#path !== undefined && !this.#isOver) this.#tell(this.#path);
   }
 
   #handleEvent({ control }: WorkerThread, event: PlaneEvent): void {
@@ -474,7 +479,7 @@ class WorkerDataPlane implements WorkerPlane {
         return;
       }
     }
-    if (this.#state !== 'closing' && this.#state !== 'ended') this.#tell(event);
+    if (!this.#isOver) this.#tell(event);
     if (takesRoom(event)) Atomics.add(control, ControlWord.taken, 1);
   }
 
@@ -493,7 +498,7 @@ class WorkerDataPlane implements WorkerPlane {
 
   /** A worker has ended. One that was not told to takes the plane with it. */
   #handleEnd(failure: string): void {
-    if (this.#state === 'closing' || this.#state === 'ended') return;
+    if (this.#isOver) return;
     this.#state = 'ended';
     for (const thread of this.#threads) thread.end();
     this.#listener({ type: 'plane-failed', text: failure });

@@ -1,13 +1,12 @@
 // A flood of first packets with nobody behind them: a server keeps nothing of them, and goes on serving.
 // SALLYPORT_SERVER=openvpn (or openvpn-2.7) runs the C program as the server instead of Sallyport.
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { FloodKind, FloodOptions, FloodReport } from '../lab/flood.ts';
 import { tunnel, up, useLab } from '../lab/lab.ts';
 import { address } from '../lab/net.ts';
-import type { WatchedProcess } from '../lab/process.ts';
+import { residentBytes, type WatchedProcess } from '../lab/process.ts';
 import { type ClientKind, clientCommand, labSuite, projectRoot } from '../lab/requirements.ts';
 import { pings } from '../lab/traffic.ts';
 
@@ -85,7 +84,3 @@ labSuite('a flood of hard resets', () => {
     },
   );
 });
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) * 1024;
-}

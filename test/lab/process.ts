@@ -2,6 +2,7 @@
 // net.ts makes the network, peer.ts starts a server in it, client.ts the client, agent.ts sends and receives traffic.
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PeersSeen } from './peers-seen.ts';
 
@@ -241,6 +242,12 @@ export async function eventually<T>(
 export async function isAlive(pid: number): Promise<boolean> {
   const { stdout } = await run(['ps', '-o', 'stat=', '-p', String(pid)], { anyCode: true });
   return stdout.trim() !== '' && !stdout.trim().startsWith('Z');
+}
+
+/** Bytes of memory that a process holds now. */
+export function residentBytes(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
 }
 
 function start(argv: readonly string[], options: SpawnOptions): ChildProcess {

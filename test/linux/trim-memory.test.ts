@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { native } from '../../src/linux/libc.ts';
 import { trimMemory } from '../../src/linux/trim-memory.ts';
+import { residentBytes } from '../lab/process.ts';
 
 const MIB = 2 ** 20;
-const residentMib = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
+const residentMib = () => residentBytes(process.pid) / MIB;
 
 it('memory that the C library keeps although nobody uses it goes back to the system', () => {
   const { library } = native();
