@@ -6,9 +6,9 @@ import type { Prefix } from './prefix.ts';
 /** Prefixes with an owner, a positive 32-bit integer. Of two owners of one prefix the later one has it. */
 export class PrefixTable {
   readonly #owned = new Map<number, readonly Prefix[]>();
-  /** By length, longest first; only those in use. */
-  readonly #lengths4: LengthTable[] = [];
-  readonly #lengths6: LengthTable[] = [];
+  /** The longest of the lengths in use, which knows the next shorter one. */
+  #longest4: LengthTable | undefined;
+  #longest6: LengthTable | undefined;
 
   /** Gives an owner these prefixes in place of those it had, at one stroke. */
   replace(owner: number, prefixes: readonly Prefix[]): void {
@@ -21,35 +21,49 @@ export class PrefixTable {
 
   /** The owner of the longest prefix that holds the address at `at`, 0 for none. */
   lookup(view: DataView, at: number, version: 4 | 6): number {
-    const lengths = version === 4 ? this.#lengths4 : this.#lengths6;
-    for (let index = 0; index < lengths.length; index++) {
-      const owner = lengths[index]!.lookup(view, at);
+    for (let table = version === 4 ? this.#longest4 : this.#longest6; table !== undefined; table = table.shorter) {
+      const owner = table.lookup(view, at);
       if (owner !== 0) return owner;
     }
     return 0;
   }
 
   #give(prefix: Prefix, owner: number): void {
-    const lengths = this.#lengthsOf(prefix);
-    let place = lengths.findIndex(({ length }) => length <= prefix.length);
-    if (place < 0) place = lengths.length;
-    if (lengths[place]?.length !== prefix.length) {
-      lengths.splice(place, 0, new LengthTable(prefix.address.length / 4, prefix.length));
+    const longer = this.#longerThan(prefix);
+    let table = this.#after(longer, prefix);
+    if (table?.length !== prefix.length) {
+      table = new LengthTable(prefix.address.length / 4, prefix.length, table);
+      this.#putAfter(longer, prefix, table);
     }
-    lengths[place]!.give(prefix, owner);
+    table.give(prefix, owner);
   }
 
   #take(prefix: Prefix, owner: number): void {
-    const lengths = this.#lengthsOf(prefix);
-    const place = lengths.findIndex(({ length }) => length === prefix.length);
-    const table = lengths[place];
-    if (table === undefined) return;
+    const longer = this.#longerThan(prefix);
+    const table = this.#after(longer, prefix);
+    if (table?.length !== prefix.length) return;
     table.take(prefix, owner);
-    if (table.count === 0) lengths.splice(place, 1);
+    if (table.count === 0) this.#putAfter(longer, prefix, table.shorter);
   }
 
-  #lengthsOf(prefix: Prefix): LengthTable[] {
-    return prefix.address.length === 4 ? this.#lengths4 : this.#lengths6;
+  /** The shortest length in use that is longer than this prefix, undefined for none. */
+  #longerThan(prefix: Prefix): LengthTable | undefined {
+    let longer: LengthTable | undefined;
+    for (let next = this.#after(longer, prefix); next !== undefined && next.length > prefix.length; next = next.shorter)
+      longer = next;
+    return longer;
+  }
+
+  /** The next shorter length in use; the longest one for undefined. */
+  #after(longer: LengthTable | undefined, { address }: Prefix): LengthTable | undefined {
+    if (longer !== undefined) return longer.shorter;
+    return address.length === 4 ? this.#longest4 : this.#longest6;
+  }
+
+  #putAfter(longer: LengthTable | undefined, { address }: Prefix, table: LengthTable | undefined): void {
+    if (longer !== undefined) longer.shorter = table;
+    else if (address.length === 4) this.#longest4 = table;
+    else this.#longest6 = table;
   }
 }
 
@@ -58,6 +72,7 @@ const SLOTS_MIN = 4;
 /** All prefixes of one length: an open-addressing table of masked address words and owners, half full at most. */
 class LengthTable {
   readonly length: number;
+  shorter: LengthTable | undefined;
   count = 0;
   readonly #words: number;
   readonly #masks: Int32Array;
@@ -67,8 +82,9 @@ class LengthTable {
   /** Owners that wait behind the one in the table, newest last; there are hardly ever any. */
   readonly #waiting = new Map<string, number[]>();
 
-  constructor(words: number, length: number) {
+  constructor(words: number, length: number, shorter: LengthTable | undefined) {
     this.length = length;
+    this.shorter = shorter;
     this.#words = words;
     this.#masks = Int32Array.from({ length: words }, (_, word) => maskWord(length - 32 * word));
     this.#keys = new Int32Array(SLOTS_MIN * words);
