@@ -71,7 +71,7 @@ export function sendFromDevice(state: PlaneState, peer: Peer, isIp: boolean, off
     return state.drop(RECURSIVE, peer, peer.address, undefined, inner.source);
   }
   if (peer.bytesPerSecond > 0 && isEarly(state, peer)) return refuse(state, peer, LINK_FULL);
-  state.trafficClass = isIp ? inner.trafficClass(view) : 0;
+  state.trafficClass = isIp && peer.copyTrafficClass ? inner.trafficClass(view) : 0;
   if (isIp) {
     clampToPeer(view, inner, peer);
     if (peer.natRules.length > 0) translate(view, inner, peer.natRules, 'out');
@@ -124,7 +124,7 @@ export function sendPayload(state: PlaneState, peer: Peer, span: PacketSpan): Ve
   const key = peer.sendKey;
   if (key === undefined) return refuse(state, peer, NO_KEY);
   if (!peer.hasAddress) return refuse(state, peer, NO_PEER);
-  frameUncompressed(state.arena.bytes, peer.compression, span);
+  if (peer.compression !== 'none') frameUncompressed(state.arena.bytes, peer.compression, span);
   if (peer.fragmentBytes === 0) return sealAndSend(state, peer, key, span);
 
   const headerBytes = peer.sendPeerId === undefined ? V1_HEADER_BYTES : V2_HEADER_BYTES;

@@ -24,6 +24,17 @@ const ROOM_WAIT_MS = 2;
 const ADDRESS_WORDS = PACKED_ADDRESS_BYTES / 4;
 const LOCAL_WORD = LOCAL_END / 4;
 
+// A run in words, side by side, for most often there is one, and its memory is cold: how many datagrams | size of the first |
+// bytes | where the first lies | may it grow | TOS byte or traffic class | its address (packed, all zero for the link's own)
+const COUNT = 0;
+const SIZE = 1;
+const BYTES = 2;
+const START = 3;
+const OPEN = 4;
+const CLASS = 5;
+const ADDRESS = 6;
+const RUN_WORDS = ADDRESS + ADDRESS_WORDS;
+
 export interface UdpSenderOptions {
   readonly fd: number;
   readonly memory: PacketMemory;
@@ -56,16 +67,7 @@ export class UdpSender implements Holder {
   /** The runs from `#first` on to before `#runs` are held. */
   #first = 0;
   #runs = 0;
-  /** Of each run: its address (packed, all zero for the link's own), datagrams, the size of the first, bytes, may it grow. */
-  readonly #addresses = new Int32Array(RUNS_MAX * ADDRESS_WORDS);
-  readonly #counts = new Int32Array(RUNS_MAX);
-  readonly #sizes = new Int32Array(RUNS_MAX);
-  /** Of each run: where the first datagram lies. */
-  readonly #starts = new Int32Array(RUNS_MAX);
-  readonly #bytes = new Int32Array(RUNS_MAX);
-  readonly #open = new Uint8Array(RUNS_MAX);
-  /** Of each run: the TOS byte or traffic class of its datagrams. */
-  readonly #classes = new Uint8Array(RUNS_MAX);
+  readonly #table = new Int32Array(RUNS_MAX * RUN_WORDS);
   /** Words of an address that tell runs apart. */
   readonly #addressWords: number;
   /** The largest datagrams that are joined: larger ones do not fit through the path in one piece, which the kernel refuses. */
@@ -97,63 +99,74 @@ export class UdpSender implements Holder {
     const to = this.#options.connected ? 0 : address;
     this.#headers ??= new MessageHeaders(RUNS_MAX, SEGMENTS_MAX);
     let run = this.#findRun(to);
-    if (run < 0 || this.#classes[run] !== trafficClass || !this.#fits(run, length)) {
-      run = this.#begin(to, length, trafficClass);
+    if (run < 0 || this.#of(run, CLASS) !== trafficClass || !this.#fits(run, length)) {
+      run = this.#begin(to, offset, length, trafficClass);
     }
-    const place = this.#counts[run]!;
+    const table = this.#table;
+    const at = run * RUN_WORDS;
+    const place = table[at + COUNT]!;
     this.#headers.setIovec(run, place, this.#options.memory.arena.address + offset, length);
-    if (place === 0) this.#starts[run] = offset;
-    this.#counts[run] = place + 1;
-    this.#bytes[run]! += length;
-    if (length < this.#sizes[run]! || place + 1 === SEGMENTS_MAX) this.#open[run] = 0;
+    table[at + COUNT] = place + 1;
+    table[at + BYTES]! += length;
+    if (length < table[at + SIZE]! || place + 1 === SEGMENTS_MAX) table[at + OPEN] = 0;
+  }
+
+  #of(run: number, word: number): number {
+    return this.#table[run * RUN_WORDS + word]!;
   }
 
   /** The last run to this address, or -1. */
   #findRun(address: number): number {
     const { view } = this.#options.memory.arena;
+    const table = this.#table;
     const words = this.#addressWords;
     for (let run = this.#runs - 1; run >= this.#first; run--) {
-      const at = run * ADDRESS_WORDS;
+      const at = run * RUN_WORDS + ADDRESS;
       if (address === 0) {
-        if (this.#addresses[at] === 0) return run;
+        if (table[at] === 0) return run;
         continue;
       }
       let word = 0;
-      while (word < words && this.#addresses[at + word] === view.getInt32(address + word * 4)) word++;
+      while (word < words && table[at + word] === view.getInt32(address + word * 4)) word++;
       if (word === words) return run;
     }
     return -1;
   }
 
   #fits(run: number, length: number): boolean {
-    const size = this.#sizes[run]!;
+    const size = this.#of(run, SIZE);
     return (
-      this.#open[run] === 1 &&
+      this.#of(run, OPEN) === 1 &&
       length <= size &&
       size <= this.#segmentBytesMax &&
-      this.#bytes[run]! + length <= RUN_BYTES_MAX
+      this.#of(run, BYTES) + length <= RUN_BYTES_MAX
     );
   }
 
-  #begin(address: number, length: number, trafficClass: number): number {
+  #begin(address: number, offset: number, length: number, trafficClass: number): number {
     if (this.#runs === RUNS_MAX) this.flush();
     const run = this.#runs++;
     const { memory, connected, remote, remoteLength } = this.#options;
     const { view } = memory.arena;
     const headers = this.#headers!;
-    for (let word = 0; word < this.#addressWords; word++) {
-      this.#addresses[run * ADDRESS_WORDS + word] = address === 0 ? 0 : view.getInt32(address + word * 4);
-    }
+    const table = this.#table;
+    const at = run * RUN_WORDS;
+    table[at + COUNT] = 0;
+    table[at + SIZE] = length;
+    table[at + BYTES] = 0;
+    table[at + START] = offset;
+    table[at + OPEN] = 1;
+    table[at + CLASS] = trafficClass;
+    // An address begins with its family: of the link's own nothing else is looked at.
+    if (address === 0) table[at + ADDRESS] = table[at + ADDRESS + LOCAL_WORD] = 0;
+    else
+      for (let word = 0; word < this.#addressWords; word++)
+        table[at + ADDRESS + word] = view.getInt32(address + word * 4);
     if (connected) headers.setNameLength(run, 0);
     else if (address === 0) {
       copySockaddr(remote.view, 0, headers.names.view, headers.nameAt(run), remoteLength);
       headers.setNameLength(run, remoteLength);
     } else headers.setNameLength(run, unpackSockaddr(view, address, headers.names.view, headers.nameAt(run)));
-    this.#counts[run] = 0;
-    this.#sizes[run] = length;
-    this.#bytes[run] = 0;
-    this.#open[run] = 1;
-    this.#classes[run] = trafficClass;
     return run;
   }
 
@@ -171,8 +184,8 @@ export class UdpSender implements Holder {
    */
   flushButLast(start: number, end: number): boolean {
     const last = this.#runs - 1;
-    const at = this.#starts[last]!;
-    if (this.isEmpty || !this.#fits(last, this.#sizes[last]!) || at < start || at >= end) {
+    const at = this.isEmpty ? -1 : this.#of(last, START);
+    if (at < 0 || !this.#fits(last, this.#of(last, SIZE)) || at < start || at >= end) {
       this.flush();
       return false;
     }
@@ -196,13 +209,13 @@ export class UdpSender implements Holder {
         continue;
       }
       const number = errno();
-      if (this.#counts[first]! > 1 && isRefused(number)) {
-        this.#restrict(number, this.#sizes[first]!);
+      if (this.#of(first, COUNT) > 1 && isRefused(number)) {
+        this.#restrict(number, this.#of(first, SIZE));
         this.#sendSingly(first);
       } else {
         const cause = this.#judge(number, attempt++);
         if (cause === undefined) continue;
-        this.#options.handleDrop(cause, this.#counts[first]!);
+        this.#options.handleDrop(cause, this.#of(first, COUNT));
       }
       first++;
       attempt = 0;
@@ -211,23 +224,23 @@ export class UdpSender implements Holder {
 
   #prepare(first: number, end: number): void {
     for (let run = first; run < end; run++) {
-      const count = this.#counts[run]!;
+      const count = this.#of(run, COUNT);
       this.#headers!.setIovecs(run, 0, count);
-      this.#setControls(run, count > 1 ? this.#sizes[run]! : 0);
+      this.#setControls(run, count > 1 ? this.#of(run, SIZE) : 0);
     }
   }
 
   /** Whether a run is one datagram that is sent as it is. */
   #isPlain(run: number): boolean {
-    return this.#counts[run] === 1 && this.#classes[run] === 0 && !this.#options.localEnds;
+    return this.#of(run, COUNT) === 1 && this.#of(run, CLASS) === 0 && !this.#options.localEnds;
   }
 
   #setControls(run: number, segmentBytes: number): void {
     const headers = this.#headers!;
     headers.setSegmentBytes(run, segmentBytes);
-    const trafficClass = this.#classes[run]!;
+    const trafficClass = this.#of(run, CLASS);
     if (trafficClass !== 0) addTrafficClass(headers, run, trafficClass, this.#goesOverV4(run));
-    if (this.#options.localEnds) addLocalEnd(headers, run, this.#addresses, run * ADDRESS_WORDS + LOCAL_WORD);
+    if (this.#options.localEnds) addLocalEnd(headers, run, this.#table, run * RUN_WORDS + ADDRESS + LOCAL_WORD);
   }
 
   /** Whether a run's datagrams are IPv4, which they may be on an IPv6 socket too. */
@@ -243,10 +256,10 @@ export class UdpSender implements Holder {
     const headers = this.#headers!;
     this.#options.counters[PlaneCounter.linkWriteCalls]!++;
     if (count === 1 && this.#isPlain(first)) {
-      const start = memory.arena.address + this.#starts[first]!;
+      const start = memory.arena.address + this.#of(first, START);
       const nameLength = headers.nameLength(first);
       const name = nameLength === 0 ? 0 : headers.names.address + headers.nameAt(first);
-      return libc.sendto(fd, start, this.#sizes[first]!, MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
+      return libc.sendto(fd, start, this.#of(first, SIZE), MSG_DONTWAIT, name, nameLength) < 0 ? 0 : 1;
     }
     const address = headers.address(first);
     if (count > 1 && this.#manyMessages) return Math.max(0, libc.sendmmsg(fd, address, count, MSG_DONTWAIT));
@@ -257,7 +270,7 @@ export class UdpSender implements Holder {
   #sendSingly(run: number): void {
     const headers = this.#headers!;
     this.#setControls(run, 0);
-    for (let place = 0; place < this.#counts[run]!; place++) {
+    for (let place = 0; place < this.#of(run, COUNT); place++) {
       headers.setIovecs(run, place, 1);
       for (let attempt = 0; this.#submit(run, 1) === 0; attempt++) {
         const cause = this.#judge(errno(), attempt);
