@@ -99,6 +99,8 @@ export interface PlaneCore {
   handleTick(nowMs: number): void;
   /** When `handleTick` wants to be called next; Infinity for never. */
   nextDeadlineMs(): number;
+  /** Whether any peer has, or had, a rate that it may have: otherwise no device ever has to rest. */
+  readonly paces: boolean;
   /** Until when a device should not be read, so that its peer gets no more than it may have (`--shaper`); 0 for no wait. */
   deviceRestMs(device: DeviceId): number;
 
@@ -157,6 +159,7 @@ export function createPlaneCore(options: PlaneCoreOptions): PlaneCore {
 class Core implements PlaneCore {
   readonly arena: Arena;
   readonly #state: PlaneState;
+  paces = false;
 
   constructor(options: PlaneCoreOptions) {
     this.#state = new PlaneState(options);
@@ -367,6 +370,7 @@ class Core implements PlaneCore {
     if (prefixes !== undefined) this.#replacePrefixes(peer, prefixes);
     copySettings(peer, settings);
     if (settings.fragmentBytes === 0) peer.reassembly = undefined;
+    if (peer.bytesPerSecond > 0) this.paces = true;
     if ('address' in change) state.moveTo(peer, address);
     this.#expectPing(peer);
   }

@@ -15,6 +15,8 @@ export interface PumpContext {
   readonly outbox: Outbox;
   /** The plane's counters; the calls of fds are counted here, packets by the engine. */
   readonly counters: Float64Array;
+  /** Without a packet for so long, the next is taken for one alone. */
+  readonly pauseMs: number;
   /** Monotonic milliseconds of this turn of the loop. */
   nowMs(): number;
   /** Carries out the calls that the main thread has made; to be called between reading a packet and handing it on. */

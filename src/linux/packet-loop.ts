@@ -50,6 +50,8 @@ export interface PacketLoopOptions {
   readonly rehearsal?: Rehearsal | undefined;
 }
 
+/** Without a packet for so long, the next is taken for one alone. */
+export const PAUSE_MS = 2;
 /** No turn takes so long. A machine that slept in a wait does: that time is missed until the next turn begins (`PollSet`). */
 const SLEPT_MS = 1_000;
 
@@ -64,6 +66,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
   readonly outbox: Outbox;
   readonly counters: Float64Array;
   readonly handOver: HandOver;
+  pauseMs = PAUSE_MS;
   readonly #options: PacketLoopOptions;
   readonly #devices = new Map<DeviceId, DevicePump | MemoryDevice>();
   /** Those with an fd. */
@@ -120,19 +123,16 @@ export class PacketLoop implements PumpContext, PlaneIo {
   run(): void {
     const { control } = this.#options;
     this.#options.report({ type: 'ready' });
-    while (Atomics.load(control, ControlWord.exit) === 0) {
-      this.#attend();
-      // The end is news, too: to be looked for where there is any.
-      do this.#wait(Infinity);
-      while (!this.#mustAttend);
-    }
+    // The end is news, too: to be looked for where there is any.
+    while (Atomics.load(control, ControlWord.exit) === 0) this.turn(Infinity);
     this.close();
   }
 
-  /** Does what there is to do, then waits for packets and moves them; waits at most so long. */
+  /** Does what there is to do, then moves packets: what a wait of at most so long brings, or until there is more to do. */
   turn(longestMs: number): void {
     if (this.#mustAttend) this.#attend();
-    this.#wait(longestMs);
+    do this.#movePackets(longestMs);
+    while (!this.#mustAttend && longestMs === Infinity);
   }
 
   /** Everything but packets: what others want of this worker, what is due, what the main thread is to hear. */
@@ -173,46 +173,65 @@ export class PacketLoop implements PumpContext, PlaneIo {
     return deadlineMs;
   }
 
-  #wait(longestMs: number): void {
+  /**
+   * Waits for packets and moves them. The answer to a packet alone is waited for at once, still asleep in the eyes of others
+   * and with neither a look for news nor at the clock, which is behind then by what moving one packet took.
+   */
+  #movePackets(longestMs: number): void {
     const { control, rehearsal } = this.#options;
-    const deadlineMs = this.#deadlineMs();
-    // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
-    Atomics.store(control, ControlWord.asleep, 1);
     const rehearses = rehearsal?.isDue === true;
+    const deadlineMs = this.#deadlineMs();
+    let ready = this.#wait(deadlineMs, rehearses ? 0 : longestMs);
+    for (let waits = 1; ; waits++) {
+      if (ready < 0) {
+        const number = errno();
+        if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
+      }
+      const { waitedMs } = this.polls;
+      const isLone = ready > 0 && waits === 1 && waitedMs >= this.pauseMs;
+      // Not by Atomics, which are calls: who still finds it asleep wakes it once too often.
+      if (!isLone) control[ControlWord.asleep] = 0;
+      this.#nowMs += waitedMs;
+      this.core.setNow(this.#nowMs);
+      // Time for a rehearsal is time for anything.
+      const countedMs = rehearses ? Number.POSITIVE_INFINITY : waitedMs;
+      if (this.#busy?.handleWait(this.#nowMs, countedMs) === true) this.#options.report({ type: 'busy' });
+      this.#takeCredits();
+      if (ready > 0) {
+        this.polls.dispatch(ready);
+        for (const pump of this.#pumps) pump.readAnswers();
+      } else {
+        if (rehearses && !this.#mustAttend) rehearsal.step();
+        this.#mustAttend = true;
+      }
+      if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
+      if (this.#mustAttend || !isLone || this.#deadlineMs() < deadlineMs) return;
+      ready = this.polls.waitOn();
+    }
+  }
+
+  /** Waits until what is due next, at most so long, or not at all if there is something to do. As `PollSet.wait`. */
+  #wait(deadlineMs: number, longestMs: number): number {
+    // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
+    Atomics.store(this.#options.control, ControlWord.asleep, 1);
     const hasNews = this.#hasNews();
     // The clock is read before the wait, so that what the wait ends with is handled at once.
     const sinceMs = bootMs();
     if (sinceMs - this.#nowMs > SLEPT_MS) this.core.handleSlept(this.#nowMs, sinceMs);
-    const leftMs = Math.min(Math.max(0, Math.ceil(deadlineMs - sinceMs)), longestMs);
-    const ready = this.polls.wait(rehearses || hasNews ? 0 : leftMs);
-    // Not by Atomics, which are calls: who still finds it asleep wakes it once too often.
-    control[ControlWord.asleep] = 0;
-    if (ready < 0) {
-      const number = errno();
-      if (number !== Errno.EINTR) throw hostError('The data plane cannot poll', number);
-    }
-    this.#nowMs = sinceMs + this.polls.waitedMs;
-    this.core.setNow(this.#nowMs);
-    this.#mustAttend = hasNews || deadlineMs <= this.#nowMs;
-    // Time for a rehearsal is time for anything.
-    const waitedMs = rehearses ? Number.POSITIVE_INFINITY : this.polls.waitedMs;
-    if (this.#busy?.handleWait(this.#nowMs, waitedMs) === true) this.#options.report({ type: 'busy' });
-    this.#takeCredits();
-    if (ready > 0) {
-      this.polls.dispatch(ready);
-      for (const pump of this.#pumps) pump.readAnswers();
-    } else if (rehearses && !this.#mustAttend) rehearsal.step();
-    if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
+    this.#nowMs = sinceMs;
+    const leftMs = Math.max(0, Math.ceil(deadlineMs - sinceMs));
+    this.#mustAttend = hasNews || leftMs === 0;
+    return this.polls.wait(hasNews ? 0 : Math.min(leftMs, longestMs));
   }
 
   /**
-   * Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. The first look
-   * is by Atomics, a call: it is not before what this worker has told, and no other look is before it.
+   * Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. To be asked
+   * behind a store by Atomics, which no look comes before.
    */
   #hasNews(): boolean {
     const { control } = this.#options;
     return (
-      Atomics.load(control, ControlWord.exit) !== 0 ||
+      control[ControlWord.exit] !== 0 ||
       control[ControlWord.calls] !== this.#callsTaken ||
       control[ControlWord.taken] !== this.#counted.taken ||
       control[ControlWord.takenAccepted] !== this.#counted.takenAccepted ||

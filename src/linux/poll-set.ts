@@ -64,16 +64,27 @@ export class PollSet {
 
   /** Waits until members are ready, at most so long (Infinity for as long as it takes); how many are, or -1 and `errno`. */
   wait(longestMs: number): number {
-    const { address, view } = this.#memory;
+    const { view } = this.#memory;
     const askedMs = Math.max(0, Math.min(longestMs, FOREVER_MS));
     const seconds = Math.floor(askedMs / 1000);
     view.setUint32(0, seconds, true);
     view.setUint32(NANOSECONDS, Math.floor((askedMs - seconds * 1000) * 1e6), true);
+    return this.waitOn();
+  }
+
+  /** As `wait`, for as long as the last one was to take still when it ended. */
+  waitOn(): number {
+    const { address } = this.#memory;
+    const askedMs = this.#leftMs();
     const ready = libc.syscall(SYS_PPOLL, address + FIRST, this.#members.length, address, 0, SIGNAL_SET_BYTES);
-    // The kernel has left the rest of the time there.
-    const leftMs = view.getUint32(0, true) * 1000 + view.getUint32(NANOSECONDS, true) / 1e6;
-    this.waitedMs = Math.max(0, askedMs - leftMs);
+    this.waitedMs = Math.max(0, askedMs - this.#leftMs());
     return ready;
+  }
+
+  /** The kernel leaves the rest of the time where it was told how long to wait. */
+  #leftMs(): number {
+    const { view } = this.#memory;
+    return view.getUint32(0, true) * 1000 + view.getUint32(NANOSECONDS, true) / 1e6;
   }
 
   /** Calls each member that ppoll(2) found ready; one that was removed meanwhile is passed over. */

@@ -12,11 +12,22 @@ const ACK = 0x10;
 /** 192.0.2.1, of a network for documentation: both ends of the packets. */
 const ADDRESS = 0xc0000201;
 
+export interface RehearsalPacket {
+  readonly packet: Uint8Array;
+  /** Whether its source is nobody's address in the tunnel: a server lets it in and no further. */
+  readonly isForeign: boolean;
+}
+
 /**
- * Packets as a device with a virtio header gives them: pings, what a host says of groups, a datagram, a bare acknowledgement, a
- * super-packet of TCP.
+ * Packets as a device with a virtio header gives them: pings, what a host says of groups, also as one that has a link-local
+ * address only, a datagram, a bare acknowledgement, a super-packet of TCP.
  */
-export function rehearsalPackets(): readonly Uint8Array[] {
+export function rehearsalPackets(): readonly RehearsalPacket[] {
+  const foreign = icmp6(LISTENER_REPORTS, LISTENER_REPORT, HOP_BY_HOP, LINK_LOCAL_ADDRESS);
+  return [...ownPackets().map((packet) => ({ packet, isForeign: false })), { packet: foreign, isForeign: true }];
+}
+
+function ownPackets(): Uint8Array[] {
   return [
     ipv4(IpProtocol.icmp, PING_BYTES, (view, at, length) => {
       view.setUint8(at, 8);
@@ -63,6 +74,7 @@ function ipv4(protocol: number, transportBytes: number, write: WriteTransport): 
 
 /** Of a network for documentation; and what a host asks for routers by, unasked, as soon as there is a device. */
 const OWN_ADDRESS = [0x2001_0db8, 0, 0, 1];
+const LINK_LOCAL_ADDRESS = [0xfe80_0000, 0, 0, 1];
 const ALL_ROUTERS = [0xff02_0000, 0, 0, 2];
 /** Where a host reports, as unasked, which groups it listens to, in packets that routers are to look into. */
 const LISTENER_REPORTS = [0xff02_0000, 0, 0, 0x16];
@@ -71,7 +83,12 @@ const LISTENER_REPORT = 143;
 /** The extension header of such a report: ICMPv6 is next | no more than 8 bytes | router alert | padding. */
 const HOP_BY_HOP = [IpProtocol.icmp6, 0, 5, 2, 0, 0, 1, 0];
 
-function icmp6(destination: readonly number[], type: number, extension: readonly number[] = []): Uint8Array {
+function icmp6(
+  destination: readonly number[],
+  type: number,
+  extension: readonly number[] = [],
+  source = OWN_ADDRESS,
+): Uint8Array {
   const at = VIRTIO_HEADER_BYTES;
   const icmp = at + IPV6_BYTES + extension.length;
   const view = new DataView(new ArrayBuffer(icmp + PING_BYTES));
@@ -80,7 +97,7 @@ function icmp6(destination: readonly number[], type: number, extension: readonly
   view.setUint16(at + 4, extension.length + PING_BYTES);
   view.setUint8(at + 6, extension.length > 0 ? 0 : IpProtocol.icmp6);
   view.setUint8(at + 7, 64);
-  for (const [index, word] of [...OWN_ADDRESS, ...destination].entries()) view.setUint32(at + 8 + 4 * index, word);
+  for (const [index, word] of [...source, ...destination].entries()) view.setUint32(at + 8 + 4 * index, word);
   for (const [index, byte] of extension.entries()) view.setUint8(at + IPV6_BYTES + index, byte);
   view.setUint8(icmp, type);
   const pseudo = sumPseudoHeader(view, at + 8, 16, IpProtocol.icmp6, PING_BYTES);

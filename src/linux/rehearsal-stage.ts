@@ -8,7 +8,7 @@ import { HostError } from '../tunnel/ports.ts';
 import { libc, nativeBytes } from './libc.ts';
 import { createLinkPort } from './links.ts';
 import { randomBytesAt } from './openssl.ts';
-import type { PacketLoop } from './packet-loop.ts';
+import { PAUSE_MS, type PacketLoop } from './packet-loop.ts';
 import { rehearsalPackets } from './rehearsal-packets.ts';
 import { SOCKADDR_BYTES, writeSockaddr } from './sockaddr.ts';
 import type { WorkerCall } from './worker-messages.ts';
@@ -35,6 +35,8 @@ export class Stage {
   readonly #packets = rehearsalPackets();
   readonly #memory = nativeBytes(READ_BYTES);
   #next = 0;
+  /** Whether the packets of this round are taken for ones that come after a pause. */
+  #areLone = false;
 
   constructor(loop: PacketLoop, ends: Ends) {
     this.#loop = loop;
@@ -47,19 +49,21 @@ export class Stage {
     return this.#next === 0;
   }
 
-  /** Sends a packet around; false when it has not come back. */
+  /** Sends a packet around; false when it has not come back and should have. */
   step(): boolean {
     const { address, bytes } = this.#memory;
     const { far } = this.#ends;
-    const packet = this.#packets[this.#next]!;
+    if (this.#next === 0) this.#areLone = !this.#areLone;
+    const { packet, isForeign } = this.#packets[this.#next]!;
     this.#next = (this.#next + 1) % this.#packets.length;
     bytes.set(packet);
     if (libc.write(far, address, packet.length) !== packet.length) return false;
-    this.#loop.turn(LONGEST_TURN_MS); // reads, seals and sends it
-    this.#loop.turn(LONGEST_TURN_MS); // receives, opens and writes it
+    this.#loop.pauseMs = this.#areLone ? 0 : PAUSE_MS;
+    this.#loop.turn(LONGEST_TURN_MS); // reads, seals and sends it; for a lone one it does the rest, too
+    if (!this.#areLone) this.#loop.turn(LONGEST_TURN_MS); // receives, opens and writes it
     let isBack = false;
     while (libc.read(far, address, READ_BYTES) > VIRTIO_HEADER_BYTES) isBack = true;
-    return isBack;
+    return isBack || isForeign;
   }
 
   /** When the last turn was. */

@@ -93,6 +93,7 @@ describe('what a peer may want of its packets', () => {
   describe('shaper', () => {
     it('lets the device rest for as long as what was sent takes at that rate', () => {
       connect({ bytesPerSecond: 10_000 });
+      expect(core.paces).toBe(true);
       core.setNow(1000);
       expect(core.deviceRestMs(DEVICE)).toBe(0);
       plane.fromDevice(outward(400));
@@ -134,6 +135,9 @@ describe('what a peer may want of its packets', () => {
       for (let count = 0; count < 100; count++) plane.fromDevice(outward(1400));
       expect(plane.sent).toHaveLength(100);
       expect(core.deviceRestMs(DEVICE)).toBe(0);
+      expect(core.paces).toBe(false);
+      core.setPeer(PEER, { bytesPerSecond: 10_000 });
+      expect(core.paces).toBe(true);
     });
   });
 });

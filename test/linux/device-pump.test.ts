@@ -71,6 +71,7 @@ describe.skipIf(process.platform !== 'linux')('a device that is written to', () 
       outbox: new Outbox(memory),
       polls: new PollSet(),
       counters: new Float64Array(64),
+      pauseMs: 2,
       nowMs: () => 0,
       takeCalls: () => {},
       tellPath: () => {},
@@ -164,7 +165,7 @@ describe.skipIf(process.platform !== 'linux')('a device that gives super-packets
         sender.hold(0, outbox.keep(offset, length), length);
       },
     } as unknown as PlaneCore;
-    const more = { polls: new PollSet(), nowMs: () => 0, takeCalls: () => {}, tellPath: () => {} };
+    const more = { polls: new PollSet(), pauseMs: 2, nowMs: () => 0, takeCalls: () => {}, tellPath: () => {} };
     const pump = new DevicePump(1, device, 'tcp-udp', { core, memory, outbox, counters, ...more }, true);
     const received = createPacketMemory(4096);
     const receiver = new UdpReceiver(far.fd, received);

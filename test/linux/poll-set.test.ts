@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bootMs } from '../../src/linux/clock.ts';
-import { libc } from '../../src/linux/libc.ts';
+import { libc, nativeBytes } from '../../src/linux/libc.ts';
 import { POLLIN, PollSet } from '../../src/linux/poll-set.ts';
 import { packetPair, writePacket } from './plane-rig.ts';
 
@@ -59,5 +59,26 @@ describe('waiting for members', () => {
     expect(polls.waitedMs).toBeGreaterThan(50);
     expect(polls.waitedMs).toBeLessThanOrEqual(tookMs);
     void writer.terminate();
+  });
+
+  it('goes on for as long as the last wait was to take still', () => {
+    const polls = new PollSet();
+    const told: number[] = [];
+    const { far, near } = watchedPair(polls, told);
+    expect(writePacket(far, Uint8Array.of(1))).toBe(true);
+    const before = bootMs();
+    expect(polls.wait(300)).toBe(1);
+    const firstMs = polls.waitedMs;
+    expect(polls.waitOn()).toBe(1); // it was not read
+    const secondMs = polls.waitedMs;
+    const byte = nativeBytes(8);
+    expect(libc.read(near, byte.address, 8)).toBe(1);
+    const againMs = bootMs();
+    expect(polls.waitOn()).toBe(0);
+    expect(firstMs + secondMs + polls.waitedMs).toBeCloseTo(300, 3);
+    expect(bootMs() - againMs).toBeGreaterThanOrEqual(polls.waitedMs);
+    expect(polls.waitOn()).toBe(0);
+    expect(polls.waitedMs).toBe(0);
+    expect(bootMs() - before).toBeGreaterThanOrEqual(300 - firstMs - secondMs);
   });
 });

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { KeyOptions, LinkOptions, PeerOptions } from '../../src/data/plane.ts';
+import { dropCode } from '../../src/data/verdict.ts';
 import { parseAddress } from '../../src/ip/address.ts';
 import { socketAddress } from '../../src/ip/socket-address.ts';
 import { Outbox } from '../../src/linux/outbox.ts';
@@ -13,6 +14,7 @@ import { createStageLoops, STAGE_SCRATCH_BYTES } from '../../src/linux/worker-lo
 import type { WorkerCall } from '../../src/linux/worker-messages.ts';
 
 const PACKETS = rehearsalPackets().length;
+const ROUNDS = 3;
 const memory = createPacketMemory(STAGE_SCRATCH_BYTES);
 const createStageLoop = createStageLoops(
   {
@@ -207,7 +209,8 @@ describe('a rehearsal', () => {
       loop.turn = (longestMs) => (++turns > 4 ? undefined : turn(longestMs));
       return loop;
     });
-    expect(stepsOf(rehearsal)).toBe(2);
+    // A turn for the calls, then one for each packet of the first round.
+    expect(stepsOf(rehearsal)).toBe(4);
     expect(openFds()).toBe(before);
   });
 
@@ -265,10 +268,24 @@ describe('a rehearsal', () => {
       loop.nowMs = () => start + 500 * turns;
       return loop;
     });
-    // Two turns to a packet: a second each.
+    // A turn to a packet in the first round: half a second each.
     const steps = stepsOf(rehearsal);
-    expect(steps).toBeGreaterThan(1);
-    expect(steps).toBeLessThan(5);
+    expect(steps).toBeGreaterThan(3);
+    expect(steps).toBeLessThan(9);
+  });
+
+  it.each<[string, Calls, number]>([
+    ['a server drops', server, ROUNDS],
+    ['a client takes', {}, 0],
+  ])('has a packet of nobody in the tunnel, which %s', (_, change, drops) => {
+    let counters: Float64Array = new Float64Array();
+    const rehearsal = begin(ROUNDS, change, (nextCall) => {
+      const loop = createStageLoop(nextCall);
+      counters = loop.counters;
+      return loop;
+    });
+    expect(stepsOf(rehearsal)).toBe(ROUNDS * PACKETS);
+    expect(counters[dropCode('bad-source') - 1]).toBe(drops);
   });
 
   it('can be ended in the middle, or before it has begun', () => {

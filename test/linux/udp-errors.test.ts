@@ -44,6 +44,7 @@ it('an error that a read meets is told once, with what the error queue knows of 
     polls: new PollSet(),
     outbox: new Outbox(memory),
     counters: new Float64Array(64),
+    pauseMs: 2,
     nowMs: () => 0,
     takeCalls: () => {},
     tellPath: () => {},

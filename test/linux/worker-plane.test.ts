@@ -134,6 +134,31 @@ describe.skipIf(process.platform !== 'linux').each([
     expect(lastReceivedMs).toBeLessThanOrEqual(bootMs());
   });
 
+  it('hears a call while it waits for the answer to a packet alone, which it begins without a look for news', async () => {
+    const [a, b] = await tunnel('AES-256-GCM');
+    for (let round = 0; round < 5; round++) {
+      // Nothing else wakes a worker: its peers send no pings.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(writePacket(a.far, innerPacket(100, round))).toBe(true);
+      expect(readPacket(b.far)).toBeDefined();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const control = Uint8Array.from(CONTROL).fill(round, 9);
+      a.plane.sendControl(a.link, undefined, control);
+      await b.log.next('control', ({ bytes }) => bytes[9] === round);
+    }
+  });
+
+  it('reads a device again that a packet alone has let rest, when that is over', async () => {
+    const [a, b] = await tunnel('AES-256-GCM');
+    a.plane.setPeer(a.peer, { bytesPerSecond: 10_000 });
+    for (let round = 0; round < 3; round++) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      for (const number of [2 * round, 2 * round + 1]) expect(writePacket(a.far, innerPacket(1000, number))).toBe(true);
+      expect(readPacket(b.far)).toEqual(innerPacket(1000, 2 * round));
+      expect(readPacket(b.far)).toEqual(innerPacket(1000, 2 * round + 1));
+    }
+  });
+
   it('counts the use of a key both ways, and tells once that it is used up', async () => {
     const [a, b] = await tunnel('AES-256-GCM', 'none', { limitPackets: 5 });
     for (let round = 0; round < 6; round++) {
