@@ -40,7 +40,9 @@ const pairs = options.pairs.split(',').flatMap((pair) => {
     ...{ client, server, lines },
   }));
 });
-const setCongestion = 'echo "$0" > /proc/sys/net/ipv4/tcp_congestion_control';
+/** A system that lists other algorithms only in tcp_allowed_congestion_control refuses, and what it has is told. */
+const setCongestion =
+  'cd /proc/sys/net/ipv4; echo "$0" 2> /dev/null > tcp_congestion_control; cat tcp_congestion_control';
 const directions = options.directions.split(',') as ('up' | 'down')[];
 
 interface Run {
@@ -62,9 +64,13 @@ interface IperfReport {
 
 const lab = await openLab();
 await runIn(lab, async () => {
-  for (const host of [lab.net.client, lab.net.server]) await host.run(['sh', '-c', setCongestion, options.congestion]);
+  const around = await Promise.all(
+    [lab.net.client, lab.net.server].map((host) => host.run(['sh', '-c', setCongestion, options.congestion])),
+  );
+  const other = around.map(({ stdout }) => stdout.trim()).find((name) => name !== options.congestion);
+  const outside = other === undefined ? '' : ` inside and ${other} around, for this system allows no other`;
   process.stdout.write(
-    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), TCP ${options.congestion}, ` +
+    `${machineLine()}\nboth ends and iperf3 in namespaces of one machine; ${options.transport}, ${options.flows} flow(s), TCP ${options.congestion}${outside}, ` +
       `${options.rounds} x ${options.seconds} s${options.lines === '' ? '' : `, ${options.lines}`}\n`,
   );
   const runs = new Map<string, Run[]>();
@@ -120,7 +126,8 @@ async function measureAll(target: string, ends: readonly WatchedProcess[]): Prom
 async function measure(direction: 'up' | 'down', target: string, ends: readonly WatchedProcess[]): Promise<Run> {
   const argv = ['iperf3', '--client', target, '--time', options.seconds, '--json', '--parallel', options.flows];
   if (direction === 'down') argv.push('--reverse');
-  if (options.udp !== undefined) argv.push('--udp', '--bitrate', '0', '--length', options.udp);
+  if (options.udp === undefined) argv.push('--congestion', options.congestion);
+  else argv.push('--udp', '--bitrate', '0', '--length', options.udp);
   let problem = 'no report';
   // The server may still be closing the run before: then it is asked again, a few times.
   for (let attempt = 0; attempt < 5; attempt++) {
