@@ -2,6 +2,7 @@
 
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { compileEarly } from './compile-early.ts';
+import { unmapLow } from './low-memory.ts';
 import { createWorkerLoop } from './worker-loops.ts';
 import { ControlWord, type WorkerCall, type WorkerStart } from './worker-messages.ts';
 
@@ -27,4 +28,5 @@ function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>,
   if (start.hasProcess) compileEarly();
   const nextCall = () => receiveMessageOnPort(port)?.message as WorkerCall | undefined;
   createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }).run();
+  unmapLow();
 }

@@ -3,7 +3,8 @@
 // The functions for one kind of processor are called directly; the library's job manager is not used.
 
 import type { AeadKey } from '../crypto/provider.ts';
-import { declareFunctions, type NativeBytes, nativeBytes, systemLibrary } from './libc.ts';
+import { NativeSlots } from './arena.ts';
+import { declareFunctions, type NativeBytes, systemLibrary } from './libc.ts';
 
 /** The functions' names end with one of these: what the processor must have stands in packet-crypto.ts. */
 export type IpsecMbVariant = 'vaes_avx512' | 'avx_gen4';
@@ -13,7 +14,9 @@ const TAG_BYTES = 16;
 /** The expanded key and its powers of the hash key are 1,008 to 1,264 bytes in the versions up to 3.0; a packet's state is 80. */
 const EXPANDED_BYTES = 4096;
 const STATE_BYTES = 512;
-const ALIGNMENT = 64;
+const COMPUTED_TAG = EXPANDED_BYTES + STATE_BYTES;
+/** Of a key: the expanded key, a packet's state and its computed tag, one behind the other. Wide registers want the first where slots begin. */
+const slots = new NativeSlots(COMPUTED_TAG + TAG_BYTES);
 
 interface Functions {
   /** Expands a key. */
@@ -76,7 +79,6 @@ export class IpsecMbAeadKey implements AeadKey {
   readonly #decrypt: Crypt;
   readonly #base: number;
   readonly #arena: DataView;
-  /** The expanded key, a packet's state and its computed tag, one behind the other from an address as wide registers want it. */
   readonly #memory: NativeBytes;
   readonly #expanded: number;
   readonly #state: number;
@@ -95,15 +97,14 @@ export class IpsecMbAeadKey implements AeadKey {
     this.#decrypt = functions.decrypt;
     this.#base = base;
     this.#arena = arena;
-    this.#memory = nativeBytes(ALIGNMENT + EXPANDED_BYTES + STATE_BYTES + TAG_BYTES);
+    this.#memory = slots.take();
     const { address, bytes } = this.#memory;
-    this.#expanded = Math.ceil(address / ALIGNMENT) * ALIGNMENT;
-    this.#state = this.#expanded + EXPANDED_BYTES;
-    this.#computedTag = this.#state + STATE_BYTES;
-    const copyAt = this.#state - address;
-    bytes.set(key, copyAt);
+    this.#expanded = address;
+    this.#state = address + EXPANDED_BYTES;
+    this.#computedTag = address + COMPUTED_TAG;
+    bytes.set(key, EXPANDED_BYTES);
     functions.prepare(this.#state, this.#expanded);
-    bytes.fill(0, copyAt, copyAt + key.length);
+    bytes.fill(0, EXPANDED_BYTES, EXPANDED_BYTES + key.length);
   }
 
   // `encrypt` and `decrypt` are called where they are one function each, which V8 then calls without asking what it is.
@@ -133,24 +134,25 @@ export class IpsecMbAeadKey implements AeadKey {
 
   /** Where a tag is to be computed, anything but the tag at `tag`: a function that did nothing would leave that. */
   #spoilComputed(tag: number): void {
-    const { view, address } = this.#memory;
-    const at = this.#computedTag - address;
-    for (let word = 0; word < TAG_BYTES; word += 4) view.setInt32(at + word, ~this.#arena.getInt32(tag + word));
+    const { view } = this.#memory;
+    for (let word = 0; word < TAG_BYTES; word += 4)
+      view.setInt32(COMPUTED_TAG + word, ~this.#arena.getInt32(tag + word));
   }
 
   /** Whether the tag at `tag` in the arena is the one computed last: the same work wherever they differ. */
   #isComputed(tag: number): boolean {
     const arena = this.#arena;
-    const { view, address } = this.#memory;
-    const at = this.#computedTag - address;
+    const { view } = this.#memory;
     let difference = 0;
-    for (let word = 0; word < TAG_BYTES; word += 4) difference |= arena.getInt32(tag + word) ^ view.getInt32(at + word);
+    for (let word = 0; word < TAG_BYTES; word += 4)
+      difference |= arena.getInt32(tag + word) ^ view.getInt32(COMPUTED_TAG + word);
     return difference === 0;
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
-    this.#memory.bytes.fill(0);
+    slots.give(this.#memory);
   }
 
   #checkLive(): void {

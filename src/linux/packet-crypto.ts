@@ -5,10 +5,9 @@
 
 import { readFileSync } from 'node:fs';
 import type { AeadKey, PacketCrypto } from '../crypto/provider.ts';
-import type { NativeArena } from './arena.ts';
+import { createNativeArena, type NativeArena } from './arena.ts';
 import { GnuTlsAeadKey, loadGnuTls } from './gnutls.ts';
 import { IpsecMbAeadKey, type IpsecMbVariant, loadIpsecMb } from './ipsec-mb.ts';
-import { nativeBytes } from './libc.ts';
 import { OpenSslAeadKey, OpenSslCbcKey, OpenSslFeedbackKey, OpenSslMacKey, randomBytesAt } from './openssl.ts';
 
 /** What does AES-GCM; any but OpenSSL must have been found by `aesGcmLibrary`, which tries it with the usual cipher. */
@@ -147,7 +146,7 @@ const SAMPLE_LENGTHS = [1, 16, 64, 255, 256, 257, 767, 768, 769, 1424];
  * so a version that has changed is to be found out before it is used.
  */
 export function worksAsOpenSsl(cipher: string, keyOf: KeyOf): boolean {
-  const [one, other] = [nativeBytes(SAMPLE_BYTES), nativeBytes(SAMPLE_BYTES)];
+  const [one, other] = samples();
   const key = Uint8Array.from({ length: Number(cipher.slice(4, 7)) / 8 }, (_, index) => 7 * index + 1);
   const [seal, open] = [keyOf(one, 'seal', key), keyOf(one, 'open', key)];
   const model = new OpenSslAeadKey(other.address, cipher, 'seal', key);
@@ -164,6 +163,16 @@ export function worksAsOpenSsl(cipher: string, keyOf: KeyOf): boolean {
   });
   for (const each of [seal, open, model]) each.close();
   return works;
+}
+
+/** Where packets lie in memory of the same kind, for V8 makes its code for the addresses that it sees. */
+function samples(): [NativeMemory, NativeMemory] {
+  const { bytes, address } = createNativeArena(2 * SAMPLE_BYTES);
+  const at = (start: number): NativeMemory => {
+    const part = bytes.subarray(start, start + SAMPLE_BYTES);
+    return { address: address + start, bytes: part, view: new DataView(bytes.buffer, start, SAMPLE_BYTES) };
+  };
+  return [at(0), at(SAMPLE_BYTES)];
 }
 
 type KeyOf = (memory: NativeMemory, direction: 'seal' | 'open', key: Uint8Array) => AeadKey;
