@@ -23,6 +23,7 @@ import { EPOCH_SCRATCH_BYTES } from './epoch-secret.ts';
 import { EventLanes, type LaneCapacity } from './event-lanes.ts';
 import type { Reassembly } from './fragment.ts';
 import type { FrameSwitch } from './frame-switch.ts';
+import { IdMap } from './id-map.ts';
 import {
   type CompressionFraming,
   type DeviceId,
@@ -145,10 +146,10 @@ export class PlaneState {
   readonly early = new EarlyPackets();
   nowMs: number;
 
-  readonly devices = new Map<DeviceId, Device>();
-  readonly links = new Map<LinkId, Link>();
-  readonly peers = new Map<PeerHandle, Peer>();
-  readonly peersById = new Map<number, Peer>();
+  readonly devices = new IdMap<Device>();
+  readonly links = new IdMap<Link>();
+  readonly peers = new IdMap<Peer>();
+  readonly peersById = new IdMap<Peer>();
   readonly addresses = new AddressTable();
   readonly addressSlots: ArenaSlots;
   /** Peers that are to be pinged, by a time that is never too late. */

@@ -91,7 +91,8 @@ class LengthTable {
   }
 
   lookup(view: DataView, at: number): number {
-    return this.#owners[this.#find(view, at)]!;
+    // The prefix of all addresses is alone in its table, and the hash of nothing is 0.
+    return this.#owners[this.length === 0 ? 0 : this.#find(view, at)]!;
   }
 
   give(prefix: Prefix, owner: number): void {

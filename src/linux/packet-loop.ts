@@ -5,6 +5,7 @@
 import { clearPeerCounters } from '../data/counters.ts';
 import { DEVICE_QUEUE_PACKETS } from '../data/device-queue.ts';
 import type { HandOver } from '../data/handover.ts';
+import { IdMap } from '../data/id-map.ts';
 import type { DeviceId, DeviceOptions, LinkId, LinkOptions, PeerSettings, PlaneEvent } from '../data/plane.ts';
 import type { PlaneCore, PlaneIo } from '../data/plane-core.ts';
 import type { Verdict } from '../data/verdict.ts';
@@ -68,12 +69,12 @@ export class PacketLoop implements PumpContext, PlaneIo {
   readonly handOver: HandOver;
   pauseMs = PAUSE_MS;
   readonly #options: PacketLoopOptions;
-  readonly #devices = new Map<DeviceId, DevicePump | MemoryDevice>();
+  readonly #devices = new IdMap<DevicePump | MemoryDevice>();
   /** Those with an fd. */
   readonly #pumps: DevicePump[] = [];
   readonly #memoryDevices = new Map<DeviceId, MemoryDevice>();
-  readonly #links = new Map<LinkId, UdpLink | TcpLink>();
-  readonly #listeners = new Map<LinkId, TcpListener>();
+  readonly #links = new IdMap<UdpLink | TcpLink>();
+  readonly #listeners = new IdMap<TcpListener>();
   readonly #accepted = new Credit(ACCEPTED_STREAMS_MAX);
   /** What lies between the worker and the readers of all its devices in memory. */
   readonly #unread = new Credit(DEVICE_QUEUE_PACKETS);
@@ -329,7 +330,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
         this.polls.add(listener);
       },
       removeLink: (id, ticket) => {
-        if (this.#listeners.has(id)) this.#letGo(this.#listeners, id, ticket);
+        if (this.#listeners.get(id) !== undefined) this.#letGo(this.#listeners, id, ticket);
         else {
           core.removeLink(id);
           this.#forgetShareable(id);
@@ -421,7 +422,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
     this.polls.changed(link);
   }
 
-  #letGo(members: Map<number, Pump>, id: number, ticket: number): void {
+  #letGo(members: IdMap<Pump>, id: number, ticket: number): void {
     const member = members.get(id);
     members.delete(id);
     if (member !== undefined) {
