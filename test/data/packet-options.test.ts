@@ -8,7 +8,7 @@ import { PING } from '../../src/wire/in-band.ts';
 import { FarKey } from '../conformance/far-peer.ts';
 import { packetFault } from '../ip/packet-verifier.ts';
 import { ipPacket, tcpPacket } from '../ip/packets.ts';
-import { ARENA_BYTES, build, DEVICE, KEY, LINK, PEER, peerOptions } from './engine-rig.ts';
+import { ARENA_BYTES, at, build, DEVICE, KEY, LINK, PEER, peerOptions } from './engine-rig.ts';
 
 const outward = (length = 40, more: Partial<Parameters<typeof ipPacket>[0]> = {}) =>
   ipPacket({ source: '10.8.0.2', destination: '10.8.0.1', payload: new Uint8Array(length), ...more });
@@ -87,6 +87,45 @@ describe('what a peer may want of its packets', () => {
       core.setPeer(PEER, { natRules: [] });
       plane.fromDevice(outward());
       expect([...far.open(plane.sent[0]!.bytes).payload.subarray(12, 16)]).toEqual([10, 8, 0, 2]);
+    });
+  });
+
+  describe('packets of their own tunnel', () => {
+    const datagram = (port: number, length = 8) =>
+      Uint8Array.of(0, 99, port >> 8, port & 0xff, 0, 8, 0, 0).subarray(0, length);
+    const to = (source: string, destination: string, protocol = 17, payload = datagram(1194)) =>
+      ipPacket({ source, destination, protocol, payload });
+
+    it.each<[string, string, string, string[]]>([
+      ['IPv4', '10.8.0.2', '198.51.100.7', ['198.51.100.8', '198.51.101.7']],
+      // Of four words one differs each time.
+      ['IPv6', 'fd00::2', '2001:db8::7', ['2001:db9::7', '2001:db8:1::7', '2001:db8::1:0:7', '2001:db8::8']],
+    ])('are not sent over %s, and whatever differs in anything is', (_, source, address, others) => {
+      connect({ dropRecursive: true, address: at(address) });
+      plane.fromDevice(to(source, address));
+      expect(plane.drops('recursive')).toBe(1);
+      const foreign = [
+        // What is missing of its port is still there from the packet before.
+        to(source, address, 17, datagram(1194, 3)),
+        ...others.map((other) => to(source, other)),
+        to(source, address, 6),
+        to(source, address, 17, datagram(1195)),
+      ];
+      for (const packet of foreign) plane.fromDevice(packet);
+      expect(plane.sent).toHaveLength(foreign.length);
+      expect(plane.drops('recursive')).toBe(1);
+    });
+
+    it('are of its own family: an IPv6 address can begin as an IPv4 one', () => {
+      connect({ dropRecursive: true, address: at('32.1.13.184') });
+      plane.fromDevice(to('fd00::2', '2001:db8::'));
+      expect(plane.sent).toHaveLength(1);
+    });
+
+    it('are sent where they may be', () => {
+      connect({ dropRecursive: false, address: at('198.51.100.7') });
+      plane.fromDevice(to('10.8.0.2', '198.51.100.7'));
+      expect(plane.sent).toHaveLength(1);
     });
   });
 
