@@ -1,5 +1,5 @@
 import type { Arena } from '../crypto/provider.ts';
-import { addressOf, type NativeBytes } from './libc.ts';
+import { addressOf, type NativeBytes, nativeBytes } from './libc.ts';
 import { mapLow } from './low-memory.ts';
 import { createWasmMemory, type WasmMemory } from './web-assembly.ts';
 
@@ -47,15 +47,22 @@ export class NativeSlots {
     this.#free.push(slot);
   }
 
-  /** By as many as there are: each arena takes much room among addresses. */
+  /** By as many as there are: each arena takes much room among addresses. Where there is none, by one. */
   #grow(): void {
     const count = Math.max(FIRST_SLOTS, this.#count);
-    const { bytes, address } = createNativeArena(count * this.#slotBytes);
-    for (let at = (count - 1) * this.#slotBytes; at >= 0; at -= this.#slotBytes) {
+    let arena: Pick<NativeArena, 'bytes' | 'address'>;
+    try {
+      arena = createNativeArena(count * this.#slotBytes);
+    } catch {
+      arena = nativeBytes(this.#slotBytes + 64);
+    }
+    const { bytes, address } = arena;
+    const first = -address & 63;
+    for (let at = first; at + this.#slotBytes <= bytes.length; at += this.#slotBytes) {
       const slot = bytes.subarray(at, at + this.#slotBytes) as Uint8Array<ArrayBuffer>;
       const view = new DataView(slot.buffer, slot.byteOffset, slot.length);
       this.#free.push({ bytes: slot, view, address: address + at });
+      this.#count++;
     }
-    this.#count += count;
   }
 }

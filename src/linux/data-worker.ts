@@ -27,6 +27,9 @@ function run(start: WorkerStart, port: MessagePort): void {
 function movePackets(start: WorkerStart, control: Int32Array<SharedArrayBuffer>, port: MessagePort): void {
   if (start.hasProcess) compileEarly();
   const nextCall = () => receiveMessageOnPort(port)?.message as WorkerCall | undefined;
-  createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }).run();
-  unmapLow();
+  try {
+    createWorkerLoop(start, control, { nextCall, report: (report) => port.postMessage(report) }).run();
+  } finally {
+    unmapLow();
+  }
 }

@@ -37,6 +37,7 @@ export const Errno = {
   EIO: 5,
   EAGAIN: 11,
   ENOMEM: 12,
+  EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
   ENFILE: 23,

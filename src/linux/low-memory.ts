@@ -1,7 +1,7 @@
 // A second way to memory, by addresses below 2^31. V8 has numbers of that size at hand, where larger ones are objects that it
 // makes anew for every call; and koffi takes half as long with them. Sealing a packet is a call with seven addresses.
 
-import { hostError } from './errno.ts';
+import { Errno, hostError } from './errno.ts';
 import { declareFunctions, errno, nativeBytes } from './libc.ts';
 import { randomBytesAt } from './openssl.ts';
 
@@ -14,9 +14,8 @@ const ATTEMPTS = 8;
 const READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
-const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
-const MAP_FIXED_NOREPLACE = 0x10_0000;
+/** Anonymous, at this address unless something is there (a kernel before 4.17 takes it for a wish then). */
+const NEW = 0x20 | 0x10_0000;
 const MREMAP_MAYMOVE_FIXED = 1 | 2;
 
 interface MemoryCalls {
@@ -49,11 +48,10 @@ export function mapLow(
   if (mremap(low, 0, lengthBytes, MREMAP_MAYMOVE_FIXED, address) !== address) {
     const number = errno();
     memoryCalls.munmap(low, lengthBytes);
-    // What was there may be gone by now.
-    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    if (memoryCalls.mmap(address, lengthBytes, READ_WRITE, flags, -1, 0) !== address) {
-      throw hostError('Memory for packets was lost', number);
-    }
+    // What was there may be gone by now; where it is not, it stays.
+    const found = memoryCalls.mmap(address, lengthBytes, READ_WRITE, MAP_PRIVATE | NEW, -1, 0);
+    if (found === -1 && errno() !== Errno.EEXIST) throw hostError('Memory for packets was lost', number);
+    if (found !== -1 && found !== address) memoryCalls.munmap(found, lengthBytes);
     return undefined;
   }
   mapped.push([low, lengthBytes]);
@@ -73,10 +71,8 @@ function mapShared(lengthBytes: number): number | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     randomBytesAt(random.address, 4);
     const wanted = FIRST + (random.view.getUint32(0, true) % places) * ALIGNMENT;
-    const flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    const found = memoryCalls.mmap(wanted, lengthBytes, READ_WRITE, flags, -1, 0);
+    const found = memoryCalls.mmap(wanted, lengthBytes, READ_WRITE, MAP_SHARED | NEW, -1, 0);
     if (found === wanted) return found;
-    // A kernel before 4.17 takes the address for a wish.
     if (found !== -1) memoryCalls.munmap(found, lengthBytes);
   }
   return undefined;

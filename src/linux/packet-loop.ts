@@ -53,7 +53,7 @@ export interface PacketLoopOptions {
 
 /** Without a packet for so long, the next is taken for one alone. */
 export const PAUSE_MS = 2;
-/** No turn takes so long. A machine that slept in a wait does: that time is missed until the next turn begins (`PollSet`). */
+/** No turn takes so long. A machine that slept in a wait does: that time is missed until the clock is read again, before the next wait (`PollSet`). */
 const SLEPT_MS = 1_000;
 
 /**
@@ -176,7 +176,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
 
   /**
    * Waits for packets and moves them. The answer to a packet alone is waited for at once, still asleep in the eyes of others
-   * and with neither a look for news nor at the clock, which is behind then by what moving one packet took.
+   * and without a look for news.
    */
   #movePackets(longestMs: number): void {
     const { control, rehearsal } = this.#options;
@@ -207,6 +207,7 @@ export class PacketLoop implements PumpContext, PlaneIo {
       }
       if (this.core.hasEvents || this.#memoryDevices.size > 0) this.#mustAttend = true;
       if (this.#mustAttend || !isLone || this.#deadlineMs() < deadlineMs) return;
+      this.#readClock();
       ready = this.polls.waitOn();
     }
   }
@@ -216,23 +217,27 @@ export class PacketLoop implements PumpContext, PlaneIo {
     // First asleep, then the look for news: news that this look misses finds the worker asleep and wakes it.
     Atomics.store(this.#options.control, ControlWord.asleep, 1);
     const hasNews = this.#hasNews();
-    // The clock is read before the wait, so that what the wait ends with is handled at once.
-    const sinceMs = bootMs();
-    if (sinceMs - this.#nowMs > SLEPT_MS) this.core.handleSlept(this.#nowMs, sinceMs);
-    this.#nowMs = sinceMs;
-    const leftMs = Math.max(0, Math.ceil(deadlineMs - sinceMs));
+    this.#readClock();
+    const leftMs = Math.max(0, Math.ceil(deadlineMs - this.#nowMs));
     this.#mustAttend = hasNews || leftMs === 0;
     return this.polls.wait(hasNews ? 0 : Math.min(leftMs, longestMs));
   }
 
+  /** Before each wait, so that what the wait ends with is handled at once. */
+  #readClock(): void {
+    const nowMs = bootMs();
+    if (nowMs - this.#nowMs > SLEPT_MS) this.core.handleSlept(this.#nowMs, nowMs);
+    this.#nowMs = nowMs;
+  }
+
   /**
-   * Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. To be asked
-   * behind a store by Atomics, which no look comes before.
+   * Whether the main thread has said anything, by a call or by a credit, or another worker, that was not taken yet. The first look
+   * is by Atomics, a call: it is not before what this worker has told, and no other look is before it.
    */
   #hasNews(): boolean {
     const { control } = this.#options;
     return (
-      control[ControlWord.exit] !== 0 ||
+      Atomics.load(control, ControlWord.exit) !== 0 ||
       control[ControlWord.calls] !== this.#callsTaken ||
       control[ControlWord.taken] !== this.#counted.taken ||
       control[ControlWord.takenAccepted] !== this.#counted.takenAccepted ||

@@ -60,10 +60,16 @@ export class Stage {
     if (libc.write(far, address, packet.length) !== packet.length) return false;
     this.#loop.pauseMs = this.#areLone ? 0 : PAUSE_MS;
     this.#loop.turn(LONGEST_TURN_MS); // reads, seals and sends it; for a lone one it does the rest, too
-    if (!this.#areLone) this.#loop.turn(LONGEST_TURN_MS); // receives, opens and writes it
+    if (this.#areLone && (isForeign || this.#takeBack())) return true;
+    this.#loop.turn(LONGEST_TURN_MS); // receives, opens and writes it
+    return this.#takeBack() || isForeign;
+  }
+
+  /** Takes what has come out at the far end; whether that was anything. */
+  #takeBack(): boolean {
     let isBack = false;
-    while (libc.read(far, address, READ_BYTES) > VIRTIO_HEADER_BYTES) isBack = true;
-    return isBack || isForeign;
+    while (libc.read(this.#ends.far, this.#memory.address, READ_BYTES) > VIRTIO_HEADER_BYTES) isBack = true;
+    return isBack;
   }
 
   /** When the last turn was. */

@@ -40,7 +40,7 @@ export const ControlWord = {
   /** How many packets of devices in memory have been read from the worker, and taken by it. */
   deviceRead: 5,
   deviceTaken: 6,
-  /** 1 while the worker waits in ppoll(2), is about to or has just done: whoever changes it to 0 writes the eventfd. */
+  /** 1 while the worker waits in ppoll(2), is about to, has just done or moves a packet alone: whoever changes it to 0 writes the eventfd. */
   asleep: 7,
 } as const;
 

@@ -2,7 +2,7 @@
 //
 // The ending. A worker blocked in poll(2) cannot be terminated: process.exit(), an uncaught exception and the natural end
 // of the program would all wait for it for ever. So each of them runs the one 'exit' hook of this file, which sets the
-// exit flag in shared memory and wakes the worker by its eventfd; the worker tests the flag after every poll.
+// exit flag in shared memory and wakes the worker by its eventfd; the worker looks at the flag when it was woken.
 
 import { Worker } from 'node:worker_threads';
 import { countersByteLength } from '../data/counters.ts';

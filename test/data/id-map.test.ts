@@ -16,8 +16,8 @@ describe('a map with its last answer at hand', () => {
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const map = new IdMap<object>();
         const model = new Map<number, object>();
-        for (const [what, at = 0] of steps) {
-          const member = {};
+        for (const [number, [what, at = 0]] of steps.entries()) {
+          const member = { number };
           if (what === 'clear') for (const each of [map, model]) each.clear();
           else if (what === 'delete') for (const each of [map, model]) each.delete(at);
           else if (what === 'set') for (const each of [map, model]) each.set(at, member);

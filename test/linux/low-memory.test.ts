@@ -3,10 +3,17 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createNativeArena, NativeSlots } from '../../src/linux/arena.ts';
 import { addressOf, libc, nativeBytes } from '../../src/linux/libc.ts';
 import { mapLow, memoryCalls, unmapLow } from '../../src/linux/low-memory.ts';
+import { createWorkerPlane } from '../../src/linux/worker-plane.ts';
+import { buildDataWorker } from '../lab/worker-url.ts';
 
 const LOW_END = 2 ** 31;
-const isMapped = (address: number) =>
-  readFileSync('/proc/self/maps', 'latin1').includes(`${address.toString(16).padStart(8, '0')}-`);
+/** Where this process has memory at low addresses of our range that is shared. */
+const lowPlaces = () =>
+  readFileSync('/proc/self/maps', 'latin1')
+    .split('\n')
+    .filter((line) => /^[4-7][0-9a-f]{7}-\S+ rw-s/.test(line))
+    .map((line) => Number.parseInt(line, 16));
+const isMapped = (address: number) => lowPlaces().includes(address);
 
 describe.skipIf(process.platform !== 'linux')('memory at low addresses', () => {
   afterEach(() => unmapLow());
@@ -54,6 +61,7 @@ describe.skipIf(process.platform !== 'linux')('memory at low addresses', () => {
 
   it('is refused where the system fails half-way, and there is memory in its place', () => {
     const { bytes } = createNativeArena(65_536);
+    const before = lowPlaces();
     const mremap = (_from: number, _fromLength: number, length: number, _flags: number, to: number): number => {
       expect(memoryCalls.munmap(to, length)).toBe(0);
       return -1;
@@ -61,6 +69,32 @@ describe.skipIf(process.platform !== 'linux')('memory at low addresses', () => {
     expect(mapLow(addressOf(bytes), 65_536, { mremap })).toBeUndefined();
     bytes.fill(9);
     expect(bytes[65_535]).toBe(9);
+    expect(lowPlaces()).toEqual(before);
+  });
+
+  it('is refused where the system fails at once, and what was written stays', () => {
+    const { bytes } = createNativeArena(65_536);
+    bytes.fill(8);
+    const before = lowPlaces();
+    expect(mapLow(addressOf(bytes), 65_536, { mremap: () => -1 })).toBeUndefined();
+    expect(bytes.every((byte) => byte === 8)).toBe(true);
+    expect(lowPlaces()).toEqual(before);
+  });
+
+  it('is given back by a data worker that ends', async () => {
+    const worker = await buildDataWorker();
+    try {
+      const before = lowPlaces().length;
+      for (let count = 0; count < 3; count++) {
+        const plane = createWorkerPlane({ workerUrl: worker.url, listener: () => {}, workers: 1 });
+        await plane.ready;
+        expect(lowPlaces().length).toBeGreaterThan(before);
+        await plane.close();
+      }
+      await expect.poll(() => lowPlaces().length).toBe(before);
+    } finally {
+      worker.remove();
+    }
   });
 
   it('tells where memory is lost', () => {

@@ -90,6 +90,24 @@ describe.each(AEAD)('$cipher of $library', ({ cipher, crypto }) => {
     seal.close();
     open.close();
   });
+
+  it('leaves the place of a key that was closed twice to one other key', () => {
+    const sealed = (key: ReturnType<typeof crypto.aeadKey>): string => {
+      arena.bytes.fill(7, NONCE, TEXT + 100);
+      key.seal(NONCE, ASSOCIATED, 8, TEXT, 100, TAG);
+      return Buffer.from(arena.bytes.subarray(TEXT, TEXT + 100)).toString('hex');
+    };
+    const first = crypto.aeadKey(cipher, 'seal', randomBytes(keyBytes(cipher)));
+    first.close();
+    first.close();
+    const one = crypto.aeadKey(cipher, 'seal', Buffer.alloc(keyBytes(cipher), 1));
+    const alone = sealed(one);
+    const other = crypto.aeadKey(cipher, 'seal', Buffer.alloc(keyBytes(cipher), 2));
+    expect(sealed(other)).not.toBe(alone);
+    expect(sealed(one)).toBe(alone);
+    one.close();
+    other.close();
+  });
 });
 
 describe('the library for AES-GCM, where there is GnuTLS', () => {

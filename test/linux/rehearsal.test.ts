@@ -147,6 +147,8 @@ describe('a rehearsal', () => {
     ['a server over IPv6', { ...server, peer: { ...server.peer, address: far('2001:db8::7') } }],
     ['a server that forwards between clients', { ...server, device: { clientToClient: true } }],
     ['a peer with a limited rate', { peer: { bytesPerSecond: 1 } }],
+    ['a peer whose pings are always due', { peer: { pingIntervalMs: 1 } }],
+    ['a key that is used up at once', { key: { ...gcm, limitPackets: 1 } }],
   ])('of %s takes every packet out and in', (_, change) => {
     const before = openFds();
     const rehearsal = begin(3, change);
