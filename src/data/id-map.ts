@@ -33,10 +33,6 @@ export class IdMap<V> {
     this.#forget();
   }
 
-  get size(): number {
-    return this.#members.size;
-  }
-
   values(): IterableIterator<V> {
     return this.#members.values();
   }

@@ -22,7 +22,6 @@ describe('a map with its last answer at hand', () => {
           else if (what === 'delete') for (const each of [map, model]) each.delete(at);
           else if (what === 'set') for (const each of [map, model]) each.set(at, member);
           expect(map.get(at)).toBe(model.get(at));
-          expect(map.size).toBe(model.size);
           expect([...map.values()]).toEqual([...model.values()]);
         }
       }),
